@@ -1,0 +1,73 @@
+/**
+ * Coded errors: the one shape in which this program says no.
+ *
+ * `code` is public API (tests assert it, the README lists it); `message` names what was wrong; `wayOut` says what
+ * would be right. Errors of `wal/` have the same three fields, so whoever prints an error needs to know one shape.
+ */
+export class CodedError extends Error {
+  override readonly name = 'CodedError';
+  constructor(
+    readonly code: ErrorCode,
+    message: string,
+    /** What the caller can do about it, as an imperative sentence. */
+    readonly wayOut: string,
+    options?: ErrorOptions & { details?: Record<string, unknown> },
+  ) {
+    super(message, options);
+    this.details = options?.details;
+  }
+  /** Facts for a program that reacts to the code, for example `{ current: 17 }` of a VERSION_CONFLICT. */
+  readonly details: Record<string, unknown> | undefined;
+}
+
+/** Every code that `src/` answers with. The codes of the log are in wal/errors.ts. */
+export type ErrorCode =
+  | 'INVALID_ARGUMENT'
+  | 'UNKNOWN_TOOL'
+  | 'TOO_LARGE'
+  | 'DIMENSION_MISMATCH'
+  | 'SPACE_MISMATCH'
+  | 'VERSION_CONFLICT'
+  | 'DUPLICATE_ID'
+  | 'COLLECTION_NOT_FOUND'
+  | 'CURSOR_INVALID'
+  | 'MOMENT_INVALID'
+  | 'MOMENT_OUT_OF_RANGE'
+  | 'SECRET_SUSPECTED'
+  | 'ROOTS_UNSET'
+  | 'OUTSIDE_ROOTS'
+  | 'PATH_NOT_FOUND'
+  | 'PRUNE_REFUSED'
+  | 'EMBEDDER_UNAVAILABLE'
+  | 'EMBEDDER_TIMEOUT'
+  | 'EMBEDDER_RATE_LIMITED'
+  | 'EMBEDDER_REJECTED'
+  | 'EMBEDDER_BAD_ANSWER'
+  | 'MODEL_DAMAGED'
+  | 'CONFIG_INVALID'
+  | 'NATIVE_MODULE_MISSING'
+  | 'EVENT_UNKNOWN'
+  | 'EVENT_MALFORMED'
+  | 'PROJECTION_FAILED'
+  | 'CANCELLED'
+  | 'ENGINE_CLOSED'
+  | 'CLIENT_UNKNOWN'
+  | 'CONFIG_UNREADABLE'
+  | 'INTERNAL';
+
+/** The shape that CodedError and wal's WalError share. */
+export interface Coded {
+  readonly code: string;
+  readonly message: string;
+  readonly wayOut: string;
+  readonly details?: Record<string, unknown> | undefined;
+}
+
+/** True for errors that carry a code and a way out, whichever layer threw them. */
+export function isCoded(error: unknown): error is Error & Coded {
+  return (
+    error instanceof Error &&
+    typeof (error as Partial<Coded>).code === 'string' &&
+    typeof (error as Partial<Coded>).wayOut === 'string'
+  );
+}

@@ -1,0 +1,256 @@
+/**
+ * The engine's public face: serialisable commands and queries and their answers. A process that does not own the store
+ * will call the same face over a socket, so nothing here is a function or a live object (except in CallContext).
+ */
+import type { Actor, JsonValue, Metadata, Metric, Origin, Space } from './model.js';
+
+/** What a call brings along besides its arguments. */
+export interface CallContext {
+  readonly actor: Actor;
+  /** Aborting stops the work; what was acknowledged before stays. */
+  readonly signal?: AbortSignal;
+  readonly onProgress?: (progress: Progress) => void;
+}
+
+export interface Progress {
+  readonly done: number;
+  /** Absent while unknown. */
+  readonly total?: number;
+  readonly message: string;
+}
+
+/** A resolved point in the log: `time` is ISO 8601 in UTC. */
+export interface ResolvedMoment {
+  readonly seq: number;
+  readonly time: string;
+}
+
+/** A filter over metadata: equality, $ne $gt $gte $lt $lte $in $nin $exists $contains $and $or $not. */
+export type Where = { readonly [key: string]: JsonValue };
+
+export interface UpsertItem {
+  readonly id?: string;
+  readonly text?: string;
+  /** Merged into what is there; a null removes its key. */
+  readonly metadata?: Metadata;
+  readonly vector?: readonly number[];
+  /** Compare and set: the version the item must have now; 0 means it must not exist. */
+  readonly if_version?: number;
+}
+
+export interface UpsertCommand {
+  readonly collection: string;
+  readonly items: readonly UpsertItem[];
+  readonly origin?: Origin;
+  /** Store text that looks like a credential all the same. */
+  readonly allow_secrets?: boolean;
+}
+
+export interface Similar {
+  readonly id: string;
+  readonly score: number;
+  readonly preview: string;
+}
+
+export interface UpsertedItem {
+  readonly id: string;
+  readonly version: number;
+  readonly outcome: 'created' | 'updated' | 'unchanged';
+  /** Near-duplicates that were already there when this was created. */
+  readonly similar?: readonly Similar[];
+}
+
+/** The receipt of a write: the last event it appended, or the head where it changed nothing. */
+export interface Receipt {
+  readonly seq: number;
+  /** The event's record hash, 16 hex digits. */
+  readonly hash: string;
+}
+
+export interface UpsertAnswer extends Receipt {
+  readonly items: readonly UpsertedItem[];
+}
+
+export interface DeleteCommand {
+  readonly collection: string;
+  /** Exactly one of ids and where. */
+  readonly ids?: readonly string[];
+  readonly where?: Where;
+  readonly dry_run?: boolean;
+}
+
+export interface DeleteAnswer extends Receipt {
+  /** Ids that were (or, on a dry run, would be) deleted. */
+  readonly deleted: readonly string[];
+  readonly missing: readonly string[];
+  readonly dry_run: boolean;
+}
+
+export type SearchMode = 'hybrid' | 'semantic' | 'keyword';
+
+export interface SearchQuery {
+  readonly query?: string;
+  readonly vector?: readonly number[];
+  /** Without it: all that the query's space can search. */
+  readonly collections?: readonly string[];
+  readonly k: number;
+  readonly where?: Where;
+  /** Moments: only items last written at or after / at or before. */
+  readonly since?: string;
+  readonly until?: string;
+  readonly mode: SearchMode;
+  /** Neighbouring chunks of the same document to add on each side of a hit. */
+  readonly context?: number;
+  readonly min_score?: number;
+}
+
+export interface SearchHit {
+  readonly id: string;
+  readonly collection: string;
+  readonly score: number;
+  /** The item's whole text; the caller trims it to its budget around `passage`. */
+  readonly text: string;
+  /** Range of the best passage within text, in UTF-16 code units. */
+  readonly passage: { readonly start: number; readonly end: number };
+  readonly metadata: Metadata;
+  readonly version: number;
+  readonly updated_at: string;
+  readonly origin: Origin;
+  readonly actor: Actor | null;
+  /** Only with `context`: neighbouring chunks, in document order, without the hit itself. */
+  readonly context?: readonly { readonly id: string; readonly text: string }[];
+}
+
+export interface SearchAnswer {
+  readonly results: readonly SearchHit[];
+  readonly moment: ResolvedMoment;
+  /** Where there would be hits, when there are none here: one sentence. */
+  readonly hint?: string;
+}
+
+export interface GetQuery {
+  readonly collection: string;
+  readonly ids: readonly string[];
+}
+
+export interface ItemView {
+  readonly id: string;
+  readonly collection: string;
+  readonly text: string;
+  readonly metadata: Metadata;
+  readonly version: number;
+  readonly updated_at: string;
+  readonly origin: Origin;
+  readonly actor: Actor | null;
+}
+
+export interface GetAnswer {
+  readonly items: readonly ItemView[];
+  readonly missing: readonly string[];
+  readonly moment: ResolvedMoment;
+}
+
+export interface ListQuery {
+  readonly collection: string;
+  readonly where?: Where;
+  readonly since?: string;
+  readonly until?: string;
+  readonly limit: number;
+  /** From an earlier answer; pins the head that the first page saw. */
+  readonly cursor?: string;
+}
+
+export interface ListAnswer {
+  /** Newest first. */
+  readonly items: readonly ItemView[];
+  /** A cursor that continues after items[i] for each i, so that a caller who shows fewer can go on from there. */
+  readonly cursors: readonly string[];
+  readonly more: boolean;
+  readonly moment: ResolvedMoment;
+}
+
+export interface IngestCommand {
+  /** Files and folders, absolute or relative to the first root. */
+  readonly paths: readonly string[];
+  readonly collection: string;
+  readonly include?: readonly string[];
+  readonly exclude?: readonly string[];
+  /** Delete chunks of files that vanished below these paths. Default true. */
+  readonly prune?: boolean;
+  /** Prune even where it would delete more than half of what is there. */
+  readonly prune_over_half?: boolean;
+  readonly allow_secrets?: boolean;
+  /** Directories that may be read; everything else is refused. Set by the transport, never by a model. */
+  readonly roots: readonly string[];
+  /** Answer after this many ms with done:false; the same call goes on. */
+  readonly budgetMs?: number;
+}
+
+export interface IngestAnswer extends Receipt {
+  readonly done: boolean;
+  readonly files: number;
+  /** Files not yet read when the budget ran out. */
+  readonly remaining: number;
+  readonly chunks: {
+    readonly added: number;
+    readonly updated: number;
+    readonly unchanged: number;
+    readonly removed: number;
+  };
+  readonly skipped: readonly { readonly path: string; readonly reason: string }[];
+  /** First event of this call, for an undo; 0 where nothing changed. */
+  readonly first_seq: number;
+}
+
+export interface CollectionStatus {
+  readonly name: string;
+  readonly items: number;
+  readonly passages: number;
+  readonly space: Space;
+  readonly metric: Metric;
+  readonly index: {
+    readonly kind: 'scan' | 'hnsw';
+    readonly indexed: number;
+    readonly pending: number;
+    readonly dead: number;
+  };
+}
+
+export interface StatusAnswer {
+  readonly version: string;
+  readonly store: {
+    readonly path: string;
+    readonly id: string;
+    readonly epoch: number;
+    readonly durability: 'interval' | 'strict';
+    readonly state: 'ok' | 'poisoned';
+    /** The error that poisoned it. */
+    readonly reason?: string;
+  };
+  readonly head: { readonly seq: number; readonly hash: string; readonly time: string };
+  readonly collections: readonly CollectionStatus[];
+  readonly checkpoint: {
+    readonly seq: number;
+    readonly age_events: number;
+    readonly warnings: readonly string[];
+  };
+  readonly embedder: { readonly space: string; readonly state: string };
+  readonly memory: {
+    readonly rss_bytes: number;
+    readonly heap_bytes: number;
+    readonly vectors_bytes: number;
+  };
+  readonly disk: { readonly store_bytes: number; readonly free_bytes: number };
+}
+
+/** The engine as every transport sees it. */
+export interface Engine {
+  upsert(command: UpsertCommand, context: CallContext): Promise<UpsertAnswer>;
+  delete(command: DeleteCommand, context: CallContext): Promise<DeleteAnswer>;
+  search(query: SearchQuery, context: CallContext): Promise<SearchAnswer>;
+  get(query: GetQuery, context: CallContext): Promise<GetAnswer>;
+  list(query: ListQuery, context: CallContext): Promise<ListAnswer>;
+  ingest(command: IngestCommand, context: CallContext): Promise<IngestAnswer>;
+  status(context: CallContext): Promise<StatusAnswer>;
+  close(): Promise<void>;
+}

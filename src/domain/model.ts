@@ -1,0 +1,104 @@
+/**
+ * The nouns: space, actor, item, and what an event says. Words as in docs/design.md. Imports nothing.
+ */
+
+export type Metric = 'cosine' | 'ip' | 'l2';
+
+/** JSON as users write it in metadata and filters. */
+export type JsonValue = string | number | boolean | null | JsonValue[] | { [key: string]: JsonValue };
+export type Metadata = { [key: string]: JsonValue };
+
+/**
+ * An embedding identity. Vectors of two spaces never meet: a query from another space is refused by name.
+ * `id` is derived from the other fields (see spaceId) and is what events and errors cite.
+ */
+export interface Space {
+  /** For people: `embedded/use-lite+glove/612#5ac1f0e2`, `openai/text-embedding-3-small/1536#…`, `given/384`. */
+  readonly id: string;
+  /** `embedded`, `openai`, `ollama`; `given` for vectors that the caller computed. */
+  readonly provider: string;
+  readonly model: string;
+  readonly dimension: number;
+  /** Digest of the weights, where known: two files under one model name are two spaces. Empty where unknown. */
+  readonly weightsDigest: string;
+  /** Digest of everything between text and model (tokeniser, prefix, window, mixing). Empty where unknown. */
+  readonly preprocessingDigest: string;
+}
+
+/** Where an item's text came from; results carry it so that they can be judged. */
+export type Origin = 'agent' | 'file' | 'import';
+
+/** Who wrote, stamped by the server: a model cannot choose any of it. */
+export interface Actor {
+  /** As the client declared itself: unverified. */
+  readonly clientName: string;
+  readonly clientVersion: string;
+  readonly session: string;
+  /** Where `session` came from: `meta`, `env:<NAME>`, `window`, `token`. */
+  readonly sessionSource: string;
+  /** The project's directory, or an empty string where none is known. */
+  readonly project: string;
+  readonly transport: 'stdio' | 'http' | 'cli' | 'library';
+  /** The tool or command that wrote: `vector_upsert`, `vector_ingest`, `cli ingest`. */
+  readonly tool: string;
+}
+
+/** A range of an item's text, in UTF-16 code units, [start, end). */
+export type PassageRange = readonly [start: number, end: number];
+
+/** One embedded text: its passages and their vectors, row after row (passages.length x dimension, f32). */
+export interface Embedded {
+  readonly passages: readonly PassageRange[];
+  readonly vectors: Float32Array;
+}
+
+/** A collection as events define it. */
+export interface Collection {
+  /** Small, dense from 1, never reused: items cite it. */
+  readonly id: number;
+  readonly name: string;
+  readonly space: Space;
+  readonly metric: Metric;
+}
+
+export interface CollectionCreated extends Collection {
+  readonly type: 'collection_created';
+}
+
+export interface ActorDeclared extends Actor {
+  readonly type: 'actor_declared';
+}
+
+/** A whole version of an item: its text, metadata and vectors. Vectors are truth, not cache. */
+export interface ItemPut {
+  readonly type: 'item_put';
+  readonly collection: number;
+  readonly id: string;
+  /** Empty for an item that is only a vector. */
+  readonly text: string;
+  readonly metadata: Metadata;
+  readonly origin: Origin;
+  readonly space: string;
+  readonly passages: readonly PassageRange[];
+  /** passages.length x dimension. */
+  readonly vectors: Float32Array;
+}
+
+export interface ItemDeleted {
+  readonly type: 'item_deleted';
+  readonly collection: number;
+  readonly id: string;
+}
+
+export type DomainEvent = CollectionCreated | ActorDeclared | ItemPut | ItemDeleted;
+
+/** What surrounds every event in the log; `seq` is the version of the item that it writes. */
+export interface EventContext {
+  readonly seq: number;
+  /** Logical time in ms since the epoch: never runs backwards. */
+  readonly timeMs: number;
+  /** The machine's clock when it was written. */
+  readonly wallMs: number;
+  /** Seq of the actor_declared event, 0 for none. */
+  readonly actorSeq: number;
+}
