@@ -1,0 +1,288 @@
+import { homedir } from 'node:os';
+import { delimiter, isAbsolute, resolve } from 'node:path';
+import { CodedError } from './domain/errors.js';
+import { LIMITS } from './domain/limits.js';
+import type { Metric } from './domain/model.js';
+import { nearest } from './domain/nearest.js';
+import { ApiKey, type EmbedderSettings, PROVIDER_DEFAULTS, PROVIDERS } from './embedding/settings.js';
+import { defaultStorePath, expandHome, type Machine } from './paths.js';
+
+const METRICS = ['cosine', 'ip', 'l2'] as const satisfies readonly Metric[];
+const DURABILITIES = ['interval', 'strict'] as const;
+const LOG_LEVELS = ['trace', 'debug', 'info', 'warn', 'error', 'fatal', 'silent'] as const;
+
+export type Durability = (typeof DURABILITIES)[number];
+export type LogLevel = (typeof LOG_LEVELS)[number];
+
+/** Everything that can be configured, read and checked once at start. */
+export interface Config {
+  /** The store's directory, absolute. */
+  readonly storePath: string;
+  readonly embedder: EmbedderSettings;
+  /** The metric of collections created from now on. */
+  readonly metric: Metric;
+  /** `interval`: the head proof is fsynced every second; `strict`: before each acknowledgement. */
+  readonly durability: Durability;
+  /** Directories that ingest may read, absolute; undefined where VECTOR_ROOTS is not set. */
+  readonly roots: readonly string[] | undefined;
+  readonly logLevel: LogLevel;
+  /** Absolute; undefined logs to stderr. */
+  readonly logFile: string | undefined;
+}
+
+/** One row of the table that --help and the documentation print. */
+export interface Variable {
+  readonly name: string;
+  /** As people read it; empty where there is none. */
+  readonly defaultValue: string;
+  readonly meaning: string;
+}
+
+/** Every variable that the server reads for its configuration, in the order in which people need them. */
+export const VARIABLES = [
+  {
+    name: 'VECTOR_DB_PATH',
+    defaultValue: '$XDG_DATA_HOME/mcp-vector-server/store',
+    meaning:
+      'The directory of the store; ~ is the home directory. XDG_DATA_HOME defaults to ~/.local/share; on macOS the default lies in ~/Library/Application Support, on Windows in %LOCALAPPDATA%.',
+  },
+  {
+    name: 'VECTOR_EMBEDDER',
+    defaultValue: 'embedded',
+    meaning:
+      'What turns text into vectors: embedded (no network), openai (any OpenAI-compatible server) or ollama.',
+  },
+  {
+    name: 'VECTOR_EMBEDDER_MODEL',
+    defaultValue: `${PROVIDER_DEFAULTS.openai.model}, ${PROVIDER_DEFAULTS.ollama.model}`,
+    meaning: 'The model, as openai or ollama names it.',
+  },
+  {
+    name: 'VECTOR_EMBEDDER_URL',
+    defaultValue: `${PROVIDER_DEFAULTS.openai.url}, ${PROVIDER_DEFAULTS.ollama.url}`,
+    meaning: 'The base URL of openai or ollama.',
+  },
+  {
+    name: 'VECTOR_EMBEDDER_KEY',
+    defaultValue: '',
+    meaning:
+      'The API key, sent as a bearer token. Towards api.openai.com OPENAI_API_KEY serves where this is not set; it is never sent anywhere else.',
+  },
+  {
+    name: 'VECTOR_EMBEDDER_DIMENSION',
+    defaultValue: "the model's own",
+    meaning: `The dimension to ask openai or ollama for, 1 to ${LIMITS.dimension}.`,
+  },
+  {
+    name: 'VECTOR_METRIC',
+    defaultValue: 'cosine',
+    meaning: 'The metric of new collections: cosine, ip (inner product) or l2.',
+  },
+  {
+    name: 'VECTOR_DURABILITY',
+    defaultValue: 'interval',
+    meaning:
+      'When the proof of the head is fsynced: every second (interval) or before each acknowledgement (strict). Events are fsynced before their acknowledgement either way.',
+  },
+  {
+    name: 'VECTOR_ROOTS',
+    defaultValue: "the client's roots, else the working directory",
+    meaning: `Directories that vector_ingest may read, absolute, separated by "${delimiter}". The working directory does not count where it is / or the home directory.`,
+  },
+  {
+    name: 'VECTOR_LOG_LEVEL',
+    defaultValue: 'info',
+    meaning: `What is logged: ${LOG_LEVELS.join(', ')}.`,
+  },
+  {
+    name: 'VECTOR_LOG_FILE',
+    defaultValue: 'stderr',
+    meaning: 'The file to log to instead, for the user alone (0600).',
+  },
+] as const satisfies readonly Variable[];
+
+type VariableName = (typeof VARIABLES)[number]['name'];
+
+/**
+ * The configuration that the environment gives. An empty variable counts as not set, since clients pass settings that
+ * were left blank as empty strings. A command-line flag overrides by being put into `env`.
+ * @param env usually process.env; variables that do not start with VECTOR_ are none of its business, but for
+ *   OPENAI_API_KEY and those that say where user data lies
+ * @throws CodedError CONFIG_INVALID naming the variable, what was wrong and what would be right
+ */
+export function readConfig(
+  env: NodeJS.ProcessEnv,
+  machine: Machine = { platform: process.platform, home: homedir(), cwd: process.cwd() },
+): Config {
+  refuseUnknown(env);
+  const storePath = get(env, 'VECTOR_DB_PATH');
+  const logFile = get(env, 'VECTOR_LOG_FILE');
+  return {
+    storePath:
+      storePath === undefined
+        ? defaultStorePath(env, machine)
+        : readPath('VECTOR_DB_PATH', storePath, machine),
+    embedder: readEmbedder(env),
+    metric: oneOf(env, 'VECTOR_METRIC', METRICS, 'cosine'),
+    durability: oneOf(env, 'VECTOR_DURABILITY', DURABILITIES, 'interval'),
+    roots: readRoots(env, machine),
+    logLevel: oneOf(env, 'VECTOR_LOG_LEVEL', LOG_LEVELS, 'info'),
+    logFile: logFile === undefined ? undefined : readPath('VECTOR_LOG_FILE', logFile, machine),
+  };
+}
+
+/** A misspelt variable would otherwise do nothing, and nobody would know. */
+function refuseUnknown(env: NodeJS.ProcessEnv): void {
+  const known: readonly string[] = VARIABLES.map(v => v.name);
+  for (const name of Object.keys(env)) {
+    if (!name.startsWith('VECTOR_') || known.includes(name)) continue;
+    const near = nearest(name, known);
+    throw new CodedError(
+      'CONFIG_INVALID',
+      `${name}: unknown variable${near === undefined ? '' : `, did you mean ${near}?`}`,
+      near === undefined
+        ? `Remove ${name} from the environment. The variables are: ${known.join(', ')}.`
+        : `Rename it to ${near}, or remove it from the environment.`,
+    );
+  }
+}
+
+function get(env: NodeJS.ProcessEnv, name: VariableName): string | undefined {
+  const value = env[name]?.trim();
+  if (value === undefined || value === '') return undefined;
+  if (/\$\{[^}]*\}/.test(value)) {
+    throw invalid(
+      name,
+      'holds a reference to a variable that the client did not fill in',
+      'Write the value itself, or define the variable it refers to.',
+    );
+  }
+  return value;
+}
+
+function invalid(name: VariableName, what: string, wayOut: string): CodedError {
+  return new CodedError('CONFIG_INVALID', `${name}: ${what}`, wayOut, { details: { variable: name } });
+}
+
+function oneOf<const T extends string>(
+  env: NodeJS.ProcessEnv,
+  name: VariableName,
+  allowed: readonly T[],
+  fallback: T,
+): T {
+  const value = get(env, name);
+  if (value === undefined) return fallback;
+  const found = allowed.find(a => a === value.toLowerCase());
+  if (found !== undefined) return found;
+  const near = nearest(value, allowed);
+  throw invalid(
+    name,
+    `${JSON.stringify(value)} is not one of ${allowed.join(', ')}`,
+    near === undefined ? `Set it to one of ${allowed.join(', ')}.` : `Did you mean ${near}?`,
+  );
+}
+
+/** Absolute, with ~ expanded; a relative path counts from the working directory. */
+function readPath(name: VariableName, value: string, machine: Machine): string {
+  if (value.includes('\0')) throw invalid(name, 'holds a NUL character', 'Write a path.');
+  return resolve(machine.cwd, expandHome(value, machine));
+}
+
+function readRoots(env: NodeJS.ProcessEnv, machine: Machine): string[] | undefined {
+  const value = get(env, 'VECTOR_ROOTS');
+  if (value === undefined) return undefined;
+  const parts = value.split(delimiter).filter(part => part !== '');
+  return parts.map(part => {
+    const path = expandHome(part, machine);
+    // A root is a permission: it must not depend on the directory the client happened to start the server in.
+    if (!isAbsolute(path) || path.includes('\0')) {
+      throw invalid(
+        'VECTOR_ROOTS',
+        `${JSON.stringify(part)} is not an absolute path`,
+        `Write absolute paths (or ~/…), separated by "${delimiter}".`,
+      );
+    }
+    return resolve(path);
+  });
+}
+
+function readEmbedder(env: NodeJS.ProcessEnv): EmbedderSettings {
+  const provider = oneOf(env, 'VECTOR_EMBEDDER', PROVIDERS, 'embedded');
+  const model = get(env, 'VECTOR_EMBEDDER_MODEL');
+  const url = get(env, 'VECTOR_EMBEDDER_URL');
+  const key = get(env, 'VECTOR_EMBEDDER_KEY');
+  const dimension = get(env, 'VECTOR_EMBEDDER_DIMENSION');
+  if (provider === 'embedded') {
+    const settings = {
+      VECTOR_EMBEDDER_MODEL: model,
+      VECTOR_EMBEDDER_URL: url,
+      VECTOR_EMBEDDER_KEY: key,
+      VECTOR_EMBEDDER_DIMENSION: dimension,
+    };
+    for (const [name, value] of Object.entries(settings)) {
+      if (value === undefined) continue;
+      throw invalid(
+        name as VariableName,
+        'means nothing to the embedded embedder',
+        'Set VECTOR_EMBEDDER to openai or ollama, or remove this variable.',
+      );
+    }
+    return { provider, model: '', url: '', key: undefined, dimension: undefined };
+  }
+  const baseUrl = readUrl(url ?? PROVIDER_DEFAULTS[provider].url);
+  const isOpenAi = provider === 'openai' && new URL(baseUrl).hostname === 'api.openai.com';
+  const openAiKey = env.OPENAI_API_KEY?.trim();
+  const token = key ?? (isOpenAi && openAiKey !== '' ? openAiKey : undefined);
+  if (isOpenAi && token === undefined) {
+    throw invalid(
+      'VECTOR_EMBEDDER_KEY',
+      'is not set, and api.openai.com answers nobody without a key',
+      'Set it (or OPENAI_API_KEY), or VECTOR_EMBEDDER_URL to a server that needs none.',
+    );
+  }
+  if (token !== undefined && !/^[\x21-\x7e]+$/.test(token)) {
+    throw invalid(
+      'VECTOR_EMBEDDER_KEY',
+      'holds characters that no HTTP header can carry',
+      'Copy the key again: printable ASCII without spaces.',
+    );
+  }
+  return {
+    provider,
+    model: model ?? PROVIDER_DEFAULTS[provider].model,
+    url: baseUrl,
+    key: token === undefined ? undefined : new ApiKey(token),
+    dimension: dimension === undefined ? undefined : readDimension(dimension),
+  };
+}
+
+function readDimension(value: string): number {
+  const dimension = Number(value);
+  if (/^\d+$/.test(value) && dimension >= 1 && dimension <= LIMITS.dimension) return dimension;
+  throw invalid(
+    'VECTOR_EMBEDDER_DIMENSION',
+    `${JSON.stringify(value)} is not a dimension`,
+    `Set it to a whole number from 1 to ${LIMITS.dimension}.`,
+  );
+}
+
+function readUrl(value: string): string {
+  const name = 'VECTOR_EMBEDDER_URL';
+  const wayOut = `Set it to a base URL such as ${PROVIDER_DEFAULTS.openai.url} or ${PROVIDER_DEFAULTS.ollama.url}.`;
+  // The value is not repeated where it could hold a password.
+  if (!URL.canParse(value)) throw invalid(name, 'is not a URL', wayOut);
+  const url = new URL(value);
+  if (url.protocol !== 'http:' && url.protocol !== 'https:') {
+    throw invalid(name, `${url.protocol}// is neither http:// nor https://`, wayOut);
+  }
+  if (url.username !== '' || url.password !== '') {
+    throw invalid(
+      name,
+      'holds a user name or password, which would show up in logs',
+      'Put the key into VECTOR_EMBEDDER_KEY.',
+    );
+  }
+  url.hash = '';
+  url.pathname = url.pathname.replace(/\/+$/, '');
+  return url.search === '' ? url.href.replace(/\/$/, '') : url.href;
+}
