@@ -1,0 +1,181 @@
+/**
+ * A BM25 index over versions of items. A document is one version: what replaces it is a new document, and the old one's
+ * postings stay until `compacted`. Which documents live is the caller's to say, at every search: the statistics (N, df,
+ * average length) are taken from exactly those, so that a search over the past ranks as a store rebuilt to it would.
+ */
+import { CodedError } from '../../domain/errors.js';
+import { ANALYSIS_VERSION, analyze, ROLE } from './analysis.js';
+import { inverseDocumentFrequency } from './bm25.js';
+import { KeywordHits, type QueryTerm } from './keyword-hits.js';
+import { MAX_DOC, PostingLists } from './postings.js';
+import { packIndex, unpackIndex } from './saved-index.js';
+
+/** Sums over the live documents of a search. */
+export interface CollectionStatistics {
+  /** N, the number of live documents. */
+  readonly docs: number;
+  /** Sum of their lengths, in words. */
+  readonly totalLength: number;
+}
+
+export interface KeywordSearch {
+  /** By document: 1 = counts towards the statistics and may be returned. */
+  readonly live: Uint8Array;
+  /** By document: 1 = may be returned, where it is live. Default: all that live. */
+  readonly accept?: Uint8Array | undefined;
+  /** Hits wanted at most. */
+  readonly limit: number;
+  /** `statistics(live)`, where the caller has it already. */
+  readonly statistics?: CollectionStatistics | undefined;
+}
+
+export class KeywordIndex {
+  #terms: Map<string, number>;
+  #postings: PostingLists;
+  /** Length of each document in words. */
+  #lengths: Uint32Array;
+  #docs: number;
+
+  private constructor(terms: Map<string, number>, postings: PostingLists, lengths: Uint32Array) {
+    this.#terms = terms;
+    this.#postings = postings;
+    this.#lengths = lengths;
+    this.#docs = lengths.length;
+  }
+
+  static empty(): KeywordIndex {
+    return new KeywordIndex(new Map(), new PostingLists(), new Uint32Array(0));
+  }
+
+  /** One more than the highest document added so far. */
+  get docs(): number {
+    return this.#docs;
+  }
+
+  /** Bytes of postings and lengths; the dictionary's strings come on top. */
+  get sizeBytes(): number {
+    return this.#postings.sizeBytes + this.#lengths.byteLength;
+  }
+
+  /** Distinct terms. */
+  get terms(): number {
+    return this.#terms.size;
+  }
+
+  /**
+   * Adds a document.
+   * @param doc above every document added before; gaps cost four bytes each.
+   * @throws CodedError INTERNAL when it is not
+   */
+  add(doc: number, text: string): void {
+    if (!Number.isSafeInteger(doc) || doc < this.#docs || doc > MAX_DOC) {
+      throw new CodedError(
+        'INTERNAL',
+        `keyword index: document ${doc} was added after document ${this.#docs - 1}`,
+        'Report this as a bug; delete the checkpoint to rebuild the index.',
+      );
+    }
+    const frequencies = new Map<string, number>();
+    let length = 0;
+    analyze(text, (term, role) => {
+      frequencies.set(term, (frequencies.get(term) ?? 0) + 1);
+      if (role !== ROLE.compound) length++;
+    });
+    for (const [term, frequency] of frequencies)
+      this.#postings.append(this.#termNumber(term), doc, frequency);
+    if (doc >= this.#lengths.length) {
+      const larger = new Uint32Array(Math.max(64, doc + 1, Math.ceil(this.#lengths.length * 1.5)));
+      larger.set(this.#lengths);
+      this.#lengths = larger;
+    }
+    this.#lengths[doc] = length;
+    this.#docs = doc + 1;
+  }
+
+  /** The sums that BM25 needs; worth keeping while `live` stays the same, at one pass over it each. */
+  statistics(live: Uint8Array): CollectionStatistics {
+    let docs = 0;
+    let totalLength = 0;
+    for (let doc = 0; doc < live.length; doc++) {
+      if (live[doc] !== 1) continue;
+      docs++;
+      totalLength += this.#lengths[doc] ?? 0;
+    }
+    return { docs, totalLength };
+  }
+
+  /** Ranks the live documents by BM25. Stop words count only where the query has nothing else. */
+  search(query: string, options: KeywordSearch): KeywordHits {
+    const { live, accept, limit } = options;
+    const { docs, totalLength } = options.statistics ?? this.statistics(live);
+    const terms: QueryTerm[] = [];
+    for (const term of queryTerms(query)) {
+      const number = this.#terms.get(term);
+      const postings = number === undefined ? NO_POSTINGS : this.#postings.read(number, live);
+      terms.push({ term, idf: inverseDocumentFrequency(docs, postings.docs.length), ...postings });
+    }
+    return new KeywordHits(terms, this.#lengths, totalLength / docs, accept, limit);
+  }
+
+  /**
+   * A copy without the documents that are not 1 in `live`, nor the terms that only they had.
+   * @param renumber new number of each live document, ascending as the old ones; default: they keep theirs.
+   */
+  compacted(live: Uint8Array, renumber?: Uint32Array): KeywordIndex {
+    const copy = KeywordIndex.empty();
+    const newNumber = (doc: number) => renumber?.[doc] ?? doc;
+    let last = Math.min(live.length, this.#docs) - 1;
+    while (last >= 0 && live[last] !== 1) last--;
+    copy.#docs = last < 0 ? 0 : newNumber(last) + 1;
+    copy.#lengths = new Uint32Array(copy.#docs);
+    for (let doc = 0; doc <= last; doc++) {
+      if (live[doc] === 1) copy.#lengths[newNumber(doc)] = this.#lengths[doc]!;
+    }
+    for (const [term, number] of this.#terms) {
+      const { docs, frequencies } = this.#postings.read(number, live);
+      if (docs.length === 0) continue;
+      const copied = copy.#termNumber(term);
+      for (let i = 0; i < docs.length; i++)
+        copy.#postings.append(copied, newNumber(docs[i]!), frequencies[i]!);
+    }
+    return copy;
+  }
+
+  /** The whole index as bytes to be written one after the other; `load` reads them joined. */
+  save(): Uint8Array[] {
+    return packIndex({
+      analysisVersion: ANALYSIS_VERSION,
+      terms: [...this.#terms.keys()],
+      lengths: this.#lengths.subarray(0, this.#docs),
+      postings: this.#postings,
+    });
+  }
+
+  /**
+   * Reads what `save` gave, checking every number. Keeps a view of the bytes: they must not change afterwards.
+   * @throws CodedError KEYWORDS_DAMAGED, KEYWORDS_OUTDATED (another format, analysis or Unicode version wrote it)
+   */
+  static load(bytes: Uint8Array): KeywordIndex {
+    const { terms, lengths, postings } = unpackIndex(bytes, ANALYSIS_VERSION);
+    return new KeywordIndex(new Map(terms.map((term, number) => [term, number])), postings, lengths);
+  }
+
+  #termNumber(term: string): number {
+    let number = this.#terms.get(term);
+    if (number === undefined) {
+      number = this.#postings.addTerm();
+      this.#terms.set(term, number);
+    }
+    return number;
+  }
+}
+
+const NO_POSTINGS = { docs: new Uint32Array(0), frequencies: new Uint32Array(0) };
+
+/** The distinct terms of a query in order of appearance, without stop words unless there is nothing else. */
+function queryTerms(query: string): Set<string> {
+  const stopWords = new Set<string>();
+  const terms = new Set<string>();
+  analyze(query, (term, role) => (role === ROLE.stopWord ? stopWords : terms).add(term));
+  return terms.size > 0 ? terms : stopWords;
+}
