@@ -1,6 +1,6 @@
 /**
  * The candidate that `word` most likely meant, for "did you mean": the smallest Levenshtein distance with adjacent
- * transpositions (optimal string alignment), case aside, if it is at most a third of the longer word, rounded up.
+ * transpositions (optimal string alignment), case aside, if it is at most a third of the longer word (but at least 1).
  * Undefined where nothing is near.
  */
 export function nearest(word: string, candidates: Iterable<string>): string | undefined {
@@ -9,7 +9,7 @@ export function nearest(word: string, candidates: Iterable<string>): string | un
   let bestDistance = Number.POSITIVE_INFINITY;
   for (const candidate of candidates) {
     const distance = editDistance(wanted, candidate.toLowerCase());
-    const allowed = Math.ceil(Math.max(wanted.length, candidate.length) / 3);
+    const allowed = Math.max(1, Math.floor(Math.max(wanted.length, candidate.length) / 3));
     if (distance <= allowed && distance < bestDistance) {
       best = candidate;
       bestDistance = distance;
