@@ -1,6 +1,6 @@
 // Builds dist/: the WebAssembly kernels from their AssemblyScript, then everything TypeScript.
 import { execFileSync } from 'node:child_process';
-import { existsSync, mkdirSync, readdirSync } from 'node:fs';
+import { existsSync, mkdirSync, readdirSync, readFileSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
@@ -10,7 +10,8 @@ const require = createRequire(import.meta.url);
 const run = (script, args) =>
   execFileSync(process.execPath, [script, ...args], { cwd: root, stdio: 'inherit' });
 
-// Every src/**/assembly/<name>.ts becomes dist/src/**/<name>.wasm.
+// Every src/**/assembly/<name>.ts becomes dist/src/**/<name>.wasm. Flags that only one of them needs stand in its first
+// line: "// asc: --enable threads".
 const asc = join(dirname(require.resolve('assemblyscript/package.json')), 'bin/asc.js');
 for (const folder of readdirSync(join(root, 'src'), { recursive: true }).filter(f =>
   f.endsWith('assembly'),
@@ -18,6 +19,7 @@ for (const folder of readdirSync(join(root, 'src'), { recursive: true }).filter(
   for (const source of readdirSync(join(root, 'src', folder)).filter(f => f.endsWith('.ts'))) {
     const outDir = join(root, 'dist/src', dirname(folder));
     mkdirSync(outDir, { recursive: true });
+    const ownFlags = /^\/\/ asc: (.*)/.exec(readFileSync(join(root, 'src', folder, source), 'utf8'))?.[1];
     run(asc, [
       join('src', folder, source),
       '--outFile',
@@ -32,6 +34,7 @@ for (const folder of readdirSync(join(root, 'src'), { recursive: true }).filter(
       '--enable',
       'simd',
       '--importMemory',
+      ...(ownFlags?.split(' ') ?? []),
     ]);
   }
 }

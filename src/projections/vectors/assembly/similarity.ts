@@ -1,0 +1,83 @@
+// asc: --enable threads --sharedMemory --maximumMemory 65536
+// Raw similarities of a query to rows of the slab, higher is nearer: the dot product, or minus the squared Euclidean
+// distance. Addresses are bytes; vectors are f32, padded with zeros to a multiple of 16 bytes. Every export goes through
+// the same two inner functions, so a row's similarity has the same bits whichever way it was asked for.
+// Four accumulators, because one would wait for the latency of each addition.
+
+// @ts-ignore: decorator
+@inline
+function sum(s0: v128, s1: v128, s2: v128, s3: v128): f32 {
+  const s = f32x4.add(f32x4.add(s0, s1), f32x4.add(s2, s3));
+  return (
+    f32x4.extract_lane(s, 0) + f32x4.extract_lane(s, 1) + (f32x4.extract_lane(s, 2) + f32x4.extract_lane(s, 3))
+  );
+}
+
+// @ts-ignore: decorator
+@inline
+function dot(a: usize, b: usize, bytes: usize): f32 {
+  let s0 = f32x4.splat(0);
+  let s1 = f32x4.splat(0);
+  let s2 = f32x4.splat(0);
+  let s3 = f32x4.splat(0);
+  let i: usize = 0;
+  for (const blocks: usize = bytes & ~63; i < blocks; i += 64) {
+    s0 = f32x4.add(s0, f32x4.mul(v128.load(a + i), v128.load(b + i)));
+    s1 = f32x4.add(s1, f32x4.mul(v128.load(a + i, 16), v128.load(b + i, 16)));
+    s2 = f32x4.add(s2, f32x4.mul(v128.load(a + i, 32), v128.load(b + i, 32)));
+    s3 = f32x4.add(s3, f32x4.mul(v128.load(a + i, 48), v128.load(b + i, 48)));
+  }
+  for (; i < bytes; i += 16) s0 = f32x4.add(s0, f32x4.mul(v128.load(a + i), v128.load(b + i)));
+  return sum(s0, s1, s2, s3);
+}
+
+// @ts-ignore: decorator
+@inline
+function squared(a: usize, b: usize): v128 {
+  const d = f32x4.sub(v128.load(a), v128.load(b));
+  return f32x4.mul(d, d);
+}
+
+// @ts-ignore: decorator
+@inline
+function minusSquaredDistance(a: usize, b: usize, bytes: usize): f32 {
+  let s0 = f32x4.splat(0);
+  let s1 = f32x4.splat(0);
+  let s2 = f32x4.splat(0);
+  let s3 = f32x4.splat(0);
+  let i: usize = 0;
+  for (const blocks: usize = bytes & ~63; i < blocks; i += 64) {
+    s0 = f32x4.add(s0, squared(a + i, b + i));
+    s1 = f32x4.add(s1, squared(a + i + 16, b + i + 16));
+    s2 = f32x4.add(s2, squared(a + i + 32, b + i + 32));
+    s3 = f32x4.add(s3, squared(a + i + 48, b + i + 48));
+  }
+  for (; i < bytes; i += 16) s0 = f32x4.add(s0, squared(a + i, b + i));
+  return -sum(s0, s1, s2, s3);
+}
+
+/** Dot products of the query with `count` consecutive rows from `first`, written to `out`. */
+export function dotRange(query: usize, first: usize, rowBytes: usize, count: u32, out: usize): void {
+  for (let i: u32 = 0; i < count; i++, first += rowBytes, out += 4) store<f32>(out, dot(query, first, rowBytes));
+}
+
+/** Dot products of the query with the rows numbered in the u32 array at `list`; row 0 is at `base`. */
+export function dotRows(query: usize, base: usize, rowBytes: usize, list: usize, count: u32, out: usize): void {
+  for (let i: u32 = 0; i < count; i++, list += 4, out += 4) {
+    store<f32>(out, dot(query, base + <usize>load<u32>(list) * rowBytes, rowBytes));
+  }
+}
+
+/** Like dotRange, with minus the squared Euclidean distance. */
+export function l2Range(query: usize, first: usize, rowBytes: usize, count: u32, out: usize): void {
+  for (let i: u32 = 0; i < count; i++, first += rowBytes, out += 4) {
+    store<f32>(out, minusSquaredDistance(query, first, rowBytes));
+  }
+}
+
+/** Like dotRows, with minus the squared Euclidean distance. */
+export function l2Rows(query: usize, base: usize, rowBytes: usize, list: usize, count: u32, out: usize): void {
+  for (let i: u32 = 0; i < count; i++, list += 4, out += 4) {
+    store<f32>(out, minusSquaredDistance(query, base + <usize>load<u32>(list) * rowBytes, rowBytes));
+  }
+}

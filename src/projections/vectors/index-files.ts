@@ -1,0 +1,141 @@
+import { open, readFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { CodedError } from '../../domain/errors.js';
+import type { Metric } from '../../domain/model.js';
+import type { RowTable } from './row-table.js';
+import type { VectorSlab } from './vector-slab.js';
+
+/*
+ * A saved index, all numbers little-endian:
+ *   <name>.vectors  f32, rows x dimension, as stored (normalised under cosine), nothing else
+ *   <name>.rows     header of 8 u32 {magic, version, dimension, metric, rows, 0, 0, 0}, then the owner of each row (u32),
+ *                   then the flags of each row (u8: 1 dead, 2 in the graph)
+ *   <name>.graph    hnswlib's own file, only if there is a graph (see hnswlib-file.ts)
+ * It is a cache without checksums of its own: whoever keeps it keeps digests of the files and compares them first.
+ */
+const MAGIC = 0x5852_4f56; // "VORX"
+const VERSION = 1;
+const HEADER_U32S = 8;
+/** Numbers on disk never change meaning. */
+const METRIC_NUMBERS: Record<Metric, number> = { cosine: 1, ip: 2, l2: 3 };
+
+/** Rows are copied through a buffer of this size, between awaits: a step takes about 1 ms. */
+const COPY_BYTES = 4 * 1024 * 1024;
+
+export const indexPaths = (dir: string, name: string) => ({
+  vectors: join(dir, `${name}.vectors`),
+  rows: join(dir, `${name}.rows`),
+  graph: join(dir, `${name}.graph`),
+});
+
+/** Writes the first `rows` rows of the slab and syncs the file. Later appends do not matter: rows never change. */
+export async function writeVectors(path: string, slab: VectorSlab, rows: number): Promise<void> {
+  const file = await open(path, 'w', 0o600);
+  try {
+    const { dimension } = slab;
+    const stepRows = Math.max(1, Math.floor(COPY_BYTES / (dimension * 4)));
+    const floats = new Float32Array(Math.min(stepRows, rows) * dimension);
+    for (let first = 0; first < rows; first += stepRows) {
+      const count = Math.min(stepRows, rows - first);
+      for (let i = 0; i < count; i++) floats.set(slab.vector(first + i), i * dimension);
+      await file.writeFile(Buffer.from(floats.buffer, floats.byteOffset, count * dimension * 4));
+    }
+    await file.sync();
+  } finally {
+    await file.close();
+  }
+}
+
+/** The bytes of the .rows file for the table as it is now. */
+export function encodeRows(table: RowTable, dimension: number, metric: Metric): Buffer {
+  const { rows } = table;
+  const header = Uint32Array.of(MAGIC, VERSION, dimension, METRIC_NUMBERS[metric], rows, 0, 0, 0);
+  const bytes = (array: Uint32Array | Uint8Array) =>
+    Buffer.from(array.buffer, array.byteOffset, array.byteLength);
+  return Buffer.concat([bytes(header), bytes(table.owners), bytes(table.flags)]);
+}
+
+export async function writeSynced(path: string, bytes: Buffer): Promise<void> {
+  const file = await open(path, 'w', 0o600);
+  try {
+    await file.writeFile(bytes);
+    await file.sync();
+  } finally {
+    await file.close();
+  }
+}
+
+/**
+ * Fills an empty table and slab from their files.
+ * @throws CodedError INDEX_DAMAGED if a file is missing, of the wrong size, or made for another dimension or metric
+ */
+export async function readRowsAndVectors(
+  paths: ReturnType<typeof indexPaths>,
+  table: RowTable,
+  slab: VectorSlab,
+): Promise<void> {
+  const bytes = await readFile(paths.rows).catch(error => {
+    throw indexDamaged(paths.rows, 'it cannot be read', error);
+  });
+  const headerBytes = HEADER_U32S * 4;
+  if (bytes.length < headerBytes) throw indexDamaged(paths.rows, 'it ends within its header');
+  // Copied, since a Buffer may start anywhere and a Uint32Array may not.
+  const aligned = new Uint8Array(bytes).buffer;
+  const [magic, version, dimension, metric, rows] = new Uint32Array(aligned, 0, HEADER_U32S);
+  if (magic !== MAGIC) throw indexDamaged(paths.rows, 'it is not a file of row owners');
+  if (version !== VERSION)
+    throw indexDamaged(paths.rows, `it has format ${version}, this is format ${VERSION}`);
+  if (dimension !== slab.dimension || metric !== METRIC_NUMBERS[slab.metric]) {
+    throw indexDamaged(
+      paths.rows,
+      `it was written for dimension ${dimension}, metric ${metric}, not for ${slab.dimension}, ${METRIC_NUMBERS[slab.metric]}`,
+    );
+  }
+  if (bytes.length !== headerBytes + rows! * 5) {
+    throw indexDamaged(
+      paths.rows,
+      `it has ${bytes.length} bytes, not the ${headerBytes + rows! * 5} of ${rows} rows`,
+    );
+  }
+  await readVectors(paths.vectors, slab, rows!);
+  table.restore(
+    new Uint32Array(aligned, headerBytes, rows),
+    new Uint8Array(aligned, headerBytes + rows! * 4, rows),
+  );
+}
+
+async function readVectors(path: string, slab: VectorSlab, rows: number): Promise<void> {
+  const file = await open(path, 'r').catch(error => {
+    throw indexDamaged(path, 'it cannot be read', error);
+  });
+  try {
+    const { dimension } = slab;
+    const { size } = await file.stat();
+    if (size !== rows * dimension * 4) {
+      throw indexDamaged(path, `it has ${size} bytes, not the ${rows * dimension * 4} of ${rows} rows`);
+    }
+    const stepRows = Math.max(1, Math.floor(COPY_BYTES / (dimension * 4)));
+    const floats = new Float32Array(Math.min(stepRows, rows) * dimension);
+    for (let first = 0; first < rows; first += stepRows) {
+      const count = Math.min(stepRows, rows - first);
+      const step = Buffer.from(floats.buffer, floats.byteOffset, count * dimension * 4);
+      for (let done = 0; done < step.length; ) {
+        const { bytesRead } = await file.read(step, done, step.length - done, null);
+        if (bytesRead === 0) throw indexDamaged(path, 'it became shorter while it was read');
+        done += bytesRead;
+      }
+      slab.appendStored(floats.subarray(0, count * dimension));
+    }
+  } finally {
+    await file.close();
+  }
+}
+
+export function indexDamaged(path: string, what: string, cause?: unknown): CodedError {
+  return new CodedError(
+    'INDEX_DAMAGED',
+    `${path}: ${what}`,
+    'Delete it with the checkpoint that it belongs to: the index is rebuilt from the log.',
+    { cause },
+  );
+}

@@ -1,0 +1,112 @@
+import { CodedError } from '../../domain/errors.js';
+
+const DEAD = 1;
+const IN_GRAPH = 2;
+
+/**
+ * What is known of each row besides its vector: its owner, whether it is dead, whether the graph holds it. Rows of one
+ * owner are adjacent and owners ascend, so an owner's rows are found by bisection.
+ */
+export class RowTable {
+  #owners = new Uint32Array(1024);
+  #flags = new Uint8Array(1024);
+  #rows = 0;
+  #dead = 0;
+
+  get rows(): number {
+    return this.#rows;
+  }
+
+  get dead(): number {
+    return this.#dead;
+  }
+
+  get sizeBytes(): number {
+    return this.#owners.byteLength + this.#flags.byteLength;
+  }
+
+  /** Owner of each row. A view: invalid after the next append. */
+  get owners(): Uint32Array {
+    return this.#owners.subarray(0, this.#rows);
+  }
+
+  /** Flags of each row, as they are saved. A view: invalid after the next append. */
+  get flags(): Uint8Array {
+    return this.#flags.subarray(0, this.#rows);
+  }
+
+  /** @throws CodedError INVALID_ARGUMENT unless `owner` is a u32 above the last one */
+  assertAscending(owner: number): void {
+    const last = this.#rows === 0 ? -1 : this.#owners[this.#rows - 1]!;
+    if (Number.isInteger(owner) && owner > last && owner <= 0xffff_ffff) return;
+    throw new CodedError(
+      'INVALID_ARGUMENT',
+      `owner ${owner} does not follow ${last}`,
+      'Append the rows of each owner once, in ascending order of owners.',
+    );
+  }
+
+  append(owner: number, count: number): void {
+    const needed = this.#rows + count;
+    if (needed > this.#owners.length) {
+      const capacity = Math.max(needed, this.#owners.length * 2);
+      const owners = new Uint32Array(capacity);
+      owners.set(this.owners);
+      this.#owners = owners;
+      const flags = new Uint8Array(capacity);
+      flags.set(this.flags);
+      this.#flags = flags;
+    }
+    this.#owners.fill(owner, this.#rows, needed);
+    this.#rows = needed;
+  }
+
+  /** Replaces everything by what was saved. */
+  restore(owners: Uint32Array, flags: Uint8Array): void {
+    this.#owners = owners;
+    this.#flags = flags;
+    this.#rows = owners.length;
+    this.#dead = flags.reduce((dead, flag) => dead + (flag & DEAD), 0);
+  }
+
+  isDead(row: number): boolean {
+    return (this.#flags[row]! & DEAD) !== 0;
+  }
+
+  /** @returns false if it was dead already */
+  kill(row: number): boolean {
+    if (this.isDead(row)) return false;
+    this.#flags[row]! |= DEAD;
+    this.#dead++;
+    return true;
+  }
+
+  isInGraph(row: number): boolean {
+    return (this.#flags[row]! & IN_GRAPH) !== 0;
+  }
+
+  enterGraph(row: number): void {
+    this.#flags[row]! |= IN_GRAPH;
+  }
+
+  leaveGraph(): void {
+    for (let row = 0; row < this.#rows; row++) this.#flags[row]! &= ~IN_GRAPH;
+  }
+
+  /** The rows of an owner; count 0 if it has none. */
+  rowsOf(owner: number): { first: number; count: number } {
+    const first = this.#lowerBound(owner);
+    return { first, count: this.#lowerBound(owner + 1) - first };
+  }
+
+  #lowerBound(owner: number): number {
+    let low = 0;
+    let high = this.#rows;
+    while (low < high) {
+      const middle = (low + high) >>> 1;
+      if (this.#owners[middle]! < owner) low = middle + 1;
+      else high = middle;
+    }
+    return low;
+  }
+}

@@ -1,0 +1,194 @@
+import { readFileSync } from 'node:fs';
+import { CodedError } from '../../domain/errors.js';
+import { LIMITS } from '../../domain/limits.js';
+import type { Metric } from '../../domain/model.js';
+import { writeForMetric } from './metric.js';
+
+interface Kernel {
+  dotRange(query: number, first: number, rowBytes: number, count: number, out: number): void;
+  dotRows(query: number, base: number, rowBytes: number, list: number, count: number, out: number): void;
+  l2Range(query: number, first: number, rowBytes: number, count: number, out: number): void;
+  l2Rows(query: number, base: number, rowBytes: number, list: number, count: number, out: number): void;
+}
+
+const WASM_PAGE_BYTES = 65_536;
+const MAX_PAGES = 65_536;
+
+/** Rows that one kernel call takes at most: the size of the scratch areas. */
+export const CHUNK_ROWS = 4096;
+
+// The first page is scratch: the query, a list of rows, their similarities. The rows follow.
+const QUERY_AT = 0;
+const LIST_AT = LIMITS.dimension * 4;
+const OUT_AT = LIST_AT + CHUNK_ROWS * 4;
+/** Byte offset of row 0 in the memory. */
+const ROWS_AT = WASM_PAGE_BYTES;
+
+let compiled: WebAssembly.Module | undefined;
+
+/**
+ * Vectors row after row in one WebAssembly.Memory, never moved and never changed: what a kernel call reads in place.
+ * The memory is shared, so that a worker thread reads the same rows without a copy, and so that growing it leaves the
+ * views that others hold valid. 4 GiB of addresses are reserved, not used: about 2.8 million rows of 384 dimensions.
+ */
+export class VectorSlab {
+  /** Bytes from one row to the next: the dimension in f32, rounded up to whole 16-byte SIMD lanes. */
+  readonly rowBytes: number;
+  readonly #memory = new WebAssembly.Memory({ initial: 1, maximum: MAX_PAGES, shared: true });
+  readonly #kernel: Kernel;
+  #floats: Float32Array;
+  #rows = 0;
+
+  /** @param dimension components of each vector, 1..LIMITS.dimension */
+  constructor(
+    readonly dimension: number,
+    readonly metric: Metric,
+  ) {
+    if (!Number.isInteger(dimension) || dimension < 1 || dimension > LIMITS.dimension) {
+      throw new CodedError(
+        'INVALID_ARGUMENT',
+        `dimension: ${dimension} is not a whole number from 1 to ${LIMITS.dimension}`,
+        `Use vectors of at most ${LIMITS.dimension} components.`,
+      );
+    }
+    this.rowBytes = Math.ceil(dimension / 4) * 16;
+    compiled ??= new WebAssembly.Module(readFileSync(new URL('./similarity.wasm', import.meta.url)));
+    const instance = new WebAssembly.Instance(compiled, { env: { memory: this.#memory } });
+    this.#kernel = instance.exports as unknown as Kernel;
+    this.#floats = new Float32Array(this.#memory.buffer);
+  }
+
+  get rows(): number {
+    return this.#rows;
+  }
+
+  /** Bytes in use; what the memory has reserved beyond them is not resident. */
+  get sizeBytes(): number {
+    return ROWS_AT + this.#rows * this.rowBytes;
+  }
+
+  /** The memory for a worker thread, with where to find a row in it: see rowView. */
+  get shared(): SharedRows {
+    const { dimension, rowBytes } = this;
+    return { buffer: this.#memory.buffer as unknown as SharedArrayBuffer, dimension, rowBytes };
+  }
+
+  /**
+   * Appends the rows of `vectors` (n x dimension), normalised under cosine; all or none.
+   * @returns the first row's number
+   * @throws CodedError DIMENSION_MISMATCH, INVALID_ARGUMENT (not finite, zero under cosine), TOO_LARGE beyond 4 GiB
+   */
+  append(vectors: Float32Array): number {
+    const { dimension } = this;
+    const count = vectors.length / dimension;
+    if (!Number.isInteger(count)) throw dimensionMismatch(vectors.length, dimension);
+    this.#reserve(count);
+    for (let i = 0; i < count; i++) {
+      // Not counted before all of them are in, so a refused vector leaves nothing behind.
+      const row = vectors.subarray(i * dimension, (i + 1) * dimension);
+      writeForMetric(this.metric, row, this.#view(this.#rows + i));
+    }
+    const first = this.#rows;
+    this.#rows += count;
+    return first;
+  }
+
+  /** Appends rows that come from another slab's vector(): as they are, unchecked. */
+  appendStored(vectors: Float32Array): void {
+    const count = vectors.length / this.dimension;
+    this.#reserve(count);
+    for (let i = 0; i < count; i++) {
+      this.#view(this.#rows + i).set(vectors.subarray(i * this.dimension, (i + 1) * this.dimension));
+    }
+    this.#rows += count;
+  }
+
+  /** The stored vector: a view, not to be written to. */
+  vector(row: number): Float32Array {
+    if (!(row < this.#rows)) throw new RangeError(`row ${row} of ${this.#rows}`);
+    return this.#view(row);
+  }
+
+  /**
+   * Sets the query of the score calls that follow.
+   * @returns the query as it is compared (normalised under cosine), valid until the next call
+   * @throws CodedError DIMENSION_MISMATCH, INVALID_ARGUMENT
+   */
+  setQuery(query: Float32Array): Float32Array {
+    if (query.length !== this.dimension) throw dimensionMismatch(query.length, this.dimension);
+    const target = this.#floats.subarray(QUERY_AT / 4, QUERY_AT / 4 + this.dimension);
+    writeForMetric(this.metric, query, target);
+    // An earlier slab never wrote here, but keep the padding zero by construction, not by luck.
+    this.#floats.fill(0, QUERY_AT / 4 + this.dimension, QUERY_AT / 4 + this.rowBytes / 4);
+    return target;
+  }
+
+  /**
+   * Raw similarities of rows [first, first + count), count <= CHUNK_ROWS.
+   * @returns a view of the scratch area, valid until the next score call
+   */
+  scoreRange(first: number, count: number): Float32Array {
+    const at = ROWS_AT + first * this.rowBytes;
+    if (this.metric === 'l2') this.#kernel.l2Range(QUERY_AT, at, this.rowBytes, count, OUT_AT);
+    else this.#kernel.dotRange(QUERY_AT, at, this.rowBytes, count, OUT_AT);
+    return this.#floats.subarray(OUT_AT / 4, OUT_AT / 4 + count);
+  }
+
+  /**
+   * Raw similarities of the rows in `list`, at most CHUNK_ROWS of them, each below `rows`.
+   * @returns a view of the scratch area, valid until the next score call
+   */
+  scoreRows(list: Uint32Array): Float32Array {
+    const { rowBytes } = this;
+    new Uint32Array(this.#floats.buffer, LIST_AT, list.length).set(list);
+    if (this.metric === 'l2') this.#kernel.l2Rows(QUERY_AT, ROWS_AT, rowBytes, LIST_AT, list.length, OUT_AT);
+    else this.#kernel.dotRows(QUERY_AT, ROWS_AT, rowBytes, LIST_AT, list.length, OUT_AT);
+    return this.#floats.subarray(OUT_AT / 4, OUT_AT / 4 + list.length);
+  }
+
+  #view(row: number): Float32Array {
+    return rowView(this.#floats.buffer as unknown as SharedArrayBuffer, this.rowBytes, this.dimension, row);
+  }
+
+  #reserve(count: number): void {
+    const neededBytes = ROWS_AT + (this.#rows + count) * this.rowBytes;
+    if (neededBytes > MAX_PAGES * WASM_PAGE_BYTES) {
+      throw new CodedError(
+        'TOO_LARGE',
+        `the vectors of one collection would take ${neededBytes} bytes; the most is 4 GiB`,
+        'Put further items into another collection.',
+      );
+    }
+    const havePages = this.#memory.buffer.byteLength / WASM_PAGE_BYTES;
+    if (neededBytes <= havePages * WASM_PAGE_BYTES) return;
+    // An eighth more than needed: growing is a system call each time, and pages not written to stay unallocated.
+    const wantedPages = Math.ceil((neededBytes * 1.125) / WASM_PAGE_BYTES);
+    this.#memory.grow(Math.min(wantedPages, MAX_PAGES) - havePages);
+    this.#floats = new Float32Array(this.#memory.buffer);
+  }
+}
+
+/** What a worker thread needs to read rows of a slab. */
+export interface SharedRows {
+  readonly buffer: SharedArrayBuffer;
+  readonly dimension: number;
+  readonly rowBytes: number;
+}
+
+/** The view of one row in a slab's memory. */
+export function rowView(
+  buffer: SharedArrayBuffer,
+  rowBytes: number,
+  dimension: number,
+  row: number,
+): Float32Array {
+  return new Float32Array(buffer, ROWS_AT + row * rowBytes, dimension);
+}
+
+function dimensionMismatch(components: number, dimension: number): CodedError {
+  return new CodedError(
+    'DIMENSION_MISMATCH',
+    `vector: ${components} components, but this collection's vectors have ${dimension}`,
+    `Send vectors of ${dimension} components.`,
+  );
+}
