@@ -8,8 +8,8 @@ const IN_GRAPH = 2;
  * owner are adjacent and owners ascend, so an owner's rows are found by bisection.
  */
 export class RowTable {
-  #owners = new Uint32Array(1024);
-  #flags = new Uint8Array(1024);
+  #owners: Uint32Array = new Uint32Array(1024);
+  #flags: Uint8Array = new Uint8Array(1024);
   #rows = 0;
   #dead = 0;
 
