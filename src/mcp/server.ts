@@ -1,0 +1,158 @@
+import {
+  CLIENT_INFO_META_KEY,
+  type Implementation,
+  ProtocolError,
+  ProtocolErrorCode,
+  type ServerContext as RequestContext,
+  type RequestMetaEnvelope,
+  Server,
+} from '@modelcontextprotocol/server';
+import type { Logger } from 'pino';
+import { isCoded } from '../domain/errors.js';
+import type { CallContext, Engine, Progress } from '../domain/face.js';
+import type { Actor } from '../domain/model.js';
+import { INSTRUCTIONS } from './instructions.js';
+import { answerResult, errorResult } from './result.js';
+import { allowedRoots } from './roots.js';
+import { actorOf, sessionView, type WindowIdentity } from './session.js';
+import { suggestName } from './suggest.js';
+import { TOOLS } from './tools/index.js';
+import type { Tool, ToolContext } from './tools/tool.js';
+import { validate } from './validate.js';
+
+/** What a server needs from the process it runs in. Nothing of it is touched before a tool is called. */
+export interface ServerContext {
+  /**
+   * The engine, opened at the first call and the same one afterwards. Discovery answers before it is called, so nothing
+   * that it needs (store, index, model) may be loaded earlier. A rejection becomes the call's error result.
+   */
+  engine(): Promise<Engine>;
+  /** The package's version. */
+  readonly version: string;
+  readonly window: WindowIdentity;
+  readonly transport: Actor['transport'];
+  /** VECTOR_ROOTS: absolute directories; undefined where it is not set. */
+  readonly roots: readonly string[] | undefined;
+  readonly env: NodeJS.ProcessEnv;
+  /** The working directory, absolute. */
+  readonly cwd: string;
+  readonly logger: Logger;
+}
+
+/** Waiting for the client's answer to roots/list, in ms. */
+const ROOTS_TIMEOUT_MS = 5_000;
+
+/**
+ * One MCP server over the engine, for one connection of either era (the SDK's entries pin the era and ask for a server
+ * each). The low-level Server, because its high-level sibling would validate arguments first, and without codes.
+ */
+export function createServer(context: ServerContext): Server {
+  const server = new Server(
+    { name: 'mcp-vector-server', title: 'Vector memory', version: context.version },
+    { capabilities: { tools: {} }, instructions: INSTRUCTIONS },
+  );
+  server.onerror = error => context.logger.debug({ error: error.message }, 'protocol error');
+
+  const listed = TOOLS.map(({ run, ...description }) => description);
+  server.setRequestHandler('tools/list', () => ({ tools: structuredClone(listed) as never }));
+
+  server.setRequestHandler('tools/call', async (request, requestContext) => {
+    const tool = findTool(request.params.name);
+    return callTool(tool, request.params.arguments, server, requestContext, context);
+  });
+  return server;
+}
+
+/** @throws ProtocolError -32602, as the specification wants it for unknown tools; the code stands in its text and data. */
+function findTool(name: string): Tool {
+  const tool = TOOLS.find(candidate => candidate.name === name);
+  if (tool !== undefined) return tool;
+  const names = TOOLS.map(candidate => candidate.name);
+  const near = suggestName(name, names) ?? names.find(known => known === `vector_${name}`);
+  const hint = near === undefined ? `The tools are ${names.join(', ')}.` : `Did you mean ${near}?`;
+  throw new ProtocolError(ProtocolErrorCode.InvalidParams, `UNKNOWN_TOOL: there is no such tool. ${hint}`, {
+    code: 'UNKNOWN_TOOL',
+    tools: names,
+  });
+}
+
+async function callTool(
+  tool: Tool,
+  args: unknown,
+  server: Server,
+  request: RequestContext,
+  context: ServerContext,
+) {
+  const startedMs = performance.now();
+  const actor = actorOf(context.window, identityOf(server, request), context.transport, tool.name);
+  const call: CallContext = { actor, signal: request.mcpReq.signal, ...progressOf(request, context.logger) };
+  const toolContext: ToolContext = {
+    engine: () => context.engine(),
+    call,
+    roots: () =>
+      allowedRoots({
+        ...rootsOfClient(server),
+        configured: context.roots,
+        env: context.env,
+        cwd: context.cwd,
+      }),
+    session: sessionView(actor),
+  };
+  let code = 'ok';
+  try {
+    return answerResult(await tool.run(validate(tool.inputSchema, args), toolContext));
+  } catch (error) {
+    code = isCoded(error) ? error.code : 'INTERNAL';
+    // A coded error is an answer, and the client has it; one without a code is a defect, and nobody else sees its stack.
+    if (!isCoded(error))
+      context.logger.error({ err: error, tool: tool.name }, 'a tool failed without a code');
+    return errorResult(tool.name, error);
+  } finally {
+    context.logger.debug(
+      {
+        tool: tool.name,
+        requestId: request.mcpReq.id,
+        client: actor.clientName,
+        code,
+        durationMs: Math.round(performance.now() - startedMs),
+      },
+      'tool called',
+    );
+  }
+}
+
+/** In 2026-07-28 each request may name its client, in the era before it the handshake did. */
+function identityOf(server: Server, request: RequestContext) {
+  const envelope: Partial<RequestMetaEnvelope> & { [CLIENT_INFO_META_KEY]?: Implementation } =
+    request.mcpReq.envelope ?? {};
+  const client = envelope[CLIENT_INFO_META_KEY] ?? server.getClientVersion();
+  return { clientName: client?.name, clientVersion: client?.version, meta: request.mcpReq._meta };
+}
+
+/** Only where the client sent a token; the specification wants every notification to be further than the last. */
+function progressOf(request: RequestContext, logger: Logger): Pick<CallContext, 'onProgress'> {
+  const progressToken = request.mcpReq._meta?.progressToken;
+  if (progressToken === undefined) return {};
+  let furthest = Number.NEGATIVE_INFINITY;
+  return {
+    onProgress: ({ done, total, message }: Progress) => {
+      if (done <= furthest) return;
+      furthest = done;
+      const params = { progressToken, progress: done, ...(total === undefined ? {} : { total }), message };
+      request.mcpReq
+        .notify({ method: 'notifications/progress', params })
+        .catch(error => logger.debug({ error: String(error) }, 'progress was not delivered'));
+    },
+  };
+}
+
+/** Servers can ask clients in the 2025 era only; a client that declared no roots is not asked. */
+function rootsOfClient(server: Server): { client?: () => Promise<string[]> } {
+  if (server.getClientCapabilities()?.roots === undefined) return {};
+  return {
+    client: async () => {
+      const { roots } = await server.listRoots(undefined, { timeout: ROOTS_TIMEOUT_MS });
+      return roots.map(root => root.uri);
+    },
+  };
+}

@@ -1,0 +1,78 @@
+import type { Readable, Writable } from 'node:stream';
+import { serveStdio } from '@modelcontextprotocol/server/stdio';
+import type { Logger } from 'pino';
+import type { Engine } from '../domain/face.js';
+import { LineTransport } from './line-transport.js';
+import { createServer } from './server.js';
+import { identifyWindow } from './session.js';
+import { claimStdout } from './stdout.js';
+
+export interface StdioServerOptions {
+  /** See ServerContext.engine. */
+  engine(): Promise<Engine>;
+  /** The package's version. */
+  readonly version: string;
+  /** VECTOR_ROOTS: absolute directories; undefined where it is not set. */
+  readonly roots: readonly string[] | undefined;
+  readonly logger: Logger;
+  /** Default: process.env. */
+  readonly env?: NodeJS.ProcessEnv;
+  /** Default: process.cwd(). */
+  readonly cwd?: string;
+  /** Default: process.stdin. */
+  readonly input?: Readable;
+  /** Default: stdout, claimed for MCP alone (see claimStdout). */
+  readonly output?: Writable;
+}
+
+/** Why serving ended: the client closed its end, or a signal came. */
+export type EndReason = 'end of input' | 'SIGTERM' | 'SIGINT';
+
+export interface StdioServer {
+  /**
+   * Resolves once nothing is served any more. The caller then closes the engine (with its checkpoint) and exits 0.
+   */
+  readonly ended: Promise<EndReason>;
+}
+
+/**
+ * Serves MCP on stdio, to clients of either era, until the input ends or SIGTERM or SIGINT comes; requests in flight
+ * are then still answered if that takes no more than a moment. A second signal ends it at once.
+ */
+export function serveStdioServer(options: StdioServerOptions): StdioServer {
+  const { logger } = options;
+  const env = options.env ?? process.env;
+  const cwd = options.cwd ?? process.cwd();
+  const context = {
+    engine: () => options.engine(),
+    version: options.version,
+    window: identifyWindow(env, cwd),
+    transport: 'stdio' as const,
+    roots: options.roots,
+    env,
+    cwd,
+    logger,
+  };
+  const transport = new LineTransport(options.input ?? process.stdin, options.output ?? claimStdout());
+  serveStdio(() => createServer(context), {
+    transport,
+    onerror: error => logger.debug({ error: error.message }, 'stdio'),
+  });
+  return { ended: ended(transport) };
+}
+
+async function ended(transport: LineTransport): Promise<EndReason> {
+  let reason: EndReason = 'end of input';
+  let signals = 0;
+  const onSignal = (signal: 'SIGTERM' | 'SIGINT') => {
+    signals++;
+    if (signals === 1) reason = signal;
+    void (signals === 1 ? transport.end() : transport.close());
+  };
+  // Never taken off again: clients send SIGTERM when closing stdin did not end the process at once, and that must not
+  // cut short the checkpoint which the caller writes then.
+  process.on('SIGTERM', onSignal);
+  process.on('SIGINT', onSignal);
+  await transport.closed;
+  return reason;
+}

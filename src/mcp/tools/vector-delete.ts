@@ -1,0 +1,55 @@
+import type { DeleteAnswer, DeleteCommand } from '../../domain/face.js';
+import { LIMITS } from '../../domain/limits.js';
+import { boolean, collection, ids, integer, strings, text, undo, where } from '../schema.js';
+import type { Tool } from './tool.js';
+import { type Undo, undoByReplay } from './undo.js';
+
+export const vectorDelete: Tool = {
+  name: 'vector_delete',
+  title: 'Forget: delete items',
+  description:
+    'Either by ids or by where. E.g. {"ids":["deploy"]} or {"where":{"topic":"ops"},"dry_run":true}. The log keeps what was deleted.',
+  inputSchema: {
+    type: 'object',
+    properties: {
+      ids,
+      where,
+      collection,
+      dry_run: { type: 'boolean', default: false, description: 'Only name what would go' },
+    },
+  },
+  outputSchema: {
+    type: 'object',
+    properties: {
+      seq: integer,
+      hash: text,
+      deleted: { ...strings, description: `The first ${LIMITS.itemsPerCall} ids` },
+      deleted_count: integer,
+      missing: strings,
+      dry_run: boolean,
+      undo,
+    },
+    required: ['seq', 'hash', 'deleted', 'deleted_count', 'missing', 'dry_run'],
+  },
+  annotations: { readOnlyHint: false, destructiveHint: true, idempotentHint: true, openWorldHint: false },
+
+  async run(args, context) {
+    const engine = await context.engine();
+    const answer = await engine.delete(args as unknown as DeleteCommand, context.call);
+    const { seq, hash, deleted, missing, dry_run } = answer;
+    return {
+      seq,
+      hash,
+      deleted: deleted.slice(0, LIMITS.itemsPerCall),
+      deleted_count: deleted.length,
+      missing,
+      dry_run,
+      ...undoOf(answer),
+    };
+  },
+};
+
+function undoOf(answer: DeleteAnswer): { undo?: Undo } {
+  if (answer.dry_run || answer.deleted.length === 0) return {};
+  return { undo: undoByReplay(answer.seq - answer.deleted.length + 1) };
+}

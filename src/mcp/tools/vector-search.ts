@@ -1,0 +1,103 @@
+import type { SearchHit, SearchMode, SearchQuery } from '../../domain/face.js';
+import { LIMITS } from '../../domain/limits.js';
+import { excerpt, fitEntries } from '../fit.js';
+import { boolean, integer, maxChars, moment, since, strings, text, until, vector, where } from '../schema.js';
+import { READS, type Tool } from './tool.js';
+import { actorView, itemProperties } from './views.js';
+
+/** Room for `omitted` and the advice that goes with it, in characters of JSON. */
+const OMISSION_CHARS = 160;
+
+export const vectorSearch: Tool = {
+  name: 'vector_search',
+  title: 'Recall: search memory and documents',
+  description:
+    'Finds items by meaning and words; the best passage of each. E.g. {"query":"Why did we drop Redis?","where":{"topic":"cache"},"since":"30 days ago"}. since/until: last written during, not the state back then.',
+  inputSchema: {
+    type: 'object',
+    properties: {
+      query: { type: 'string', minLength: 1, maxLength: LIMITS.queryBytes },
+      vector,
+      collections: { ...strings, description: 'Default: all' },
+      k: { type: 'integer', default: 10, minimum: 1, maximum: LIMITS.k, description: 'How many results' },
+      where,
+      since,
+      until,
+      mode: { type: 'string', enum: ['hybrid', 'semantic', 'keyword'], default: 'hybrid' },
+      context: {
+        type: 'integer',
+        default: 0,
+        minimum: 0,
+        maximum: 10,
+        description: 'Neighbouring chunks of the document to add on each side',
+      },
+      min_score: { type: 'number' },
+      max_chars: maxChars,
+    },
+  },
+  outputSchema: {
+    type: 'object',
+    properties: {
+      results: {
+        type: 'array',
+        items: {
+          type: 'object',
+          properties: {
+            ...itemProperties,
+            score: { type: 'number' },
+            text,
+            truncated: boolean,
+            passage: { type: 'object', description: 'Range of the best passage in the whole text' },
+            origin: text,
+            actor: { type: 'object', description: 'As declared by the client' },
+            context: { type: 'array', items: { type: 'object', properties: { id: text, text } } },
+          },
+        },
+      },
+      moment,
+      omitted: integer,
+      hint: text,
+    },
+    required: ['results', 'moment'],
+  },
+  annotations: READS,
+
+  async run(args, context) {
+    const { max_chars, ...query } = args;
+    const engine = await context.engine();
+    const answer = await engine.search(query as unknown as SearchQuery & { mode: SearchMode }, context.call);
+    const envelope = {
+      moment: answer.moment,
+      ...(answer.hint === undefined ? {} : { hint: answer.hint }),
+    };
+    const budgetChars = (max_chars as number) - JSON.stringify({ results: [], ...envelope }).length;
+    const { shown, omitted } = fitEntries(answer.results, budgetChars - OMISSION_CHARS, renderHit);
+    return omitted === 0
+      ? { results: shown, ...envelope }
+      : {
+          results: shown,
+          ...envelope,
+          omitted,
+          hint: 'Not all results fit: raise max_chars, lower k or search more narrowly.',
+        };
+  },
+};
+
+function renderHit(hit: SearchHit, textChars: number, bare: boolean): object {
+  const shown = excerpt(hit.text, textChars, hit.passage);
+  const context = hit.context?.map(chunk => ({ id: chunk.id, text: excerpt(chunk.text, textChars).text }));
+  return {
+    id: hit.id,
+    collection: hit.collection,
+    score: Math.round(hit.score * 1e4) / 1e4,
+    text: shown.text,
+    truncated: shown.truncated || bare,
+    passage: hit.passage,
+    ...(bare ? {} : { metadata: hit.metadata }),
+    version: hit.version,
+    updated_at: hit.updated_at,
+    origin: hit.origin,
+    ...actorView(hit.actor),
+    ...(context === undefined || bare ? {} : { context }),
+  };
+}
