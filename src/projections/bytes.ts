@@ -30,6 +30,13 @@ export class ByteWriter {
     this.#length += bytes.length;
   }
 
+  /** A length and that many bytes. */
+  bytes(values: Uint8Array): void {
+    this.u32(values.length);
+    this.#room(values.length).set(values, this.#length);
+    this.#length += values.length;
+  }
+
   /** Latin-1 where that holds every character, else UTF-16: unlike UTF-8 it keeps a lone surrogate. */
   string(text: string): void {
     const isLatin1 = !/[^\x00-\xff]/.test(text);
@@ -123,6 +130,13 @@ export class ByteReader {
     const values = new Uint32Array(length);
     new Uint8Array(values.buffer).set(this.#buffer.subarray(start, this.#offset));
     return values;
+  }
+
+  /** A view of what ByteWriter.bytes wrote. */
+  bytes(): Uint8Array {
+    const length = this.count(1);
+    const start = this.#offset;
+    return this.#buffer.subarray(start, this.#advance(length));
   }
 
   string(): string {

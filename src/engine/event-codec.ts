@@ -1,0 +1,84 @@
+/**
+ * Domain events as bodies of log records: docs/events.md is the contract. A body is
+ *
+ *   u32 n · n bytes of UTF-8 JSON (padded with spaces so that 4 + n is a multiple of 4) · vectors, f32 little-endian
+ *
+ * Type numbers never change meaning; a retired one keeps its comment.
+ */
+import { endianness } from 'node:os';
+import { CodedError } from '../domain/errors.js';
+import type { DomainEvent, ItemPut } from '../domain/model.js';
+
+const TYPES: Record<DomainEvent['type'], number> = {
+  actor_declared: 16,
+  collection_created: 17,
+  // 18 collection changed (dropped, renamed), 19 space switched: reserved.
+  item_put: 32,
+  item_deleted: 33,
+  // 34 item restored, 35 vectors added: reserved.
+  // 48 mark set: reserved.
+};
+const NAMES = new Map(Object.entries(TYPES).map(([name, number]) => [number, name as DomainEvent['type']]));
+const MAY_SKIP = 0x8000;
+
+if (endianness() !== 'LE') throw new Error('vectors are stored little-endian; this machine is big-endian');
+
+const decoder = new TextDecoder('utf-8', { fatal: true });
+const NO_VECTORS = new Float32Array(0);
+
+export function encodeEvent(event: DomainEvent): { type: number; body: Uint8Array } {
+  const { type, ...rest } = event;
+  let vectors: Float32Array = NO_VECTORS;
+  if (type === 'item_put') {
+    vectors = (rest as ItemPut).vectors;
+    delete (rest as { vectors?: unknown }).vectors;
+  }
+  const json = Buffer.from(JSON.stringify(rest));
+  const padded = Math.ceil(json.length / 4) * 4;
+  const body = Buffer.allocUnsafe(4 + padded + vectors.byteLength);
+  body.writeUInt32LE(padded, 0);
+  body.set(json, 4);
+  body.fill(0x20, 4 + json.length, 4 + padded);
+  body.set(new Uint8Array(vectors.buffer, vectors.byteOffset, vectors.byteLength), 4 + padded);
+  return { type: TYPES[type], body };
+}
+
+/**
+ * @param seq for error messages
+ * @returns undefined for an event that this version does not know and may skip
+ * @throws CodedError EVENT_UNKNOWN (must be understood, and is not), EVENT_MALFORMED
+ */
+export function decodeEvent(type: number, body: Uint8Array, seq: number): DomainEvent | undefined {
+  const name = NAMES.get(type & ~MAY_SKIP);
+  if (name === undefined) {
+    if ((type & MAY_SKIP) !== 0) return undefined;
+    throw new CodedError(
+      'EVENT_UNKNOWN',
+      `event ${seq} has type ${type}, which this version does not know and may not skip`,
+      'Open the store with the program version that wrote it, or a later one.',
+      { details: { seq, type } },
+    );
+  }
+  try {
+    const view = new DataView(body.buffer, body.byteOffset, body.byteLength);
+    const jsonBytes = view.getUint32(0, true);
+    if (4 + jsonBytes > body.length) throw new RangeError(`JSON of ${jsonBytes} bytes in a body of ${body.length}`);
+    const fields = JSON.parse(decoder.decode(body.subarray(4, 4 + jsonBytes)));
+    if (name !== 'item_put') return { ...fields, type: name };
+    const tail = body.subarray(4 + jsonBytes);
+    if (tail.length % 4 !== 0) throw new RangeError(`${tail.length} bytes are no f32 vectors`);
+    // Copied where the record does not happen to be aligned for f32.
+    const vectors =
+      tail.byteOffset % 4 === 0
+        ? new Float32Array(tail.buffer, tail.byteOffset, tail.length / 4)
+        : new Float32Array(tail.slice().buffer);
+    return { ...fields, type: name, vectors };
+  } catch (error) {
+    throw new CodedError(
+      'EVENT_MALFORMED',
+      `event ${seq} is intact but cannot be read: ${(error as Error).message}`,
+      'It was written by a faulty program version; report it with the version that wrote it.',
+      { cause: error, details: { seq } },
+    );
+  }
+}

@@ -1,0 +1,78 @@
+/**
+ * A hash table from 64-bit hashes to ordinals in two typed arrays: a Map of a million ids would cost 191 MB, this costs 12.
+ * Open addressing with linear probing and backward-shift deletion, so there are no tombstones. The caller resolves hash
+ * collisions by looking at what an ordinal stands for.
+ */
+export class OrdinalTable {
+  private slots = new Uint32Array(64);
+  private used = 0;
+
+  /** @param hashOf the low 32 bits of an entry's hash, by ordinal */
+  constructor(private readonly hashOf: (ordinal: number) => number) {}
+
+  get size(): number {
+    return this.used;
+  }
+
+  /** The first ordinal with this hash that `matches`, or -1. */
+  find(hash: number, matches: (ordinal: number) => boolean): number {
+    const slot = this.slotOf(hash, matches);
+    return slot < 0 ? -1 : this.slots[slot] - 1;
+  }
+
+  private slotOf(hash: number, matches: (ordinal: number) => boolean): number {
+    const mask = this.slots.length - 1;
+    for (let slot = mix(hash) & mask; this.slots[slot] !== 0; slot = (slot + 1) & mask) {
+      const ordinal = this.slots[slot] - 1;
+      if (this.hashOf(ordinal) === hash && matches(ordinal)) return slot;
+    }
+    return -1;
+  }
+
+  add(ordinal: number): void {
+    if ((this.used + 1) * 2 > this.slots.length) this.grow();
+    this.insert(ordinal);
+    this.used += 1;
+  }
+
+  /** Puts `next` in the place of `previous`; both must have the same hash. */
+  replace(previous: number, next: number): void {
+    this.slots[this.slotOf(this.hashOf(previous), ordinal => ordinal === previous)] = next + 1;
+  }
+
+  remove(ordinal: number): void {
+    const mask = this.slots.length - 1;
+    let hole = this.slotOf(this.hashOf(ordinal), candidate => candidate === ordinal);
+    if (hole < 0) return;
+    for (let slot = (hole + 1) & mask; this.slots[slot] !== 0; slot = (slot + 1) & mask) {
+      const home = mix(this.hashOf(this.slots[slot] - 1)) & mask;
+      // An entry may move into the hole only if the hole lies between its home and where it stands.
+      if (((slot - home) & mask) >= ((slot - hole) & mask)) {
+        this.slots[hole] = this.slots[slot];
+        hole = slot;
+      }
+    }
+    this.slots[hole] = 0;
+    this.used -= 1;
+  }
+
+  private insert(ordinal: number): void {
+    const mask = this.slots.length - 1;
+    let slot = mix(this.hashOf(ordinal)) & mask;
+    while (this.slots[slot] !== 0) slot = (slot + 1) & mask;
+    this.slots[slot] = ordinal + 1;
+  }
+
+  private grow(): void {
+    const old = this.slots;
+    this.slots = new Uint32Array(old.length * 2);
+    for (const entry of old) if (entry !== 0) this.insert(entry - 1);
+  }
+
+  get bytes(): number {
+    return this.slots.byteLength;
+  }
+}
+
+/** Spreads hashes whose low bits are alike. */
+const mix = (hash: number): number => Math.imul(hash ^ (hash >>> 16), 0x45d9f3b) >>> 4;

@@ -1,0 +1,57 @@
+/**
+ * Errors of the log. Same shape as the rest of the program's errors: a `code` that is public API, a message that
+ * names what was wrong, and the way out.
+ */
+export class WalError extends Error {
+  override readonly name = 'WalError';
+  constructor(
+    readonly code: WalErrorCode,
+    message: string,
+    /** What the caller or operator can do about it. */
+    readonly wayOut: string,
+    options?: ErrorOptions & { details?: Record<string, unknown> },
+  ) {
+    super(message, options);
+    this.details = options?.details;
+  }
+  /** Facts for a program, for example `{ seq: 17 }`. */
+  readonly details: Record<string, unknown> | undefined;
+}
+
+export type WalErrorCode =
+  /** The queue of unwritten transactions is full. */
+  | 'WAL_BUSY'
+  /** The expected sequence number is not the next one. */
+  | 'WAL_CONFLICT'
+  | 'WAL_CLOSED'
+  /** A write failed earlier: no writes until the disk takes them again. */
+  | 'WAL_POISONED'
+  /** This write may or may not be in the log. */
+  | 'WAL_OUTCOME_UNKNOWN'
+  | 'WAL_TOO_LARGE'
+  /** The log ends before what HEAD has seen. */
+  | 'WAL_LOST_TAIL'
+  /** A sequence number is missing in the middle. */
+  | 'WAL_GAP'
+  /** A record fails its own hash or its form. */
+  | 'WAL_BAD_RECORD'
+  /** A record is sound in itself but does not follow its predecessor. */
+  | 'WAL_CHAIN_BROKEN'
+  /** LevelDB's own files are damaged. */
+  | 'WAL_FILES_DAMAGED'
+  | 'WAL_HEAD_MISSING'
+  | 'WAL_HEAD_DAMAGED'
+  /** HEAD and log are of different stores or histories. */
+  | 'WAL_HEAD_MISMATCH'
+  /** Another process writes this store: two owners on a file system without working locks. */
+  | 'WAL_FOREIGN_OWNER'
+  | 'WAL_NEWER_FORMAT'
+  | 'WAL_IO'
+  | 'STORE_IN_USE'
+  | 'STORE_MISSING'
+  /** The directory holds something else. */
+  | 'STORE_FOREIGN';
+
+/** The advice that every finding of damage shares. */
+export const DAMAGE_WAY_OUT =
+  'Nothing was changed. Run `mcp-vector-server verify` for every finding, and restore a backup or keep a copy of the store directory before anything else touches it.';

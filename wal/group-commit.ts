@@ -1,0 +1,184 @@
+import { WalError } from './errors.js';
+import type { Appended, Head, Lineage, Log, NewEvent, ReadOptions } from './log.js';
+import { AppendQueue, DEFAULT_LIMITS, type Pending, type QueueLimits } from './queue.js';
+import { checkFollows, decodeRecord, type LogRecord } from './record.js';
+
+/**
+ * What both implementations of the log share: the queue, group commit (one batch in flight while the next collects), the
+ * durable head, followers, and the rule that a failed write stops all writes.
+ */
+export abstract class GroupCommitLog implements Log {
+  abstract readonly lineage: Lineage;
+  protected readonly queue: AppendQueue;
+  private readonly listeners = new Set<(records: readonly LogRecord[]) => void>();
+  private flushing: Promise<void> | undefined;
+  private durableHead: Head;
+  private latched: WalError | undefined;
+  protected closed = false;
+
+  protected constructor(head: Head, clock: () => number, limits: Partial<QueueLimits> = {}) {
+    this.durableHead = head;
+    this.queue = new AppendQueue(head, clock, { ...DEFAULT_LIMITS, ...limits });
+  }
+
+  get head(): Head {
+    return this.durableHead;
+  }
+
+  get nextSeq(): number {
+    return this.queue.nextSeq;
+  }
+
+  get failure(): WalError | undefined {
+    return this.latched;
+  }
+
+  append(events: readonly NewEvent[], expectedSeq?: number): Appended {
+    if (this.closed) throw closedError();
+    if (this.latched) throw notWritten(this.latched);
+    const appended = this.queue.push(events, expectedSeq);
+    this.flushing ??= this.flush();
+    return appended;
+  }
+
+  private async flush(): Promise<void> {
+    // Let every append of this turn of the event loop join the first batch.
+    await new Promise(resolve => setImmediate(resolve));
+    while (this.queue.length > 0 && !this.latched) {
+      const batch = this.queue.take();
+      try {
+        await this.writeBatch(batch);
+      } catch (error) {
+        await this.fail(error, batch);
+        break;
+      }
+      this.acknowledge(batch);
+    }
+    this.flushing = undefined;
+  }
+
+  /** Makes a batch durable, or throws: then nobody knows what of it reached the disk. */
+  protected abstract writeBatch(batch: readonly Pending[]): Promise<void>;
+
+  /** Followers first, then whoever waits for the write: a writer always finds its own write applied. */
+  protected acknowledge(batch: readonly Pending[]): void {
+    for (const pending of batch) {
+      this.publish(pending.records.map(({ record }) => record));
+      pending.settle();
+    }
+  }
+
+  /** Moves the durable head behind `records` and tells the followers. */
+  protected publish(records: readonly LogRecord[]): void {
+    const last = records[records.length - 1];
+    this.durableHead = { seq: last.seq, hash: last.hash, logicalMs: last.logicalMs };
+    for (const listener of this.listeners) listener(records);
+  }
+
+  /** After any write error: no more writes on this handle, and whoever only waited in the queue is told so. */
+  private async fail(error: unknown, inFlight: readonly Pending[]): Promise<void> {
+    this.latch(
+      new WalError(
+        'WAL_POISONED',
+        `a write to the log failed: ${describe(error)}`,
+        'Reads go on. Make room or mend the disk; writes resume by themselves once a test file can be written.',
+        { cause: error },
+      ),
+    );
+    const settled = await this.settleAfterFailure(inFlight);
+    if (!settled)
+      for (const pending of inFlight)
+        pending.settle(
+          new WalError(
+            'WAL_OUTCOME_UNKNOWN',
+            `the disk failed while this was written (${describe(error)}): it may or may not be stored`,
+            'Once the store takes writes again, read the item to find out, then repeat the call if needed.',
+            { cause: error },
+          ),
+        );
+  }
+
+  /** Stops writes. What waits was never given to the disk. */
+  protected latch(failure: WalError): void {
+    this.latched ??= failure;
+    for (const pending of this.queue.reset(this.durableHead)) pending.settle(notWritten(failure));
+  }
+
+  /** Writes are possible again behind the durable head. */
+  protected unlatch(): void {
+    this.queue.reset(this.durableHead);
+    this.latched = undefined;
+  }
+
+  /** @returns true when the callers in flight have been told what became of their writes */
+  protected abstract settleAfterFailure(inFlight: readonly Pending[]): Promise<boolean>;
+
+  /** Waits until nothing is queued or in flight. */
+  protected async drained(): Promise<void> {
+    while (this.flushing) await this.flushing;
+  }
+
+  subscribe(listener: (records: readonly LogRecord[]) => void): () => void {
+    this.listeners.add(listener);
+    return () => this.listeners.delete(listener);
+  }
+
+  /** The raw stored value, or undefined. */
+  protected abstract value(seq: number): Uint8Array | undefined;
+  /** Raw stored values in pieces, in key order. */
+  protected abstract values(from: number, to: number, reverse: boolean): AsyncIterable<[number, Uint8Array][]>;
+
+  get(seq: number): LogRecord {
+    if (!Number.isSafeInteger(seq) || seq < 1 || seq > this.head.seq)
+      throw new RangeError(`no record ${seq} in a log of ${this.head.seq}`);
+    const value = this.value(seq);
+    if (value === undefined) throw missing(seq, seq);
+    return decodeRecord(value, seq);
+  }
+
+  async *read(options: ReadOptions = {}): AsyncGenerator<LogRecord[]> {
+    const from = Math.max(options.from ?? 1, 1);
+    const to = Math.min(options.to ?? this.head.seq, this.head.seq);
+    if (from > to) return;
+    const step = options.reverse ? -1 : 1;
+    let expected = options.reverse ? to : from;
+    let previous: LogRecord | undefined;
+    for await (const piece of this.values(from, to, options.reverse === true)) {
+      const records = piece.map(([seq, value]) => {
+        if (seq !== expected) throw options.reverse ? missing(seq + 1, expected) : missing(expected, seq - 1);
+        const record = decodeRecord(value, seq);
+        if (!options.reverse && (previous !== undefined || seq === 1)) checkFollows(previous, record);
+        previous = record;
+        expected += step;
+        return record;
+      });
+      yield records;
+    }
+    if (options.reverse ? expected >= from : expected <= to)
+      throw options.reverse ? missing(from, expected) : missing(expected, to);
+  }
+
+  abstract readable(): Promise<void>;
+  abstract close(): Promise<void>;
+}
+
+function missing(from: number, to: number): WalError {
+  return new WalError(
+    'WAL_GAP',
+    from === to ? `record ${from} is missing` : `records ${from} to ${to} are missing`,
+    'Nothing was changed. Run `mcp-vector-server verify` for every finding; restore a backup.',
+    { details: { from, to } },
+  );
+}
+
+const notWritten = (failure: WalError): WalError =>
+  new WalError('WAL_POISONED', `nothing was written: ${failure.message}`, failure.wayOut, { cause: failure });
+
+export const closedError = (): WalError =>
+  new WalError('WAL_CLOSED', 'the log is closed', 'Open the store again.');
+
+/** LevelDB puts its own words into the cause. */
+export function describe(error: unknown): string {
+  const cause = (error as { cause?: Error } | undefined)?.cause;
+  return cause?.message ?? (error instanceof Error ? error.message : String(error));
+}

@@ -1,0 +1,207 @@
+/**
+ * HEAD: a small file beside the log that remembers how far the log reached, since LevelDB cannot show that it lost its
+ * tail. Two slots are written in turn, so that a torn write leaves the other one.
+ *
+ *   off size   (slot 0 at byte 0, slot 1 at byte 4096; all little-endian)
+ *    0   8   "MVSHEAD1"
+ *    8   4   slot format version (1)
+ *   12   4   intent: 0 none, 1 the store is being created, 2 closed cleanly
+ *   16   8   counter: the valid slot with the higher one counts
+ *   24  16   store id
+ *   40   4   epoch
+ *   44   4   zero
+ *   48   8   seq
+ *   56   8   record hash at seq
+ *   64  16   owner nonce
+ *   80   8   wall time, ms
+ *   88  32   zero
+ *  120   8   xxh64 of bytes 0..119
+ */
+import { closeSync, existsSync, fdatasync, fsyncSync, openSync, readSync, renameSync, writeSync } from 'node:fs';
+import { dirname } from 'node:path';
+import { promisify } from 'node:util';
+import { WalError } from './errors.js';
+import { xxh64 } from './hash.js';
+
+const MAGIC = 'MVSHEAD1';
+const SLOT_VERSION = 1;
+const SLOT_STRIDE = 4096;
+const SLOT_BYTES = 128;
+export const HEAD_FILE_BYTES = SLOT_STRIDE + SLOT_BYTES;
+
+export const Intent = { none: 0, create: 1, closed: 2 } as const;
+
+export interface HeadProof {
+  readonly counter: number;
+  readonly intent: number;
+  /** 32 hex digits. */
+  readonly storeId: string;
+  readonly epoch: number;
+  readonly seq: number;
+  readonly hash: bigint;
+  /** 32 hex digits: the process that wrote it. */
+  readonly nonce: string;
+  readonly wallMs: number;
+}
+
+/** Encodes one slot (exported for tests and FORMAT.md's example). */
+export function encodeSlot(proof: HeadProof): Buffer {
+  const slot = Buffer.alloc(SLOT_BYTES);
+  slot.write(MAGIC, 0, 'latin1');
+  slot.writeUInt32LE(SLOT_VERSION, 8);
+  slot.writeUInt32LE(proof.intent, 12);
+  slot.writeBigUInt64LE(BigInt(proof.counter), 16);
+  slot.write(proof.storeId, 24, 'hex');
+  slot.writeUInt32LE(proof.epoch, 40);
+  slot.writeBigUInt64LE(BigInt(proof.seq), 48);
+  slot.writeBigUInt64LE(proof.hash, 56);
+  slot.write(proof.nonce, 64, 'hex');
+  slot.writeBigUInt64LE(BigInt(proof.wallMs), 80);
+  slot.writeBigUInt64LE(xxh64(slot.subarray(0, 120)), 120);
+  return slot;
+}
+
+type Slot = { kind: 'valid'; proof: HeadProof } | { kind: 'empty' } | { kind: 'bad' } | { kind: 'newer'; version: number };
+
+function decodeSlot(slot: Buffer): Slot {
+  if (slot.every(byte => byte === 0)) return { kind: 'empty' };
+  if (slot.length < SLOT_BYTES || slot.readBigUInt64LE(120) !== xxh64(slot.subarray(0, 120))) return { kind: 'bad' };
+  if (slot.toString('latin1', 0, 8) !== MAGIC) return { kind: 'bad' };
+  const version = slot.readUInt32LE(8);
+  if (version !== SLOT_VERSION) return { kind: 'newer', version };
+  return {
+    kind: 'valid',
+    proof: {
+      intent: slot.readUInt32LE(12),
+      counter: Number(slot.readBigUInt64LE(16)),
+      storeId: slot.toString('hex', 24, 40),
+      epoch: slot.readUInt32LE(40),
+      seq: Number(slot.readBigUInt64LE(48)),
+      hash: slot.readBigUInt64LE(56),
+      nonce: slot.toString('hex', 64, 80),
+      wallMs: Number(slot.readBigUInt64LE(80)),
+    },
+  };
+}
+
+function readSlots(fd: number): Slot[] {
+  return [0, SLOT_STRIDE].map(offset => {
+    const slot = Buffer.alloc(SLOT_BYTES);
+    const got = readSync(fd, slot, 0, SLOT_BYTES, offset);
+    return decodeSlot(slot.subarray(0, Math.max(got, 0)));
+  });
+}
+
+function newest(slots: Slot[], path: string): HeadProof {
+  const newer = slots.find(slot => slot.kind === 'newer');
+  if (newer?.kind === 'newer')
+    throw new WalError(
+      'WAL_NEWER_FORMAT',
+      `${path} has format version ${newer.version}; this program reads version ${SLOT_VERSION}`,
+      'Open the store with the program version that wrote it, or a later one.',
+    );
+  const valid = slots.flatMap(slot => (slot.kind === 'valid' ? [slot.proof] : []));
+  const best = valid.sort((a, b) => b.counter - a.counter)[0];
+  if (best === undefined)
+    throw new WalError(
+      'WAL_HEAD_DAMAGED',
+      `neither slot of ${path} is readable: how far the log reached cannot be proved`,
+      'Run `mcp-vector-server verify`; restore HEAD from a backup of the directory if there is one.',
+    );
+  return best;
+}
+
+/**
+ * Reads the newest valid slot without changing anything.
+ * @returns undefined when there is no such file
+ * @throws WalError WAL_HEAD_DAMAGED, WAL_NEWER_FORMAT
+ */
+export function readHeadFile(path: string): { proof: HeadProof; damagedSlots: number } | undefined {
+  if (!existsSync(path)) return undefined;
+  const fd = openSync(path, 'r');
+  try {
+    const slots = readSlots(fd);
+    return { proof: newest(slots, path), damagedSlots: slots.filter(slot => slot.kind === 'bad').length };
+  } finally {
+    closeSync(fd);
+  }
+}
+
+/** Flushes a directory's entries (a rename or a new file is durable only then). */
+export function fsyncDirectory(dir: string): void {
+  // Windows cannot open a directory for that; NTFS journals its entries.
+  if (process.platform === 'win32') return;
+  const fd = openSync(dir, 'r');
+  try {
+    fsyncSync(fd);
+  } finally {
+    closeSync(fd);
+  }
+}
+
+const fdatasyncAsync = promisify(fdatasync);
+
+/** The open HEAD file of the store's owner. */
+export class HeadFile {
+  private constructor(
+    private readonly path: string,
+    private readonly fd: number,
+    private counter: number,
+    private readonly nonce: string,
+  ) {}
+
+  /** Creates the file with one slot, atomically. */
+  static create(path: string, proof: Omit<HeadProof, 'counter'>): void {
+    const temporary = `${path}.tmp`;
+    const fd = openSync(temporary, 'w', 0o600);
+    try {
+      const bytes = Buffer.alloc(HEAD_FILE_BYTES);
+      encodeSlot({ ...proof, counter: 1 }).copy(bytes, SLOT_STRIDE);
+      writeSync(fd, bytes, 0, bytes.length, 0);
+      fsyncSync(fd);
+    } finally {
+      closeSync(fd);
+    }
+    renameSync(temporary, path);
+    fsyncDirectory(dirname(path));
+  }
+
+  /** Opens it for writing under `nonce`. The first write claims it. */
+  static open(path: string, nonce: string): HeadFile {
+    const fd = openSync(path, 'r+');
+    try {
+      return new HeadFile(path, fd, newest(readSlots(fd), path).counter, nonce);
+    } catch (error) {
+      closeSync(fd);
+      throw error;
+    }
+  }
+
+  /**
+   * Writes the next slot and makes it durable.
+   * @throws WalError WAL_FOREIGN_OWNER when another process has written since (unless this write claims the file)
+   */
+  async write(proof: Omit<HeadProof, 'counter' | 'nonce'>, options: { claim?: boolean } = {}): Promise<void> {
+    if (!options.claim) this.assertOurs();
+    this.counter += 1;
+    const slot = encodeSlot({ ...proof, counter: this.counter, nonce: this.nonce });
+    const offset = this.counter % 2 === 0 ? 0 : SLOT_STRIDE;
+    writeSync(this.fd, slot, 0, SLOT_BYTES, offset);
+    await fdatasyncAsync(this.fd);
+  }
+
+  /** Two owners can meet where locks do not work (some network mounts): the one who notices must stop. */
+  private assertOurs(): void {
+    const found = newest(readSlots(this.fd), this.path);
+    if (found.nonce !== this.nonce || found.counter !== this.counter)
+      throw new WalError(
+        'WAL_FOREIGN_OWNER',
+        `${this.path} was written by another process (nonce ${found.nonce}): two owners write this store`,
+        'Stop every other server on this store; keep stores on a local disk, where file locks work.',
+      );
+  }
+
+  close(): void {
+    closeSync(this.fd);
+  }
+}

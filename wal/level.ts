@@ -1,0 +1,23 @@
+/**
+ * The one door to LevelDB. `level` is classic-level (bindings to Google's LevelDB 1.20) in Node.
+ */
+import { Level } from 'level';
+
+export { Level };
+
+/** Deletes a database, taking its lock first. (`level` types itself by its abstract interface, which leaves this out.) */
+export const destroyDatabase = (Level as unknown as { destroy(location: string): Promise<void> }).destroy;
+
+
+/** The options the log is always opened with; wal/leveldb/ reads its files on the strength of them. */
+export const LOG_OPTIONS = {
+  keyEncoding: 'buffer',
+  valueEncoding: 'view',
+  /** Records are read back byte for byte by our own parsers, and vectors do not compress. */
+  compression: false,
+  /** Also the size of the table files that come of it: 4 MB would make 25 000 files of 100 GB, 64 MB slows reopening. */
+  writeBufferSize: 16 * 1024 * 1024,
+  maxFileSize: 16 * 1024 * 1024,
+  /** A warm block cache halves the cost of fetching ten texts. */
+  cacheSize: 64 * 1024 * 1024,
+} as const;

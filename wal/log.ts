@@ -1,0 +1,89 @@
+import type { LogRecord } from './record.js';
+
+/** One event to append. */
+export interface NewEvent {
+  /** The caller's types start at FIRST_CALLER_TYPE; bit 15 marks one that readers may skip. */
+  readonly type: number;
+  readonly body: Uint8Array;
+  /** Seq of the record that declared the actor, 0 for none. May name a record of the same transaction. */
+  readonly actor: number;
+}
+
+/** The last event, or {seq: 0} of an empty log. */
+export interface Head {
+  readonly seq: number;
+  readonly hash: bigint;
+  readonly logicalMs: number;
+}
+
+/** Who this log is. Records copied to a fork or backup keep theirs. */
+export interface Lineage {
+  /** 32 hex digits, chosen at random at init. */
+  readonly storeId: string;
+  /** Counts truncations and restores. */
+  readonly epoch: number;
+}
+
+/** What append answers at once, before anything is durable. */
+export interface Appended {
+  readonly firstSeq: number;
+  /** The last record of the transaction, a commit record included. */
+  readonly lastSeq: number;
+  readonly hash: bigint;
+  readonly wallMs: number;
+  readonly logicalMs: number;
+  /**
+   * Resolves once every record is durable; transactions resolve in sequence order. Rejects with WAL_POISONED (not
+   * written) or WAL_OUTCOME_UNKNOWN.
+   */
+  readonly durable: Promise<void>;
+}
+
+export interface ReadOptions {
+  /** First and last seq, both inclusive. Default: 1 to the durable head. */
+  readonly from?: number;
+  readonly to?: number;
+  /** Newest first. */
+  readonly reverse?: boolean;
+}
+
+/**
+ * An append-only log of checked, chained records. Small on purpose: what it takes to move to another engine is
+ * append-with-expected-sequence, read, follow, head. It knows nothing of what its events mean.
+ */
+export interface Log {
+  readonly lineage: Lineage;
+  /** The last durable record: what readers see. */
+  readonly head: Head;
+  /** The seq that the next appended event will have: head plus what is queued. */
+  readonly nextSeq: number;
+  /** The error that stopped writes, or undefined while all is well. */
+  readonly failure: Error | undefined;
+
+  /**
+   * Queues the events as one transaction: all of it becomes durable or none. Encoding and sequence numbers happen now, so
+   * a caller can go on deciding against what it queued; the write is shared with whatever else is queued (group commit).
+   * @param events at least one
+   * @param expectedSeq refuse unless it equals nextSeq
+   * @throws WalError WAL_CONFLICT, WAL_BUSY (queue full: nothing was queued), WAL_POISONED, WAL_CLOSED, WAL_TOO_LARGE
+   */
+  append(events: readonly NewEvent[], expectedSeq?: number): Appended;
+
+  /**
+   * One record by its number, checked.
+   * @throws WalError WAL_BAD_RECORD when it is damaged or not there though it must be
+   */
+  get(seq: number): LogRecord;
+
+  /** Records in pieces of about a megabyte, each record checked, and in forward order the chain as well. */
+  read(options?: ReadOptions): AsyncIterable<LogRecord[]>;
+
+  /** Calls `listener` with the records of every transaction when it has become durable. Returns the unsubscribe. */
+  subscribe(listener: (records: readonly LogRecord[]) => void): () => void;
+
+  /** Resolves when reads work (they always do but during the reopening that follows a failed write). */
+  readable(): Promise<void>;
+
+  /** Waits for what is queued, writes the head proof and lets go. */
+  close(): Promise<void>;
+}

@@ -1,0 +1,51 @@
+import { randomBytes } from 'node:crypto';
+import { GroupCommitLog } from './group-commit.js';
+import type { Lineage } from './log.js';
+import type { Pending, QueueLimits } from './queue.js';
+
+export interface MemoryLogOptions {
+  readonly clock?: () => number;
+  readonly limits?: Partial<QueueLimits>;
+}
+
+/** The log without a disk: for tests and for stores that need not outlive the process. Same bytes, same checks. */
+export class MemoryLog extends GroupCommitLog {
+  readonly lineage: Lineage = { storeId: randomBytes(16).toString('hex'), epoch: 1 };
+  private readonly stored: Uint8Array[] = [];
+
+  constructor(options: MemoryLogOptions = {}) {
+    super({ seq: 0, hash: 0n, logicalMs: 0 }, options.clock ?? Date.now, options.limits);
+  }
+
+  protected async writeBatch(batch: readonly Pending[]): Promise<void> {
+    for (const { records } of batch) for (const { bytes } of records) this.stored.push(bytes);
+  }
+
+  protected async settleAfterFailure(): Promise<boolean> {
+    return false;
+  }
+
+  protected value(seq: number): Uint8Array | undefined {
+    return this.stored[seq - 1];
+  }
+
+  protected async *values(from: number, to: number, reverse: boolean): AsyncGenerator<[number, Uint8Array][]> {
+    const pieceRecords = 1000;
+    for (let at = 0; at <= to - from; at += pieceRecords) {
+      const piece: [number, Uint8Array][] = [];
+      for (let i = at; i < Math.min(at + pieceRecords, to - from + 1); i++) {
+        const seq = reverse ? to - i : from + i;
+        const value = this.stored[seq - 1];
+        if (value !== undefined) piece.push([seq, value]);
+      }
+      yield piece;
+    }
+  }
+
+  async readable(): Promise<void> {}
+
+  async close(): Promise<void> {
+    await this.drained();
+    this.closed = true;
+  }
+}

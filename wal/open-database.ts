@@ -1,0 +1,152 @@
+/**
+ * Opening the log's LevelDB database without being lied to: look at its files first, keep aside what the open may destroy,
+ * open, read LevelDB's own diary for what it dropped, and compare the tail with what is known from outside.
+ */
+import { readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { DAMAGE_WAY_OUT, WalError } from './errors.js';
+import { dropEvidence, keepEvidence } from './evidence.js';
+import { hashHex } from './hash.js';
+import { Level, LOG_OPTIONS } from './level.js';
+import { look } from './leveldb/look.js';
+import type { Head } from './log.js';
+import { PATHS } from './paths.js';
+import { type ChainLink, decodeKey, decodeRecord, encodeKey, encodeRecord, RecordType } from './record.js';
+
+export type LogDatabase = Level<Buffer, Uint8Array>;
+
+export function logDatabase(storeDir: string, options: { createIfMissing: boolean }): LogDatabase {
+  return new Level<Buffer, Uint8Array>(join(storeDir, PATHS.log), { ...LOG_OPTIONS, ...options });
+}
+
+export interface OpenedDatabase {
+  readonly database: LogDatabase;
+  head: Head;
+  /** The last record, for its transaction fields; undefined in an empty log. */
+  last: ChainLink | undefined;
+  /** To be called once everything the caller checks has turned out well: lets go of the evidence. */
+  sound(): void;
+}
+
+/**
+ * @param proof the last record known from outside (HEAD, or memory): it must be in the log
+ * @throws WalError WAL_FILES_DAMAGED, WAL_LOST_TAIL, WAL_HEAD_MISMATCH, WAL_BAD_RECORD, WAL_GAP, WAL_NEWER_FORMAT, WAL_IO
+ */
+export async function openDatabase(storeDir: string, proof: Pick<Head, 'seq' | 'hash'>): Promise<OpenedDatabase> {
+  const seen = await look(join(storeDir, PATHS.log));
+  if (seen.state !== 'sound')
+    throw new WalError(
+      'WAL_FILES_DAMAGED',
+      seen.state === 'absent'
+        ? `the log of ${storeDir} is gone, though HEAD says that it reached record ${proof.seq}`
+        : `LevelDB's files are damaged: ${seen.findings.map(finding => `${finding.file}: ${finding.message}`).join('; ')}`,
+      DAMAGE_WAY_OUT,
+      { details: { findings: seen.findings } },
+    );
+  if (seen.headSeq < proof.seq) throw lostTail(seen.headSeq, proof.seq);
+  const evidence = keepEvidence(storeDir, seen.evidence, seen.overwritable);
+  const database = logDatabase(storeDir, { createIfMissing: false });
+  try {
+    await database.open();
+    assertNothingDropped(storeDir, evidence);
+    const last = await lastRecord(database);
+    const headSeq = last?.seq ?? 0;
+    if (headSeq < proof.seq) throw lostTail(headSeq, proof.seq);
+    if (headSeq < seen.headSeq)
+      throw new WalError(
+        'WAL_FILES_DAMAGED',
+        `the files hold records up to ${seen.headSeq}, but LevelDB opened with ${headSeq}`,
+        `${DAMAGE_WAY_OUT} What LevelDB dropped is in ${evidence}.`,
+      );
+    if (proof.seq > 0) assertProven(database, proof);
+    return {
+      database,
+      head: { seq: headSeq, hash: last?.hash ?? 0n, logicalMs: last?.logicalMs ?? 0 },
+      last,
+      sound: () => dropEvidence(evidence),
+    };
+  } catch (error) {
+    await database.close();
+    if (error instanceof WalError) throw error;
+    throw new WalError(
+      'WAL_IO',
+      `the log could not be opened: ${(error as { cause?: Error }).cause?.message ?? (error as Error).message}`,
+      'Check free space and permissions, then try again.',
+      { cause: error },
+    );
+  }
+}
+
+function lostTail(found: number, proven: number): WalError {
+  return new WalError(
+    'WAL_LOST_TAIL',
+    `the log ends at record ${found}, but HEAD has seen record ${proven}: ${proven - found} acknowledged records are lost`,
+    DAMAGE_WAY_OUT,
+    { details: { found, proven } },
+  );
+}
+
+/** LevelDB notes in its LOG file what its recovery threw away, and then goes on as if nothing had been. */
+function assertNothingDropped(storeDir: string, evidence: string): void {
+  const diary = readFileSync(join(storeDir, PATHS.log, 'LOG'), 'utf8');
+  const dropped = diary.split('\n').find(line => /dropping|Ignoring error/.test(line));
+  if (dropped !== undefined)
+    throw new WalError(
+      'WAL_FILES_DAMAGED',
+      `LevelDB dropped data while it opened the log: ${dropped.trim()}`,
+      `${DAMAGE_WAY_OUT} What it dropped is in ${evidence}.`,
+    );
+}
+
+async function lastRecord(database: LogDatabase) {
+  const iterator = database.iterator({ reverse: true, limit: 1 });
+  try {
+    const entry = await iterator.next();
+    return entry === undefined ? undefined : decodeRecord(entry[1], decodeKey(entry[0]));
+  } finally {
+    await iterator.close();
+  }
+}
+
+function assertProven(database: LogDatabase, proof: Pick<Head, 'seq' | 'hash'>): void {
+  const value = database.getSync(encodeKey(proof.seq));
+  if (value === undefined)
+    throw new WalError('WAL_GAP', `record ${proof.seq} is missing`, DAMAGE_WAY_OUT, {
+      details: { from: proof.seq, to: proof.seq },
+    });
+  const found = decodeRecord(value, proof.seq).hash;
+  if (found !== proof.hash)
+    throw new WalError(
+      'WAL_HEAD_MISMATCH',
+      `record ${proof.seq} has hash ${hashHex(found)}, but HEAD has seen ${hashHex(proof.hash)}: log and HEAD are of different histories`,
+      'HEAD and the log were mixed from two copies of a store: put back a pair that belongs together.',
+    );
+}
+
+/**
+ * Appends an abort record when the log ends inside a transaction of several batches (a crash before its commit record):
+ * what is there of it is void from then on.
+ */
+export async function voidUnfinished(opened: OpenedDatabase, nowMs: number): Promise<void> {
+  const last = opened.last;
+  if (last === undefined || last.last) return;
+  const logicalMs = Math.max(nowMs, last.logicalMs);
+  const seq = last.seq + 1;
+  const fields = {
+    type: RecordType.abort,
+    seq,
+    wallMs: nowMs,
+    logicalMs,
+    txFirst: last.txFirst,
+    txIndex: last.txIndex + 1,
+    last: true,
+    long: true,
+    actor: 0,
+    prevHash: last.hash,
+    body: new Uint8Array(0),
+  };
+  const { bytes, hash } = encodeRecord(fields);
+  await opened.database.batch([{ type: 'put', key: encodeKey(seq), value: bytes }], { sync: true });
+  opened.head = { seq, hash, logicalMs };
+  opened.last = { ...fields, hash };
+}

@@ -1,0 +1,189 @@
+import { randomBytes } from 'node:crypto';
+import { existsSync, mkdirSync, readdirSync, renameSync } from 'node:fs';
+import { join } from 'node:path';
+import { WalError } from './errors.js';
+import type { QueueLimits } from './queue.js';
+import { fsyncDirectory, HeadFile, type HeadProof, Intent, readHeadFile } from './head-file.js';
+import { type Durability, LevelLog } from './level-log.js';
+import { look } from './leveldb/look.js';
+import type { Lineage } from './log.js';
+import { logDatabase, openDatabase, voidUnfinished } from './open-database.js';
+import { type Ownership, takeOwnership } from './owner.js';
+import { PATHS } from './paths.js';
+import { decodeRecord, encodeKey, encodeRecord, RecordType } from './record.js';
+
+export interface OpenLogOptions {
+  /** The store directory. */
+  readonly storeDir: string;
+  /** Make a new store where there is none. Default false. */
+  readonly create?: boolean;
+  /** Default `interval`. */
+  readonly durability?: Durability;
+  /** Wall clock in ms. Default Date.now. */
+  readonly clock?: () => number;
+  readonly limits?: Partial<QueueLimits>;
+  readonly intervalMs?: number;
+  readonly onState?: (failure: WalError | undefined) => void;
+}
+
+/**
+ * Opens a store's log, taking ownership of the store. Repairs nothing and deletes no evidence: whatever is off is an error.
+ * @throws WalError STORE_MISSING, STORE_FOREIGN, STORE_IN_USE, WAL_HEAD_MISSING, WAL_HEAD_DAMAGED, WAL_HEAD_MISMATCH,
+ *   WAL_LOST_TAIL, WAL_FILES_DAMAGED, WAL_BAD_RECORD, WAL_GAP, WAL_NEWER_FORMAT, WAL_IO
+ */
+export async function openLog(options: OpenLogOptions): Promise<LevelLog> {
+  const { storeDir } = options;
+  const clock = options.clock ?? Date.now;
+  const state = storeState(storeDir);
+  if (state === 'foreign')
+    throw new WalError(
+      'STORE_FOREIGN',
+      `${storeDir} is not empty and not a store`,
+      'Set VECTOR_DB_PATH to a directory of its own.',
+    );
+  if (state === 'none') {
+    if (!options.create)
+      throw new WalError('STORE_MISSING', `there is no store in ${storeDir}`, 'Check VECTOR_DB_PATH; the server creates a store at its first start.');
+    createStoreDirectory(storeDir);
+  }
+  const ownership = await takeOwnership(storeDir);
+  try {
+    // Looked at again: another process may have made the store between the look and the lock.
+    const head = storeState(storeDir) === 'none' ? initialise(storeDir, ownership, clock) : readProof(storeDir);
+    return await openOwned(options, ownership, head, clock);
+  } catch (error) {
+    await ownership.release();
+    throw error;
+  }
+}
+
+/** What a path holds: nothing yet, a store, or something else. */
+export function storeState(storeDir: string): 'none' | 'store' | 'foreign' {
+  if (!existsSync(storeDir)) return 'none';
+  const entries = readdirSync(storeDir);
+  if (entries.includes(PATHS.head) || entries.includes(PATHS.log)) return 'store';
+  const ours: string[] = [PATHS.ownerLock, PATHS.ownerNote, `${PATHS.head}.tmp`];
+  return entries.every(name => ours.includes(name)) ? 'none' : 'foreign';
+}
+
+function createStoreDirectory(storeDir: string): void {
+  try {
+    mkdirSync(storeDir, { recursive: true, mode: 0o700 });
+  } catch (error) {
+    throw new WalError(
+      'WAL_IO',
+      `${storeDir} cannot be created: ${(error as Error).message}`,
+      'Set VECTOR_DB_PATH to a directory that you may write to.',
+      { cause: error },
+    );
+  }
+}
+
+/** HEAD comes first, with its intent: a crash at any later step of the creation is recognised and the creation finished. */
+function initialise(storeDir: string, ownership: Ownership, clock: () => number): HeadProof {
+  HeadFile.create(join(storeDir, PATHS.head), {
+    intent: Intent.create,
+    storeId: randomBytes(16).toString('hex'),
+    epoch: 1,
+    seq: 0,
+    hash: 0n,
+    nonce: ownership.nonce,
+    wallMs: clock(),
+  });
+  return readProof(storeDir);
+}
+
+function readProof(storeDir: string): HeadProof {
+  const found = readHeadFile(join(storeDir, PATHS.head));
+  if (found === undefined)
+    throw new WalError(
+      'WAL_HEAD_MISSING',
+      `${storeDir} has a log but no HEAD: whether the log lost its tail cannot be proved`,
+      'Put HEAD back from a copy of the directory. Run `mcp-vector-server verify` to see what the log holds.',
+    );
+  return found.proof;
+}
+
+async function openOwned(
+  options: OpenLogOptions,
+  ownership: Ownership,
+  proof: HeadProof,
+  clock: () => number,
+): Promise<LevelLog> {
+  const { storeDir } = options;
+  if (proof.intent === Intent.create && proof.seq === 0) await finishCreation(storeDir, proof, clock);
+  const opened = await openDatabase(storeDir, proof);
+  let headFile: HeadFile | undefined;
+  try {
+    const lineage: Lineage = { storeId: proof.storeId, epoch: proof.epoch };
+    assertGenesis(opened.database.getSync(encodeKey(1)), lineage);
+    await voidUnfinished(opened, clock());
+    headFile = HeadFile.open(join(storeDir, PATHS.head), ownership.nonce);
+    await headFile.write(
+      { ...lineage, intent: Intent.none, seq: opened.head.seq, hash: opened.head.hash, wallMs: clock() },
+      { claim: true },
+    );
+    opened.sound();
+    return new LevelLog(opened.database, lineage, opened.head, headFile, ownership, {
+      storeDir,
+      durability: options.durability ?? 'interval',
+      clock,
+      limits: options.limits,
+      intervalMs: options.intervalMs,
+      onState: options.onState,
+    });
+  } catch (error) {
+    headFile?.close();
+    await opened.database.close();
+    throw error;
+  }
+}
+
+/** The first record says whose log this is; a log put beside another store's HEAD is found by it. */
+function assertGenesis(value: Uint8Array | undefined, lineage: Lineage): void {
+  const genesis = value === undefined ? undefined : decodeRecord(value, 1);
+  const storeId =
+    genesis?.type === RecordType.genesis && genesis.body ? Buffer.from(genesis.body).toString('hex', 0, 16) : undefined;
+  if (storeId !== lineage.storeId)
+    throw new WalError(
+      'WAL_HEAD_MISMATCH',
+      `the log belongs to store ${storeId ?? 'unknown'}, HEAD to store ${lineage.storeId}`,
+      'HEAD and the log were mixed from two stores: put back a pair that belongs together.',
+    );
+}
+
+/** Creates the database with its genesis record, or finds that an interrupted creation had come that far. */
+async function finishCreation(storeDir: string, proof: HeadProof, clock: () => number): Promise<void> {
+  const dir = join(storeDir, PATHS.log);
+  const seen = await look(dir);
+  if (seen.state === 'sound' && seen.headSeq > 0) return;
+  // Nothing was ever acknowledged from a store that has not come further than this; what is there is kept all the same.
+  if (existsSync(dir)) {
+    mkdirSync(join(storeDir, PATHS.evidence), { recursive: true, mode: 0o700 });
+    renameSync(dir, join(storeDir, PATHS.evidence, `unfinished-creation-${clock()}`));
+  }
+  mkdirSync(dir, { recursive: true, mode: 0o700 });
+  const database = logDatabase(storeDir, { createIfMissing: true });
+  await database.open();
+  try {
+    const now = clock();
+    const { bytes } = encodeRecord({
+      type: RecordType.genesis,
+      seq: 1,
+      wallMs: now,
+      logicalMs: now,
+      txFirst: 1,
+      txIndex: 0,
+      last: true,
+      long: false,
+      actor: 0,
+      prevHash: 0n,
+      body: Buffer.from(proof.storeId, 'hex'),
+    });
+    await database.batch([{ type: 'put', key: encodeKey(1), value: bytes }], { sync: true });
+  } finally {
+    await database.close();
+  }
+  fsyncDirectory(dir);
+  fsyncDirectory(storeDir);
+}

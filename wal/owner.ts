@@ -1,0 +1,110 @@
+/**
+ * One process owns a store. Node has no file locks of its own; LevelDB has (fcntl on its LOCK file, LockFileEx on
+ * Windows), released by the system however the process ends. So the lock is an empty LevelDB database beside the log: the
+ * log's own lock cannot serve, since its files must be looked at before LevelDB opens them.
+ */
+import { randomBytes } from 'node:crypto';
+import { readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { hostname } from 'node:os';
+import { join } from 'node:path';
+import { destroyDatabase, Level } from './level.js';
+import { WalError } from './errors.js';
+import { PATHS } from './paths.js';
+
+export interface OwnerInfo {
+  readonly pid: number;
+  /** 32 hex digits; HEAD slots written by this owner carry it. */
+  readonly nonce: string;
+  readonly host: string;
+  readonly startedAt: string;
+}
+
+export interface Ownership {
+  readonly nonce: string;
+  release(): Promise<void>;
+}
+
+/** Who says that it owns the store; undefined where nobody has left a readable note. Not a proof: the lock is. */
+export function readOwner(storeDir: string): OwnerInfo | undefined {
+  try {
+    return JSON.parse(readFileSync(join(storeDir, PATHS.ownerNote), 'utf8')) as OwnerInfo;
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code === 'ENOENT' || error instanceof SyntaxError) return undefined;
+    throw error;
+  }
+}
+
+function inUse(storeDir: string): WalError {
+  const owner = readOwner(storeDir);
+  return new WalError(
+    'STORE_IN_USE',
+    owner
+      ? `${storeDir} is in use by process ${owner.pid} on ${owner.host} since ${owner.startedAt}`
+      : `${storeDir} is in use by another process`,
+    'Use the server that is already running, stop it, or set VECTOR_DB_PATH to another directory.',
+    { details: owner ? { pid: owner.pid } : {} },
+  );
+}
+
+/** LevelDB reports a held lock as the cause of a failed open. */
+const isLocked = (error: unknown): boolean =>
+  (error as { cause?: { code?: string } }).cause?.code === 'LEVEL_LOCKED';
+
+/**
+ * Takes the store for this process.
+ * @param storeDir an existing directory
+ * @throws WalError STORE_IN_USE (with the owner's pid), WAL_IO
+ */
+export async function takeOwnership(storeDir: string): Promise<Ownership> {
+  const dir = join(storeDir, PATHS.ownerLock);
+  const held = await openLock(dir).catch(async (error: unknown) => {
+    if (isLocked(error)) throw inUse(storeDir);
+    // The lock's own files are torn (a crash while they were made, or damage). They hold nothing, and destroy() takes the
+    // lock before it deletes, so a running owner is safe from this.
+    try {
+      await destroyDatabase(dir);
+      rmSync(dir, { recursive: true, force: true });
+      return await openLock(dir);
+    } catch (again) {
+      throw isLocked(again) ? inUse(storeDir) : ioError(storeDir, again);
+    }
+  });
+  const info: OwnerInfo = {
+    pid: process.pid,
+    nonce: randomBytes(16).toString('hex'),
+    host: hostname(),
+    startedAt: new Date().toISOString(),
+  };
+  try {
+    writeFileSync(join(storeDir, PATHS.ownerNote), `${JSON.stringify(info)}\n`, { mode: 0o600 });
+  } catch (error) {
+    await held.close();
+    throw ioError(storeDir, error);
+  }
+  return {
+    nonce: info.nonce,
+    async release() {
+      rmSync(join(storeDir, PATHS.ownerNote), { force: true });
+      await held.close();
+    },
+  };
+}
+
+/** LevelDB's own words stand in the cause of a failed open. */
+const messageOf = (error: unknown): string =>
+  (error as { cause?: Error }).cause?.message ?? (error as Error).message;
+
+function ioError(storeDir: string, cause: unknown): WalError {
+  return new WalError(
+    'WAL_IO',
+    `the lock of ${storeDir} cannot be taken: ${messageOf(cause)}`,
+    'Check that the directory is on a local disk, has free space and is writable by you.',
+    { cause },
+  );
+}
+
+async function openLock(dir: string) {
+  const lock = new Level(dir, { compression: false, writeBufferSize: 65536, cacheSize: 0 });
+  await lock.open();
+  return lock;
+}

@@ -1,0 +1,15 @@
+/** Everything that stands in a store directory, in one place. */
+export const PATHS = {
+  /** The log's LevelDB database: sequence keys and nothing else. */
+  log: 'log',
+  /** The head proof. */
+  head: 'HEAD',
+  /** An empty database whose lock says who owns the store. */
+  ownerLock: 'owner',
+  /** Who the owner is, for messages. */
+  ownerNote: 'owner.json',
+  /** Hard links to what LevelDB's open may drop or rewrite. */
+  evidence: 'evidence',
+  /** Saved projections: a cache. */
+  checkpoints: 'checkpoints',
+} as const;

@@ -1,0 +1,261 @@
+/**
+ * The record: the only thing that stands in the log's LevelDB, one per value. wal/FORMAT.md has the byte table, a worked
+ * example and what each kind of damage looks like; this file is its codec. All integers are little-endian.
+ *
+ *   off size
+ *    0   1   format version (1)
+ *    1   1   form: 1 whole, 2 erased           not under the record hash (taken as 0): erasing must not break the chain
+ *    2   2   event type; bit 15: a reader that does not know it may skip it
+ *    4   4   payload length, bytes, nonce included
+ *    8   8   seq, equal to the key
+ *   16   8   wall time, ms since the epoch
+ *   24   8   logical time, ms since the epoch
+ *   32   8   transaction: seq of its first record
+ *   40   4   transaction: index of this record in it
+ *   44   2   flags: bit 0 last of its transaction, bit 1 member of a transaction of several batches
+ *   46   2   zero
+ *   48   8   actor: seq of the record that declared it, 0 for none
+ *   56   8   payload hash, xxh64
+ *   64   8   hash of the previous record, 0 for the first
+ *   72   8   record hash: xxh64 of bytes 0..71
+ *   80   n   payload: 8 random bytes (nonce), then the body
+ */
+import { randomFillSync } from 'node:crypto';
+import { DAMAGE_WAY_OUT, WalError } from './errors.js';
+import { hashHex, xxh64 } from './hash.js';
+
+export const FORMAT_VERSION = 1;
+export const HEADER_BYTES = 80;
+export const NONCE_BYTES = 8;
+/** A record never exceeds this; a length beyond it is damage, not a reason to allocate. */
+export const MAX_PAYLOAD_BYTES = 64 * 1024 * 1024;
+/** Types below this belong to the log itself; the rest are the caller's. */
+export const FIRST_CALLER_TYPE = 16;
+/** Set in a type that a reader may skip when it does not know it. */
+export const MAY_SKIP = 0x8000;
+
+/** The log's own record types. Numbers on disk never change meaning; a retired one keeps its comment. */
+export const RecordType = {
+  /** Seq 1: the store's identity. */
+  genesis: 1,
+  // 2 fork, 3 epoch: reserved for lineage.
+  /** Ends a transaction of several batches: it counts. */
+  commit: 4,
+  /** Ends one that never got its commit: it is void. */
+  abort: 5,
+  // 6 gap acknowledged, 7 erasure: reserved.
+} as const;
+
+const FORM_WHOLE = 1;
+const FORM_ERASED = 2;
+const FLAG_LAST = 1;
+const FLAG_LONG = 2;
+
+export interface LogRecord {
+  readonly type: number;
+  readonly seq: number;
+  readonly wallMs: number;
+  readonly logicalMs: number;
+  readonly txFirst: number;
+  readonly txIndex: number;
+  readonly last: boolean;
+  /** Member of a transaction of several batches: it counts only if a commit record follows. */
+  readonly long: boolean;
+  readonly actor: number;
+  readonly prevHash: bigint;
+  readonly hash: bigint;
+  /** The payload without its nonce; undefined once erased. */
+  readonly body: Uint8Array | undefined;
+  /** Bytes of the record as stored. */
+  readonly sizeBytes: number;
+}
+
+export type RecordFields = Omit<LogRecord, 'hash' | 'body' | 'sizeBytes'> & { readonly body: Uint8Array };
+
+/** A sequence number as LevelDB's key: 8 bytes big-endian, so that byte order is numeric order. */
+export function encodeKey(seq: number): Buffer {
+  const key = Buffer.allocUnsafe(8);
+  key.writeUInt32BE(Math.floor(seq / 2 ** 32), 0);
+  key.writeUInt32BE(seq >>> 0, 4);
+  return key;
+}
+
+/** @throws WalError WAL_BAD_RECORD for a key that is no sequence number */
+export function decodeKey(key: Uint8Array): number {
+  const view = new DataView(key.buffer, key.byteOffset, key.byteLength);
+  if (key.length === 8) {
+    const seq = view.getUint32(0) * 2 ** 32 + view.getUint32(4);
+    if (seq >= 1 && seq <= Number.MAX_SAFE_INTEGER) return seq;
+  }
+  throw new WalError(
+    'WAL_BAD_RECORD',
+    `the log holds a key that is no sequence number: ${Buffer.from(key).toString('hex')}`,
+    DAMAGE_WAY_OUT,
+  );
+}
+
+// Node's crypto costs about a microsecond a call; nonces are cut from a refilled pool instead.
+const noncePool = Buffer.alloc(NONCE_BYTES * 512);
+let nonceAt = noncePool.length;
+
+function writeNonce(into: Buffer, offset: number): void {
+  if (nonceAt === noncePool.length) {
+    randomFillSync(noncePool);
+    nonceAt = 0;
+  }
+  noncePool.copy(into, offset, nonceAt, nonceAt + NONCE_BYTES);
+  noncePool.fill(0, nonceAt, nonceAt + NONCE_BYTES);
+  nonceAt += NONCE_BYTES;
+}
+
+function writeU64(into: Buffer, value: number, offset: number): void {
+  into.writeUInt32LE(value >>> 0, offset);
+  into.writeUInt32LE(Math.floor(value / 2 ** 32), offset + 4);
+}
+
+const readU64 = (from: DataView, offset: number): number =>
+  from.getUint32(offset + 4, true) * 2 ** 32 + from.getUint32(offset, true);
+
+/**
+ * Encodes a record and computes its hash.
+ * @param nonce for tests and worked examples only; random by default
+ * @throws WalError WAL_TOO_LARGE
+ */
+export function encodeRecord(fields: RecordFields, nonce?: Uint8Array): { bytes: Buffer; hash: bigint } {
+  const payloadBytes = NONCE_BYTES + fields.body.length;
+  if (payloadBytes > MAX_PAYLOAD_BYTES)
+    throw new WalError(
+      'WAL_TOO_LARGE',
+      `an event of ${payloadBytes} bytes exceeds ${MAX_PAYLOAD_BYTES}`,
+      'Split it into smaller ones.',
+    );
+  const bytes = Buffer.allocUnsafe(HEADER_BYTES + payloadBytes);
+  if (nonce) bytes.set(nonce, HEADER_BYTES);
+  else writeNonce(bytes, HEADER_BYTES);
+  bytes.set(fields.body, HEADER_BYTES + NONCE_BYTES);
+  bytes[0] = FORMAT_VERSION;
+  bytes[1] = 0;
+  bytes.writeUInt16LE(fields.type, 2);
+  bytes.writeUInt32LE(payloadBytes, 4);
+  writeU64(bytes, fields.seq, 8);
+  writeU64(bytes, fields.wallMs, 16);
+  writeU64(bytes, fields.logicalMs, 24);
+  writeU64(bytes, fields.txFirst, 32);
+  bytes.writeUInt32LE(fields.txIndex, 40);
+  bytes.writeUInt16LE((fields.last ? FLAG_LAST : 0) | (fields.long ? FLAG_LONG : 0), 44);
+  bytes.writeUInt16LE(0, 46);
+  writeU64(bytes, fields.actor, 48);
+  bytes.writeBigUInt64LE(xxh64(bytes.subarray(HEADER_BYTES)), 56);
+  bytes.writeBigUInt64LE(fields.prevHash, 64);
+  const hash = xxh64(bytes.subarray(0, 72));
+  bytes.writeBigUInt64LE(hash, 72);
+  bytes[1] = FORM_WHOLE;
+  return { bytes, hash };
+}
+
+const headerScratch = new Uint8Array(72);
+
+/**
+ * Decodes and checks a stored value: version, form, lengths, record hash, payload hash, and that it stands under its own
+ * key. The chain (prevHash against the record before) is the caller's to check.
+ * @param value the bytes as LevelDB gave them; `body` is a view into them
+ * @param seq the key it was found under
+ * @throws WalError WAL_BAD_RECORD, or WAL_NEWER_FORMAT for a sound record of a later version
+ */
+export function decodeRecord(value: Uint8Array, seq: number): LogRecord {
+  const bad = (what: string) =>
+    new WalError('WAL_BAD_RECORD', `record ${seq}: ${what}`, DAMAGE_WAY_OUT, { details: { seq } });
+  if (value.length < HEADER_BYTES) throw bad(`${value.length} bytes are no record`);
+  const view = new DataView(value.buffer, value.byteOffset, value.byteLength);
+  headerScratch.set(value.subarray(0, 72));
+  headerScratch[1] = 0;
+  const hash = view.getBigUint64(72, true);
+  if (xxh64(headerScratch) !== hash) throw bad('its header does not match its hash');
+  if (value[0] !== FORMAT_VERSION)
+    throw new WalError(
+      'WAL_NEWER_FORMAT',
+      `record ${seq} has format version ${value[0]}; this program reads version ${FORMAT_VERSION}`,
+      'Open the store with the program version that wrote it, or a later one.',
+      { details: { seq } },
+    );
+  if (readU64(view, 8) !== seq) throw bad(`it says it is record ${readU64(view, 8)}`);
+  const payloadLength = view.getUint32(4, true);
+  if (payloadLength < NONCE_BYTES || payloadLength > MAX_PAYLOAD_BYTES)
+    throw bad(`payload length ${payloadLength} is out of bounds`);
+  let body: Uint8Array | undefined;
+  if (value[1] === FORM_WHOLE) {
+    if (value.length !== HEADER_BYTES + payloadLength)
+      throw bad(`${value.length - HEADER_BYTES} payload bytes where ${payloadLength} belong`);
+    const payload = value.subarray(HEADER_BYTES);
+    if (xxh64(payload) !== view.getBigUint64(56, true)) throw bad('its payload does not match its hash');
+    body = payload.subarray(NONCE_BYTES);
+  } else if (value[1] === FORM_ERASED) {
+    checkStub(value, hash, bad);
+  } else throw bad(`form ${value[1]} is unknown`);
+  const flags = view.getUint16(44, true);
+  return {
+    type: view.getUint16(2, true),
+    seq,
+    wallMs: readU64(view, 16),
+    logicalMs: readU64(view, 24),
+    txFirst: readU64(view, 32),
+    txIndex: view.getUint32(40, true),
+    last: (flags & FLAG_LAST) !== 0,
+    long: (flags & FLAG_LONG) !== 0,
+    actor: readU64(view, 48),
+    prevHash: view.getBigUint64(64, true),
+    hash,
+    body,
+    sizeBytes: value.length,
+  };
+}
+
+/** A stub is the 80 header bytes and xxh64(`erased` + record hash): one flipped bit in `form` cannot make one. */
+function stubHash(hash: bigint): bigint {
+  return xxh64(Buffer.from(`erased${hashHex(hash)}`));
+}
+
+function checkStub(value: Uint8Array, hash: bigint, bad: (what: string) => WalError): void {
+  const view = new DataView(value.buffer, value.byteOffset, value.byteLength);
+  if (value.length !== HEADER_BYTES + 8 || view.getBigUint64(HEADER_BYTES, true) !== stubHash(hash))
+    throw bad('it is marked as erased but its stub does not verify');
+}
+
+/** The erased form of a stored record: header kept, payload gone, still verifiable in the chain. */
+export function eraseRecord(value: Uint8Array, seq: number): Buffer {
+  const { hash } = decodeRecord(value, seq);
+  const stub = Buffer.alloc(HEADER_BYTES + 8);
+  stub.set(value.subarray(0, HEADER_BYTES));
+  stub[1] = FORM_ERASED;
+  stub.writeBigUInt64LE(stubHash(hash), HEADER_BYTES);
+  return stub;
+}
+
+/**
+ * Checks that `record` follows `prev` (undefined before the first): dense sequence, hash chain, time that never runs
+ * backwards, and transaction fields that continue or begin one.
+ * @throws WalError WAL_GAP, WAL_CHAIN_BROKEN
+ */
+export function checkFollows(prev: ChainLink | undefined, record: LogRecord): void {
+  const expected = (prev?.seq ?? 0) + 1;
+  const broken = (what: string) =>
+    new WalError('WAL_CHAIN_BROKEN', `record ${record.seq}: ${what}`, DAMAGE_WAY_OUT, {
+      details: { seq: record.seq },
+    });
+  if (record.seq !== expected)
+    throw new WalError(
+      'WAL_GAP',
+      `records ${expected} to ${record.seq - 1} are missing`,
+      DAMAGE_WAY_OUT,
+      { details: { from: expected, to: record.seq - 1 } },
+    );
+  if (record.prevHash !== (prev?.hash ?? 0n)) throw broken('it does not name the hash of the record before it');
+  if (prev === undefined) return;
+  if (record.logicalMs < prev.logicalMs) throw broken('its logical time runs backwards');
+  const begins = record.txFirst === record.seq && record.txIndex === 0;
+  const continues = record.txFirst === prev.txFirst && record.txIndex === prev.txIndex + 1;
+  if (prev.last ? !begins : !continues) throw broken('its transaction fields do not follow');
+}
+
+/** What of a record the next one is checked against. */
+export type ChainLink = Pick<LogRecord, 'seq' | 'hash' | 'logicalMs' | 'txFirst' | 'txIndex' | 'last'>;
