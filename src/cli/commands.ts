@@ -1,0 +1,201 @@
+import { CLIENT_IDS, LAUNCHER_CHOICES } from './choices.js';
+import type { Command, Delegated, Options } from './command.js';
+
+const STORE: Options = {
+  store: {
+    type: 'string',
+    value: 'DIR',
+    meaning: 'The store; default VECTOR_DB_PATH, else the directory in the user’s data.',
+  },
+};
+const JSON_OUT: Options = {
+  json: { type: 'boolean', meaning: 'Print JSON for programs; errors too, on stderr.' },
+};
+const COLLECTION: Options = {
+  collection: { type: 'string', short: 'c', value: 'NAME', meaning: 'The collection. Default: default.' },
+};
+const WHERE: Options = {
+  where: {
+    type: 'string',
+    value: 'JSON',
+    meaning: 'A filter over metadata, e.g. \'{"kind":"decision"}\' or \'{"year":{"$gte":2025}}\'.',
+  },
+};
+const BETWEEN: Options = {
+  since: { type: 'string', value: 'MOMENT', meaning: 'Only what was last written at or after it.' },
+  until: { type: 'string', value: 'MOMENT', meaning: 'Only what was last written at or before it.' },
+};
+const SECRETS: Options = {
+  'allow-secrets': { type: 'boolean', meaning: 'Store text that looks like a credential all the same.' },
+};
+
+/** Every command, in the order of --help. */
+export const COMMANDS: readonly (Command | Delegated)[] = [
+  {
+    name: 'stdio',
+    summary: 'Be the MCP server on stdin and stdout (also without any command).',
+    usage: '[options]',
+    options: STORE,
+    positionals: { min: 0, max: 0 },
+    load: async () => (await import('./commands/stdio.js')).default,
+  },
+  {
+    name: 'setup',
+    summary: 'Print, or write, what makes the server known to a client.',
+    usage: '[--client NAME [--write] [--project]] | --rules [--write FILE]',
+    details: [
+      'Examples:',
+      '  mcp-vector-server setup                                 one line for each client',
+      '  mcp-vector-server setup --client cursor --write         into ~/.cursor/mcp.json',
+      '  mcp-vector-server setup --client vscode --project       the snippet for .vscode/mcp.json',
+      '  mcp-vector-server setup --rules --write CLAUDE.md       the lines that make an agent use its memory',
+      '',
+      '--write makes a backup, keeps everything else in the file, and changes nothing when run again.',
+    ].join('\n'),
+    options: {
+      client: { type: 'string', value: 'NAME', meaning: 'Which client.', choices: CLIENT_IDS },
+      write: { type: 'boolean', meaning: 'Write it into the file, after a backup.' },
+      project: { type: 'boolean', meaning: 'For the project in the working directory only.' },
+      rules: { type: 'boolean', meaning: 'The lines for CLAUDE.md or AGENTS.md instead.' },
+      name: {
+        type: 'string',
+        value: 'NAME',
+        meaning: 'What the client calls the server. Default: vector-memory.',
+      },
+      launch: {
+        type: 'string',
+        value: 'HOW',
+        meaning: 'Start it by npx, or by the path of this installation. Default: whichever fits.',
+        choices: LAUNCHER_CHOICES,
+      },
+      ...STORE,
+      ...JSON_OUT,
+    },
+    positionals: { min: 0, max: 1 },
+    load: async () => (await import('./commands/setup.js')).default,
+  },
+  {
+    name: 'doctor',
+    summary: 'Check Node, native modules, model, store, configuration and clients.',
+    usage: '[options]',
+    details: 'Every line is ok, warn or fail, with what to do. It changes nothing.',
+    options: { ...STORE, ...JSON_OUT },
+    positionals: { min: 0, max: 0 },
+    load: async () => (await import('./commands/doctor.js')).default,
+  },
+  {
+    name: 'status',
+    summary: 'Head, collections, index, checkpoint, memory and disk of a store.',
+    usage: '[options]',
+    options: {
+      collection: { ...COLLECTION.collection!, meaning: 'Only this collection.' },
+      ...STORE,
+      ...JSON_OUT,
+    },
+    positionals: { min: 0, max: 0 },
+    load: async () => (await import('./commands/status.js')).default,
+  },
+  {
+    name: 'search',
+    summary: 'Find items by meaning and by words.',
+    usage: '<query> [options]',
+    options: {
+      k: { type: 'string', short: 'k', value: 'N', meaning: 'How many results, 1 to 100. Default: 10.' },
+      mode: {
+        type: 'string',
+        value: 'MODE',
+        meaning: 'Default: hybrid.',
+        choices: ['hybrid', 'semantic', 'keyword'],
+      },
+      collection: {
+        ...COLLECTION.collection!,
+        meaning: 'Only this collection. Default: all that can be searched.',
+      },
+      ...WHERE,
+      ...BETWEEN,
+      'min-score': { type: 'string', value: 'X', meaning: 'Leave out results that score less.' },
+      ...STORE,
+      ...JSON_OUT,
+    },
+    positionals: { min: 1, max: 1 },
+    load: async () => (await import('./commands/search.js')).default,
+  },
+  {
+    name: 'ingest',
+    summary: 'Read files and folders into a collection.',
+    usage: '<paths…> [options]',
+    details:
+      'Markdown, plain text and source code. Unchanged files are not read again, and chunks of files that vanished below\nthe paths are deleted. .gitignore is obeyed; .env and key files are skipped.',
+    options: {
+      ...COLLECTION,
+      include: {
+        type: 'string',
+        value: 'GLOB',
+        meaning: 'Only files that match; may be repeated.',
+        isRepeatable: true,
+      },
+      exclude: {
+        type: 'string',
+        value: 'GLOB',
+        meaning: 'No files that match; may be repeated.',
+        isRepeatable: true,
+      },
+      'no-prune': { type: 'boolean', meaning: 'Keep chunks of files that vanished.' },
+      'prune-over-half': { type: 'boolean', meaning: 'Prune even if more than half would go.' },
+      ...SECRETS,
+      ...STORE,
+      ...JSON_OUT,
+    },
+    positionals: { min: 1, max: 1000 },
+    load: async () => (await import('./commands/ingest.js')).default,
+  },
+  {
+    name: 'get',
+    summary: 'Print items by id.',
+    usage: '<ids…> [options]',
+    options: { ...COLLECTION, ...STORE, ...JSON_OUT },
+    positionals: { min: 1, max: 1000 },
+    load: async () => (await import('./commands/get.js')).default,
+  },
+  {
+    name: 'list',
+    summary: 'List items, newest first.',
+    usage: '[options]',
+    options: {
+      ...COLLECTION,
+      ...WHERE,
+      ...BETWEEN,
+      limit: { type: 'string', short: 'n', value: 'N', meaning: 'How many, 1 to 1000. Default: 50.' },
+      cursor: { type: 'string', value: 'CURSOR', meaning: 'Go on where an earlier list ended.' },
+      ...STORE,
+      ...JSON_OUT,
+    },
+    positionals: { min: 0, max: 0 },
+    load: async () => (await import('./commands/list.js')).default,
+  },
+  {
+    name: 'delete',
+    summary: 'Delete items by id or by filter.',
+    usage: '<ids…> | --where JSON [options]',
+    details: 'A delete is an event like any other: what was there stays in the log.',
+    options: {
+      ...COLLECTION,
+      ...WHERE,
+      'dry-run': { type: 'boolean', meaning: 'Only say what would go.' },
+      ...STORE,
+      ...JSON_OUT,
+    },
+    positionals: { min: 0, max: 1000 },
+    load: async () => (await import('./commands/delete.js')).default,
+  },
+  {
+    name: 'replay',
+    summary: 'The state at an earlier moment: a summary, or a new store.',
+    delegate: async () => (await import('../../tools/replay.js')).main,
+  },
+  {
+    name: 'verify',
+    summary: 'Walk the whole log and report every finding.',
+    delegate: async () => (await import('../../tools/verify.js')).main,
+  },
+];

@@ -1,0 +1,86 @@
+import { CodedError } from '../../domain/errors.js';
+import type { SearchHit, SearchMode } from '../../domain/face.js';
+import { LIMITS } from '../../domain/limits.js';
+import type { Call } from '../command.js';
+import { contextOf, whereOf, withEngine } from '../engine.js';
+import { EXIT } from '../exit-codes.js';
+import { oneLine, printable, say, sayJson, styler } from '../printing.js';
+
+const PASSAGE_LINES = 6;
+
+/** `search <query>`: the hits with their best passage. Exit 1 where nothing was found, as grep does. */
+export default async function search(call: Call): Promise<number> {
+  const query = call.positionals[0]!;
+  const collection = call.text('collection');
+  const where = whereOf(call);
+  const since = call.text('since');
+  const until = call.text('until');
+  const minScore = scoreOf(call);
+  const started = performance.now();
+  const [answer, tookMs] = await withEngine(call, { create: false }, async engine => {
+    const opened = performance.now();
+    const found = await engine.search(
+      {
+        query,
+        k: call.integer('k', { min: 1, max: LIMITS.k, fallback: 10 }),
+        mode: (call.text('mode') as SearchMode | undefined) ?? 'hybrid',
+        ...(collection === undefined ? {} : { collections: [collection] }),
+        ...(where === undefined ? {} : { where }),
+        ...(since === undefined ? {} : { since }),
+        ...(until === undefined ? {} : { until }),
+        ...(minScore === undefined ? {} : { min_score: minScore }),
+      },
+      contextOf('search'),
+    );
+    return [found, { open: opened - started, search: performance.now() - opened }] as const;
+  });
+  if (call.has('json')) {
+    sayJson(answer);
+  } else {
+    for (const hit of answer.results) printHit(hit);
+    const style = styler(process.stdout);
+    if (answer.results.length === 0) say(`Nothing found. ${printable(answer.hint ?? '')}`.trimEnd());
+    say(
+      style(
+        'dim',
+        `${answer.results.length} of the store at event ${answer.moment.seq}; ${tookMs.search.toFixed(0)} ms after ${tookMs.open.toFixed(0)} ms to open it`,
+      ),
+    );
+  }
+  return answer.results.length === 0 ? EXIT.unsound : EXIT.ok;
+}
+
+function scoreOf(call: Call): number | undefined {
+  const text = call.text('min-score');
+  if (text === undefined) return undefined;
+  const score = Number(text);
+  if (Number.isFinite(score)) return score;
+  throw new CodedError(
+    'INVALID_ARGUMENT',
+    `--min-score: ${JSON.stringify(text)} is not a number`,
+    'Write a number such as 0.4; the scores stand before the results.',
+  );
+}
+
+function printHit(hit: SearchHit): void {
+  const style = styler(process.stdout);
+  const title = oneLine(titleOf(hit), 100);
+  say(`${style('green', hit.score.toFixed(3))}  ${style('bold', title)}`);
+  say(
+    style(
+      'dim',
+      `       ${oneLine(`${hit.collection}/${hit.id}`, 100)}  version ${hit.version}, ${hit.updated_at}, ${hit.origin}`,
+    ),
+  );
+  const lines = printable(hit.text.slice(hit.passage.start, hit.passage.end)).trim().split('\n');
+  for (const line of lines.slice(0, PASSAGE_LINES)) say(`       ${line}`);
+  if (lines.length > PASSAGE_LINES) say(style('dim', `       … ${lines.length - PASSAGE_LINES} more lines`));
+  say();
+}
+
+/** Where a chunk of a file comes from, else how the item begins. */
+function titleOf(hit: Pick<SearchHit, 'metadata' | 'text'>): string {
+  const { path, line_start: start, line_end: end } = hit.metadata;
+  if (typeof path !== 'string') return hit.text.trimStart().split('\n', 1)[0] ?? '';
+  return typeof start === 'number' ? `${path}:${start}${typeof end === 'number' ? `-${end}` : ''}` : path;
+}

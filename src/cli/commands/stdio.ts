@@ -1,0 +1,65 @@
+import { homedir } from 'node:os';
+import { readConfig } from '../../config.js';
+import type { Engine } from '../../domain/face.js';
+import { VERSION } from '../../version.js';
+import type { Call } from '../command.js';
+import { EXIT, exitCodeOf } from '../exit-codes.js';
+import { sayError } from '../printing.js';
+
+/** `stdio [--store DIR]`. */
+export default function stdio(call: Call): Promise<number> {
+  return serveStdio(call.text('store'));
+}
+
+/**
+ * Serves MCP until the client goes or a signal comes, then closes the store with its checkpoint. The store is opened, and
+ * the engine's code loaded, by the first call that needs them: discovery must be answered before.
+ * @param store in place of VECTOR_DB_PATH
+ * @returns the exit code; the caller ends the process with it, since an idle stdin would keep it alive
+ */
+export async function serveStdio(store?: string): Promise<number> {
+  try {
+    const config = readConfig(store === undefined ? process.env : { ...process.env, VECTOR_DB_PATH: store }, {
+      platform: process.platform,
+      home: homedir(),
+      cwd: process.cwd(),
+    });
+    const [{ createLogger }, { serveStdioServer }] = await Promise.all([
+      import('../../log.js'),
+      import('../../mcp/stdio.js'),
+    ]);
+    const logger = createLogger(config);
+    const lastWords = (error: unknown) => {
+      logger.fatal({ err: error, code: 'INTERNAL' }, 'unexpected error: the server ends');
+      process.exit(EXIT.couldNotRun);
+    };
+    process.on('uncaughtException', lastWords);
+    process.on('unhandledRejection', lastWords);
+
+    let opening: Promise<Engine> | undefined;
+    const engine = () => {
+      opening ??= import('../../engine/open.js')
+        .then(({ openEngine }) => openEngine({ path: config.storePath, config, logger }))
+        .catch((error: unknown) => {
+          // The reason may pass (a store in use, a full disk): the next call tries again.
+          opening = undefined;
+          throw error;
+        });
+      return opening;
+    };
+    const server = serveStdioServer({ engine, version: VERSION, roots: config.roots, logger });
+    const reason = await server.ended;
+    logger.debug({ reason }, 'closing');
+    if (opening !== undefined) await closeOpened(opening);
+    return EXIT.ok;
+  } catch (error) {
+    sayError(error, false);
+    return exitCodeOf(error);
+  }
+}
+
+async function closeOpened(opening: Promise<Engine>): Promise<void> {
+  const engine = await opening.catch(() => undefined);
+  // An engine that never opened was reported to the call that wanted it.
+  await engine?.close();
+}

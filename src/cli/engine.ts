@@ -1,0 +1,95 @@
+/** Opening a store for one command. */
+import { randomUUID } from 'node:crypto';
+import { existsSync } from 'node:fs';
+import { homedir } from 'node:os';
+import { type Config, readConfig } from '../config.js';
+import { CodedError } from '../domain/errors.js';
+import type { CallContext, Engine, Where } from '../domain/face.js';
+import type { Machine } from '../paths.js';
+import { VERSION } from '../version.js';
+import type { Call } from './command.js';
+
+/** One command at a terminal is one session. */
+const SESSION = randomUUID();
+
+/**
+ * The configuration for this call: the environment's, with --store in place of VECTOR_DB_PATH. Quieter than the server
+ * where nothing else is said: whoever reads stderr here wants to see errors and progress.
+ * @throws CodedError CONFIG_INVALID
+ */
+export function configOf(call: Pick<Call, 'text'>): Config {
+  const machine: Machine = { platform: process.platform, home: homedir(), cwd: process.cwd() };
+  const store = call.text('store');
+  const env = { ...process.env };
+  if (store !== undefined) env.VECTOR_DB_PATH = store;
+  env.VECTOR_LOG_LEVEL ??= 'warn';
+  return readConfig(env, machine);
+}
+
+/** Who calls, as the log will name it. */
+export function contextOf(command: string, more: Partial<CallContext> = {}): CallContext {
+  return {
+    actor: {
+      clientName: 'mcp-vector-server',
+      clientVersion: VERSION,
+      session: SESSION,
+      sessionSource: 'window',
+      project: process.cwd(),
+      transport: 'cli',
+      tool: `cli ${command}`,
+    },
+    ...more,
+  };
+}
+
+/**
+ * Opens the store, does the work, closes it whatever happened.
+ * @param create make the store where there is none; a command that only reads must not leave an empty one behind
+ * @throws CodedError or WalError; STORE_MISSING where there is none and `create` is false
+ */
+export async function withEngine<T>(
+  call: Pick<Call, 'text'>,
+  { create }: { create: boolean },
+  work: (engine: Engine) => Promise<T>,
+): Promise<T> {
+  const config = configOf(call);
+  if (!create && !existsSync(config.storePath)) throw await storeMissing(config.storePath);
+  const [{ openEngine }, { createLogger }] = await Promise.all([
+    import('../engine/open.js'),
+    import('../log.js'),
+  ]);
+  const engine = await openEngine({ path: config.storePath, config, logger: createLogger(config) });
+  try {
+    return await work(engine);
+  } finally {
+    await engine.close();
+  }
+}
+
+async function storeMissing(path: string): Promise<Error> {
+  const { WalError } = await import('../../wal/errors.js');
+  return new WalError(
+    'STORE_MISSING',
+    `${path}: there is no store`,
+    'Name the store with --store or VECTOR_DB_PATH. A store is made by the first write: by the server, or by `mcp-vector-server ingest`.',
+  );
+}
+
+/** The filter of --where. @throws CodedError INVALID_ARGUMENT */
+export function whereOf(call: Call): Where | undefined {
+  const text = call.text('where');
+  if (text === undefined) return undefined;
+  const wayOut = 'Write it as one JSON object, in single quotes: --where \'{"kind":"decision"}\'.';
+  let parsed: unknown;
+  try {
+    parsed = JSON.parse(text);
+  } catch (error) {
+    throw new CodedError('INVALID_ARGUMENT', `--where: ${(error as Error).message}`, wayOut, {
+      cause: error,
+    });
+  }
+  if (typeof parsed !== 'object' || parsed === null || Array.isArray(parsed)) {
+    throw new CodedError('INVALID_ARGUMENT', '--where: is JSON, but not an object', wayOut);
+  }
+  return parsed as Where;
+}

@@ -1,0 +1,111 @@
+/** Everything the command line prints goes through here: stdout for answers, stderr for errors and progress. */
+import { isCoded } from '../domain/errors.js';
+
+/**
+ * Characters that could act on a terminal or turn text around: C0 and C1 controls (ESC among them), bidirectional
+ * embeddings, overrides and isolates (U+202A-202E, U+2066-2069), direction marks, line and paragraph separators, zero-width
+ * characters and tag characters. Stored text is written by models and by whoever wrote the ingested documents.
+ */
+const UNPRINTABLE =
+  /[\u0000-\u0008\u000b-\u001f\u007f-\u009f\u061c\u200b-\u200f\u2028-\u202e\u2060-\u2064\u2066-\u206f\ufeff\ufff9-\ufffb\u{e0000}-\u{e007f}]/gu;
+
+/** Text made safe to print: newlines and tabs stay, everything that could act on a terminal goes. */
+export function printable(text: string): string {
+  return text.replace(/\r\n?/g, '\n').replace(UNPRINTABLE, '');
+}
+
+/**
+ * One line of at most `width` characters, white space collapsed, an ellipsis where it was cut.
+ * @param width in code points; a wide character counts as one
+ */
+export function oneLine(text: string, width: number): string {
+  const line = [...printable(text).replace(/\s+/g, ' ').trim()];
+  return line.length <= width
+    ? line.join('')
+    : `${line
+        .slice(0, width - 1)
+        .join('')
+        .trimEnd()}…`;
+}
+
+/** Lines with every column but the last padded to its longest cell; two spaces between. */
+export function columns(rows: readonly (readonly string[])[]): string[] {
+  const widths: number[] = [];
+  for (const row of rows) {
+    for (const [i, cell] of row.entries()) widths[i] = Math.max(widths[i] ?? 0, [...cell].length);
+  }
+  return rows.map(row =>
+    row
+      .map((cell, i) => (i === row.length - 1 ? cell : cell + ' '.repeat(widths[i]! - [...cell].length)))
+      .join('  ')
+      .trimEnd(),
+  );
+}
+
+/** `1.2 MB`, with the decimal units that file managers show. */
+export function size(bytes: number): string {
+  const units = ['B', 'kB', 'MB', 'GB', 'TB'];
+  let value = bytes;
+  let unit = 0;
+  while (value >= 999.5 && unit < units.length - 1) {
+    value /= 1000;
+    unit++;
+  }
+  return `${unit === 0 || value >= 99.5 ? Math.round(value) : value.toFixed(1)} ${units[unit]}`;
+}
+
+/** `1 item`, `2 items`, `12 345 items` (thin grouping, no locale). */
+export function count(n: number, noun: string, plural = `${noun}s`): string {
+  return `${String(n).replace(/\B(?=(\d{3})+$)/g, ' ')} ${n === 1 ? noun : plural}`;
+}
+
+export type Style = 'bold' | 'dim' | 'red' | 'green' | 'yellow' | 'cyan';
+const SGR: Record<Style, readonly [on: number, off: number]> = {
+  bold: [1, 22],
+  dim: [2, 22],
+  red: [31, 39],
+  green: [32, 39],
+  yellow: [33, 39],
+  cyan: [36, 39],
+};
+
+/** Colours on a terminal only, and not where NO_COLOR (no-color.org) is set. */
+export function styler(stream: { isTTY?: boolean }): (style: Style, text: string) => string {
+  const noColor = process.env.NO_COLOR;
+  if (stream.isTTY !== true || (noColor !== undefined && noColor !== '') || process.env.TERM === 'dumb') {
+    return (_style, text) => text;
+  }
+  return (style, text) => `\u001b[${SGR[style][0]}m${text}\u001b[${SGR[style][1]}m`;
+}
+
+/** A line of an answer. */
+export function say(line = ''): void {
+  process.stdout.write(`${line}\n`);
+}
+
+/** An answer for programs: one JSON document on stdout. JSON escapes control characters by itself. */
+export function sayJson(value: unknown): void {
+  process.stdout.write(`${JSON.stringify(value, null, 2)}\n`);
+}
+
+/** An error on stderr: for people with the way out, for programs as one line of JSON. */
+export function sayError(error: unknown, json: boolean): void {
+  const { code, message, wayOut, details } = isCoded(error)
+    ? error
+    : {
+        code: 'INTERNAL',
+        message: error instanceof Error ? error.message : String(error),
+        wayOut: 'This is a bug: please report it together with the lines below.',
+        details: undefined,
+      };
+  if (json) {
+    process.stderr.write(`${JSON.stringify({ error: { code, message, wayOut, details } })}\n`);
+    return;
+  }
+  const style = styler(process.stderr);
+  process.stderr.write(`${style('red', 'error')} ${style('bold', code)}: ${printable(message)}\n`);
+  process.stderr.write(`what to do: ${printable(wayOut)}\n`);
+  if (!isCoded(error) && error instanceof Error && error.stack !== undefined) {
+    process.stderr.write(`${printable(error.stack)}\n`);
+  }
+}

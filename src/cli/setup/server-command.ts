@@ -1,0 +1,50 @@
+import { existsSync } from 'node:fs';
+import { dirname, join, sep } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import type { Launcher } from '../choices.js';
+
+/** How a client starts the server. */
+export interface ServerCommand {
+  readonly command: string;
+  readonly args: readonly string[];
+  readonly env: Readonly<Record<string, string>>;
+  /** True where the first start may download and compile, which takes longer than some clients wait. */
+  readonly isSlowAtFirst: boolean;
+}
+
+const PACKAGE = 'mcp-vector-server';
+const PACKAGE_ROOT = fileURLToPath(new URL('../../../../', import.meta.url));
+
+/**
+ * What fits where this program lies: run by npx or from some project's node_modules it may be gone tomorrow, so npx; a
+ * checkout or a global installation stays, starts at once and needs no network.
+ */
+export function likelyLauncher(packageRoot = PACKAGE_ROOT): Launcher {
+  const isFetched = packageRoot.includes(`${sep}_npx${sep}`);
+  const isCheckout = existsSync(join(packageRoot, 'tsconfig.json'));
+  const prefix = dirname(dirname(process.execPath));
+  const isGlobal = packageRoot.startsWith(`${prefix}${sep}`);
+  return !isFetched && (isCheckout || isGlobal) ? 'path' : 'npx';
+}
+
+/**
+ * @param store the store's directory, absolute; undefined leaves it to the server's default
+ */
+export function serverCommand(
+  launcher: Launcher,
+  store: string | undefined,
+  platform: NodeJS.Platform = process.platform,
+): ServerCommand {
+  const env: Record<string, string> = store === undefined ? {} : { VECTOR_DB_PATH: store };
+  if (launcher === 'path') {
+    const main = fileURLToPath(new URL('../main.js', import.meta.url));
+    return { command: process.execPath, args: [main], env, isSlowAtFirst: false };
+  }
+  // npm 12 leaves install scripts out unless they are allowed by name, and hnswlib-node is compiled by one. Earlier
+  // versions of npm take the flag too.
+  const npx = ['-y', '--allow-scripts=hnswlib-node', PACKAGE];
+  // Windows starts no .cmd file without a shell.
+  return platform === 'win32'
+    ? { command: 'cmd', args: ['/c', 'npx', ...npx], env, isSlowAtFirst: true }
+    : { command: 'npx', args: npx, env, isSlowAtFirst: true };
+}
