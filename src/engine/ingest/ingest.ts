@@ -1,0 +1,158 @@
+import { posix } from 'node:path';
+import { CodedError, isCoded } from '../../domain/errors.js';
+import type { CallContext, IngestAnswer, IngestCommand, Receipt } from '../../domain/face.js';
+import { Globs } from './globs.js';
+import { type FileOutcome, ingestFile, type Target } from './ingest-file.js';
+import { resolveWithinRoots, toPosix } from './paths.js';
+import type { ChunkStore, FileCommit } from './port.js';
+import { planPrune, storedBelow } from './prune.js';
+import { type Skipped, walk } from './walk.js';
+
+/** A call answers after this many ms, well within the 60 s after which MCP clients give up by default. */
+export const defaultBudgetMs = 45_000;
+
+/**
+ * Brings a collection up to date with files and folders: walks them, cuts what is new or changed, commits per file,
+ * then removes the chunks of files that vanished (see planPrune). What it passes by is in `skipped` with the reason.
+ *
+ * It answers `done: false` once the budget is spent and at least one file was written, so that calling again always
+ * gets further; files that are up to date cost little more than reading them.
+ * @param now Milliseconds of a clock that does not jump.
+ * @throws CodedError INVALID_ARGUMENT, ROOTS_UNSET, OUTSIDE_ROOTS, PATH_NOT_FOUND before anything is written; CANCELLED,
+ *   with what was committed in `details`; whatever the store throws beyond a refused file. What was committed stays.
+ */
+export async function ingest(
+  command: IngestCommand,
+  store: ChunkStore,
+  context: CallContext,
+  now: () => number = () => performance.now(),
+): Promise<IngestAnswer> {
+  const startMs = now();
+  const budgetMs = command.budgetMs ?? defaultBudgetMs;
+  const globs = new Globs(command.include, command.exclude);
+  const named = await resolveWithinRoots(command.paths, command.roots);
+  const stored = await storedBelow(named, command, store);
+  const tally = new Tally(store.head());
+
+  const rootOf = new Map<string, string>();
+  const uncertain: string[] = [];
+  for (const one of named) {
+    if (!one.exists) continue;
+    const found = await walk(one, globs, context.signal);
+    for (const file of found.files) rootOf.set(file, toPosix(one.root));
+    tally.skipped.push(...found.skipped);
+    uncertain.push(...found.uncertain);
+  }
+
+  // The store's own progress would count something else.
+  const target: Target = {
+    collection: command.collection,
+    allowSecrets: command.allow_secrets ?? false,
+    context: { ...context, onProgress: undefined },
+  };
+  const documents = new Set(rootOf.keys());
+  const total = rootOf.size;
+  let done = 0;
+  for (const [file, root] of rootOf) {
+    tally.throwIfCancelled(context.signal, done, total);
+    if (tally.commits > 0 && now() - startMs >= budgetMs) return tally.answer(false, total - done);
+    const outcome = await tally.orCancelled(ingestFile(file, root, store, target), done, total);
+    if ('reason' in outcome) {
+      tally.skipped.push({ path: file, reason: outcome.reason });
+      if (outcome.uncertain) uncertain.push(file);
+      else documents.delete(file);
+    } else tally.addFile(outcome);
+    done++;
+    context.onProgress?.({ done, total, message: `${posix.relative(root, file)}: ${summary(outcome)}` });
+  }
+
+  if (command.prune !== false) {
+    const seen = { files: documents, uncertain };
+    const { vanished, refused } = await planPrune(stored, seen, globs, command.prune_over_half ?? false);
+    tally.skipped.unshift(...refused);
+    for (const file of vanished) {
+      tally.throwIfCancelled(context.signal, done, total);
+      const ids = (await store.existing(command.collection, file)).map(chunk => chunk.id);
+      if (ids.length === 0) continue;
+      const { collection, context: quiet, allowSecrets } = target;
+      tally.add(
+        await tally.orCancelled(store.commitFile(collection, [], ids, quiet, allowSecrets), done, total),
+      );
+    }
+  }
+  return tally.answer(true, 0);
+}
+
+/** What a call did so far. */
+class Tally {
+  readonly skipped: Skipped[] = [];
+  commits = 0;
+  private files = 0;
+  private readonly chunks = { added: 0, updated: 0, unchanged: 0, removed: 0 };
+  private firstSeq = 0;
+
+  constructor(private receipt: Receipt) {}
+
+  addFile(outcome: { readonly commit?: FileCommit; readonly unchanged: number }): void {
+    this.files++;
+    this.chunks.unchanged += outcome.unchanged;
+    if (outcome.commit !== undefined) this.add(outcome.commit);
+  }
+
+  add(commit: FileCommit): void {
+    this.commits++;
+    this.receipt = commit.receipt;
+    if (this.firstSeq === 0) this.firstSeq = commit.firstSeq;
+    this.chunks.added += commit.added;
+    this.chunks.updated += commit.updated;
+    this.chunks.unchanged += commit.unchanged;
+    this.chunks.removed += commit.removed;
+  }
+
+  answer(done: boolean, remaining: number): IngestAnswer {
+    return {
+      done,
+      files: this.files,
+      remaining,
+      chunks: { ...this.chunks },
+      skipped: this.skipped,
+      first_seq: this.firstSeq,
+      seq: this.receipt.seq,
+      hash: this.receipt.hash,
+    };
+  }
+
+  throwIfCancelled(signal: AbortSignal | undefined, done: number, total: number): void {
+    if (signal?.aborted === true) throw this.cancelled(done, total, signal.reason);
+  }
+
+  /** A cancellation inside the work is the same answer as one between two files. */
+  async orCancelled<T>(work: Promise<T>, done: number, total: number): Promise<T> {
+    try {
+      return await work;
+    } catch (error) {
+      throw isCoded(error) && error.code === 'CANCELLED' ? this.cancelled(done, total, error) : error;
+    }
+  }
+
+  private cancelled(done: number, total: number, cause: unknown): CodedError {
+    return new CodedError(
+      'CANCELLED',
+      `Ingest was cancelled after ${done} of ${total} files; what was committed stays`,
+      'Make the same call again to go on.',
+      { cause, details: { ...this.answer(false, total - done) } },
+    );
+  }
+}
+
+function summary(outcome: FileOutcome): string {
+  if ('reason' in outcome) return `skipped, ${outcome.reason}`;
+  const { commit, unchanged } = outcome;
+  const counts = [
+    `${commit?.added ?? 0} added`,
+    `${commit?.updated ?? 0} updated`,
+    `${unchanged + (commit?.unchanged ?? 0)} unchanged`,
+    `${commit?.removed ?? 0} removed`,
+  ].filter(count => !count.startsWith('0 '));
+  return `chunks ${counts.join(', ')}`;
+}

@@ -1,0 +1,119 @@
+import type { Dirent } from 'node:fs';
+import { lstat, readdir } from 'node:fs/promises';
+import { basename, dirname, join, relative } from 'node:path';
+import { CodedError } from '../../domain/errors.js';
+import { generatedReason, isForeignDirectory, secretReason } from './file-rules.js';
+import type { Globs } from './globs.js';
+import { IgnoreRules } from './ignore-rules.js';
+import { type NamedPath, toPosix } from './paths.js';
+
+/** A file or directory that the walk passed by, and why. Paths are absolute, with `/`. */
+export interface Skipped {
+  readonly path: string;
+  readonly reason: string;
+}
+
+/** What lies below one named path. Paths are absolute, with `/`, in a fixed order. */
+export interface WalkResult {
+  readonly files: string[];
+  /** Only what a reader may miss: what .gitignore, globs and node_modules leave out is not listed. */
+  readonly skipped: Skipped[];
+  /** Files and directories of which it is not known what they hold; what is stored of them must stay. */
+  readonly uncertain: string[];
+}
+
+/**
+ * Lists the files below a named path that are to be ingested. Links are not followed (the named path itself has been
+ * resolved), so there are no cycles and no ways out. A path that is named overrides the rules that would leave it out,
+ * except for keys and credentials; what lies below it is judged by the rules.
+ * @throws CodedError CANCELLED
+ */
+export async function walk(named: NamedPath, globs: Globs, signal?: AbortSignal): Promise<WalkResult> {
+  const result: WalkResult = { files: [], skipped: [], uncertain: [] };
+  const root = toPosix(named.root);
+  const namesOf = (path: string): string[] => [
+    toPosix(relative(named.path, path)),
+    toPosix(relative(named.root, path)),
+  ];
+
+  const skip = (path: string, reason: string, uncertain = false): void => {
+    result.skipped.push({ path: toPosix(path), reason });
+    if (uncertain) result.uncertain.push(toPosix(path));
+  };
+
+  const takeFile = (path: string): void => {
+    const secret = secretReason(toPosix(path), root);
+    if (secret !== undefined) skip(path, secret);
+    else result.files.push(toPosix(path));
+  };
+
+  const enter = async (directory: string, rules: IgnoreRules): Promise<void> => {
+    if (signal?.aborted === true) throw cancelledWhileWalking();
+    let entries: Dirent[];
+    try {
+      entries = await readdir(directory, { withFileTypes: true });
+    } catch (error) {
+      const code = errnoOf(error);
+      return code === 'ENOENT' ? undefined : skip(directory, `unreadable (${code})`, true);
+    }
+    // By code unit: the order must not depend on the machine's language or file system.
+    entries.sort((a, b) => (a.name < b.name ? -1 : 1));
+    for (const entry of entries) await visit(entry, directory, rules);
+  };
+
+  const visit = async (entry: Dirent, directory: string, rules: IgnoreRules): Promise<void> => {
+    const path = join(directory, entry.name);
+    if (entry.isDirectory()) {
+      if (isForeignDirectory(entry.name) || rules.ignores(path, true)) return;
+      if (globs.excludes(namesOf(path).map(name => `${name}/`))) return;
+      let below: IgnoreRules;
+      try {
+        below = await rules.below(path);
+      } catch (error) {
+        return skip(path, `its ignore rules are unreadable (${errnoOf(error)})`, true);
+      }
+      return enter(path, below);
+    }
+    if (rules.ignores(path, false) || !globs.selects(namesOf(path))) return;
+    if (entry.isSymbolicLink()) return skip(path, 'symbolic link: name its target to ingest it');
+    if (!entry.isFile()) return skip(path, 'not a regular file');
+    const generated = generatedReason(entry.name);
+    if (generated !== undefined) return skip(path, generated);
+    takeFile(path);
+  };
+
+  const stat = await lstat(named.path);
+  if (stat.isDirectory()) {
+    const secret = secretReason(`${toPosix(named.path)}/.`, root);
+    if (secret !== undefined) skip(named.path, secret);
+    else await enter(named.path, await rulesFor(named));
+  } else if (stat.isFile()) {
+    // Globs relative to the file itself would be empty names; its own name is what a caller means.
+    const names = [basename(named.path), toPosix(relative(named.root, named.path))];
+    if (globs.selects(names)) takeFile(named.path);
+  } else skip(named.path, 'not a regular file');
+  return result;
+}
+
+async function rulesFor(named: NamedPath): Promise<IgnoreRules> {
+  try {
+    return await IgnoreRules.in(named.path, named.root);
+  } catch (error) {
+    throw new CodedError(
+      'PATH_NOT_FOUND',
+      `The ignore rules above ${named.named} cannot be read (${errnoOf(error)})`,
+      `Make .gitignore and .git/info/exclude in and above ${dirname(named.path)} readable.`,
+      { cause: error },
+    );
+  }
+}
+
+function errnoOf(error: unknown): string {
+  const code = (error as NodeJS.ErrnoException).code;
+  if (code === undefined) throw error;
+  return code;
+}
+
+function cancelledWhileWalking(): CodedError {
+  return new CodedError('CANCELLED', 'Cancelled while listing files; nothing was written', 'Call again.');
+}
