@@ -1,7 +1,8 @@
 import { CodedError } from '../../domain/errors.js';
 
-const DEAD = 1;
-const IN_GRAPH = 2;
+/** Flags of a row. Numbers on disk never change meaning. */
+export const DEAD = 1;
+export const IN_GRAPH = 2;
 
 /**
  * What is known of each row besides its vector: its owner, whether it is dead, whether the graph holds it. Rows of one
@@ -12,6 +13,8 @@ export class RowTable {
   #flags: Uint8Array = new Uint8Array(1024);
   #rows = 0;
   #dead = 0;
+  #ownerCount = 0;
+  #accepted = new Uint32Array(0);
 
   get rows(): number {
     return this.#rows;
@@ -19,6 +22,15 @@ export class RowTable {
 
   get dead(): number {
     return this.#dead;
+  }
+
+  get live(): number {
+    return this.#rows - this.#dead;
+  }
+
+  /** Mean number of rows per owner; 1 for an empty table. */
+  get rowsPerOwner(): number {
+    return this.#rows === 0 ? 1 : this.#rows / this.#ownerCount;
   }
 
   get sizeBytes(): number {
@@ -59,6 +71,7 @@ export class RowTable {
     }
     this.#owners.fill(owner, this.#rows, needed);
     this.#rows = needed;
+    if (count > 0) this.#ownerCount++;
   }
 
   /** Replaces everything by what was saved. */
@@ -67,6 +80,7 @@ export class RowTable {
     this.#flags = flags;
     this.#rows = owners.length;
     this.#dead = flags.reduce((dead, flag) => dead + (flag & DEAD), 0);
+    this.#ownerCount = owners.reduce((count, owner, row) => count + (owner === owners[row - 1] ? 0 : 1), 0);
   }
 
   isDead(row: number): boolean {
@@ -91,6 +105,37 @@ export class RowTable {
 
   leaveGraph(): void {
     for (let row = 0; row < this.#rows; row++) this.#flags[row]! &= ~IN_GRAPH;
+  }
+
+  /** The first live row that the graph lacks; the number of rows if it has them all. */
+  endOfGraph(): number {
+    const end = this.flags.findIndex(flag => (flag & (DEAD | IN_GRAPH)) === 0);
+    return end === -1 ? this.#rows : end;
+  }
+
+  get hasGraph(): boolean {
+    return this.flags.some(flag => (flag & IN_GRAPH) !== 0);
+  }
+
+  countDeadInGraph(): number {
+    return this.flags.reduce(
+      (count, flag) => count + ((flag & (DEAD | IN_GRAPH)) === (DEAD | IN_GRAPH) ? 1 : 0),
+      0,
+    );
+  }
+
+  /**
+   * The live rows whose owner is accepted (see VectorSearch.accept), ascending.
+   * @returns a view of a buffer that the next call reuses
+   */
+  acceptedRows(accept: Uint8Array): Uint32Array {
+    if (this.#accepted.length < this.#rows) this.#accepted = new Uint32Array(this.#owners.length);
+    const accepted = this.#accepted;
+    let count = 0;
+    for (let row = 0; row < this.#rows; row++) {
+      if (accept[this.#owners[row]!] && !this.isDead(row)) accepted[count++] = row;
+    }
+    return accepted.subarray(0, count);
   }
 
   /** The rows of an owner; count 0 if it has none. */

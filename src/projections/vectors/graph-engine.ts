@@ -1,0 +1,49 @@
+import type { Metric } from '../../domain/model.js';
+import type { SharedRows } from './vector-slab.js';
+
+/** What a graph is built by; a graph file is refused under other ones. */
+export interface GraphParams {
+  readonly dimension: number;
+  readonly metric: Metric;
+  /** Links of a row on the upper levels; twice as many on the lowest. */
+  readonly m: number;
+  /** Candidates considered when a row is linked: more is slower to build and finds better. */
+  readonly efConstruction: number;
+}
+
+/** An approximate nearest-neighbour graph over rows of a slab: the port behind which hnswlib-node stands. */
+export interface GraphEngine {
+  /** Rows added, marked ones included. */
+  readonly rows: number;
+  /** Estimate of its memory. */
+  readonly sizeBytes: number;
+  /** Adds a row; never again the same number. Not while a save is under way. */
+  add(row: number, vector: Float32Array): void;
+  /** Keeps a row out of answers from now on; once for a row that was added. Not while a save is under way. */
+  markDeleted(row: number): void;
+  /**
+   * About the k nearest unmarked rows, nearest first.
+   * @param k rows wanted; fewer come back where the graph cannot reach more
+   * @param ef candidates kept during the walk, at least k: more is slower and finds better
+   */
+  search(query: Float32Array, k: number, ef: number): Uint32Array;
+  /** Writes and syncs a file. It proves nothing before `check` has read it back. */
+  save(path: string): Promise<void>;
+}
+
+/** How to come by an engine. */
+export interface GraphEngineKind {
+  /** @throws CodedError NATIVE_MODULE_MISSING */
+  create(params: GraphParams): GraphEngine;
+  /**
+   * Reads a file that `check` has passed.
+   * @throws CodedError NATIVE_MODULE_MISSING, INDEX_DAMAGED
+   */
+  load(path: string, params: GraphParams): Promise<GraphEngine>;
+  /**
+   * Proves that a file holds exactly the rows that `flags` (by row: IN_GRAPH, DEAD) says, with the slab's vectors, and
+   * nothing that could crash `load` or a search. Synchronous and long: for worker threads.
+   * @throws CodedError INDEX_DAMAGED
+   */
+  check(path: string, params: GraphParams, flags: Uint8Array, slab: SharedRows): void;
+}

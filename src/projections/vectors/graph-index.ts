@@ -1,0 +1,288 @@
+import { mkdtemp, rm } from 'node:fs/promises';
+import { join } from 'node:path';
+import { CodedError, isCoded } from '../../domain/errors.js';
+import type { GraphEngine, GraphParams } from './graph-engine.js';
+import { runGraphWork } from './graph-work.js';
+import { hnswlib } from './hnswlib-engine.js';
+import { DEAD, type RowTable } from './row-table.js';
+import type { VectorSlab } from './vector-slab.js';
+
+export interface GraphIndexOptions extends GraphParams {
+  readonly graphThresholdRows: number;
+  readonly workerBacklogRows: number;
+  readonly rebuildDeadShare: number;
+  readonly scratchDir: string;
+  readonly onFailure: (error: Error) => void;
+}
+
+/** Adding goes on for this long, then the event loop gets its turn; one add takes about 0.5 ms more. */
+const SLICE_MS = 3;
+/** And pauses for this long, so that catching up takes about two thirds of the thread. */
+const PAUSE_MS = 1;
+/** After a failure, the time until a write makes it try again. */
+const RETRY_AFTER_MS = 60_000;
+
+/**
+ * The graph over the older rows, [0, end): it follows the table in the background, while whoever searches scans the rest.
+ * Few rows are added between turns of the event loop; many, in a worker thread that reads the same slab, writes a file
+ * and proves it readable; the graph in use stays in use until the new one stands.
+ */
+export class GraphIndex {
+  #engine: GraphEngine | undefined;
+  /** The live rows below it are in the graph. */
+  #end = 0;
+  /** Rows in the graph that died: the graph walks over them for nothing. */
+  #deadRows = 0;
+
+  #timer: NodeJS.Timeout | undefined;
+  #work: Promise<void> | undefined;
+  /** Deaths since the work under way began, for the graph that it will bring. */
+  #deathsDuringWork: number[] = [];
+  /** Set while the engine's file is written: nothing may be added or marked then. */
+  #writing: Promise<void> | undefined;
+  /** Deaths while it was written. */
+  #unmarked: number[] = [];
+
+  #failure: Error | undefined;
+  #retryAtMs = 0;
+  readonly #closed = new AbortController();
+  #idleWaiters: { resolve: () => void; reject: (error: Error) => void }[] = [];
+
+  constructor(
+    readonly table: RowTable,
+    readonly slab: VectorSlab,
+    readonly options: GraphIndexOptions,
+  ) {}
+
+  /** Rows below it are the graph's to answer for; 0 without a graph. */
+  get end(): number {
+    return this.#end;
+  }
+
+  get exists(): boolean {
+    return this.#engine !== undefined;
+  }
+
+  /** True if there is a graph, or enough rows for one to begin. */
+  get wanted(): boolean {
+    return this.exists || this.table.live > this.options.graphThresholdRows;
+  }
+
+  get sizeBytes(): number {
+    return this.#engine?.sizeBytes ?? 0;
+  }
+
+  /** Why the graph does not follow at present; search scans what it lacks. */
+  get failure(): Error | undefined {
+    return this.#failure;
+  }
+
+  /** See GraphEngine.search; rows that died while a file was written may still be among them. */
+  search(query: Float32Array, k: number, ef: number): Uint32Array {
+    return this.#engine!.search(query, k, ef);
+  }
+
+  /** To be called after rows were appended or loaded. */
+  follow(): void {
+    if (this.#failure !== undefined && performance.now() >= this.#retryAtMs) this.#failure = undefined;
+    this.#schedule();
+  }
+
+  /** To be called once for each row that died, after the table knows. */
+  rowDied(row: number): void {
+    if (this.#work !== undefined) this.#deathsDuringWork.push(row);
+    if (!this.table.isInGraph(row)) return;
+    this.#deadRows++;
+    if (this.#writing !== undefined) this.#unmarked.push(row);
+    else this.#engine!.markDeleted(row);
+    this.#schedule();
+  }
+
+  /** Resolves when the graph has caught up; rejects with the failure that keeps it from doing so. */
+  idle(): Promise<void> {
+    return new Promise((resolve, reject) => {
+      this.#idleWaiters.push({ resolve, reject });
+      this.#schedule();
+    });
+  }
+
+  /** Ends the background work. Nothing may be called afterwards. */
+  async close(): Promise<void> {
+    this.#closed.abort();
+    clearTimeout(this.#timer);
+    this.#timer = undefined;
+    await this.#work;
+    await this.#writing;
+    this.#settleIdle();
+  }
+
+  /**
+   * Writes the graph, synced but unchecked. `begin` runs when nothing else writes, in the same turn in which the file's
+   * state is fixed: what it notes belongs to the file.
+   * @returns false if there is no graph, and so no file
+   */
+  async save(path: string, begin: () => void): Promise<boolean> {
+    while (this.#writing !== undefined) await this.#writing;
+    begin();
+    const engine = this.#engine;
+    if (engine === undefined) return false;
+    await this.#write(engine, path);
+    return true;
+  }
+
+  /** @throws CodedError INDEX_DAMAGED if the file is not that of the rows flagged IN_GRAPH. Takes a worker thread. */
+  async check(path: string, flags: Uint8Array): Promise<void> {
+    await runGraphWork(
+      { kind: 'check', path, flags, slab: this.slab.shared, params: this.#params },
+      this.#closed.signal,
+    );
+  }
+
+  /** Takes over a saved graph after checking it. @throws CodedError INDEX_DAMAGED */
+  async load(path: string): Promise<void> {
+    await this.check(path, this.table.flags);
+    try {
+      this.#engine = await hnswlib.load(path, this.#params);
+    } catch (error) {
+      if (!isCoded(error) || error.code !== 'NATIVE_MODULE_MISSING') throw error;
+      // The rows are sound: they are scanned until the module is there.
+      this.table.leaveGraph();
+      this.#fail(error);
+      return;
+    }
+    this.#end = this.table.endOfGraph();
+    this.#deadRows = this.table.countDeadInGraph();
+  }
+
+  get #params(): GraphParams {
+    const { dimension, metric, m, efConstruction } = this.options;
+    return { dimension, metric, m, efConstruction };
+  }
+
+  async #write(engine: GraphEngine, path: string): Promise<void> {
+    const done = engine.save(path).finally(() => {
+      this.#writing = undefined;
+      for (const row of this.#unmarked) engine.markDeleted(row);
+      this.#unmarked = [];
+      this.#schedule();
+    });
+    // Others wait for the end, whichever it is; the error is the caller's.
+    this.#writing = done.catch(() => {});
+    await done;
+  }
+
+  /** Starts whatever is next to be done, if anything. */
+  #schedule(): void {
+    if (this.#timer !== undefined || this.#work !== undefined || this.#writing !== undefined) return;
+    const stopped = this.#closed.signal.aborted || this.#failure !== undefined;
+    const backlogRows = this.table.rows - this.#end;
+    if (stopped || !this.wanted) {
+      this.#settleIdle();
+    } else if (this.#deadRows > (this.#engine?.rows ?? 0) * this.options.rebuildDeadShare) {
+      if (this.table.live > this.options.graphThresholdRows) this.#startWork('rebuild');
+      else this.#dropGraph();
+    } else if (backlogRows > this.options.workerBacklogRows) {
+      this.#startWork('extend');
+    } else if (backlogRows > 0) {
+      this.#timer = setTimeout(() => this.#addSlice(), PAUSE_MS);
+    } else {
+      this.#settleIdle();
+    }
+  }
+
+  #addSlice(): void {
+    this.#timer = undefined;
+    if (this.#writing === undefined) {
+      try {
+        this.#engine ??= hnswlib.create(this.#params);
+        const untilMs = performance.now() + SLICE_MS;
+        while (this.#end < this.table.rows && performance.now() < untilMs) {
+          const row = this.#end;
+          if (!this.table.isDead(row) && !this.table.isInGraph(row)) {
+            this.#engine.add(row, this.slab.vector(row));
+            this.table.enterGraph(row);
+          }
+          this.#end++;
+        }
+      } catch (error) {
+        this.#fail(error as Error);
+      }
+    }
+    this.#schedule();
+  }
+
+  #startWork(kind: 'extend' | 'rebuild'): void {
+    this.#work = this.#buildInWorker(kind)
+      .catch(error => {
+        if (!this.#closed.signal.aborted) this.#fail(error);
+      })
+      .finally(() => {
+        this.#work = undefined;
+        this.#schedule();
+      });
+  }
+
+  async #buildInWorker(kind: 'extend' | 'rebuild'): Promise<void> {
+    const { table, slab } = this;
+    const dir = await mkdtemp(join(this.options.scratchDir, 'mcp-vector-graph-'));
+    try {
+      let flags!: Uint8Array;
+      const begin = () => {
+        flags = table.flags.slice();
+        this.#deathsDuringWork = [];
+      };
+      const path = join(dir, 'graph');
+      let basePath: string | undefined;
+      if (kind === 'extend' && this.#engine !== undefined) {
+        basePath = join(dir, 'base');
+        await this.save(basePath, begin);
+      } else {
+        begin();
+        for (let row = 0; row < flags.length; row++) flags[row]! &= DEAD;
+      }
+      const work = { kind: 'build', path, basePath, flags, slab: slab.shared, params: this.#params } as const;
+      await runGraphWork(work, this.#closed.signal);
+      const engine = await hnswlib.load(path, this.#params);
+      while (this.#writing !== undefined) await this.#writing;
+      // From here to the end without an await: a search sees the old graph or the new one.
+      if (kind === 'rebuild') table.leaveGraph();
+      for (let row = 0; row < flags.length; row++) if (!(flags[row]! & DEAD)) table.enterGraph(row);
+      for (const row of this.#deathsDuringWork) if (table.isInGraph(row)) engine.markDeleted(row);
+      this.#engine = engine;
+      this.#end = flags.length;
+      this.#deadRows = table.countDeadInGraph();
+    } finally {
+      await rm(dir, { recursive: true, force: true });
+    }
+  }
+
+  #dropGraph(): void {
+    this.#engine = undefined;
+    this.#end = 0;
+    this.#deadRows = 0;
+    this.table.leaveGraph();
+    this.#schedule();
+  }
+
+  #fail(error: Error): void {
+    this.#failure = isCoded(error)
+      ? error
+      : new CodedError(
+          'INTERNAL',
+          `the graph failed: ${error.message}`,
+          'Search goes on, scanning what the graph lacks; it is tried again with a write after a minute.',
+          { cause: error },
+        );
+    this.#retryAtMs = performance.now() + RETRY_AFTER_MS;
+    this.options.onFailure(this.#failure);
+  }
+
+  #settleIdle(): void {
+    const waiters = this.#idleWaiters;
+    this.#idleWaiters = [];
+    for (const { resolve, reject } of waiters) {
+      if (this.#failure === undefined) resolve();
+      else reject(this.#failure);
+    }
+  }
+}

@@ -1,0 +1,35 @@
+/** The worker thread's entry: does one GraphWork, answers once, ends. */
+import { parentPort, workerData } from 'node:worker_threads';
+import { isCoded } from '../../domain/errors.js';
+import type { GraphWork, GraphWorkAnswer } from './graph-work.js';
+import { hnswlib } from './hnswlib-engine.js';
+import { DEAD, IN_GRAPH } from './row-table.js';
+import { rowView } from './vector-slab.js';
+
+async function build(work: GraphWork & { kind: 'build' }): Promise<void> {
+  const { slab, params, flags } = work;
+  if (work.basePath !== undefined) hnswlib.check(work.basePath, params, flags, slab);
+  const engine =
+    work.basePath === undefined ? hnswlib.create(params) : await hnswlib.load(work.basePath, params);
+  for (let row = 0; row < flags.length; row++) {
+    if (flags[row]! & (DEAD | IN_GRAPH)) continue;
+    engine.add(row, rowView(slab.buffer, slab.rowBytes, slab.dimension, row));
+    flags[row]! |= IN_GRAPH;
+  }
+  await engine.save(work.path);
+  hnswlib.check(work.path, params, flags, slab);
+}
+
+async function run(work: GraphWork): Promise<GraphWorkAnswer> {
+  try {
+    if (work.kind === 'build') await build(work);
+    else hnswlib.check(work.path, work.params, work.flags, work.slab);
+    return { done: true };
+  } catch (error) {
+    if (!isCoded(error)) throw error;
+    // A structured clone would drop the code.
+    return { done: false, code: error.code, message: error.message, wayOut: error.wayOut };
+  }
+}
+
+parentPort!.postMessage(await run(workerData as GraphWork));

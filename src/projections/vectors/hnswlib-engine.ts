@@ -1,0 +1,114 @@
+import { open } from 'node:fs/promises';
+import { createRequire } from 'node:module';
+import type { HierarchicalNSW } from 'hnswlib-node';
+import { CodedError } from '../../domain/errors.js';
+import type { GraphEngine, GraphEngineKind, GraphParams } from './graph-engine.js';
+import { checkHnswlibFile } from './hnswlib-file.js';
+import { indexDamaged } from './index-files.js';
+
+const FIRST_CAPACITY_ROWS = 1024;
+
+/**
+ * Loads hnswlib-node, on first use: a store of small collections never needs it.
+ * @throws CodedError NATIVE_MODULE_MISSING
+ */
+export function loadHnswlib(): typeof import('hnswlib-node') {
+  try {
+    return createRequire(import.meta.url)('hnswlib-node');
+  } catch (cause) {
+    throw new CodedError(
+      'NATIVE_MODULE_MISSING',
+      `hnswlib-node cannot be loaded: ${(cause as Error).message.split('\n')[0]}`,
+      'Build it: `npm rebuild hnswlib-node` (needs a C++ compiler and Python). Where npm skipped its install script: ' +
+        '`npm install-scripts approve hnswlib-node` first. Until then search scans every vector.',
+      { cause },
+    );
+  }
+}
+
+/** HNSW by hnswlib-node: one thread, labels are rows. */
+class HnswlibEngine implements GraphEngine {
+  // hnswlib-node takes plain arrays only; one is reused, since it copies what it reads.
+  readonly #point: number[];
+  #ef = 0;
+
+  constructor(
+    readonly graph: HierarchicalNSW,
+    readonly params: GraphParams,
+  ) {
+    this.#point = new Array<number>(params.dimension).fill(0);
+  }
+
+  get rows(): number {
+    return this.graph.getCurrentCount();
+  }
+
+  get sizeBytes(): number {
+    // Vector, links of the lowest level, label; about 50 bytes of label map, mutex and level.
+    return this.rows * (this.params.dimension * 4 + this.params.m * 8 + 62);
+  }
+
+  add(row: number, vector: Float32Array): void {
+    const capacity = this.graph.getMaxElements();
+    if (this.rows === capacity) this.graph.resizeIndex(Math.ceil(capacity * 1.5));
+    this.graph.addPoint(this.#toArray(vector), row);
+  }
+
+  markDeleted(row: number): void {
+    this.graph.markDelete(row);
+  }
+
+  search(query: Float32Array, k: number, ef: number): Uint32Array {
+    if (ef !== this.#ef) {
+      this.graph.setEf(ef);
+      this.#ef = ef;
+    }
+    // It refuses a k above its capacity.
+    const wanted = Math.min(k, this.graph.getMaxElements());
+    return Uint32Array.from(this.graph.searchKnn(this.#toArray(query), wanted).neighbors);
+  }
+
+  async save(path: string): Promise<void> {
+    const { graph } = this;
+    const rows = graph.getCurrentCount();
+    await graph.writeIndex(path);
+    // Two purposes: it was frozen, and the native writer must not lose the graph to the garbage collector.
+    if (graph.getCurrentCount() !== rows) throw new Error('a row was added while the graph was written');
+    const file = await open(path, 'r+');
+    try {
+      await file.sync();
+    } finally {
+      await file.close();
+    }
+  }
+
+  #toArray(vector: Float32Array): number[] {
+    const point = this.#point;
+    for (let i = 0; i < point.length; i++) point[i] = vector[i]!;
+    return point;
+  }
+}
+
+// The slab's vectors are normalised for cosine, so the inner product is the cosine.
+function emptyGraph(params: GraphParams): HierarchicalNSW {
+  const { HierarchicalNSW } = loadHnswlib();
+  return new HierarchicalNSW(params.metric === 'l2' ? 'l2' : 'ip', params.dimension);
+}
+
+export const hnswlib: GraphEngineKind = {
+  create(params) {
+    const graph = emptyGraph(params);
+    graph.initIndex(FIRST_CAPACITY_ROWS, params.m, params.efConstruction);
+    return new HnswlibEngine(graph, params);
+  },
+
+  async load(path, params) {
+    const graph = emptyGraph(params);
+    await graph.readIndex(path).catch(error => {
+      throw indexDamaged(path, 'hnswlib refuses it', error);
+    });
+    return new HnswlibEngine(graph, params);
+  },
+
+  check: checkHnswlibFile,
+};

@@ -1,0 +1,104 @@
+import type { GraphIndex } from './graph-index.js';
+import type { RowTable } from './row-table.js';
+import { TopOwners } from './top-owners.js';
+import { CHUNK_ROWS, type VectorSlab } from './vector-slab.js';
+
+interface Parts {
+  readonly table: RowTable;
+  readonly slab: VectorSlab;
+  readonly graph: GraphIndex;
+}
+
+interface OwnerSearch {
+  readonly query: Float32Array;
+  readonly k: number;
+  readonly accept: Uint8Array | undefined;
+  readonly ef: number;
+}
+
+// What a walk of the graph costs, in rows of an exact scan (bench/vectors.ts): so much to get near, so much a candidate.
+const WALK_ROWS = 800;
+const WALK_ROWS_PER_CANDIDATE = 25;
+
+/**
+ * The k nearest owners: of the graph's rows by the graph, or by an exact scan where that is cheaper (few rows accepted) or
+ * the graph brings too few; of the rows after the graph's end by an exact scan.
+ */
+export function searchOwners(
+  { table, slab, graph }: Parts,
+  { query, k, accept, ef }: OwnerSearch,
+): TopOwners {
+  const comparable = slab.setQuery(query);
+  const top = new TopOwners(k);
+  if (k === 0) return top;
+  const list = accept === undefined ? undefined : table.acceptedRows(accept);
+  const { end } = graph;
+  // Where the list passes from the graph's rows to the rest.
+  const listEnd = list === undefined ? 0 : lowerBound(list, end);
+  const candidates = list === undefined ? end : listEnd;
+
+  if (graph.exists && !searchGraph()) {
+    if (list === undefined) scanRange(0, end);
+    else scanList(list.subarray(0, listEnd));
+  }
+  if (list === undefined) scanRange(end, table.rows);
+  else scanList(list.subarray(listEnd));
+  return top;
+
+  /** @returns false if the rows are to be scanned instead */
+  function searchGraph(): boolean {
+    const share = candidates / end;
+    // Enough rows for k owners if accepted ones lie evenly, and half as many again.
+    let wanted = Math.max(ef, Math.ceil((1.5 * k * table.rowsPerOwner) / share));
+    while (WALK_ROWS + WALK_ROWS_PER_CANDIDATE * wanted < candidates) {
+      const rows = graph.search(comparable, wanted, wanted);
+      offerRows(accept === undefined ? rows : rows.filter(row => accept[table.owners[row]!]));
+      if (top.size === k) return true;
+      if (rows.length < wanted) return false;
+      wanted *= 2;
+    }
+    return false;
+  }
+
+  function scanRange(from: number, to: number): void {
+    const { owners } = table;
+    for (let first = from; first < to; first += CHUNK_ROWS) {
+      const similarities = slab.scoreRange(first, Math.min(CHUNK_ROWS, to - first));
+      for (let i = 0; i < similarities.length; i++) {
+        const row = first + i;
+        if (similarities[i]! >= top.threshold && !table.isDead(row)) {
+          top.offer(row, owners[row]!, similarities[i]!);
+        }
+      }
+    }
+  }
+
+  function scanList(rows: Uint32Array): void {
+    for (let first = 0; first < rows.length; first += CHUNK_ROWS) {
+      offerRows(rows.subarray(first, first + CHUNK_ROWS));
+    }
+  }
+
+  /** At most CHUNK_ROWS of them. Dead ones are passed over: the graph may not know yet. */
+  function offerRows(rows: Uint32Array): void {
+    const { owners } = table;
+    const similarities = slab.scoreRows(rows);
+    for (let i = 0; i < rows.length; i++) {
+      if (similarities[i]! >= top.threshold && !table.isDead(rows[i]!)) {
+        top.offer(rows[i]!, owners[rows[i]!]!, similarities[i]!);
+      }
+    }
+  }
+}
+
+/** The first position in ascending `list` whose value is at least `value`. */
+function lowerBound(list: Uint32Array, value: number): number {
+  let low = 0;
+  let high = list.length;
+  while (low < high) {
+    const middle = (low + high) >>> 1;
+    if (list[middle]! < value) low = middle + 1;
+    else high = middle;
+  }
+  return low;
+}
