@@ -67,7 +67,17 @@ export interface Receipt {
   readonly hash: string;
 }
 
-export interface UpsertAnswer extends Receipt {
+/** What undoing a write needs to know. */
+export interface WriteSpan {
+  /**
+   * First event of the first transaction that this call wrote, with what the transaction declares before the caller's
+   * own events (a seq inside a transaction means its last): the moment before the call is first_seq - 1. 0 where
+   * nothing changed.
+   */
+  readonly first_seq: number;
+}
+
+export interface UpsertAnswer extends Receipt, WriteSpan {
   readonly items: readonly UpsertedItem[];
 }
 
@@ -79,7 +89,7 @@ export interface DeleteCommand {
   readonly dry_run?: boolean;
 }
 
-export interface DeleteAnswer extends Receipt {
+export interface DeleteAnswer extends Receipt, WriteSpan {
   /** Ids that were (or, on a dry run, would be) deleted. */
   readonly deleted: readonly string[];
   readonly missing: readonly string[];
@@ -186,7 +196,7 @@ export interface IngestCommand {
   readonly budgetMs?: number;
 }
 
-export interface IngestAnswer extends Receipt {
+export interface IngestAnswer extends Receipt, WriteSpan {
   readonly done: boolean;
   readonly files: number;
   /** Files not yet read when the budget ran out. */
@@ -198,8 +208,6 @@ export interface IngestAnswer extends Receipt {
     readonly removed: number;
   };
   readonly skipped: readonly { readonly path: string; readonly reason: string }[];
-  /** First event of this call, for an undo; 0 where nothing changed. */
-  readonly first_seq: number;
 }
 
 export interface CollectionStatus {

@@ -67,11 +67,7 @@ export const since: Schema = {
 
 export const until: Schema = { type: 'string', description: 'Only items last written at or before' };
 
-export const maxChars: Schema = {
-  type: 'integer',
-  ...MAX_CHARS,
-  description: 'Bound of the result',
-};
+export const maxChars: Schema = { type: 'integer', ...MAX_CHARS };
 
 export const vector: Schema = {
   type: 'array',
@@ -82,7 +78,7 @@ export const vector: Schema = {
 
 export const moment: Schema = { type: 'object', properties: { seq: integer, time: text } };
 
-/** A tool call, or where there is none yet a command, that undoes the write. */
+/** A tool call that undoes the write, or a command where no tool can. */
 export const undo: Schema = {
   type: 'object',
   properties: { tool: text, arguments: anyObject, command: text, note: text },

@@ -1,10 +1,12 @@
 import {
   CLIENT_INFO_META_KEY,
   type Implementation,
+  type JSONRPCRequest,
   ProtocolError,
   ProtocolErrorCode,
   type ServerContext as RequestContext,
   type RequestMetaEnvelope,
+  type Result,
   Server,
 } from '@modelcontextprotocol/server';
 import type { Logger } from 'pino';
@@ -18,7 +20,7 @@ import { actorOf, sessionView, type WindowIdentity } from './session.js';
 import { suggestName } from './suggest.js';
 import { TOOLS } from './tools/index.js';
 import type { Tool, ToolContext } from './tools/tool.js';
-import { validate } from './validate.js';
+import { isPlainObject, parsedJson, validate } from './validate.js';
 
 /** What a server needs from the process it runs in. Nothing of it is touched before a tool is called. */
 export interface ServerContext {
@@ -47,7 +49,7 @@ const ROOTS_TIMEOUT_MS = 5_000;
  * each). The low-level Server, because its high-level sibling would validate arguments first, and without codes.
  */
 export function createServer(context: ServerContext): Server {
-  const server = new Server(
+  const server = new LenientServer(
     { name: 'mcp-vector-server', title: 'Vector memory', version: context.version },
     { capabilities: { tools: {} }, instructions: INSTRUCTIONS },
   );
@@ -61,6 +63,32 @@ export function createServer(context: ServerContext): Server {
     return callTool(tool, request.params.arguments, server, requestContext, context);
   });
   return server;
+}
+
+type WrappedHandler = (request: JSONRPCRequest, context: RequestContext) => Promise<Result>;
+
+/** Looks at `arguments` before the SDK's own schema, which would refuse what some clients send, and without a code. */
+class LenientServer extends Server {
+  protected override _wrapHandler(method: string, handler: WrappedHandler): WrappedHandler {
+    const wrapped = super._wrapHandler(method, handler);
+    if (method !== 'tools/call') return wrapped;
+    return async (request, context) => {
+      const params = { ...request.params, arguments: argumentsObject(request.params?.arguments) };
+      return wrapped({ ...request, params }, context);
+    };
+  }
+}
+
+/** null (sent for tools without arguments) counts as none, a JSON string as what it says. */
+function argumentsObject(given: unknown): object {
+  const value =
+    given === undefined || given === null ? {} : typeof given === 'string' ? parsedJson(given) : given;
+  if (isPlainObject(value)) return value;
+  throw new ProtocolError(
+    ProtocolErrorCode.InvalidParams,
+    'INVALID_ARGUMENT: arguments: wants an object. Send the arguments as a JSON object.',
+    { code: 'INVALID_ARGUMENT' },
+  );
 }
 
 /** @throws ProtocolError -32602, as the specification wants it for unknown tools; the code stands in its text and data. */

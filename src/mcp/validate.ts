@@ -24,20 +24,22 @@ export function validate(schema: ObjectSchema, value: unknown): Record<string, u
   if (problems.length === 0) return checked as Record<string, unknown>;
   const named = problems.slice(0, MAX_PROBLEMS).map(({ path, what }) => `${path || 'arguments'}: ${what}`);
   if (problems.length > MAX_PROBLEMS) named.push(`and ${problems.length - MAX_PROBLEMS} more`);
-  const allSizes = problems.every(problem => problem.size === true);
+  if (problems.every(problem => problem.about === 'size')) {
+    throw new CodedError('TOO_LARGE', named.join('; '), 'Split it into smaller parts or several calls.');
+  }
   throw new CodedError(
-    allSizes ? 'TOO_LARGE' : 'INVALID_ARGUMENT',
+    'INVALID_ARGUMENT',
     named.join('; '),
-    allSizes
-      ? 'Split it into smaller parts or several calls.'
-      : `Known arguments: ${Object.keys(schema.properties).join(', ')}.`,
+    problems.some(problem => problem.about === 'name')
+      ? `The arguments are: ${Object.keys(schema.properties).join(', ')}.`
+      : 'Correct what is named and call again.',
   );
 }
 
 interface Problem {
   readonly path: string;
   readonly what: string;
-  readonly size?: boolean;
+  readonly about?: 'name' | 'size';
 }
 
 function check(schema: Schema, given: unknown, path: string, problems: Problem[]): unknown {
@@ -71,28 +73,25 @@ function coerce(schema: Schema, value: unknown): unknown {
     case 'boolean':
       return value === 'true' ? true : value === 'false' ? false : value;
     case 'object':
-      return parsed(value, isPlainObject);
+      return parsedJson(value);
     case 'array': {
-      const array = parsed(value, Array.isArray);
-      return array === value && schema.items?.type === 'string' ? [value] : array;
+      const json = parsedJson(value);
+      return !Array.isArray(json) && schema.items?.type === 'string' ? [value] : json;
     }
     case 'string':
       return value;
   }
 }
 
-/** The JSON in `text` if there is some and `wanted` takes it, else `text` itself for the type check to name. */
-function parsed(text: string, wanted: (value: unknown) => boolean): unknown {
-  const first = text.trimStart()[0];
-  if (first !== '{' && first !== '[') return text;
-  let value: unknown;
+/** The object or array that `text` holds as JSON, else `text` itself, for the type check to name. */
+export function parsedJson(text: string): unknown {
+  if (!/^\s*[{[]/.test(text)) return text;
   try {
-    value = JSON.parse(text);
+    return JSON.parse(text);
   } catch (error) {
     if (error instanceof SyntaxError) return text;
     throw error;
   }
-  return wanted(value) ? value : text;
 }
 
 function checkObject(schema: Schema, value: unknown, path: string, problems: Problem[]): unknown {
@@ -109,7 +108,7 @@ function checkObject(schema: Schema, value: unknown, path: string, problems: Pro
     if (Object.hasOwn(properties, key)) continue;
     const near = suggestName(key, Object.keys(properties));
     const what = near === undefined ? 'unknown' : `unknown, did you mean ${near}?`;
-    problems.push({ path: join(path, printable(key)), what });
+    problems.push({ path: join(path, printable(key)), what, about: 'name' });
   }
   const checked: Record<string, unknown> = {};
   for (const [key, property] of Object.entries(properties)) {
@@ -119,7 +118,7 @@ function checkObject(schema: Schema, value: unknown, path: string, problems: Pro
     } else if (property.default !== undefined) {
       checked[key] = property.default;
     } else if (schema.required?.includes(key) === true) {
-      problems.push({ path: join(path, key), what: 'missing' });
+      problems.push({ path: join(path, key), what: 'missing', about: 'name' });
     }
   }
   return checked;
@@ -134,7 +133,7 @@ function checkArray(schema: Schema, value: unknown, path: string, problems: Prob
     problems.push({ path, what: `${value.length} given, at least ${schema.minItems} wanted` });
   }
   if (value.length > (schema.maxItems ?? Number.POSITIVE_INFINITY)) {
-    problems.push({ path, what: `${value.length} given, at most ${schema.maxItems} allowed`, size: true });
+    problems.push({ path, what: `${value.length} given, at most ${schema.maxItems} allowed`, about: 'size' });
     return value;
   }
   return value.map((member, i) => check(schema.items!, member, `${path}[${i}]`, problems));
@@ -151,7 +150,7 @@ function checkString(schema: Schema, value: unknown, path: string, problems: Pro
   if (value.length < (schema.minLength ?? 0)) problems.push({ path, what: 'empty' });
   const sizeBytes = Buffer.byteLength(value, 'utf8');
   if (sizeBytes > (schema.maxLength ?? Number.POSITIVE_INFINITY)) {
-    problems.push({ path, what: `${sizeBytes} bytes, at most ${schema.maxLength} allowed`, size: true });
+    problems.push({ path, what: `${sizeBytes} bytes, at most ${schema.maxLength} allowed`, about: 'size' });
   }
   if (hasLoneSurrogate(value)) problems.push({ path, what: 'holds half of a surrogate pair' });
   return value;
@@ -200,7 +199,7 @@ function checkFree(value: unknown, path: string, depth: number, problems: Proble
   }
 }
 
-function isPlainObject(value: unknown): value is Record<string, unknown> {
+export function isPlainObject(value: unknown): value is Record<string, unknown> {
   return typeof value === 'object' && value !== null && !Array.isArray(value);
 }
 

@@ -24,6 +24,7 @@ export function mapEngine() {
 
   const engine = {
     async upsert({ collection, items, origin = 'agent' }, { actor }) {
+      const before = seq;
       const answers = items.map(({ id = `item-${seq + 1}`, text, metadata = {}, if_version }) => {
         const old = open(collection).get(id);
         if (if_version !== undefined && if_version !== (old?.version ?? 0)) {
@@ -40,10 +41,11 @@ export function mapEngine() {
         const outcome = old === undefined ? 'created' : 'updated';
         return { id, version, outcome, ...(outcome === 'created' && similar.length > 0 ? { similar } : {}) };
       });
-      return { seq, hash: hash(), items: answers };
+      return { seq, hash: hash(), items: answers, first_seq: seq === before ? 0 : before + 1 };
     },
 
     async delete({ collection, ids, where, dry_run = false }) {
+      const before = seq;
       const items = open(collection);
       const wanted = ids ?? [...items.values()].filter(matches(where)).map(item => item.id);
       const deleted = wanted.filter(id => items.has(id));
@@ -51,7 +53,14 @@ export function mapEngine() {
         for (const id of deleted) items.delete(id);
         seq += deleted.length;
       }
-      return { seq, hash: hash(), deleted, missing: wanted.filter(id => !deleted.includes(id)), dry_run };
+      return {
+        seq,
+        hash: hash(),
+        deleted,
+        missing: wanted.filter(id => !deleted.includes(id)),
+        dry_run,
+        first_seq: seq === before ? 0 : before + 1,
+      };
     },
 
     async search({ query = '', collections: names = [...collections.keys()], k, where, context }) {

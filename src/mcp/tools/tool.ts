@@ -20,11 +20,12 @@ export interface Tool {
   readonly description: string;
   readonly inputSchema: ObjectSchema;
   readonly outputSchema: ObjectSchema;
+  /** What is left out counts by the specification as: not read-only, destructive, not idempotent, open world. */
   readonly annotations: {
-    readonly readOnlyHint: boolean;
-    readonly destructiveHint: boolean;
-    readonly idempotentHint: boolean;
-    readonly openWorldHint: boolean;
+    readonly readOnlyHint?: boolean;
+    readonly destructiveHint?: boolean;
+    readonly idempotentHint?: boolean;
+    readonly openWorldHint: false;
   };
   /**
    * @param args checked against inputSchema, defaults filled in
@@ -35,9 +36,4 @@ export interface Tool {
 }
 
 /** Annotations of a tool that only reads. */
-export const READS = {
-  readOnlyHint: true,
-  destructiveHint: false,
-  idempotentHint: true,
-  openWorldHint: false,
-} as const;
+export const READS = { readOnlyHint: true, openWorldHint: false } as const;

@@ -31,7 +31,7 @@ export const vectorDelete: Tool = {
     },
     required: ['seq', 'hash', 'deleted', 'deleted_count', 'missing', 'dry_run'],
   },
-  annotations: { readOnlyHint: false, destructiveHint: true, idempotentHint: true, openWorldHint: false },
+  annotations: { destructiveHint: true, idempotentHint: true, openWorldHint: false },
 
   async run(args, context) {
     const engine = await context.engine();
@@ -50,6 +50,5 @@ export const vectorDelete: Tool = {
 };
 
 function undoOf(answer: DeleteAnswer): { undo?: Undo } {
-  if (answer.dry_run || answer.deleted.length === 0) return {};
-  return { undo: undoByReplay(answer.seq - answer.deleted.length + 1) };
+  return answer.first_seq === 0 ? {} : { undo: undoByReplay(answer.first_seq) };
 }

@@ -1,6 +1,6 @@
 import type { GetQuery, ItemView } from '../../domain/face.js';
 import { excerpt, fitEntries } from '../fit.js';
-import { boolean, collection, ids, integer, maxChars, moment, strings, text } from '../schema.js';
+import { anyObject, boolean, collection, ids, integer, maxChars, moment, strings, text } from '../schema.js';
 import { READS, type Tool } from './tool.js';
 import { actorView, itemProperties } from './views.js';
 
@@ -28,7 +28,7 @@ export const vectorGet: Tool = {
             text,
             truncated: boolean,
             origin: text,
-            actor: { type: 'object' },
+            actor: anyObject,
           },
         },
       },

@@ -42,7 +42,7 @@ export const vectorIngest: Tool = {
     },
     required: ['done', 'files', 'remaining', 'chunks', 'skipped', 'skipped_count', 'seq', 'hash'],
   },
-  annotations: { readOnlyHint: false, destructiveHint: true, idempotentHint: true, openWorldHint: false },
+  annotations: { destructiveHint: true, idempotentHint: true, openWorldHint: false },
 
   async run(args, context) {
     const roots = await context.roots();

@@ -1,7 +1,19 @@
 import type { SearchHit, SearchMode, SearchQuery } from '../../domain/face.js';
 import { LIMITS } from '../../domain/limits.js';
 import { excerpt, fitEntries } from '../fit.js';
-import { boolean, integer, maxChars, moment, since, strings, text, until, vector, where } from '../schema.js';
+import {
+  anyObject,
+  boolean,
+  integer,
+  maxChars,
+  moment,
+  since,
+  strings,
+  text,
+  until,
+  vector,
+  where,
+} from '../schema.js';
 import { READS, type Tool } from './tool.js';
 import { actorView, itemProperties } from './views.js';
 
@@ -19,7 +31,7 @@ export const vectorSearch: Tool = {
       query: { type: 'string', minLength: 1, maxLength: LIMITS.queryBytes },
       vector,
       collections: { ...strings, description: 'Default: all' },
-      k: { type: 'integer', default: 10, minimum: 1, maximum: LIMITS.k, description: 'How many results' },
+      k: { type: 'integer', default: 10, minimum: 1, maximum: LIMITS.k },
       where,
       since,
       until,
@@ -49,7 +61,7 @@ export const vectorSearch: Tool = {
             truncated: boolean,
             passage: { type: 'object', description: 'Range of the best passage in the whole text' },
             origin: text,
-            actor: { type: 'object', description: 'As declared by the client' },
+            actor: anyObject,
             context: { type: 'array', items: { type: 'object', properties: { id: text, text } } },
           },
         },

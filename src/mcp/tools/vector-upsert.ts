@@ -61,7 +61,7 @@ export const vectorUpsert: Tool = {
     },
     required: ['seq', 'hash', 'items'],
   },
-  annotations: { readOnlyHint: false, destructiveHint: false, idempotentHint: true, openWorldHint: false },
+  annotations: { destructiveHint: false, idempotentHint: true, openWorldHint: false },
 
   async run(args, context) {
     const command = args as unknown as UpsertCommand;
@@ -83,5 +83,5 @@ function undoOf(collection: string, answer: UpsertAnswer): { undo?: Undo } {
       ),
     };
   }
-  return { undo: undoByReplay(Math.min(...changed.map(item => item.version))) };
+  return { undo: undoByReplay(answer.first_seq) };
 }
