@@ -1,5 +1,13 @@
+import { basename, relative } from 'node:path';
 import ignore, { type Ignore } from 'ignore';
 import { CodedError } from '../../domain/errors.js';
+import { type NamedPath, toPosix } from './paths.js';
+
+/** The names by which globs know a file: relative to the named path (its own name, where it was named) and to the root. */
+export function globNames(path: string, named: NamedPath): string[] {
+  const below = relative(named.path, path);
+  return [toPosix(below === '' ? basename(path) : below), toPosix(relative(named.root, path))];
+}
 
 /** How many patterns one pattern may expand to: `{a,b}{c,d}…` doubles with every brace. */
 const maxExpansions = 256;
@@ -18,7 +26,7 @@ export class Globs {
     this.exclude = matcher(exclude ?? []);
   }
 
-  /** @param names One file's path relative to the named path and to the root, with `/` as separator. */
+  /** @param names One file's globNames. */
   selects(names: readonly string[]): boolean {
     if (this.excludes(names)) return false;
     return this.include === undefined || some(this.include, names);

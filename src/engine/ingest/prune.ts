@@ -3,7 +3,7 @@ import { relative } from 'node:path';
 import { CodedError } from '../../domain/errors.js';
 import type { IngestCommand } from '../../domain/face.js';
 import { isForeignDirectory } from './file-rules.js';
-import type { Globs } from './globs.js';
+import { type Globs, globNames } from './globs.js';
 import { isBelow, type NamedPath, toPosix } from './paths.js';
 import type { ChunkStore } from './port.js';
 import type { Skipped } from './walk.js';
@@ -93,10 +93,10 @@ export async function planPrune(
 }
 
 async function hasVanished(file: string, named: NamedPath, seen: Seen, globs: Globs): Promise<boolean> {
-  const below = toPosix(relative(named.path, file));
-  if (!globs.selects([below, toPosix(relative(named.root, file))])) return false;
+  if (!globs.selects(globNames(file, named))) return false;
   if (seen.uncertain.some(path => isBelow(file, path))) return false;
-  return !below.split('/').slice(0, -1).some(isForeignDirectory) || !(await isThere(file));
+  const directories = toPosix(relative(named.path, file)).split('/').slice(0, -1);
+  return !directories.some(isForeignDirectory) || !(await isThere(file));
 }
 
 async function isThere(path: string): Promise<boolean> {

@@ -1,9 +1,9 @@
 import type { Dirent } from 'node:fs';
 import { lstat, readdir } from 'node:fs/promises';
-import { basename, dirname, join, relative } from 'node:path';
+import { dirname, join } from 'node:path';
 import { CodedError } from '../../domain/errors.js';
 import { generatedReason, isForeignDirectory, secretReason } from './file-rules.js';
-import type { Globs } from './globs.js';
+import { type Globs, globNames } from './globs.js';
 import { IgnoreRules } from './ignore-rules.js';
 import { type NamedPath, toPosix } from './paths.js';
 
@@ -31,11 +31,6 @@ export interface WalkResult {
 export async function walk(named: NamedPath, globs: Globs, signal?: AbortSignal): Promise<WalkResult> {
   const result: WalkResult = { files: [], skipped: [], uncertain: [] };
   const root = toPosix(named.root);
-  const namesOf = (path: string): string[] => [
-    toPosix(relative(named.path, path)),
-    toPosix(relative(named.root, path)),
-  ];
-
   const skip = (path: string, reason: string, uncertain = false): void => {
     result.skipped.push({ path: toPosix(path), reason });
     if (uncertain) result.uncertain.push(toPosix(path));
@@ -65,7 +60,7 @@ export async function walk(named: NamedPath, globs: Globs, signal?: AbortSignal)
     const path = join(directory, entry.name);
     if (entry.isDirectory()) {
       if (isForeignDirectory(entry.name) || rules.ignores(path, true)) return;
-      if (globs.excludes(namesOf(path).map(name => `${name}/`))) return;
+      if (globs.excludes(globNames(path, named).map(name => `${name}/`))) return;
       let below: IgnoreRules;
       try {
         below = await rules.below(path);
@@ -74,7 +69,7 @@ export async function walk(named: NamedPath, globs: Globs, signal?: AbortSignal)
       }
       return enter(path, below);
     }
-    if (rules.ignores(path, false) || !globs.selects(namesOf(path))) return;
+    if (rules.ignores(path, false) || !globs.selects(globNames(path, named))) return;
     if (entry.isSymbolicLink()) return skip(path, 'symbolic link: name its target to ingest it');
     if (!entry.isFile()) return skip(path, 'not a regular file');
     const generated = generatedReason(entry.name);
@@ -88,9 +83,7 @@ export async function walk(named: NamedPath, globs: Globs, signal?: AbortSignal)
     if (secret !== undefined) skip(named.path, secret);
     else await enter(named.path, await rulesFor(named));
   } else if (stat.isFile()) {
-    // Globs relative to the file itself would be empty names; its own name is what a caller means.
-    const names = [basename(named.path), toPosix(relative(named.root, named.path))];
-    if (globs.selects(names)) takeFile(named.path);
+    if (globs.selects(globNames(named.path, named))) takeFile(named.path);
   } else skip(named.path, 'not a regular file');
   return result;
 }
