@@ -65,7 +65,10 @@ class HnswlibEngine implements GraphEngine {
     }
     // It refuses a k above its capacity.
     const wanted = Math.min(k, this.graph.getMaxElements());
-    return Uint32Array.from(this.graph.searchKnn(this.#toArray(query), wanted).neighbors);
+    const { neighbors } = this.graph.searchKnn(this.#toArray(query), wanted);
+    const rows = new Uint32Array(neighbors.length);
+    for (let i = 0; i < rows.length; i++) rows[i] = neighbors[i]!;
+    return rows;
   }
 
   async save(path: string): Promise<void> {

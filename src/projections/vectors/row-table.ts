@@ -131,9 +131,12 @@ export class RowTable {
   acceptedRows(accept: Uint8Array): Uint32Array {
     if (this.#accepted.length < this.#rows) this.#accepted = new Uint32Array(this.#owners.length);
     const accepted = this.#accepted;
+    const owners = this.#owners;
+    const flags = this.#flags;
+    const rows = this.#rows;
     let count = 0;
-    for (let row = 0; row < this.#rows; row++) {
-      if (accept[this.#owners[row]!] && !this.isDead(row)) accepted[count++] = row;
+    for (let row = 0; row < rows; row++) {
+      if (accept[owners[row]!] && (flags[row]! & DEAD) === 0) accepted[count++] = row;
     }
     return accepted.subarray(0, count);
   }

@@ -16,9 +16,12 @@ interface OwnerSearch {
   readonly ef: number;
 }
 
-// What a walk of the graph costs, in rows of an exact scan (bench/vectors.ts): so much to get near, so much a candidate.
-const WALK_ROWS = 800;
-const WALK_ROWS_PER_CANDIDATE = 25;
+/**
+ * Rows whose exact scan takes as long as a walk of the graph that keeps `ef` candidates. The threshold is where both are
+ * equal at ef 64, by definition; of that, 35 % is getting near, whatever ef (bench/vectors.ts).
+ */
+const walkCostRows = (graphThresholdRows: number, ef: number) =>
+  graphThresholdRows * (0.35 + (0.65 * ef) / 64);
 
 /**
  * The k nearest owners: of the graph's rows by the graph, or by an exact scan where that is cheaper (few rows accepted) or
@@ -47,17 +50,20 @@ export function searchOwners(
 
   /** @returns false if the rows are to be scanned instead */
   function searchGraph(): boolean {
-    const share = candidates / end;
-    // Enough rows for k owners if accepted ones lie evenly, and half as many again.
-    let wanted = Math.max(ef, Math.ceil((1.5 * k * table.rowsPerOwner) / share));
-    while (WALK_ROWS + WALK_ROWS_PER_CANDIDATE * wanted < candidates) {
-      const rows = graph.search(comparable, wanted, wanted);
+    const share = candidates / table.live;
+    const even = k * table.rowsPerOwner;
+    // Where not each row counts, half as many again: accepted rows and rows of one owner do not lie evenly. Not more than
+    // needed: each row brought out of the graph costs as much as seven scanned.
+    let wanted = Math.ceil(share < 1 || even > k ? (1.5 * even) / share : k);
+    for (;;) {
+      const candidatesKept = Math.max(ef, wanted);
+      if (walkCostRows(graph.options.graphThresholdRows, candidatesKept) >= candidates) return false;
+      const rows = graph.search(comparable, wanted, candidatesKept);
       offerRows(accept === undefined ? rows : rows.filter(row => accept[table.owners[row]!]));
       if (top.size === k) return true;
       if (rows.length < wanted) return false;
       wanted *= 2;
     }
-    return false;
   }
 
   function scanRange(from: number, to: number): void {

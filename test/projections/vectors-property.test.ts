@@ -1,0 +1,187 @@
+import { mkdtemp, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
+import fc from 'fast-check';
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import type { Metric } from '#src/domain/model.js';
+import { VectorIndex, type VectorIndexOptions } from '#src/projections/vectors/vector-index.js';
+import { VectorOracle } from './vectors-oracle.js';
+
+let dir: string;
+beforeAll(async () => {
+  dir = await mkdtemp(join(tmpdir(), 'vectors-property-'));
+});
+afterAll(() => rm(dir, { recursive: true }));
+
+const DIMENSION = 7; // not a multiple of a SIMD lane
+/** f32 sums against f64 sums of the components below. */
+const TOLERANCE = 2e-5;
+
+const METRICS: Metric[] = ['cosine', 'ip', 'l2'];
+
+const vector = fc
+  .array(fc.integer({ min: -1000, max: 1000 }), { minLength: DIMENSION, maxLength: DIMENSION })
+  .filter(components => components.some(component => component !== 0))
+  .map(components => Float32Array.from(components, component => component / 1000));
+
+type Step =
+  | { do: 'append'; passages: Float32Array[][] }
+  | { do: 'remove'; owner: number }
+  | { do: 'search'; query: Float32Array; k: number; acceptOneIn: number | undefined }
+  | { do: 'turn' | 'idle' | 'save' | 'saveAndLoad' };
+
+const step: fc.Arbitrary<Step> = fc.oneof(
+  {
+    weight: 4,
+    arbitrary: fc.record({
+      do: fc.constant('append' as const),
+      passages: fc.array(fc.array(vector, { minLength: 1, maxLength: 3 }), { minLength: 1, maxLength: 30 }),
+    }),
+  },
+  { weight: 3, arbitrary: fc.record({ do: fc.constant('remove' as const), owner: fc.nat(200) }) },
+  {
+    weight: 6,
+    arbitrary: fc.record({
+      do: fc.constant('search' as const),
+      query: vector,
+      k: fc.integer({ min: 1, max: 12 }),
+      acceptOneIn: fc.option(fc.integer({ min: 1, max: 10 }), { nil: undefined }),
+    }),
+  },
+  { weight: 2, arbitrary: fc.constantFrom<Step>({ do: 'turn' }, { do: 'save' }) },
+  { weight: 1, arbitrary: fc.constantFrom<Step>({ do: 'idle' }, { do: 'saveAndLoad' }) },
+);
+
+/** Owners are found by the graph or must be: counted over a whole property, since one miss in a hundred is allowed. */
+interface Recall {
+  wanted: number;
+  found: number;
+}
+
+function checkSearch(
+  index: VectorIndex,
+  oracle: VectorOracle,
+  { query, k, acceptOneIn }: Step & { do: 'search' },
+  recall: Recall,
+): void {
+  const owners = 1 + Math.max(0, ...oracle.rows.map(row => row.owner));
+  const accept =
+    acceptOneIn === undefined
+      ? undefined
+      : Uint8Array.from({ length: owners }, (_, owner) => (owner % acceptOneIn === 0 ? 1 : 0));
+  const expected = oracle.search(query, k, accept);
+  const hits = index.search(query, { k, accept });
+
+  expect(new Set(hits.owners).size, 'owners are distinct').toBe(hits.owners.length);
+  expect(hits.owners.length, 'as many as there are').toBe(expected.length);
+  hits.owners.forEach((owner, i) => {
+    const row = oracle.rows[hits.rows[i]!]!;
+    expect(row.owner).toBe(owner);
+    expect(row.dead, 'no removed row').toBe(false);
+    if (accept !== undefined) expect(accept[owner], 'accepted').toBe(1);
+    expect(hits.scores[i]).toBeCloseTo(oracle.score(query, hits.rows[i]!), 4);
+    if (i > 0) expect(hits.scores[i]).toBeLessThanOrEqual(hits.scores[i - 1]!);
+  });
+  expect([...index.scoreRows(query, hits.rows)], 'the same bits whichever way').toEqual([...hits.scores]);
+
+  const { indexed } = index.counts;
+  const last = hits.scores.at(-1) ?? Number.POSITIVE_INFINITY;
+  for (const hit of expected) {
+    recall.wanted++;
+    // A tie with the last one may have gone either way.
+    if (hits.owners.includes(hit.owner) || hit.score <= last + TOLERANCE) recall.found++;
+    else expect(hit.row, 'scanned rows are never missed').toBeLessThan(indexed);
+  }
+}
+
+async function run(options: VectorIndexOptions, steps: Step[], recall: Recall): Promise<void> {
+  const oracle = new VectorOracle(options.metric);
+  let index = VectorIndex.create(options);
+  let owner = 0;
+  let saves = 0;
+  const saving: Promise<unknown>[] = [];
+  try {
+    for (const next of steps) {
+      if (next.do === 'append') {
+        for (const passages of next.passages) {
+          owner += 1 + (passages.length % 2);
+          oracle.append(passages, owner);
+          index.append(Float32Array.from(passages.flatMap(passage => [...passage])), owner);
+        }
+      } else if (next.do === 'remove') {
+        oracle.remove(next.owner);
+        const { first, count } = index.rowsOf(next.owner);
+        index.remove(first, count);
+      } else if (next.do === 'search') {
+        checkSearch(index, oracle, next, recall);
+      } else if (next.do === 'turn') {
+        await sleep(2);
+      } else if (next.do === 'idle') {
+        await index.idle();
+        expect(index.counts.pending).toBe(0);
+      } else if (next.do === 'save') {
+        saving.push(index.save(dir, `background-${saves++}`));
+      } else {
+        await index.save(dir, 'index');
+        await Promise.all(saving);
+        await index.close();
+        index = await VectorIndex.load(dir, 'index', options);
+      }
+    }
+    await Promise.all(saving);
+    await index.idle();
+    const { rows, live, dead, indexed, kind } = index.counts;
+    expect(rows).toBe(oracle.rows.length);
+    expect(dead).toBe(oracle.rows.filter(row => row.dead).length);
+    expect(live + dead).toBe(rows);
+    if (live > options.graphThresholdRows!) expect(kind).toBe('hnsw');
+    if (kind === 'hnsw') expect(indexed).toBe(rows);
+  } finally {
+    await index.close();
+  }
+}
+
+describe.each(METRICS)('%s, random histories against the oracle', metric => {
+  const base = { dimension: DIMENSION, metric, efSearch: 400, scratchDir: tmpdir() };
+  const onFailure = (error: Error) => {
+    throw error;
+  };
+
+  test('exact scan alone', async () => {
+    const recall = { wanted: 0, found: 0 };
+    await fc.assert(
+      fc.asyncProperty(fc.array(step, { maxLength: 25 }), steps =>
+        run({ ...base, graphThresholdRows: 1e6, onFailure }, steps, recall),
+      ),
+      { numRuns: 30 },
+    );
+    expect(recall.found).toBe(recall.wanted);
+  });
+
+  test('a graph that follows between turns of the event loop', async () => {
+    const recall = { wanted: 0, found: 0 };
+    await fc.assert(
+      fc.asyncProperty(fc.array(step, { minLength: 5, maxLength: 40 }), steps =>
+        run({ ...base, graphThresholdRows: 4, rebuildDeadShare: 2, onFailure }, steps, recall),
+      ),
+      { numRuns: 25 },
+    );
+    expect(recall.found / recall.wanted).toBeGreaterThanOrEqual(0.99);
+  });
+
+  test('graphs extended and rebuilt in worker threads', async () => {
+    const recall = { wanted: 0, found: 0 };
+    await fc.assert(
+      fc.asyncProperty(fc.array(step, { minLength: 10, maxLength: 40 }), steps =>
+        run(
+          { ...base, graphThresholdRows: 4, workerBacklogRows: 20, rebuildDeadShare: 0.05, onFailure },
+          steps,
+          recall,
+        ),
+      ),
+      { numRuns: 8 },
+    );
+    expect(recall.found / recall.wanted).toBeGreaterThanOrEqual(0.99);
+  });
+});
