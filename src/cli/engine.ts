@@ -1,6 +1,5 @@
 /** Opening a store for one command. */
 import { randomUUID } from 'node:crypto';
-import { existsSync } from 'node:fs';
 import { homedir } from 'node:os';
 import { type Config, readConfig } from '../config.js';
 import { CodedError } from '../domain/errors.js';
@@ -53,26 +52,16 @@ export async function withEngine<T>(
   work: (engine: Engine) => Promise<T>,
 ): Promise<T> {
   const config = configOf(call);
-  if (!create && !existsSync(config.storePath)) throw await storeMissing(config.storePath);
   const [{ openEngine }, { createLogger }] = await Promise.all([
     import('../engine/open.js'),
     import('../log.js'),
   ]);
-  const engine = await openEngine({ path: config.storePath, config, logger: createLogger(config) });
+  const engine = await openEngine({ path: config.storePath, config, logger: createLogger(config), create });
   try {
     return await work(engine);
   } finally {
     await engine.close();
   }
-}
-
-async function storeMissing(path: string): Promise<Error> {
-  const { WalError } = await import('../../wal/errors.js');
-  return new WalError(
-    'STORE_MISSING',
-    `${path}: there is no store`,
-    'Name the store with --store or VECTOR_DB_PATH. A store is made by the first write: by the server, or by `mcp-vector-server ingest`.',
-  );
 }
 
 /** The filter of --where. @throws CodedError INVALID_ARGUMENT */

@@ -1,6 +1,6 @@
-import { NotAnObject, setMember } from '#src/cli/setup/json-member.js';
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
+import { NotAnObject, setMember } from '#src/cli/setup/json-member.js';
 
 type Json = Parameters<typeof setMember>[2];
 const json = fc.jsonValue({ maxDepth: 3 }) as fc.Arbitrary<Json>;
@@ -8,7 +8,11 @@ const object = fc.dictionary(fc.string(), json, { maxKeys: 5 });
 const indents = fc.constantFrom(undefined, 1, 2, 4, '\t');
 
 /** JSON.parse keeps `__proto__` as a property of its own; the oracle must too. */
-function withMember(root: Record<string, Json>, [name, ...rest]: string[], value: Json): Record<string, Json> {
+function withMember(
+  root: Record<string, Json>,
+  [name, ...rest]: string[],
+  value: Json,
+): Record<string, Json> {
   const inner = Object.hasOwn(root, name!) ? (root[name!] as Record<string, Json>) : {};
   const next = rest.length === 0 ? value : withMember(inner, rest, value);
   const entries = new Map(Object.entries(root)).set(name!, next);
@@ -22,7 +26,9 @@ describe('setMember', () => {
         const document = { ...root, servers };
         const text = JSON.stringify(document, null, indent);
         const edited = setMember(text, ['servers', name], value);
-        expect(JSON.parse(edited)).toEqual(JSON.parse(JSON.stringify(withMember(document, ['servers', name], value))));
+        expect(JSON.parse(edited)).toEqual(
+          JSON.parse(JSON.stringify(withMember(document, ['servers', name], value))),
+        );
       }),
     );
   });

@@ -1,5 +1,5 @@
-import { hasTable, readKey, setTable, UnsupportedToml } from '#src/cli/setup/toml-table.js';
 import { describe, expect, test } from 'vitest';
+import { hasTable, readKey, setTable, UnsupportedToml } from '#src/cli/setup/toml-table.js';
 
 const TABLE = 'mcp_servers.ours';
 const KEYS = { command: 'npx', args: ['-y', 'it'], startup_timeout_sec: 120 };

@@ -10,11 +10,12 @@ export default async function list(call: Call): Promise<number> {
   const since = call.text('since');
   const until = call.text('until');
   const cursor = call.text('cursor');
+  const limit = call.integer('limit', { min: 1, max: LIMITS.listLimit, fallback: 50 });
   const answer = await withEngine(call, { create: false }, engine =>
     engine.list(
       {
         collection: call.text('collection') ?? 'default',
-        limit: call.integer('limit', { min: 1, max: LIMITS.listLimit, fallback: 50 }),
+        limit,
         ...(where === undefined ? {} : { where }),
         ...(since === undefined ? {} : { since }),
         ...(until === undefined ? {} : { until }),

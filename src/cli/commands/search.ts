@@ -16,13 +16,14 @@ export default async function search(call: Call): Promise<number> {
   const since = call.text('since');
   const until = call.text('until');
   const minScore = scoreOf(call);
+  const k = call.integer('k', { min: 1, max: LIMITS.k, fallback: 10 });
   const started = performance.now();
   const [answer, tookMs] = await withEngine(call, { create: false }, async engine => {
     const opened = performance.now();
     const found = await engine.search(
       {
         query,
-        k: call.integer('k', { min: 1, max: LIMITS.k, fallback: 10 }),
+        k,
         mode: (call.text('mode') as SearchMode | undefined) ?? 'hybrid',
         ...(collection === undefined ? {} : { collections: [collection] }),
         ...(where === undefined ? {} : { where }),

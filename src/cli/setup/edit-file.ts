@@ -68,7 +68,7 @@ export function editFile(
       return { path, outcome: 'created', backup: undefined };
     }
     const target = realpathSync(path);
-    const backup = `${target}.backup-${now.toISOString().replace(/[-:]|\.\d+/g, '')}`;
+    const backup = `${target}.backup-${now.toISOString().replace(/[-:.]/g, '')}`;
     copyFileSync(target, backup, constants.COPYFILE_EXCL);
     replace(target, after, statSync(target).mode & 0o777);
     return { path, outcome: 'changed', backup };

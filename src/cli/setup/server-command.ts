@@ -1,7 +1,6 @@
-import { existsSync } from 'node:fs';
-import { dirname, join, sep } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import type { Launcher } from '../choices.js';
+import { findInstallation, type Installation } from '../installation.js';
 
 /** How a client starts the server. */
 export interface ServerCommand {
@@ -13,18 +12,12 @@ export interface ServerCommand {
 }
 
 const PACKAGE = 'mcp-vector-server';
-const PACKAGE_ROOT = fileURLToPath(new URL('../../../../', import.meta.url));
-
 /**
- * What fits where this program lies: run by npx or from some project's node_modules it may be gone tomorrow, so npx; a
- * checkout or a global installation stays, starts at once and needs no network.
+ * What fits how this program was installed: fetched by npx or into some project's node_modules it may be gone tomorrow,
+ * so npx; a checkout or a global installation stays, starts at once and needs no network.
  */
-export function likelyLauncher(packageRoot = PACKAGE_ROOT): Launcher {
-  const isFetched = packageRoot.includes(`${sep}_npx${sep}`);
-  const isCheckout = existsSync(join(packageRoot, 'tsconfig.json'));
-  const prefix = dirname(dirname(process.execPath));
-  const isGlobal = packageRoot.startsWith(`${prefix}${sep}`);
-  return !isFetched && (isCheckout || isGlobal) ? 'path' : 'npx';
+export function likelyLauncher({ kind }: Pick<Installation, 'kind'> = findInstallation()): Launcher {
+  return kind === 'checkout' || kind === 'global' ? 'path' : 'npx';
 }
 
 /**
