@@ -12,8 +12,16 @@ import { PATHS } from './paths.js';
  * @param overwritable those of them that the open may write over in place: a hard link would lose its contents as well
  * @returns the evidence folder
  */
-export function keepEvidence(storeDir: string, files: readonly string[], overwritable: readonly string[]): string {
-  const folder = join(storeDir, PATHS.evidence, `${new Date().toISOString().replace(/[:.]/g, '-')}-${process.pid}`);
+export function keepEvidence(
+  storeDir: string,
+  files: readonly string[],
+  overwritable: readonly string[],
+): string {
+  const folder = join(
+    storeDir,
+    PATHS.evidence,
+    `${new Date().toISOString().replace(/[:.]/g, '-')}-${process.pid}`,
+  );
   try {
     mkdirSync(folder, { recursive: true, mode: 0o700 });
     for (const file of files) {
@@ -26,7 +34,8 @@ export function keepEvidence(storeDir: string, files: readonly string[], overwri
         linkSync(source, join(folder, file));
       } catch (error) {
         // Some file systems (exFAT, a few network mounts) have no hard links; a copy is as good and only slower.
-        if (!['EPERM', 'ENOTSUP', 'ENOSYS', 'EMLINK'].includes((error as NodeJS.ErrnoException).code ?? '')) throw error;
+        if (!['EPERM', 'ENOTSUP', 'ENOSYS', 'EMLINK'].includes((error as NodeJS.ErrnoException).code ?? ''))
+          throw error;
         copyFileSync(source, join(folder, file));
       }
     }

@@ -114,7 +114,7 @@ export abstract class GroupCommitLog implements Log {
   protected abstract settleAfterFailure(inFlight: readonly Pending[]): Promise<boolean>;
 
   /** Waits until nothing is queued or in flight. */
-  protected async drained(): Promise<void> {
+  async drained(): Promise<void> {
     while (this.flushing) await this.flushing;
   }
 
@@ -126,7 +126,11 @@ export abstract class GroupCommitLog implements Log {
   /** The raw stored value, or undefined. */
   protected abstract value(seq: number): Uint8Array | undefined;
   /** Raw stored values in pieces, in key order. */
-  protected abstract values(from: number, to: number, reverse: boolean): AsyncIterable<[number, Uint8Array][]>;
+  protected abstract values(
+    from: number,
+    to: number,
+    reverse: boolean,
+  ): AsyncIterable<[number, Uint8Array][]>;
 
   get(seq: number): LogRecord {
     if (!Number.isSafeInteger(seq) || seq < 1 || seq > this.head.seq)
@@ -142,7 +146,7 @@ export abstract class GroupCommitLog implements Log {
     if (from > to) return;
     const step = options.reverse ? -1 : 1;
     let expected = options.reverse ? to : from;
-    let previous: LogRecord | undefined;
+    let previous = !options.reverse && from > 1 ? this.get(from - 1) : undefined;
     for await (const piece of this.values(from, to, options.reverse === true)) {
       const records = piece.map(([seq, value]) => {
         if (seq !== expected) throw options.reverse ? missing(seq + 1, expected) : missing(expected, seq - 1);

@@ -17,7 +17,16 @@
  *   88  32   zero
  *  120   8   xxh64 of bytes 0..119
  */
-import { closeSync, existsSync, fdatasync, fsyncSync, openSync, readSync, renameSync, writeSync } from 'node:fs';
+import {
+  closeSync,
+  existsSync,
+  fdatasync,
+  fsyncSync,
+  openSync,
+  readSync,
+  renameSync,
+  writeSync,
+} from 'node:fs';
 import { dirname } from 'node:path';
 import { promisify } from 'node:util';
 import { WalError } from './errors.js';
@@ -61,11 +70,16 @@ export function encodeSlot(proof: HeadProof): Buffer {
   return slot;
 }
 
-type Slot = { kind: 'valid'; proof: HeadProof } | { kind: 'empty' } | { kind: 'bad' } | { kind: 'newer'; version: number };
+type Slot =
+  | { kind: 'valid'; proof: HeadProof }
+  | { kind: 'empty' }
+  | { kind: 'bad' }
+  | { kind: 'newer'; version: number };
 
 function decodeSlot(slot: Buffer): Slot {
   if (slot.every(byte => byte === 0)) return { kind: 'empty' };
-  if (slot.length < SLOT_BYTES || slot.readBigUInt64LE(120) !== xxh64(slot.subarray(0, 120))) return { kind: 'bad' };
+  if (slot.length < SLOT_BYTES || slot.readBigUInt64LE(120) !== xxh64(slot.subarray(0, 120)))
+    return { kind: 'bad' };
   if (slot.toString('latin1', 0, 8) !== MAGIC) return { kind: 'bad' };
   const version = slot.readUInt32LE(8);
   if (version !== SLOT_VERSION) return { kind: 'newer', version };

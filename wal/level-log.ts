@@ -11,7 +11,14 @@ import type { Ownership } from './owner.js';
 import { PATHS } from './paths.js';
 import { probe } from './probe.js';
 import type { Pending, QueueLimits } from './queue.js';
-import { type ChainLink, checkFollows, decodeKey, decodeRecord, encodeKey, type LogRecord } from './record.js';
+import {
+  type ChainLink,
+  checkFollows,
+  decodeKey,
+  decodeRecord,
+  encodeKey,
+  type LogRecord,
+} from './record.js';
 
 const fsyncAsync = promisify(fsync);
 
@@ -99,7 +106,9 @@ export class LevelLog extends GroupCommitLog {
       while (end < records.length && (end === start || bytes + records[end].bytes.length <= maxBytes))
         bytes += records[end++].bytes.length;
       await this.database.batch(
-        records.slice(start, end).map(({ record, bytes: value }) => ({ type: 'put' as const, key: encodeKey(record.seq), value })),
+        records
+          .slice(start, end)
+          .map(({ record, bytes: value }) => ({ type: 'put' as const, key: encodeKey(record.seq), value })),
         { sync: true },
       );
       // 128: what LevelDB's memtable needs per entry beyond the value, generously.
@@ -264,7 +273,11 @@ export class LevelLog extends GroupCommitLog {
     );
   }
 
-  protected async *values(from: number, to: number, reverse: boolean): AsyncGenerator<[number, Uint8Array][]> {
+  protected async *values(
+    from: number,
+    to: number,
+    reverse: boolean,
+  ): AsyncGenerator<[number, Uint8Array][]> {
     if (this.unreadable) throw this.unreadable;
     const iterator = this.database.iterator({
       gte: encodeKey(from),

@@ -8,7 +8,6 @@ export { Level };
 /** Deletes a database, taking its lock first. (`level` types itself by its abstract interface, which leaves this out.) */
 export const destroyDatabase = (Level as unknown as { destroy(location: string): Promise<void> }).destroy;
 
-
 /** The options the log is always opened with; wal/leveldb/ reads its files on the strength of them. */
 export const LOG_OPTIONS = {
   keyEncoding: 'buffer',

@@ -29,7 +29,11 @@ export class MemoryLog extends GroupCommitLog {
     return this.stored[seq - 1];
   }
 
-  protected async *values(from: number, to: number, reverse: boolean): AsyncGenerator<[number, Uint8Array][]> {
+  protected async *values(
+    from: number,
+    to: number,
+    reverse: boolean,
+  ): AsyncGenerator<[number, Uint8Array][]> {
     const pieceRecords = 1000;
     for (let at = 0; at <= to - from; at += pieceRecords) {
       const piece: [number, Uint8Array][] = [];

@@ -32,7 +32,10 @@ export interface OpenedDatabase {
  * @param proof the last record known from outside (HEAD, or memory): it must be in the log
  * @throws WalError WAL_FILES_DAMAGED, WAL_LOST_TAIL, WAL_HEAD_MISMATCH, WAL_BAD_RECORD, WAL_GAP, WAL_NEWER_FORMAT, WAL_IO
  */
-export async function openDatabase(storeDir: string, proof: Pick<Head, 'seq' | 'hash'>): Promise<OpenedDatabase> {
+export async function openDatabase(
+  storeDir: string,
+  proof: Pick<Head, 'seq' | 'hash'>,
+): Promise<OpenedDatabase> {
   const seen = await look(join(storeDir, PATHS.log));
   if (seen.state !== 'sound')
     throw new WalError(

@@ -2,7 +2,6 @@ import { randomBytes } from 'node:crypto';
 import { existsSync, mkdirSync, readdirSync, renameSync } from 'node:fs';
 import { join } from 'node:path';
 import { WalError } from './errors.js';
-import type { QueueLimits } from './queue.js';
 import { fsyncDirectory, HeadFile, type HeadProof, Intent, readHeadFile } from './head-file.js';
 import { type Durability, LevelLog } from './level-log.js';
 import { look } from './leveldb/look.js';
@@ -10,6 +9,7 @@ import type { Lineage } from './log.js';
 import { logDatabase, openDatabase, voidUnfinished } from './open-database.js';
 import { type Ownership, takeOwnership } from './owner.js';
 import { PATHS } from './paths.js';
+import type { QueueLimits } from './queue.js';
 import { decodeRecord, encodeKey, encodeRecord, RecordType } from './record.js';
 
 export interface OpenLogOptions {
@@ -43,13 +43,18 @@ export async function openLog(options: OpenLogOptions): Promise<LevelLog> {
     );
   if (state === 'none') {
     if (!options.create)
-      throw new WalError('STORE_MISSING', `there is no store in ${storeDir}`, 'Check VECTOR_DB_PATH; the server creates a store at its first start.');
+      throw new WalError(
+        'STORE_MISSING',
+        `there is no store in ${storeDir}`,
+        'Check VECTOR_DB_PATH; the server creates a store at its first start.',
+      );
     createStoreDirectory(storeDir);
   }
   const ownership = await takeOwnership(storeDir);
   try {
     // Looked at again: another process may have made the store between the look and the lock.
-    const head = storeState(storeDir) === 'none' ? initialise(storeDir, ownership, clock) : readProof(storeDir);
+    const head =
+      storeState(storeDir) === 'none' ? initialise(storeDir, ownership, clock) : readProof(storeDir);
     return await openOwned(options, ownership, head, clock);
   } catch (error) {
     await ownership.release();
@@ -143,7 +148,9 @@ async function openOwned(
 function assertGenesis(value: Uint8Array | undefined, lineage: Lineage): void {
   const genesis = value === undefined ? undefined : decodeRecord(value, 1);
   const storeId =
-    genesis?.type === RecordType.genesis && genesis.body ? Buffer.from(genesis.body).toString('hex', 0, 16) : undefined;
+    genesis?.type === RecordType.genesis && genesis.body
+      ? Buffer.from(genesis.body).toString('hex', 0, 16)
+      : undefined;
   if (storeId !== lineage.storeId)
     throw new WalError(
       'WAL_HEAD_MISMATCH',

@@ -7,8 +7,8 @@ import { randomBytes } from 'node:crypto';
 import { readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { hostname } from 'node:os';
 import { join } from 'node:path';
-import { destroyDatabase, Level } from './level.js';
 import { WalError } from './errors.js';
+import { destroyDatabase, Level } from './level.js';
 import { PATHS } from './paths.js';
 
 export interface OwnerInfo {

@@ -12,4 +12,6 @@ export const PATHS = {
   evidence: 'evidence',
   /** Saved projections: a cache. */
   checkpoints: 'checkpoints',
+  /** Files that live only while a process works on them; emptied at every start. */
+  scratch: 'scratch',
 } as const;

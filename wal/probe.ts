@@ -18,7 +18,8 @@ export async function probe(storeDir: string): Promise<boolean> {
     const file = await open(path, 'w', 0o600);
     try {
       const block = Buffer.alloc(1024 * 1024, 0xa5);
-      for (let written = 0; written < logBytes + 2 * block.length; written += block.length) await file.write(block);
+      for (let written = 0; written < logBytes + 2 * block.length; written += block.length)
+        await file.write(block);
       await file.sync();
     } finally {
       await file.close();

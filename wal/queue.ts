@@ -150,4 +150,3 @@ export class AppendQueue {
     return this.waiting.splice(0);
   }
 }
-

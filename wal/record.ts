@@ -243,13 +243,11 @@ export function checkFollows(prev: ChainLink | undefined, record: LogRecord): vo
       details: { seq: record.seq },
     });
   if (record.seq !== expected)
-    throw new WalError(
-      'WAL_GAP',
-      `records ${expected} to ${record.seq - 1} are missing`,
-      DAMAGE_WAY_OUT,
-      { details: { from: expected, to: record.seq - 1 } },
-    );
-  if (record.prevHash !== (prev?.hash ?? 0n)) throw broken('it does not name the hash of the record before it');
+    throw new WalError('WAL_GAP', `records ${expected} to ${record.seq - 1} are missing`, DAMAGE_WAY_OUT, {
+      details: { from: expected, to: record.seq - 1 },
+    });
+  if (record.prevHash !== (prev?.hash ?? 0n))
+    throw broken('it does not name the hash of the record before it');
   if (prev === undefined) return;
   if (record.logicalMs < prev.logicalMs) throw broken('its logical time runs backwards');
   const begins = record.txFirst === record.seq && record.txIndex === 0;

@@ -62,7 +62,8 @@ export function decodeEvent(type: number, body: Uint8Array, seq: number): Domain
   try {
     const view = new DataView(body.buffer, body.byteOffset, body.byteLength);
     const jsonBytes = view.getUint32(0, true);
-    if (4 + jsonBytes > body.length) throw new RangeError(`JSON of ${jsonBytes} bytes in a body of ${body.length}`);
+    if (4 + jsonBytes > body.length)
+      throw new RangeError(`JSON of ${jsonBytes} bytes in a body of ${body.length}`);
     const fields = JSON.parse(decoder.decode(body.subarray(4, 4 + jsonBytes)));
     if (name !== 'item_put') return { ...fields, type: name };
     const tail = body.subarray(4 + jsonBytes);

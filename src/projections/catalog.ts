@@ -126,23 +126,46 @@ export class Catalog {
     );
   }
 
-  /** 1 for every live version in one of the collections. */
+  /** 1 for every version in one of the collections that lives now. */
   liveMask(collections: ReadonlySet<number>): Uint8Array {
-    const { died, collection } = this.versions.at;
+    return this.maskAt(collections, Number.MAX_SAFE_INTEGER);
+  }
+
+  /** 1 for every version in one of the collections that lived once event `atSeq` was applied. */
+  maskAt(collections: ReadonlySet<number>, atSeq: number): Uint8Array {
+    const { seq, died, collection } = this.versions.at;
     const rows = this.versions.rows;
     const mask = new Uint8Array(rows);
     const wanted = new Uint8Array(this.collectionsById.size + 1);
     for (const id of collections) wanted[id] = 1;
-    for (let ordinal = 0; ordinal < rows; ordinal++)
-      if (died[ordinal] === 0) mask[ordinal] = wanted[collection[ordinal]];
+    for (let ordinal = 0; ordinal < rows && seq[ordinal] <= atSeq; ordinal++)
+      if (died[ordinal] === 0 || died[ordinal] > atSeq) mask[ordinal] = wanted[collection[ordinal]];
     return mask;
   }
 
-  /** Clears what was not last written within [sinceSeq, untilSeq]. */
-  restrictToWritten(mask: Uint8Array, sinceSeq: number, untilSeq: number): void {
-    const { seq } = this.versions.at;
-    for (let ordinal = 0; ordinal < mask.length; ordinal++)
-      if (seq[ordinal] < sinceSeq || seq[ordinal] > untilSeq) mask[ordinal] = 0;
+  /** Clears what was not last written within the bounds, all inclusive. */
+  restrictToWritten(mask: Uint8Array, { sinceSeq, sinceMs, untilSeq, untilMs }: WrittenWithin): void {
+    const { seq, timeMs } = this.versions.at;
+    for (let ordinal = 0; ordinal < mask.length; ordinal++) {
+      const outside =
+        (sinceSeq !== undefined && seq[ordinal] < sinceSeq) ||
+        (sinceMs !== undefined && timeMs[ordinal] < sinceMs) ||
+        (untilSeq !== undefined && seq[ordinal] > untilSeq) ||
+        (untilMs !== undefined && timeMs[ordinal] > untilMs);
+      if (outside) mask[ordinal] = 0;
+    }
+  }
+
+  /** The first ordinal whose version is `seq` or later. */
+  firstAtOrAfter(seq: number): number {
+    let low = 0;
+    let high = this.versions.rows;
+    while (low < high) {
+      const middle = (low + high) >>> 1;
+      if (this.versions.at.seq[middle] < seq) low = middle + 1;
+      else high = middle;
+    }
+    return low;
   }
 
   createCollection(collection: Collection): void {
@@ -160,7 +183,8 @@ export class Catalog {
 
   put(event: ItemPut, context: EventContext): Applied {
     const state = this.collectionsById.get(event.collection);
-    if (state === undefined) throw malformed(`event ${context.seq} names collection ${event.collection}, which is not there`);
+    if (state === undefined)
+      throw malformed(`event ${context.seq} names collection ${event.collection}, which is not there`);
     const id = Buffer.from(event.id);
     const previous = this.findEver(event.collection, id);
     const ordinal = this.versions.append();
@@ -247,7 +271,8 @@ export class Catalog {
     const { at, rows } = this.versions;
     for (let ordinal = 0; ordinal < rows; ordinal++) {
       const end = this.idEnd(ordinal);
-      if (at.idStart[ordinal] > end || end > this.idsLength) throw malformed(`saved catalog: id of row ${ordinal} is out of bounds`);
+      if (at.idStart[ordinal] > end || end > this.idsLength)
+        throw malformed(`saved catalog: id of row ${ordinal} is out of bounds`);
       const previous = at.previous[ordinal] - 1;
       if (previous >= ordinal) throw malformed(`saved catalog: row ${ordinal} follows a later one`);
       if (previous >= 0) this.byId.replace(previous, ordinal);
@@ -255,6 +280,14 @@ export class Catalog {
       if (at.died[ordinal] === 0 && at.textHash[ordinal] !== 0) this.byText.add(ordinal);
     }
   }
+}
+
+/** Bounds on when a version was written; absent ones do not bind. */
+export interface WrittenWithin {
+  readonly sinceSeq?: number | undefined;
+  readonly sinceMs?: number | undefined;
+  readonly untilSeq?: number | undefined;
+  readonly untilMs?: number | undefined;
 }
 
 /** A collection and its live counts. */
@@ -282,5 +315,9 @@ const actorKey = (actor: Actor): string =>
   ]);
 
 function malformed(message: string): CodedError {
-  return new CodedError('PROJECTION_FAILED', message, 'The projection is rebuilt from the log at the next start.');
+  return new CodedError(
+    'PROJECTION_FAILED',
+    message,
+    'The projection is rebuilt from the log at the next start.',
+  );
 }

@@ -1,4 +1,4 @@
-import { ByteReader, ByteWriter } from './bytes.js';
+import type { ByteReader, ByteWriter } from './bytes.js';
 
 const COLUMN_KINDS = { f64: Float64Array, u32: Uint32Array } as const;
 type ColumnKind = keyof typeof COLUMN_KINDS;
@@ -40,7 +40,8 @@ export class Columns<S extends Record<string, ColumnKind>> {
   private reserve(capacity: number): void {
     const old = this.at;
     this.at = this.allocate(capacity);
-    for (const name of Object.keys(this.schema)) (this.at[name] as Float64Array).set(old[name] as Float64Array);
+    for (const name of Object.keys(this.schema))
+      (this.at[name] as Float64Array).set(old[name] as Float64Array);
     this.capacity = capacity;
   }
 
@@ -60,7 +61,9 @@ export class Columns<S extends Record<string, ColumnKind>> {
     this.rowCount = rows;
     for (const [name, kind] of Object.entries(this.schema)) {
       const words = reader.u32s((rows * COLUMN_KINDS[kind].BYTES_PER_ELEMENT) / 4);
-      (this.at[name] as Float64Array).set(new (COLUMN_KINDS[kind] as Float64ArrayConstructor)(words.buffer as ArrayBuffer));
+      (this.at[name] as Float64Array).set(
+        new (COLUMN_KINDS[kind] as Float64ArrayConstructor)(words.buffer as ArrayBuffer),
+      );
     }
   }
 }

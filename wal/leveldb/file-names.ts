@@ -21,3 +21,13 @@ const padded = (number: number) => String(number).padStart(6, '0');
 
 export const logName = (number: number) => `${padded(number)}.log`;
 export const tableName = (number: number) => `${padded(number)}.ldb`;
+
+/** A directory entry while it is looked at. */
+export interface DirectoryFile {
+  readonly name: string;
+  readonly kind: FileKind;
+  readonly number: number;
+  readonly sizeBytes: number;
+  /** Whether the database as it stands needs the file; set when something is found to name it. */
+  live: boolean;
+}

@@ -1,0 +1,275 @@
+/**
+ * The pure decision: (command, what is there) -> events. No clock, no disk, no model: the same inputs give the same
+ * events, so the write path can decide as often as it needs to.
+ */
+import { isDeepStrictEqual } from 'node:util';
+import { CodedError } from './errors.js';
+import type { UpsertItem } from './face.js';
+import { LIMITS } from './limits.js';
+import type {
+  Collection,
+  CollectionCreated,
+  Embedded,
+  ItemDeleted,
+  ItemPut,
+  Metadata,
+  Metric,
+  Origin,
+  Space,
+} from './model.js';
+import { givenSpace } from './space.js';
+
+/** An item as it is at this point of the log. */
+export interface CurrentItem {
+  readonly version: number;
+  readonly item: ItemPut;
+}
+
+/** What decisions are made against: everything applied so far and everything queued. */
+export interface StoreView {
+  collection(name: string): Collection | undefined;
+  readonly nextCollectionId: number;
+  current(collection: number, id: string): CurrentItem | undefined;
+  /** A live item with exactly this text. */
+  byText(collection: number, text: string): CurrentItem | undefined;
+}
+
+export interface UpsertInputs {
+  readonly collection: string;
+  readonly items: readonly UpsertItem[];
+  readonly origin: Origin;
+  /** `replace`: metadata takes the place of what is there instead of merging into it. */
+  readonly metadataMode: 'merge' | 'replace';
+  /** The texts embedded so far, by text. */
+  readonly embedded: ReadonlyMap<string, Embedded>;
+  /** The embedder's space; undefined where no text needs it. */
+  readonly embedderSpace: Space | undefined;
+  /** Metric of a collection that this command creates. */
+  readonly metric: Metric;
+  readonly newId: () => string;
+}
+
+export interface DecidedItem {
+  readonly id: string;
+  readonly outcome: 'created' | 'updated' | 'unchanged';
+  /** Index into `events` of the item's put, or -1 where it is unchanged. */
+  readonly event: number;
+  /** The version that is there already, where it is unchanged. */
+  readonly version: number;
+}
+
+export interface UpsertDecision {
+  readonly events: readonly (CollectionCreated | ItemPut)[];
+  readonly items: readonly DecidedItem[];
+  /** Texts that must be embedded before this can be decided; then the rest is empty. */
+  readonly missing: readonly string[];
+}
+
+/**
+ * Decides an upsert: all of its items or none.
+ * @throws CodedError INVALID_ARGUMENT, DUPLICATE_ID, VERSION_CONFLICT, DIMENSION_MISMATCH, SPACE_MISMATCH, TOO_LARGE
+ */
+export function decideUpsert(view: StoreView, inputs: UpsertInputs): UpsertDecision {
+  const existing = view.collection(inputs.collection);
+  const collection = existing ?? newCollection(view, inputs);
+  const missing = new Set<string>();
+  const events: (CollectionCreated | ItemPut)[] = existing
+    ? []
+    : [{ type: 'collection_created', ...collection }];
+  const seenIds = new Set<string>();
+  const textsOfCall = new Map<string, DecidedItem>();
+  const items = inputs.items.map((item, index): DecidedItem => {
+    const at = `items[${index}]`;
+    if (item.id !== undefined) {
+      if (seenIds.has(item.id))
+        throw new CodedError(
+          'DUPLICATE_ID',
+          `${at}.id: "${item.id}" appears twice in this call`,
+          'Give each id once a call.',
+        );
+      seenIds.add(item.id);
+    } else if (item.text !== undefined && item.vector === undefined) {
+      // Remembering the same thing twice is one memory.
+      const same = textsOfCall.get(item.text);
+      if (same) return { ...same, outcome: 'unchanged' };
+      const there = existing && view.byText(existing.id, item.text);
+      if (there && item.metadata === undefined && !item.if_version)
+        return { id: there.item.id, outcome: 'unchanged', event: -1, version: there.version };
+      if (there) return decideItem({ ...item, id: there.item.id }, at, there);
+    }
+    const current = item.id === undefined || !existing ? undefined : view.current(existing.id, item.id);
+    return decideItem(item, at, current);
+  });
+  return missing.size > 0 ? { events: [], items: [], missing: [...missing] } : { events, items, missing: [] };
+
+  function decideItem(item: UpsertItem, at: string, current: CurrentItem | undefined): DecidedItem {
+    checkVersion(item, at, current);
+    if (current === undefined && item.text === undefined && item.vector === undefined)
+      throw new CodedError(
+        'INVALID_ARGUMENT',
+        item.id === undefined
+          ? `${at}: neither text nor vector`
+          : `${at}: "${item.id}" does not exist yet and has neither text nor vector`,
+        'Give a text, a vector or both; only an existing id may leave both out.',
+      );
+    const text = item.text ?? current?.item.text ?? '';
+    const metadata = mergeMetadata(current?.item.metadata, item.metadata, inputs.metadataMode);
+    checkMetadataSize(metadata, at);
+    const content = embed(item, at, text, current);
+    if (content === undefined) return { id: '', outcome: 'unchanged', event: -1, version: 0 };
+    const id = item.id ?? inputs.newId();
+    if (
+      current &&
+      current.item.text === text &&
+      sameVectors(current.item, content) &&
+      isDeepStrictEqual(current.item.metadata, metadata)
+    )
+      return { id, outcome: 'unchanged', event: -1, version: current.version };
+    events.push({
+      type: 'item_put',
+      collection: collection.id,
+      id,
+      text,
+      metadata,
+      origin: inputs.origin,
+      space: collection.space.id,
+      passages: content.passages,
+      vectors: content.vectors,
+    });
+    const decided: DecidedItem = {
+      id,
+      outcome: current ? 'updated' : 'created',
+      event: events.length - 1,
+      version: 0,
+    };
+    if (item.id === undefined && item.text !== undefined && item.vector === undefined)
+      textsOfCall.set(item.text, decided);
+    return decided;
+  }
+
+  /** The passages and vectors of an item, or undefined while its text waits for the embedder. */
+  function embed(
+    item: UpsertItem,
+    at: string,
+    text: string,
+    current: CurrentItem | undefined,
+  ): Embedded | undefined {
+    if (item.vector !== undefined)
+      return { passages: [[0, text.length]], vectors: checkVector(item.vector, at, collection) };
+    if (current && current.item.text === text && current.item.space === collection.space.id)
+      return current.item;
+    assertEmbeddable(collection, inputs.embedderSpace);
+    const embedded = inputs.embedded.get(text);
+    if (embedded === undefined) missing.add(text);
+    return embedded;
+  }
+}
+
+function newCollection(view: StoreView, inputs: UpsertInputs): Collection {
+  const first = inputs.items.find(item => item.vector !== undefined || item.text !== undefined);
+  // The first vector given by hand fixes the space; its dimension is all that is known of its model.
+  const space =
+    first?.vector !== undefined ? givenSpace(first.vector.length) : (inputs.embedderSpace ?? givenSpace(0));
+  return { id: view.nextCollectionId, name: inputs.collection, space, metric: inputs.metric };
+}
+
+/** @throws CodedError SPACE_MISMATCH when texts cannot be embedded into the collection */
+export function assertEmbeddable(collection: Collection, embedder: Space | undefined): void {
+  if (embedder?.id === collection.space.id) return;
+  const given = collection.space.provider === 'given';
+  throw new CodedError(
+    'SPACE_MISMATCH',
+    `collection "${collection.name}" holds vectors of ${collection.space.id}; the embedder's space is ${embedder?.id ?? 'unknown'}`,
+    given
+      ? `Give a vector of ${collection.space.dimension} components, search with mode "keyword", or use another collection.`
+      : 'Set the embedder back to the one that wrote the collection, search with mode "keyword", or use another collection.',
+  );
+}
+
+/**
+ * A vector given by hand, as f32, checked for the collection.
+ * @throws CodedError DIMENSION_MISMATCH, INVALID_ARGUMENT
+ */
+export function checkVector(vector: readonly number[], at: string, collection: Collection): Float32Array {
+  if (vector.length !== collection.space.dimension)
+    throw new CodedError(
+      'DIMENSION_MISMATCH',
+      `${at}.vector: ${vector.length} components; collection "${collection.name}" has ${collection.space.dimension} (${collection.space.id})`,
+      `Give ${collection.space.dimension} components, or use another collection.`,
+    );
+  const values = Float32Array.from(vector);
+  if (!values.every(Number.isFinite))
+    throw new CodedError(
+      'INVALID_ARGUMENT',
+      `${at}.vector: a component is not a finite 32-bit number`,
+      'Give finite numbers.',
+    );
+  if (collection.metric === 'cosine' && values.every(value => value === 0))
+    throw new CodedError(
+      'INVALID_ARGUMENT',
+      `${at}.vector: all components are 0, which has no direction`,
+      'Give a vector that points somewhere.',
+    );
+  return values;
+}
+
+function checkVersion(item: UpsertItem, at: string, current: CurrentItem | undefined): void {
+  const version = current?.version ?? 0;
+  if (item.if_version === undefined || item.if_version === version) return;
+  throw new CodedError(
+    'VERSION_CONFLICT',
+    current
+      ? `${at}: "${current.item.id}" is at version ${version}, not ${item.if_version}`
+      : `${at}: "${item.id ?? ''}" does not exist, so it has no version ${item.if_version}`,
+    current
+      ? 'Read it, merge your change into what is there, and try again with its version.'
+      : 'Use if_version 0 to create it.',
+    { details: { id: item.id, current: version } },
+  );
+}
+
+function mergeMetadata(
+  current: Metadata | undefined,
+  change: Metadata | undefined,
+  mode: 'merge' | 'replace',
+): Metadata {
+  if (change === undefined) return current ?? {};
+  const merged = Object.entries({ ...(mode === 'merge' ? current : {}), ...change });
+  return Object.fromEntries(mode === 'merge' ? merged.filter(([, value]) => value !== null) : merged);
+}
+
+function checkMetadataSize(metadata: Metadata, at: string): void {
+  const bytes = Buffer.byteLength(JSON.stringify(metadata));
+  if (bytes > LIMITS.metadataBytes)
+    throw new CodedError(
+      'TOO_LARGE',
+      `${at}.metadata: ${bytes} bytes as JSON; the limit is ${LIMITS.metadataBytes}`,
+      'Put long values into the text.',
+    );
+}
+
+function sameVectors(item: ItemPut, content: Embedded): boolean {
+  return content.vectors === item.vectors || isDeepStrictEqual(content.vectors, item.vectors);
+}
+
+export interface DeleteDecision {
+  readonly events: readonly ItemDeleted[];
+  readonly deleted: readonly string[];
+  readonly missing: readonly string[];
+}
+
+/** Decides a delete by ids; an id that is not there is reported, not an error. */
+export function decideDelete(
+  view: StoreView,
+  collection: Collection,
+  ids: readonly string[],
+): DeleteDecision {
+  const unique = [...new Set(ids)];
+  const deleted = unique.filter(id => view.current(collection.id, id) !== undefined);
+  const present = new Set(deleted);
+  return {
+    events: deleted.map(id => ({ type: 'item_deleted', collection: collection.id, id })),
+    deleted,
+    missing: unique.filter(id => !present.has(id)),
+  };
+}

@@ -1,0 +1,99 @@
+/** What a command must fulfil whoever sends it: sizes, counts, and no credentials. Shapes are the transport's to check. */
+import { CodedError } from '../domain/errors.js';
+import type { DeleteCommand, UpsertCommand } from '../domain/face.js';
+import { LIMITS } from '../domain/limits.js';
+import type { JsonValue } from '../domain/model.js';
+import { findSecret } from '../domain/secrets.js';
+
+/**
+ * @param maxItems one file's chunks are one transaction, however many they are
+ * @throws CodedError INVALID_ARGUMENT, TOO_LARGE, SECRET_SUSPECTED
+ */
+export function checkUpsert(command: UpsertCommand, maxItems: number = LIMITS.itemsPerCall): void {
+  checkCollectionName(command.collection);
+  checkCount('items', command.items.length, maxItems);
+  command.items.forEach((item, index) => {
+    const at = `items[${index}]`;
+    if (item.id !== undefined) checkId(`${at}.id`, item.id);
+    if (item.text !== undefined) {
+      checkBytes(`${at}.text`, item.text, LIMITS.textBytes, 'Split it, or ingest it as a file.');
+      if (item.text.trim() === '' && item.vector === undefined)
+        throw invalid(`${at}.text: it is empty`, 'Give a text, or leave it out and give a vector.');
+      if (!command.allow_secrets) checkSecret(`${at}.text`, item.text);
+    }
+    if (item.metadata !== undefined && !command.allow_secrets)
+      checkMetadataSecrets(`${at}.metadata`, item.metadata);
+    if (item.vector !== undefined && (item.vector.length < 1 || item.vector.length > LIMITS.dimension))
+      throw invalid(`${at}.vector: ${item.vector.length} components`, `Give 1 to ${LIMITS.dimension}.`);
+  });
+}
+
+/** @throws CodedError INVALID_ARGUMENT, TOO_LARGE */
+export function checkDelete(command: DeleteCommand): void {
+  const { ids, where } = command;
+  if ((ids === undefined) === (where === undefined))
+    throw invalid(
+      ids === undefined ? 'neither ids nor where was given' : 'both ids and where were given',
+      'Give exactly one: ids, or a where that is not empty.',
+    );
+  if (ids !== undefined) {
+    checkCount('ids', ids.length);
+    ids.forEach((id, index) => {
+      checkId(`ids[${index}]`, id);
+    });
+  }
+  if (where !== undefined && Object.keys(where).length === 0)
+    throw invalid('where: it is empty and would match every item', 'Name what to delete.');
+}
+
+export function checkCollectionName(name: string): void {
+  if (name === '' || name !== name.trim() || /[\p{Cc}\p{Cs}\p{Bidi_Control}]/u.test(name))
+    throw invalid(
+      'collection: a name is needed, without control characters or spaces at its ends',
+      'Use a plain name such as "default".',
+    );
+  checkBytes('collection', name, LIMITS.collectionNameBytes, 'Use a shorter name.');
+}
+
+export function checkId(at: string, id: string): void {
+  if (id === '') throw invalid(`${at}: it is empty`, 'Give an id, or leave it out for a new one.');
+  if (/\p{Cs}/u.test(id)) throw invalid(`${at}: it is not valid Unicode`, 'Remove lone surrogates.');
+  checkBytes(at, id, LIMITS.idBytes, 'Use a shorter id, such as a hash of it.');
+}
+
+export function checkCount(at: string, count: number, max: number = LIMITS.itemsPerCall): void {
+  if (count < 1 || count > max) throw invalid(`${at}: ${count} entries`, `Give 1 to ${max} a call.`);
+}
+
+function checkBytes(at: string, text: string, limit: number, wayOut: string): void {
+  // A UTF-16 unit is at most three bytes of UTF-8, so most texts need not be measured.
+  if (text.length * 3 <= limit) return;
+  const bytes = Buffer.byteLength(text);
+  if (bytes > limit)
+    throw new CodedError('TOO_LARGE', `${at}: ${bytes} bytes; the limit is ${limit}`, wayOut);
+}
+
+function checkMetadataSecrets(at: string, value: JsonValue): void {
+  if (typeof value === 'string') checkSecret(at, value);
+  else if (Array.isArray(value))
+    value.forEach((entry, index) => {
+      checkMetadataSecrets(`${at}[${index}]`, entry);
+    });
+  else if (value !== null && typeof value === 'object')
+    for (const [key, entry] of Object.entries(value)) checkMetadataSecrets(`${at}.${key}`, entry);
+}
+
+function checkSecret(at: string, text: string): void {
+  const found = findSecret(text);
+  if (found)
+    throw new CodedError(
+      'SECRET_SUSPECTED',
+      `${at}: characters ${found.start} to ${found.end} look like a credential (${found.kind})`,
+      'The log keeps every version for good: leave the credential out, or say allow_secrets: true if it is none.',
+      { details: { kind: found.kind } },
+    );
+}
+
+function invalid(message: string, wayOut: string): CodedError {
+  return new CodedError('INVALID_ARGUMENT', message, wayOut);
+}

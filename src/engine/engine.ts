@@ -1,0 +1,217 @@
+import { readdirSync, statSync } from 'node:fs';
+import { statfs } from 'node:fs/promises';
+import { join } from 'node:path';
+import { hashHex } from '../../wal/hash.js';
+import type { LevelLog } from '../../wal/level-log.js';
+import type { LogRecord } from '../../wal/record.js';
+import { CodedError } from '../domain/errors.js';
+import type {
+  CallContext,
+  CollectionStatus,
+  DeleteAnswer,
+  DeleteCommand,
+  Engine,
+  GetAnswer,
+  GetQuery,
+  IngestAnswer,
+  IngestCommand,
+  ListAnswer,
+  ListQuery,
+  SearchAnswer,
+  SearchQuery,
+  StatusAnswer,
+  UpsertAnswer,
+  UpsertCommand,
+} from '../domain/face.js';
+import type { Embedder } from '../embedding/embedder.js';
+import type { Logger } from '../log.js';
+import { VERSION } from '../version.js';
+import { listCheckpoints, saveCheckpoint } from './checkpoints.js';
+import { EngineChunkStore } from './chunk-store.js';
+import { ingest } from './ingest/ingest.js';
+import type { Projections } from './projections.js';
+import { Searcher } from './search.js';
+import { type WriteOptions, Writer } from './write.js';
+
+export interface StoreEngineOptions {
+  readonly storeDir: string;
+  readonly log: LevelLog;
+  readonly projections: Projections;
+  readonly embedder: Embedder;
+  readonly metric: WriteOptions['metric'];
+  readonly durability: 'interval' | 'strict';
+  readonly logger: Logger;
+  readonly clock: () => number;
+  /** Checkpoints that were discarded at the start, and why. */
+  readonly warnings: readonly string[];
+}
+
+/** A checkpoint is due once this many events, or a quarter of all versions, are not in the newest one. */
+const CHECKPOINT_MIN_EVENTS = 10_000;
+const CHECKPOINT_SHARE = 0.25;
+
+/** The engine over an open store: log, projections and embedder tied together. Made by openEngine. */
+export class StoreEngine implements Engine {
+  private readonly writer: Writer;
+  private readonly searcher: Searcher;
+  private readonly chunks: EngineChunkStore;
+  private readonly unsubscribe: () => void;
+  private readonly warnings: string[];
+  private checkpointSeq: number;
+  private saving: Promise<void> | undefined;
+  private closing: Promise<void> | undefined;
+
+  constructor(private readonly options: StoreEngineOptions) {
+    const { log, projections, embedder, metric, clock } = options;
+    const shared = { log, projections: () => projections, embedder, clock };
+    this.writer = new Writer({ ...shared, metric });
+    this.searcher = new Searcher(shared);
+    this.chunks = new EngineChunkStore({ ...shared, writer: this.writer });
+    this.warnings = [...options.warnings];
+    this.checkpointSeq = listCheckpoints(options.storeDir)[0] ?? 0;
+    this.unsubscribe = log.subscribe(records => this.apply(records));
+  }
+
+  private apply(records: readonly LogRecord[]): void {
+    const { projections } = this.options;
+    projections.apply(records);
+    const due = Math.max(CHECKPOINT_MIN_EVENTS, projections.catalog.size * CHECKPOINT_SHARE);
+    if (projections.through.seq - this.checkpointSeq >= due) this.saving ??= this.checkpoint();
+  }
+
+  /** Saves a checkpoint. A failure is a warning: the log is what counts. */
+  private async checkpoint(): Promise<void> {
+    const { storeDir, log, projections, logger } = this.options;
+    try {
+      projections.assertUsable();
+      this.checkpointSeq = await saveCheckpoint(storeDir, log.lineage.storeId, projections);
+      logger.info({ seq: this.checkpointSeq }, 'checkpoint saved');
+    } catch (error) {
+      // Not before as many events again: a full disk must not be written to at every event.
+      this.checkpointSeq = projections.through.seq;
+      this.warn(`checkpoint not saved: ${(error as Error).message}`);
+    } finally {
+      this.saving = undefined;
+    }
+  }
+
+  private warn(message: string): void {
+    this.options.logger.warn(message);
+    this.warnings.push(message);
+    if (this.warnings.length > 20) this.warnings.shift();
+  }
+
+  /** Refuses work once closing has begun, and waits while the log is being reopened. */
+  private async ready(): Promise<void> {
+    if (this.closing) throw new CodedError('ENGINE_CLOSED', 'the server is shutting down', 'Start it again.');
+    await this.options.log.readable();
+  }
+
+  async upsert(command: UpsertCommand, context: CallContext): Promise<UpsertAnswer> {
+    await this.ready();
+    return this.writer.upsert(command, context);
+  }
+
+  async delete(command: DeleteCommand, context: CallContext): Promise<DeleteAnswer> {
+    await this.ready();
+    return this.writer.delete(command, context);
+  }
+
+  async search(query: SearchQuery, context: CallContext): Promise<SearchAnswer> {
+    await this.ready();
+    return this.searcher.search(query, context);
+  }
+
+  async get(query: GetQuery, context: CallContext): Promise<GetAnswer> {
+    await this.ready();
+    return this.searcher.get(query, context);
+  }
+
+  async list(query: ListQuery, context: CallContext): Promise<ListAnswer> {
+    await this.ready();
+    return this.searcher.list(query, context);
+  }
+
+  async ingest(command: IngestCommand, context: CallContext): Promise<IngestAnswer> {
+    await this.ready();
+    return ingest(command, this.chunks, context);
+  }
+
+  async status(_context: CallContext): Promise<StatusAnswer> {
+    await this.ready();
+    const { storeDir, log, projections, embedder, durability } = this.options;
+    const { catalog, vectors } = projections;
+    const disk = await statfs(storeDir);
+    const memory = process.memoryUsage();
+    const failure = log.failure;
+    return {
+      version: VERSION,
+      store: {
+        path: storeDir,
+        id: log.lineage.storeId,
+        epoch: log.lineage.epoch,
+        durability,
+        state: failure ? 'poisoned' : 'ok',
+        ...(failure && { reason: failure.message }),
+      },
+      head: { seq: log.head.seq, hash: hashHex(log.head.hash), time: this.searcher.moment().time },
+      collections: catalog.collections.map((collection): CollectionStatus => {
+        const { kind, indexed, pending, dead } = vectors.get(collection.id)!.counts;
+        const { name, items, passages, space, metric } = collection;
+        return { name, items, passages, space, metric, index: { kind, indexed, pending, dead } };
+      }),
+      checkpoint: {
+        seq: this.checkpointSeq,
+        age_events: projections.through.seq - this.checkpointSeq,
+        warnings: this.warnings,
+      },
+      embedder: { space: await spaceOf(embedder), state: embedder.state() },
+      memory: {
+        rss_bytes: memory.rss,
+        heap_bytes: memory.heapUsed,
+        vectors_bytes: [...vectors.values()].reduce((sum, index) => sum + index.sizeBytes, 0),
+      },
+      disk: { store_bytes: directoryBytes(storeDir), free_bytes: disk.bavail * disk.bsize },
+    };
+  }
+
+  /** Waits until no index has background work left: for benchmarks and tests. */
+  async idle(): Promise<void> {
+    await this.saving;
+    await Promise.all([...this.options.projections.vectors.values()].map(index => index.idle()));
+  }
+
+  /** Finishes what is queued, saves a checkpoint if there is anything new, and lets go of the store. */
+  close(): Promise<void> {
+    this.closing ??= this.shutDown();
+    return this.closing;
+  }
+
+  private async shutDown(): Promise<void> {
+    const { log, projections, embedder } = this.options;
+    await log.drained();
+    this.unsubscribe();
+    await this.saving;
+    if (projections.through.seq > this.checkpointSeq) await this.checkpoint();
+    await Promise.all([projections.close(), embedder.close(), log.close()]);
+  }
+}
+
+/** A provider that cannot be reached has no space to name; its state says why. */
+async function spaceOf(embedder: Embedder): Promise<string> {
+  try {
+    return (await embedder.space()).id;
+  } catch (error) {
+    return `unknown: ${(error as Error).message}`;
+  }
+}
+
+function directoryBytes(dir: string): number {
+  let bytes = 0;
+  for (const entry of readdirSync(dir, { recursive: true, withFileTypes: true })) {
+    if (!entry.isFile()) continue;
+    // A file may go while LevelDB compacts; it then takes no space.
+    bytes += statSync(join(entry.parentPath, entry.name), { throwIfNoEntry: false })?.size ?? 0;
+  }
+  return bytes;
+}

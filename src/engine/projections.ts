@@ -1,0 +1,126 @@
+import type { LogRecord } from '../../wal/record.js';
+import { FIRST_CALLER_TYPE } from '../../wal/record.js';
+import { CodedError } from '../domain/errors.js';
+import type { DomainEvent, EventContext, ItemPut } from '../domain/model.js';
+import { type Applied, Catalog } from '../projections/catalog.js';
+import { KeywordIndex } from '../projections/keywords/keyword-index.js';
+import { MetadataIndex } from '../projections/metadata.js';
+import { VectorIndex, type VectorIndexOptions } from '../projections/vectors/vector-index.js';
+import { decodeEvent } from './event-codec.js';
+
+export type IndexOptions = Pick<VectorIndexOptions, 'scratchDir' | 'onFailure' | 'graphThresholdRows'>;
+
+/** The event up to which projections are complete. */
+export interface Through {
+  readonly seq: number;
+  readonly hash: bigint;
+}
+
+/**
+ * Everything derived from the log, advanced together, event by event. An item version has one ordinal in all of them:
+ * the catalog's row, the keyword index's document, the metadata index's entry, the owner of its vectors.
+ */
+export class Projections {
+  private failure: CodedError | undefined;
+
+  constructor(
+    /** What the vector indexes of new collections are made with besides dimension and metric. */
+    private readonly indexOptions: IndexOptions,
+    readonly catalog: Catalog = new Catalog(),
+    readonly keywords: KeywordIndex = KeywordIndex.empty(),
+    readonly metadata: MetadataIndex = new MetadataIndex(),
+    /** By collection id. */
+    readonly vectors: Map<number, VectorIndex> = new Map(),
+    private throughEvent: Through = { seq: 0, hash: 0n },
+  ) {}
+
+  get through(): Through {
+    return this.throughEvent;
+  }
+
+  /**
+   * Applies committed records in sequence order. Total: an event that cannot be applied marks the projections as failed, and their
+   * reads refuse, rather than a crash here and at every later start.
+   */
+  apply(records: readonly LogRecord[]): void {
+    if (this.failure) return;
+    for (const record of records) {
+      try {
+        this.applyRecord(record);
+      } catch (error) {
+        this.failure = new CodedError(
+          'PROJECTION_FAILED',
+          `event ${record.seq} could not be applied: ${(error as Error).message}`,
+          'The log is intact. Report this with the event; a fixed version rebuilds everything from the log.',
+          { cause: error, details: { seq: record.seq } },
+        );
+        return;
+      }
+      this.throughEvent = { seq: record.seq, hash: record.hash };
+    }
+  }
+
+  /** @throws CodedError PROJECTION_FAILED once an event could not be applied */
+  assertUsable(): void {
+    if (this.failure) throw this.failure;
+  }
+
+  private applyRecord(record: LogRecord): void {
+    // The log's own records (genesis, commit, abort) mean nothing here; an erased payload has nothing to apply.
+    if (record.type < FIRST_CALLER_TYPE || record.body === undefined) return;
+    const event = decodeEvent(record.type, record.body, record.seq);
+    if (event === undefined) return;
+    this.applyEvent(event, {
+      seq: record.seq,
+      timeMs: record.logicalMs,
+      wallMs: record.wallMs,
+      actorSeq: record.actor,
+    });
+  }
+
+  private applyEvent(event: DomainEvent, context: EventContext): void {
+    switch (event.type) {
+      case 'collection_created': {
+        const { type, ...collection } = event;
+        this.catalog.createCollection(collection);
+        this.vectors.set(
+          event.id,
+          VectorIndex.create({
+            dimension: event.space.dimension,
+            metric: event.metric,
+            ...this.indexOptions,
+          }),
+        );
+        return;
+      }
+      case 'actor_declared': {
+        const { type, ...actor } = event;
+        this.catalog.declareActor(context.seq, actor);
+        return;
+      }
+      case 'item_put':
+        this.putItem(event, this.catalog.put(event, context));
+        return;
+      case 'item_deleted':
+        this.bury(event.collection, this.catalog.delete(event, context).died);
+    }
+  }
+
+  private putItem(event: ItemPut, { ordinal, died }: Applied): void {
+    this.bury(event.collection, died);
+    this.keywords.add(ordinal, event.text);
+    this.metadata.add(ordinal, event.metadata);
+    if (event.vectors.length > 0) this.vectors.get(event.collection)!.append(event.vectors, ordinal);
+  }
+
+  private bury(collection: number, died: number): void {
+    if (died < 0) return;
+    const index = this.vectors.get(collection)!;
+    const { first, count } = index.rowsOf(died);
+    index.remove(first, count);
+  }
+
+  async close(): Promise<void> {
+    await Promise.all([...this.vectors.values()].map(index => index.close()));
+  }
+}

@@ -1,0 +1,125 @@
+import type { Log } from '../../wal/log.js';
+import type { CurrentItem, StoreView } from '../domain/decide.js';
+import { CodedError } from '../domain/errors.js';
+import type { Actor, Collection, DomainEvent, ItemPut } from '../domain/model.js';
+import { decodeEvent } from './event-codec.js';
+import type { Projections } from './projections.js';
+
+/** A queued version of an item: `item` is undefined once it is deleted. */
+interface Queued {
+  readonly version: number;
+  readonly item: ItemPut | undefined;
+}
+
+/**
+ * What the next decision is made against: the applied state, and over it what is queued in the log and not applied yet. The
+ * overlay is empty whenever nothing is in flight.
+ */
+export class WriteView implements StoreView {
+  private readonly collections = new Map<string, Collection & { seq: number }>();
+  private readonly items = new Map<string, Queued>();
+  /** Keys of `items` by text. */
+  private readonly texts = new Map<string, string>();
+  private readonly actors = new Map<string, number>();
+
+  constructor(
+    private readonly log: Log,
+    private readonly projections: () => Projections,
+  ) {}
+
+  collection(name: string): Collection | undefined {
+    return this.projections().catalog.collection(name) ?? this.collections.get(name);
+  }
+
+  get nextCollectionId(): number {
+    const { catalog } = this.projections();
+    // Between being applied and being forgotten here, a collection is in both.
+    const queued = [...this.collections.keys()].filter(name => catalog.collection(name) === undefined);
+    return catalog.collections.length + queued.length + 1;
+  }
+
+  current(collection: number, id: string): CurrentItem | undefined {
+    const queued = this.items.get(key(collection, id));
+    if (queued) return queued.item && { version: queued.version, item: queued.item };
+    const ordinal = this.projections().catalog.find(collection, id);
+    return ordinal < 0 ? undefined : this.stored(ordinal);
+  }
+
+  byText(collection: number, text: string): CurrentItem | undefined {
+    const queued = this.items.get(this.texts.get(key(collection, text)) ?? '');
+    if (queued?.item?.text === text) return { version: queued.version, item: queued.item };
+    const { catalog } = this.projections();
+    let found: CurrentItem | undefined;
+    catalog.findText(collection, text, ordinal => {
+      if (this.items.has(key(collection, catalog.idOf(ordinal)))) return false;
+      const stored = this.stored(ordinal);
+      if (stored.item.text !== text) return false;
+      found = stored;
+      return true;
+    });
+    return found;
+  }
+
+  private stored(ordinal: number): CurrentItem {
+    const version = this.projections().catalog.seqOf(ordinal);
+    return { version, item: readItemPut(this.log, version).item };
+  }
+
+  /** The event that declared the actor, queued or applied; 0 for none. */
+  actorSeq(actor: Actor): number {
+    return this.projections().catalog.actorSeq(actor) || (this.actors.get(JSON.stringify(actor)) ?? 0);
+  }
+
+  /** Notes events that were just queued from `firstSeq` on. */
+  queued(events: readonly DomainEvent[], firstSeq: number): void {
+    events.forEach((event, index) => {
+      const seq = firstSeq + index;
+      if (event.type === 'item_put') {
+        this.items.set(key(event.collection, event.id), { version: seq, item: event });
+        this.texts.set(key(event.collection, event.text), key(event.collection, event.id));
+      } else if (event.type === 'item_deleted')
+        this.items.set(key(event.collection, event.id), { version: seq, item: undefined });
+      else if (event.type === 'collection_created') this.collections.set(event.name, { ...event, seq });
+      else {
+        const { type, ...actor } = event;
+        this.actors.set(JSON.stringify(actor), seq);
+      }
+    });
+  }
+
+  /** Forgets events that have been applied, or that failed to be written. */
+  settled(events: readonly DomainEvent[], firstSeq: number): void {
+    events.forEach((event, index) => {
+      const seq = firstSeq + index;
+      if (event.type === 'item_put' || event.type === 'item_deleted') {
+        const at = key(event.collection, event.id);
+        if (this.items.get(at)?.version === seq) this.items.delete(at);
+        if (event.type === 'item_put') this.texts.delete(key(event.collection, event.text));
+      } else if (event.type === 'collection_created') {
+        if (this.collections.get(event.name)?.seq === seq) this.collections.delete(event.name);
+      } else {
+        const { type, ...actor } = event;
+        if (this.actors.get(JSON.stringify(actor)) === seq) this.actors.delete(JSON.stringify(actor));
+      }
+    });
+  }
+}
+
+const key = (collection: number, id: string): string => `${collection}:${id}`;
+
+/**
+ * The item version that an event wrote, read from the log and checked against its hash.
+ * @throws WalError WAL_BAD_RECORD, WAL_GAP
+ */
+export function readItemPut(log: Log, seq: number): { item: ItemPut; actorSeq: number; timeMs: number } {
+  const record = log.get(seq);
+  const event = record.body && decodeEvent(record.type, record.body, seq);
+  if (event?.type !== 'item_put')
+    throw new CodedError(
+      'PROJECTION_FAILED',
+      `the catalog takes event ${seq} for an item, but it is ${event?.type ?? 'erased'}`,
+      'Restart the server: the catalog is rebuilt from the log.',
+      { details: { seq } },
+    );
+  return { item: event, actorSeq: record.actor, timeMs: record.logicalMs };
+}

@@ -1,0 +1,254 @@
+/**
+ * The write path, in order: validate, embed (outside the writer, since it takes time), decide against everything applied and
+ * queued, queue in the log, wait until it is durable and applied, answer. Deciding and queueing happen in one synchronous
+ * step, so no two decisions overlap; the log's group commit then shares one fsync among all that is queued.
+ */
+import { randomBytes } from 'node:crypto';
+import { hashHex } from '../../wal/hash.js';
+import type { Log } from '../../wal/log.js';
+import { decideDelete, decideUpsert, type UpsertDecision, type UpsertInputs } from '../domain/decide.js';
+import { CodedError } from '../domain/errors.js';
+import type {
+  CallContext,
+  DeleteAnswer,
+  DeleteCommand,
+  Receipt,
+  Similar,
+  UpsertAnswer,
+  UpsertCommand,
+} from '../domain/face.js';
+import type { Actor, DomainEvent, Embedded, Metric, Space } from '../domain/model.js';
+import { parseWhere } from '../domain/where.js';
+import type { Embedder } from '../embedding/embedder.js';
+import { checkDelete, checkUpsert } from './check.js';
+import { encodeEvent } from './event-codec.js';
+import type { Projections } from './projections.js';
+import { readItemPut, WriteView } from './view.js';
+
+export interface WriteOptions {
+  readonly log: Log;
+  readonly projections: () => Projections;
+  readonly embedder: Embedder;
+  /** Metric of collections that a write creates. */
+  readonly metric: Metric;
+}
+
+/** What a transaction turned into. */
+export interface Committed {
+  readonly receipt: Receipt;
+  /** First event of the transaction; 0 where nothing was written. */
+  readonly firstSeq: number;
+  /** First of the caller's events: the transaction may declare its actor before them. */
+  readonly eventsSeq: number;
+}
+
+/** Near-duplicates are looked for only in calls of up to this many items: an agent's notes, not a bulk load. */
+const SIMILAR_MAX_ITEMS = 32;
+const SIMILAR_MIN_SCORE = 0.85;
+const PREVIEW_CHARS = 160;
+
+export class Writer {
+  private readonly view: WriteView;
+
+  constructor(private readonly options: WriteOptions) {
+    this.view = new WriteView(options.log, options.projections);
+  }
+
+  async upsert(command: UpsertCommand, context: CallContext): Promise<UpsertAnswer> {
+    checkUpsert(command);
+    const inputs = {
+      collection: command.collection,
+      items: command.items,
+      origin: command.origin ?? 'agent',
+      metadataMode: 'merge',
+      newId: () => randomBytes(8).toString('hex'),
+    } as const;
+    const { decision, similar, committed } = await this.decideAndCommit(inputs, [], context);
+    return {
+      ...committed.receipt,
+      first_seq: committed.firstSeq,
+      items: decision.items.map(({ id, outcome, event, version }, index) => {
+        const near = similar.get(index);
+        return {
+          id,
+          version: event < 0 ? version : committed.eventsSeq + event,
+          outcome,
+          ...(near && { similar: near }),
+        };
+      }),
+    };
+  }
+
+  /**
+   * One transaction of puts and deletes.
+   * @param remove ids deleted in the same transaction; those that are not there are ignored
+   */
+  async decideAndCommit(
+    fixed: Omit<UpsertInputs, 'embedded' | 'embedderSpace' | 'metric'>,
+    remove: readonly string[],
+    context: CallContext,
+  ): Promise<{
+    decision: UpsertDecision;
+    similar: Map<number, Similar[]>;
+    committed: Committed;
+    removed: number;
+  }> {
+    const embedded = new Map<string, Embedded>();
+    const needsEmbedder = fixed.items.some(item => item.text !== undefined && item.vector === undefined);
+    const embedderSpace = needsEmbedder ? await this.options.embedder.space() : undefined;
+    for (;;) {
+      throwIfCancelled(context);
+      this.options.projections().assertUsable();
+      const decision = decideUpsert(this.view, {
+        ...fixed,
+        embedded,
+        embedderSpace,
+        metric: this.options.metric,
+      });
+      if (decision.missing.length > 0) {
+        await this.embed(decision.missing, embedderSpace, embedded, context);
+        continue;
+      }
+      const collection = this.view.collection(fixed.collection);
+      const removal =
+        collection && remove.length > 0 ? decideDelete(this.view, collection, remove) : undefined;
+      const similar = this.similarTo(decision, fixed.collection);
+      const events = [...decision.events, ...(removal?.events ?? [])];
+      const committed = await this.commit(events, context.actor);
+      return { decision, similar, committed, removed: removal?.deleted.length ?? 0 };
+    }
+  }
+
+  private async embed(
+    texts: readonly string[],
+    space: Space | undefined,
+    into: Map<string, Embedded>,
+    context: CallContext,
+  ): Promise<void> {
+    const results = await this.options.embedder.embedTexts(texts, context.signal);
+    texts.forEach((text, index) => {
+      const { passages, vectors } = results[index];
+      if (
+        space === undefined ||
+        passages.length === 0 ||
+        vectors.length !== passages.length * space.dimension
+      )
+        throw new CodedError(
+          'EMBEDDER_BAD_ANSWER',
+          `the embedder gave ${vectors.length} numbers for ${passages.length} passages of ${space?.dimension ?? 0} dimensions`,
+          'Check the embedder; nothing was written.',
+        );
+      into.set(text, results[index]);
+    });
+  }
+
+  /** What was there already and says nearly the same as what is about to be created, by index of the decided item. */
+  private similarTo(decision: UpsertDecision, collectionName: string): Map<number, Similar[]> {
+    const found = new Map<number, Similar[]>();
+    const { catalog, vectors } = this.options.projections();
+    const collection = catalog.collection(collectionName);
+    const created = decision.items.filter(item => item.outcome === 'created').length;
+    if (collection === undefined || collection.metric !== 'cosine' || created > SIMILAR_MAX_ITEMS)
+      return found;
+    const index = vectors.get(collection.id)!;
+    decision.items.forEach((item, at) => {
+      const event = item.event < 0 ? undefined : decision.events[item.event];
+      if (item.outcome !== 'created' || event?.type !== 'item_put' || event.text === '') return;
+      const hits = index.search(event.vectors.subarray(0, collection.space.dimension), { k: 3 });
+      const near = [...hits.owners].flatMap((ordinal, rank): Similar[] =>
+        hits.scores[rank] < SIMILAR_MIN_SCORE
+          ? []
+          : [
+              {
+                id: catalog.idOf(ordinal),
+                score: round(hits.scores[rank]),
+                preview: readItemPut(this.options.log, catalog.seqOf(ordinal)).item.text.slice(
+                  0,
+                  PREVIEW_CHARS,
+                ),
+              },
+            ],
+      );
+      if (near.length > 0) found.set(at, near);
+    });
+    return found;
+  }
+
+  async delete(command: DeleteCommand, context: CallContext): Promise<DeleteAnswer> {
+    checkDelete(command);
+    this.options.projections().assertUsable();
+    const collection = this.view.collection(command.collection);
+    if (collection === undefined) throw collectionNotFound(this.options.projections(), command.collection);
+    const ids = command.ids ?? this.idsWhere(collection.id, command);
+    const { events, deleted, missing } = decideDelete(this.view, collection, ids);
+    const dryRun = command.dry_run === true;
+    const committed = await this.commit(dryRun ? [] : events, context.actor);
+    return { ...committed.receipt, first_seq: committed.firstSeq, deleted, missing, dry_run: dryRun };
+  }
+
+  private idsWhere(collection: number, command: DeleteCommand): string[] {
+    const { catalog, metadata } = this.options.projections();
+    const live = catalog.liveMask(new Set([collection]));
+    const matches = metadata.evaluate(parseWhere(command.where), live.length);
+    const ids: string[] = [];
+    for (let ordinal = 0; ordinal < live.length; ordinal++)
+      if (live[ordinal] & matches[ordinal]) ids.push(catalog.idOf(ordinal));
+    return ids;
+  }
+
+  /**
+   * Queues events as one transaction and waits until they are durable and applied.
+   * @throws WalError WAL_BUSY, WAL_POISONED, WAL_OUTCOME_UNKNOWN, WAL_CLOSED
+   */
+  private async commit(events: readonly DomainEvent[], actor: Actor): Promise<Committed> {
+    const { log } = this.options;
+    if (events.length === 0) return { receipt: headReceipt(log), firstSeq: 0, eventsSeq: 0 };
+    const transactionSeq = log.nextSeq;
+    const known = this.view.actorSeq(actor);
+    const all: DomainEvent[] = known === 0 ? [{ type: 'actor_declared', ...actor }, ...events] : [...events];
+    const actorSeq = known === 0 ? transactionSeq : known;
+    const appended = log.append(
+      all.map(event => ({ ...encodeEvent(event), actor: actorSeq })),
+      transactionSeq,
+    );
+    this.view.queued(all, transactionSeq);
+    try {
+      await appended.durable;
+    } finally {
+      this.view.settled(all, transactionSeq);
+    }
+    return {
+      receipt: { seq: appended.lastSeq, hash: hashHex(appended.hash) },
+      firstSeq: transactionSeq,
+      eventsSeq: transactionSeq + all.length - events.length,
+    };
+  }
+}
+
+export function headReceipt(log: Log): Receipt {
+  return { seq: log.head.seq, hash: hashHex(log.head.hash) };
+}
+
+/** Scores as people read them; more digits than this are noise of f32. */
+export const round = (score: number): number => Math.round(score * 1e4) / 1e4;
+
+export function throwIfCancelled(context: CallContext): void {
+  if (context.signal?.aborted)
+    throw new CodedError(
+      'CANCELLED',
+      'the call was cancelled',
+      'What was acknowledged before stays; repeat the call to go on.',
+    );
+}
+
+/** Names the collections that are there, so that the caller need not ask. */
+export function collectionNotFound(projections: Projections, name: string): CodedError {
+  const names = projections.catalog.collections.map(collection => `"${collection.name}"`);
+  return new CodedError(
+    'COLLECTION_NOT_FOUND',
+    `there is no collection "${name}"`,
+    names.length === 0
+      ? 'The store is empty: vector_upsert or vector_ingest creates a collection.'
+      : `There are: ${names.slice(0, 20).join(', ')}${names.length > 20 ? ', …' : ''}.`,
+  );
+}

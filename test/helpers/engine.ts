@@ -1,0 +1,107 @@
+import { mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import type { CallContext } from '#src/domain/face.js';
+import type { Embedded } from '#src/domain/model.js';
+import { makeSpace } from '#src/domain/space.js';
+import type { Embedder } from '#src/embedding/embedder.js';
+import type { StoreEngine } from '#src/engine/engine.js';
+import { type OpenEngineOptions, openEngine } from '#src/engine/open.js';
+import { createLogger } from '#src/log.js';
+
+/** A directory that is removed when the process ends. */
+export function temporaryDirectory(name = 'mvs-test-'): string {
+  const dir = mkdtempSync(join(tmpdir(), name));
+  process.once('exit', () => rmSync(dir, { recursive: true, force: true }));
+  return dir;
+}
+
+const WORD_DIMENSION = 32;
+
+/**
+ * An embedder whose answers a test can compute by hand: each word points along one axis, a text along the sum of its words; a
+ * blank line starts another passage.
+ */
+export class WordEmbedder implements Embedder {
+  private readonly identity = makeSpace({
+    provider: 'test',
+    model: 'words',
+    dimension: WORD_DIMENSION,
+    weightsDigest: '',
+    preprocessingDigest: '',
+  });
+  embeddedTexts = 0;
+
+  async space() {
+    return this.identity;
+  }
+
+  async embedTexts(texts: readonly string[]): Promise<Embedded[]> {
+    this.embeddedTexts += texts.length;
+    return texts.map(text => {
+      const passages = [...text.matchAll(/[^]+?(?:\n\n|$)/g)].map(
+        match => [match.index, match.index + match[0].length] as const,
+      );
+      const vectors = new Float32Array(passages.length * WORD_DIMENSION);
+      passages.forEach(([start, end], row) => {
+        vectors.set(wordVector(text.slice(start, end)), row * WORD_DIMENSION);
+      });
+      return { passages, vectors };
+    });
+  }
+
+  async embedQuery(text: string): Promise<Float32Array> {
+    return wordVector(text);
+  }
+
+  async cut(text: string): Promise<(readonly [number, number])[]> {
+    return [[0, text.length]];
+  }
+
+  state(): string {
+    return 'ready';
+  }
+
+  async close(): Promise<void> {}
+}
+
+export function wordVector(text: string): Float32Array {
+  const vector = new Float32Array(WORD_DIMENSION);
+  vector[0] = 0.1;
+  for (const word of text.toLowerCase().match(/\w+/g) ?? []) {
+    let hash = 7;
+    for (const char of word) hash = (Math.imul(hash, 31) + char.charCodeAt(0)) | 0;
+    vector[1 + (Math.abs(hash) % (WORD_DIMENSION - 1))] += 1;
+  }
+  const norm = Math.hypot(...vector);
+  return vector.map(value => value / norm);
+}
+
+export const testContext: CallContext = {
+  actor: {
+    clientName: 'test',
+    clientVersion: '1',
+    session: 'session-1',
+    sessionSource: 'window',
+    project: '',
+    transport: 'library',
+    tool: 'vector_upsert',
+  },
+};
+
+export const silent = createLogger({ logLevel: 'silent', logFile: undefined });
+
+/** An engine on `path` with the word embedder unless told otherwise. */
+export function openTestEngine(path: string, options: Partial<OpenEngineOptions> = {}): Promise<StoreEngine> {
+  return openEngine({
+    path,
+    config: {
+      metric: 'cosine',
+      durability: 'interval',
+      embedder: { provider: 'embedded', model: '', url: '', key: undefined, dimension: undefined },
+    },
+    logger: silent,
+    embedder: new WordEmbedder(),
+    ...options,
+  });
+}
