@@ -67,5 +67,5 @@ export function expandBraces(pattern: string): string[] {
     if (match === null) done.push(next);
     else for (const choice of match[2]!.split(',').reverse()) open.push(`${match[1]}${choice}${match[3]}`);
   }
-  return done;
+  return [...new Set(done)];
 }

@@ -19,6 +19,8 @@ export interface Unreadable {
   readonly uncertain: boolean;
 }
 
+const movedBehindLink: Unreadable = { reason: 'moved behind a link', uncertain: false };
+
 /**
  * Reads a text file: UTF-8, or UTF-16 with a byte order mark. The file is opened without following a link and checked
  * again once open, so that one swapped in after the walk is not read. One that changes meanwhile is read once more.
@@ -38,6 +40,8 @@ export async function readTextFile(path: string): Promise<FileText | Unreadable>
   } catch (error) {
     const code = (error as NodeJS.ErrnoException).code;
     if (code === undefined) throw error;
+    // What O_NOFOLLOW answers (open(2)).
+    if (code === 'ELOOP') return movedBehindLink;
     if (code === 'ENOENT') return { reason: 'vanished while being read', uncertain: false };
     return { reason: `unreadable (${code})`, uncertain: true };
   }
@@ -51,7 +55,7 @@ async function readStable(path: string): Promise<Buffer | Unreadable | undefined
   try {
     const before = await file.stat();
     if (!before.isFile()) return { reason: 'not a regular file', uncertain: false };
-    if ((await realpath(path)) !== path) return { reason: 'moved behind a link', uncertain: false };
+    if ((await realpath(path)) !== path) return movedBehindLink;
     if (before.size > maxFileBytes) {
       const mebibytes = (before.size / 1024 / 1024).toFixed(1);
       return {

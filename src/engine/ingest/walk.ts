@@ -1,6 +1,6 @@
-import type { Dirent } from 'node:fs';
+import type { Dirent, Stats } from 'node:fs';
 import { lstat, readdir } from 'node:fs/promises';
-import { dirname, join } from 'node:path';
+import { join } from 'node:path';
 import { CodedError } from '../../domain/errors.js';
 import { generatedReason, isForeignDirectory, secretReason } from './file-rules.js';
 import { type Globs, globNames } from './globs.js';
@@ -42,14 +42,22 @@ export async function walk(named: NamedPath, globs: Globs, signal?: AbortSignal)
     else result.files.push(toPosix(path));
   };
 
-  const enter = async (directory: string, rules: IgnoreRules): Promise<void> => {
+  const enter = async (directory: string, rulesAbove: IgnoreRules | undefined): Promise<void> => {
     if (signal?.aborted === true) throw cancelledWhileWalking();
     let entries: Dirent[];
+    let rules: IgnoreRules;
     try {
       entries = await readdir(directory, { withFileTypes: true });
     } catch (error) {
       const code = errnoOf(error);
       return code === 'ENOENT' ? undefined : skip(directory, `unreadable (${code})`, true);
+    }
+    try {
+      rules = await (rulesAbove === undefined
+        ? IgnoreRules.in(named.path, named.root)
+        : rulesAbove.below(directory));
+    } catch (error) {
+      return skip(directory, `its ignore rules are unreadable (${errnoOf(error)})`, true);
     }
     // By code unit: the order must not depend on the machine's language or file system.
     entries.sort((a, b) => (a.name < b.name ? -1 : 1));
@@ -61,13 +69,7 @@ export async function walk(named: NamedPath, globs: Globs, signal?: AbortSignal)
     if (entry.isDirectory()) {
       if (isForeignDirectory(entry.name) || rules.ignores(path, true)) return;
       if (globs.excludes(globNames(path, named).map(name => `${name}/`))) return;
-      let below: IgnoreRules;
-      try {
-        below = await rules.below(path);
-      } catch (error) {
-        return skip(path, `its ignore rules are unreadable (${errnoOf(error)})`, true);
-      }
-      return enter(path, below);
+      return enter(path, rules);
     }
     if (rules.ignores(path, false) || !globs.selects(globNames(path, named))) return;
     if (entry.isSymbolicLink()) return skip(path, 'symbolic link: name its target to ingest it');
@@ -77,28 +79,21 @@ export async function walk(named: NamedPath, globs: Globs, signal?: AbortSignal)
     takeFile(path);
   };
 
-  const stat = await lstat(named.path);
+  let stat: Stats;
+  try {
+    stat = await lstat(named.path);
+  } catch (error) {
+    skip(named.path, `unreadable (${errnoOf(error)})`, true);
+    return result;
+  }
   if (stat.isDirectory()) {
     const secret = secretReason(`${toPosix(named.path)}/.`, root);
     if (secret !== undefined) skip(named.path, secret);
-    else await enter(named.path, await rulesFor(named));
+    else await enter(named.path, undefined);
   } else if (stat.isFile()) {
     if (globs.selects(globNames(named.path, named))) takeFile(named.path);
   } else skip(named.path, 'not a regular file');
   return result;
-}
-
-async function rulesFor(named: NamedPath): Promise<IgnoreRules> {
-  try {
-    return await IgnoreRules.in(named.path, named.root);
-  } catch (error) {
-    throw new CodedError(
-      'PATH_NOT_FOUND',
-      `The ignore rules above ${named.named} cannot be read (${errnoOf(error)})`,
-      `Make .gitignore and .git/info/exclude in and above ${dirname(named.path)} readable.`,
-      { cause: error },
-    );
-  }
 }
 
 function errnoOf(error: unknown): string {
