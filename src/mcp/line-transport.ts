@@ -9,10 +9,17 @@ import {
 } from '@modelcontextprotocol/server';
 import { IdScanner } from './id-scanner.js';
 
-/** Longest message that is taken in, in bytes without its newline; the SDKs' own stdio buffers end at the same size. */
-export const MAX_MESSAGE_BYTES = 10 * 1024 * 1024;
-/** How long requests in flight may still be answered after the input has ended, in ms. */
+/** The SDKs' own stdio buffers end at the same size. */
+const MAX_MESSAGE_BYTES = 10 * 1024 * 1024;
+/** SDK clients wait 2 s between closing a server's stdin and SIGTERM. */
 const DRAIN_MS = 1_500;
+
+export interface LineTransportOptions {
+  /** Longest message that is taken in, in bytes without its newline. Default: 10 MiB. */
+  readonly maxMessageBytes?: number;
+  /** How long requests in flight may still be answered after the input has ended, in ms. Default: 1500. */
+  readonly drainMs?: number;
+}
 
 const NEWLINE = 0x0a;
 
@@ -30,11 +37,13 @@ export class LineTransport implements Transport {
   /** Resolves when the transport has closed, whichever side wanted it. */
   readonly closed: Promise<void>;
 
+  private readonly maxMessageBytes: number;
+  private readonly drainMs: number;
   private resolveClosed!: () => void;
   private isClosed = false;
   private isEnding = false;
-  /** Bytes of the line that is coming in. */
-  private parts: Buffer[] = [];
+  /** Holds the first sizeBytes of the line that is coming in; grows by doubling, since they may come one by one. */
+  private line = Buffer.alloc(0);
   private sizeBytes = 0;
   /** Set while the rest of a line beyond the limit passes by. */
   private oversized: IdScanner | undefined;
@@ -44,8 +53,10 @@ export class LineTransport implements Transport {
   constructor(
     private readonly input: Readable,
     private readonly output: Writable,
-    private readonly maxMessageBytes = MAX_MESSAGE_BYTES,
+    { maxMessageBytes = MAX_MESSAGE_BYTES, drainMs = DRAIN_MS }: LineTransportOptions = {},
   ) {
+    this.maxMessageBytes = maxMessageBytes;
+    this.drainMs = drainMs;
     this.closed = new Promise(resolve => {
       this.resolveClosed = resolve;
     });
@@ -66,7 +77,7 @@ export class LineTransport implements Transport {
     await this.write(message);
   }
 
-  /** Stops reading, waits (at most DRAIN_MS) until what was asked is answered and written, then closes. */
+  /** Stops reading, waits (at most drainMs) until what was asked is answered and written, then closes. */
   async end(): Promise<void> {
     if (this.isEnding) return this.closed;
     this.isEnding = true;
@@ -91,7 +102,7 @@ export class LineTransport implements Transport {
   private drained(): Promise<void> {
     if (this.unanswered.size === 0) return Promise.resolve();
     return new Promise(resolve => {
-      const timer = setTimeout(resolve, DRAIN_MS);
+      const timer = setTimeout(resolve, this.drainMs);
       this.onAllAnswered = () => {
         clearTimeout(timer);
         // One turn later, when the last answer has been written.
@@ -147,24 +158,31 @@ export class LineTransport implements Transport {
   };
 
   private take(part: Buffer): void {
-    if (part.length === 0) return;
-    this.sizeBytes += part.length;
-    if (this.oversized !== undefined) {
-      this.oversized.scan(part);
-    } else {
-      this.parts.push(part);
-      if (this.sizeBytes > this.maxMessageBytes) {
-        this.oversized = new IdScanner();
-        for (const kept of this.parts) this.oversized.scan(kept);
-        this.parts = [];
-      }
+    const sizeBytes = this.sizeBytes + part.length;
+    if (this.oversized === undefined && sizeBytes > this.maxMessageBytes) {
+      this.oversized = new IdScanner();
+      this.oversized.scan(this.line.subarray(0, this.sizeBytes));
+      this.line = Buffer.alloc(0);
     }
+    if (this.oversized === undefined) this.keep(part);
+    else this.oversized.scan(part);
+    this.sizeBytes = sizeBytes;
+  }
+
+  private keep(part: Buffer): void {
+    const sizeBytes = this.sizeBytes + part.length;
+    if (sizeBytes > this.line.length) {
+      const grown = Buffer.alloc(Math.max(sizeBytes, 2 * this.line.length));
+      this.line.copy(grown, 0, 0, this.sizeBytes);
+      this.line = grown;
+    }
+    part.copy(this.line, this.sizeBytes);
   }
 
   private endLine(): void {
     const { oversized, sizeBytes } = this;
-    const line = Buffer.concat(this.parts);
-    this.parts = [];
+    const line = this.line.subarray(0, sizeBytes);
+    this.line = Buffer.alloc(0);
     this.sizeBytes = 0;
     this.oversized = undefined;
     if (oversized === undefined) this.receive(line);

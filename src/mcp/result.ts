@@ -27,3 +27,6 @@ function errorText(tool: string, error: unknown): string {
 }
 
 const sentence = (text: string) => (/[.!?]$/.test(text) ? text : `${text}.`);
+
+/** An SDK error's message as it may be logged: it appends the message that it could not handle, which may hold texts. */
+export const withoutContent = (error: Error) => error.message.replace(/[{[].*$/s, '…');

@@ -2,6 +2,7 @@ import {
   CLIENT_INFO_META_KEY,
   type Implementation,
   type JSONRPCRequest,
+  type ListToolsResult,
   ProtocolError,
   ProtocolErrorCode,
   type ServerContext as RequestContext,
@@ -14,7 +15,7 @@ import { isCoded } from '../domain/errors.js';
 import type { CallContext, Engine, Progress } from '../domain/face.js';
 import type { Actor } from '../domain/model.js';
 import { INSTRUCTIONS } from './instructions.js';
-import { answerResult, errorResult } from './result.js';
+import { answerResult, errorResult, withoutContent } from './result.js';
 import { allowedRoots } from './roots.js';
 import { actorOf, sessionView, type WindowIdentity } from './session.js';
 import { suggestName } from './suggest.js';
@@ -41,6 +42,9 @@ export interface ServerContext {
   readonly logger: Logger;
 }
 
+/** What tools/list answers. The SDK's type wants arrays that can be changed; nobody changes them. */
+const LISTED = TOOLS.map(({ run, ...description }) => description) as unknown as ListToolsResult['tools'];
+
 /** Waiting for the client's answer to roots/list, in ms. */
 const ROOTS_TIMEOUT_MS = 5_000;
 
@@ -53,11 +57,9 @@ export function createServer(context: ServerContext): Server {
     { name: 'mcp-vector-server', title: 'Vector memory', version: context.version },
     { capabilities: { tools: {} }, instructions: INSTRUCTIONS },
   );
-  server.onerror = error => context.logger.debug({ error: error.message }, 'protocol error');
+  server.onerror = error => context.logger.debug({ error: withoutContent(error) }, 'protocol error');
 
-  const listed = TOOLS.map(({ run, ...description }) => description);
-  server.setRequestHandler('tools/list', () => ({ tools: structuredClone(listed) as never }));
-
+  server.setRequestHandler('tools/list', () => ({ tools: LISTED }));
   server.setRequestHandler('tools/call', async (request, requestContext) => {
     const tool = findTool(request.params.name);
     return callTool(tool, request.params.arguments, server, requestContext, context);

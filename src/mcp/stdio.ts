@@ -3,6 +3,7 @@ import { serveStdio } from '@modelcontextprotocol/server/stdio';
 import type { Logger } from 'pino';
 import type { Engine } from '../domain/face.js';
 import { LineTransport } from './line-transport.js';
+import { withoutContent } from './result.js';
 import { createServer } from './server.js';
 import { identifyWindow } from './session.js';
 import { claimStdout } from './stdout.js';
@@ -56,7 +57,7 @@ export function serveStdioServer(options: StdioServerOptions): StdioServer {
   const transport = new LineTransport(options.input ?? process.stdin, options.output ?? claimStdout());
   serveStdio(() => createServer(context), {
     transport,
-    onerror: error => logger.debug({ error: error.message }, 'stdio'),
+    onerror: error => logger.debug({ error: withoutContent(error) }, 'connection error'),
   });
   return { ended: ended(transport) };
 }

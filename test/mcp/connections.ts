@@ -1,0 +1,141 @@
+/** Ways to reach the server over the Map engine: each SDK, each era, in memory and as a process. */
+import { fileURLToPath } from 'node:url';
+import {
+  Client,
+  type ClientCapabilities,
+  InMemoryTransport,
+  type Progress,
+} from '@modelcontextprotocol/client';
+import { StdioClientTransport } from '@modelcontextprotocol/client/stdio';
+import { Client as OldClient } from '@modelcontextprotocol/sdk/client/index.js';
+import { StdioClientTransport as OldStdioClientTransport } from '@modelcontextprotocol/sdk/client/stdio.js';
+import { serveStdio } from '@modelcontextprotocol/server/stdio';
+import { pino } from 'pino';
+import type { Engine } from '#src/domain/face.js';
+import { createServer, type ServerContext } from '#src/mcp/server.js';
+import { identifyWindow } from '#src/mcp/session.js';
+import { mapEngine } from './map-engine.mjs';
+
+export interface Tool {
+  readonly name: string;
+  readonly outputSchema?: object | undefined;
+}
+
+export interface ToolResult {
+  readonly isError?: boolean;
+  readonly content: readonly { readonly type: string; readonly text: string }[];
+  // biome-ignore lint/suspicious/noExplicitAny: tests look into it freely
+  readonly structuredContent?: any;
+}
+
+export interface CallOptions {
+  readonly meta?: Record<string, unknown>;
+  readonly onprogress?: (progress: Progress) => void;
+  readonly signal?: AbortSignal;
+}
+
+export interface Connection {
+  readonly instructions: string | undefined;
+  listTools(): Promise<Tool[]>;
+  call(name: string, args?: unknown, options?: CallOptions): Promise<ToolResult>;
+  close(): Promise<void>;
+}
+
+const SERVER = fileURLToPath(new URL('./stdio-server.mjs', import.meta.url));
+const IDENTITY = { name: 'test-client', version: '9.8.7' };
+
+export type Connect = (env?: Record<string, string>) => Promise<Connection>;
+
+export const CONNECTIONS: readonly (readonly [name: string, connect: Connect])[] = [
+  ['2.x client, 2026-07-28, stdio', env => overStdio('auto', env)],
+  ['2.x client, 2025-11-25, stdio', env => overStdio('legacy', env)],
+  ['1.x client, stdio', oldOverStdio],
+];
+
+function overClient(client: Client): Connection {
+  return {
+    instructions: client.getInstructions(),
+    listTools: async () => (await client.listTools()).tools,
+    call: async (name, args, { meta, ...options } = {}) => {
+      const params = {
+        name,
+        arguments: args as Record<string, unknown>,
+        ...(meta === undefined ? {} : { _meta: meta }),
+      };
+      return (await client.callTool(params, options)) as unknown as ToolResult;
+    },
+    close: () => client.close(),
+  };
+}
+
+async function overStdio(mode: 'auto' | 'legacy', env: Record<string, string> = {}): Promise<Connection> {
+  const client = new Client(IDENTITY, { versionNegotiation: { mode } });
+  await client.connect(
+    new StdioClientTransport({
+      command: process.execPath,
+      args: [SERVER],
+      env: { ...process.env, ...env } as Record<string, string>,
+      stderr: 'ignore',
+    }),
+  );
+  return overClient(client);
+}
+
+async function oldOverStdio(env: Record<string, string> = {}): Promise<Connection> {
+  const client = new OldClient(IDENTITY);
+  await client.connect(
+    new OldStdioClientTransport({
+      command: process.execPath,
+      args: [SERVER],
+      env: { ...process.env, ...env } as Record<string, string>,
+      stderr: 'ignore',
+    }),
+  );
+  return {
+    instructions: client.getInstructions(),
+    listTools: async () => (await client.listTools()).tools,
+    call: async (name, args, { meta, ...options } = {}) => {
+      const params = {
+        name,
+        arguments: args as Record<string, unknown>,
+        ...(meta === undefined ? {} : { _meta: meta }),
+      };
+      return (await client.callTool(params, undefined, options)) as unknown as ToolResult;
+    },
+    close: () => client.close(),
+  };
+}
+
+export interface InMemoryOptions {
+  readonly engine?: () => Promise<Engine>;
+  readonly context?: Partial<ServerContext>;
+  readonly mode?: 'auto' | 'legacy';
+  readonly capabilities?: ClientCapabilities;
+  /** Called with the client before it connects. */
+  readonly prepare?: (client: Client) => void;
+}
+
+/** A 2.x client and the server in one process. */
+export async function inMemory(options: InMemoryOptions = {}): Promise<Connection> {
+  const engine = mapEngine();
+  const context: ServerContext = {
+    engine: options.engine ?? (async () => engine),
+    version: '0.0.0-test',
+    window: identifyWindow({}, '/'),
+    transport: 'stdio',
+    roots: undefined,
+    env: {},
+    cwd: '/',
+    logger: pino({ level: 'silent' }),
+    ...options.context,
+  };
+  const [clientSide, serverSide] = InMemoryTransport.createLinkedPair();
+  serveStdio(() => createServer(context), { transport: serverSide });
+  const client = new Client(IDENTITY, {
+    versionNegotiation: { mode: options.mode ?? 'legacy' },
+    ...(options.capabilities === undefined ? {} : { capabilities: options.capabilities }),
+  });
+  options.prepare?.(client);
+  await client.connect(clientSide);
+  return overClient(client);
+}
