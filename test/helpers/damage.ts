@@ -1,0 +1,81 @@
+/**
+ * Damage to files, in words that read like a sentence: flip a bit, cut a file short, take one away.
+ */
+import {
+  closeSync,
+  copyFileSync,
+  mkdtempSync,
+  openSync,
+  readdirSync,
+  readSync,
+  rmSync,
+  statSync,
+  truncateSync,
+  writeSync,
+} from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+
+/** Inverts one bit. @param offset byte offset in the file @param bit 0 (lowest) to 7 */
+export function flip(file: string, offset: number, bit: number): void {
+  overwrite(file, offset, byte => byte ^ (1 << bit));
+}
+
+/** Fills `length` bytes from `offset` with zeros, as an unwritten page reads after a power loss. */
+export function zero(file: string, offset: number, length: number): void {
+  for (let at = offset; at < offset + length; at++) overwrite(file, at, () => 0);
+}
+
+/** Cuts the file to its first `sizeBytes` bytes. */
+export function truncate(file: string, sizeBytes: number): void {
+  truncateSync(file, sizeBytes);
+}
+
+export function remove(file: string): void {
+  rmSync(file);
+}
+
+/** A copy of a flat directory in a new temporary one; the caller removes it. */
+export function copyStore(dir: string): string {
+  const copy = mkdtempSync(join(tmpdir(), 'damage-'));
+  for (const name of readdirSync(dir)) copyFileSync(join(dir, name), join(copy, name));
+  return copy;
+}
+
+/** One bit in every `stride` bytes of `[from, to)`, by default of the whole file; which one, the seed says. */
+export function* bitsOf(
+  file: string,
+  stride: number,
+  seed: number,
+  from = 0,
+  to = statSync(file).size,
+): Generator<{ offset: number; bit: number }> {
+  const random = seeded(seed);
+  for (let start = from; start < to; start += stride) {
+    const offset = Math.min(to - 1, start + Math.floor(random() * stride));
+    yield { offset, bit: Math.floor(random() * 8) };
+  }
+}
+
+/** Uniform numbers in [0, 1), the same ones for the same seed (mulberry32). */
+export function seeded(seed: number): () => number {
+  let state = seed >>> 0;
+  return () => {
+    state = (state + 0x6d2b79f5) >>> 0;
+    let mixed = Math.imul(state ^ (state >>> 15), state | 1);
+    mixed ^= mixed + Math.imul(mixed ^ (mixed >>> 7), mixed | 61);
+    return ((mixed ^ (mixed >>> 14)) >>> 0) / 2 ** 32;
+  };
+}
+
+function overwrite(file: string, offset: number, change: (byte: number) => number): void {
+  const handle = openSync(file, 'r+');
+  try {
+    const byte = Buffer.alloc(1);
+    if (readSync(handle, byte, 0, 1, offset) !== 1) throw new RangeError(`${file} has no byte ${offset}`);
+    byte[0] = change(byte[0]!);
+    writeSync(handle, byte, 0, 1, offset);
+  } finally {
+    closeSync(handle);
+  }
+}
