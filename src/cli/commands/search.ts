@@ -80,8 +80,9 @@ function printHit(hit: SearchHit): void {
 }
 
 /** Where a chunk of a file comes from, else how the item begins. */
-function titleOf(hit: Pick<SearchHit, 'metadata' | 'text'>): string {
-  const { path, line_start: start, line_end: end } = hit.metadata;
-  if (typeof path !== 'string') return hit.text.trimStart().split('\n', 1)[0] ?? '';
-  return typeof start === 'number' ? `${path}:${start}${typeof end === 'number' ? `-${end}` : ''}` : path;
+function titleOf({ metadata, text }: Pick<SearchHit, 'metadata' | 'text'>): string {
+  const { file, lines, heading } = metadata;
+  if (typeof file !== 'string') return text.trimStart().split('\n', 1)[0] ?? '';
+  const place = typeof lines === 'string' ? `${file}:${lines}` : file;
+  return typeof heading === 'string' ? `${place}  ${heading}` : place;
 }

@@ -1,0 +1,144 @@
+import { execFileSync } from 'node:child_process';
+import {
+  cpSync,
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  realpathSync,
+  rmSync,
+  writeFileSync,
+} from 'node:fs';
+import { isBuiltin } from 'node:module';
+import { tmpdir } from 'node:os';
+import { dirname, join, relative } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { Client } from '@modelcontextprotocol/client';
+import { StdioClientTransport } from '@modelcontextprotocol/client/stdio';
+import { afterAll, beforeAll, expect, test } from 'vitest';
+
+const PROJECT = fileURLToPath(new URL('../../', import.meta.url)).replace(/[\\/]$/, '');
+const NPM_OPTIONS = { encoding: 'utf8', env: { ...process.env, npm_config_loglevel: 'error' } } as const;
+
+/** A consumer's project with nothing in it but the packed tarball and what its package.json asks for. */
+let consumer: string;
+let installed: string;
+
+const npm = (args: string[], cwd: string) => execFileSync('npm', args, { ...NPM_OPTIONS, cwd });
+
+/**
+ * What `npm install <tarball>` would lay out, from the checkout's own node_modules instead of the registry, so that the
+ * test needs no network and compiles nothing: the tarball unpacked, its production dependencies beside it, bins linked.
+ */
+beforeAll(() => {
+  consumer = realpathSync(mkdtempSync(join(tmpdir(), 'consumer-')));
+  installed = join(consumer, 'node_modules', 'mcp-vector-server');
+  mkdirSync(installed, { recursive: true });
+  // dist/ was built by `npm test`; packing it again in the middle of a run would pull it away under other tests.
+  npm(['pack', '--ignore-scripts', '--pack-destination', consumer], PROJECT);
+  const tarball = readdirSync(consumer).find(file => file.endsWith('.tgz'))!;
+  execFileSync('tar', ['-xzf', join(consumer, tarball), '-C', installed, '--strip-components=1']);
+  const needed = npm(['ls', '--omit=dev', '--all', '--parseable'], PROJECT).trim().split('\n').slice(1);
+  const modules = join(PROJECT, 'node_modules');
+  for (const path of needed.map(p => relative(modules, p)).filter(p => !p.includes('node_modules'))) {
+    cpSync(join(modules, path), join(consumer, 'node_modules', path), { recursive: true });
+  }
+  writeFileSync(
+    join(consumer, 'package.json'),
+    JSON.stringify({ name: 'consumer', version: '1.0.0', dependencies: { 'mcp-vector-server': '*' } }),
+  );
+  npm(['rebuild', '--ignore-scripts'], consumer);
+}, 120_000);
+afterAll(() => rmSync(consumer, { recursive: true, force: true }));
+
+const npx = (...args: string[]) =>
+  execFileSync('npx', ['--no-install', 'mcp-vector-server', ...args], {
+    ...NPM_OPTIONS,
+    cwd: consumer,
+    env: { ...NPM_OPTIONS.env, HOME: consumer },
+  });
+
+test('holds what it needs, and neither tests, benchmarks nor the demo', () => {
+  const files = (
+    readdirSync(installed, { recursive: true, withFileTypes: true }) as {
+      name: string;
+      parentPath: string;
+      isFile(): boolean;
+    }[]
+  )
+    .filter(entry => entry.isFile())
+    .map(entry => relative(installed, join(entry.parentPath, entry.name)));
+  expect(files).toEqual(
+    expect.arrayContaining(['dist/src/cli/main.js', 'tools/verify', 'tools/replay', 'LICENSE']),
+  );
+  expect(files.filter(file => /(^|\/)(test|bench|demo|scripts)(\/|\.)/.test(file))).toEqual([]);
+});
+
+test('imports nothing but Node, itself and its dependencies', () => {
+  const { dependencies } = JSON.parse(readFileSync(join(installed, 'package.json'), 'utf8')) as {
+    dependencies: Record<string, string>;
+  };
+  const code = (readdirSync(join(installed, 'dist'), { recursive: true }) as string[]).filter(f =>
+    f.endsWith('.js'),
+  );
+  expect(code.length).toBeGreaterThan(50);
+  const strangers = code.flatMap(file => {
+    const source = readFileSync(join(installed, 'dist', file), 'utf8');
+    return [...source.matchAll(/(?:\bfrom|\bimport|\bimport\(|\brequire\()\s*'([^'.#/][^']*)'/g)]
+      .map(match => match[1]!)
+      .filter(name => !isBuiltin(name) && dependencies[packageOf(name)] === undefined)
+      .map(name => `${file}: ${name}`);
+  });
+  expect(strangers).toEqual([]);
+});
+
+const packageOf = (specifier: string) =>
+  specifier
+    .split('/')
+    .slice(0, specifier.startsWith('@') ? 2 : 1)
+    .join('/');
+
+test('npx runs help, setup and doctor', () => {
+  expect(npx('--help')).toContain('Usage: mcp-vector-server [command]');
+  // Inside somebody's node_modules it may be gone tomorrow, so that clients are told to fetch it.
+  expect(npx('setup', '--client', 'cursor')).toContain('"--allow-scripts=hnswlib-node"');
+  const { sound, findings } = JSON.parse(npx('doctor', '--json')) as { sound: boolean; findings: object[] };
+  expect(findings).toContainEqual({
+    check: 'hnswlib-node',
+    state: 'ok',
+    message: 'loads, adds and finds',
+  });
+  expect(sound).toBe(true);
+});
+
+test('the programs of tools/ run from the package', () => {
+  for (const name of ['verify', 'replay']) {
+    const shim = join(installed, 'tools', name);
+    expect(execFileSync(shim, ['--help'], { encoding: 'utf8', cwd: dirname(consumer) })).toContain('Usage');
+  }
+});
+
+test('the server remembers and recalls over stdio', async () => {
+  const client = new Client({ name: 'consumer', version: '1.0.0' });
+  await client.connect(
+    new StdioClientTransport({
+      command: join(consumer, 'node_modules', '.bin', 'mcp-vector-server'),
+      env: {
+        PATH: process.env.PATH ?? '',
+        VECTOR_DB_PATH: join(consumer, 'store'),
+        VECTOR_LOG_LEVEL: 'error',
+      },
+    }),
+  );
+  try {
+    const text = 'The staging database is rebuilt every night at three.';
+    await client.callTool({ name: 'vector_upsert', arguments: { items: [{ id: 'nightly', text }] } });
+    const found = await client.callTool({
+      name: 'vector_search',
+      arguments: { query: 'When is the staging database rebuilt?' },
+    });
+    expect(found.structuredContent).toMatchObject({ results: [{ id: 'nightly', text }] });
+  } finally {
+    await client.close();
+  }
+});
