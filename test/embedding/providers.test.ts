@@ -183,6 +183,12 @@ for (const { name, path, prefixes, create, answerOf } of providers) {
     expect(server.embeddings).toHaveLength(2);
   });
 
+  test(`${name}: the last attempt ends with the budget, however long one may take`, async () => {
+    const embedder = create({}, { timeoutMs: 60_000, budgetMs: 100 });
+    server.next(silence);
+    await expect(embedder.space()).rejects.toMatchObject({ code: 'EMBEDDER_TIMEOUT' });
+  });
+
   test(`${name}: nobody listening is EMBEDDER_UNAVAILABLE with the reason`, async () => {
     const embedder = create();
     await server.close();

@@ -2,7 +2,7 @@ import { CodedError } from '../../domain/errors.js';
 import type { ApiKey } from '../settings.js';
 import { following } from './signals.js';
 
-/** How patient a client is; the defaults keep a call within the 60 s that MCP clients wait. */
+/** How patient a client is; the defaults keep a request within the 60 s that MCP clients wait. */
 export interface Patience {
   /** One attempt, from connecting to the last byte of the answer. Default 30 000. */
   readonly timeoutMs: number;
@@ -10,11 +10,11 @@ export interface Patience {
   readonly attempts: number;
   /** Upper bound of the first pause between attempts; doubles with each. Default 250. */
   readonly backoffMs: number;
-  /** No further attempt begins after this. Default 45 000. */
+  /** All attempts and the pauses between them. Default 50 000. */
   readonly budgetMs: number;
 }
 
-export const PATIENCE: Patience = { timeoutMs: 30_000, attempts: 5, backoffMs: 250, budgetMs: 45_000 };
+export const PATIENCE: Patience = { timeoutMs: 30_000, attempts: 5, backoffMs: 250, budgetMs: 50_000 };
 
 /** Of an answer: 64 vectors of 4 096 components as JSON are about 6 MB. */
 const MAX_ANSWER_BYTES = 64 * 1024 * 1024;
@@ -44,10 +44,11 @@ export async function requestJson(request: JsonRequest): Promise<unknown> {
   const { patience, signal } = request;
   const deadlineMs = performance.now() + patience.budgetMs;
   for (let attempt = 1; ; attempt++) {
-    const outcome = await attemptOnce(request);
+    const timeoutMs = Math.min(patience.timeoutMs, deadlineMs - performance.now());
+    const outcome = await attemptOnce(request, timeoutMs);
     if ('answer' in outcome) return outcome.answer;
     const pauseMs = outcome.retryAfterMs ?? Math.random() * patience.backoffMs * 2 ** (attempt - 1);
-    const isLast = attempt >= patience.attempts || performance.now() + pauseMs > deadlineMs;
+    const isLast = attempt >= patience.attempts || performance.now() + pauseMs >= deadlineMs;
     if (!outcome.mayRetry || isLast) throw outcome.error;
     await pause(pauseMs, signal);
   }
@@ -61,15 +62,15 @@ interface Failure {
   readonly retryAfterMs?: number | undefined;
 }
 
-function attemptOnce(request: JsonRequest): Promise<Outcome> {
+function attemptOnce(request: JsonRequest, timeoutMs: number): Promise<Outcome> {
   return following([request.signal], async controller => {
-    const timer = setTimeout(() => controller.abort(), request.patience.timeoutMs);
+    const timer = setTimeout(() => controller.abort(), timeoutMs);
     try {
       return await exchange(request, controller.signal);
     } catch (error) {
       if (error instanceof CodedError) return { error, mayRetry: false };
       throwIfCancelled(request.signal);
-      return { error: connectionError(error, controller.signal.aborted, request), mayRetry: true };
+      return { error: connectionError(error, controller.signal.aborted, timeoutMs, request), mayRetry: true };
     } finally {
       clearTimeout(timer);
     }
@@ -98,12 +99,13 @@ async function exchange(request: JsonRequest, signal: AbortSignal): Promise<Outc
 function connectionError(
   error: unknown,
   timedOut: boolean,
-  { url, patience, howToReach }: JsonRequest,
+  timeoutMs: number,
+  { url, howToReach }: JsonRequest,
 ): CodedError {
   if (timedOut) {
     return new CodedError(
       'EMBEDDER_TIMEOUT',
-      `${nameOf(url)} did not answer within ${patience.timeoutMs} ms`,
+      `${nameOf(url)} did not answer within ${Math.round(timeoutMs)} ms`,
       'Try again; if it keeps happening, see whether the embedding server is overloaded or still loads its model.',
     );
   }

@@ -1,0 +1,144 @@
+import { delimiter } from 'node:path';
+import { inspect } from 'node:util';
+import { expect, test } from 'vitest';
+import { readConfig, VARIABLES } from '#src/config.js';
+import type { Machine } from '#src/paths.js';
+
+const LINUX: Machine = { platform: 'linux', home: '/home/ada', cwd: '/work/here' };
+const read = (env: NodeJS.ProcessEnv, machine = LINUX) => readConfig(env, machine);
+
+test('nothing set gives the defaults', () => {
+  expect(read({ PATH: '/bin', OPENAI_API_KEY: 'unused' })).toEqual({
+    storePath: '/home/ada/.local/share/mcp-vector-server/store',
+    embedder: { provider: 'embedded', model: '', url: '', key: undefined, dimension: undefined },
+    metric: 'cosine',
+    durability: 'interval',
+    roots: undefined,
+    logLevel: 'info',
+    logFile: undefined,
+  });
+});
+
+test('a variable that is empty or blank counts as not set', () => {
+  const blank = Object.fromEntries(VARIABLES.map(({ name }) => [name, ' ']));
+  expect(read(blank)).toEqual(read({}));
+});
+
+test.each<[NodeJS.ProcessEnv, Partial<Machine>, string]>([
+  [{ XDG_DATA_HOME: '/data' }, {}, '/data/mcp-vector-server/store'],
+  [{ XDG_DATA_HOME: 'relative' }, {}, '/home/ada/.local/share/mcp-vector-server/store'],
+  [{}, { platform: 'darwin' }, '/home/ada/Library/Application Support/mcp-vector-server/store'],
+  [{ LOCALAPPDATA: '/appdata' }, { platform: 'win32' }, '/appdata/mcp-vector-server/store'],
+  [{ VECTOR_DB_PATH: '/srv/store/' }, {}, '/srv/store'],
+  [{ VECTOR_DB_PATH: '~' }, {}, '/home/ada'],
+  [{ VECTOR_DB_PATH: '~/notes' }, {}, '/home/ada/notes'],
+  [{ VECTOR_DB_PATH: '~bob/notes' }, {}, '/work/here/~bob/notes'],
+  [{ VECTOR_DB_PATH: './notes' }, {}, '/work/here/notes'],
+])('the store of %j on %j is %s', (env, machine, expected) => {
+  expect(read(env, { ...LINUX, ...machine }).storePath).toBe(expected);
+});
+
+test('everything set is everything read', () => {
+  const config = read({
+    VECTOR_DB_PATH: '/s',
+    VECTOR_EMBEDDER: 'OpenAI',
+    VECTOR_EMBEDDER_MODEL: 'my-model',
+    VECTOR_EMBEDDER_URL: 'http://localhost:8080/v1/',
+    VECTOR_EMBEDDER_KEY: 'k3y',
+    VECTOR_EMBEDDER_DIMENSION: '256',
+    VECTOR_METRIC: 'l2',
+    VECTOR_DURABILITY: 'strict',
+    VECTOR_ROOTS: ['~/docs', '/srv/wiki/'].join(delimiter),
+    VECTOR_LOG_LEVEL: 'debug',
+    VECTOR_LOG_FILE: '~/log',
+  });
+  expect(config).toMatchObject({
+    storePath: '/s',
+    embedder: { provider: 'openai', model: 'my-model', url: 'http://localhost:8080/v1', dimension: 256 },
+    metric: 'l2',
+    durability: 'strict',
+    roots: ['/home/ada/docs', '/srv/wiki'],
+    logLevel: 'debug',
+    logFile: '/home/ada/log',
+  });
+  expect(config.embedder.key?.reveal()).toBe('k3y');
+  expect(`${JSON.stringify(config)} ${inspect(config, { depth: 9 })} ${config.embedder.key}`).not.toContain(
+    'k3y',
+  );
+});
+
+test('the defaults of each provider', () => {
+  const openai = read({ VECTOR_EMBEDDER: 'openai', OPENAI_API_KEY: 'from-openai' }).embedder;
+  expect(openai).toMatchObject({ model: 'text-embedding-3-small', url: 'https://api.openai.com/v1' });
+  expect(openai.key?.reveal()).toBe('from-openai');
+  const ollama = read({ VECTOR_EMBEDDER: 'ollama', OPENAI_API_KEY: 'from-openai' }).embedder;
+  expect(ollama).toMatchObject({ model: 'nomic-embed-text', url: 'http://127.0.0.1:11434', key: undefined });
+});
+
+test('OPENAI_API_KEY goes to OpenAI alone', () => {
+  const env = { VECTOR_EMBEDDER: 'openai', OPENAI_API_KEY: 'secret' };
+  for (const url of [
+    'http://localhost/v1',
+    'https://api.openai.com.example.org/v1',
+    'https://example.org/api.openai.com',
+  ]) {
+    expect(read({ ...env, VECTOR_EMBEDDER_URL: url }).embedder.key).toBeUndefined();
+  }
+  expect(read({ ...env, VECTOR_EMBEDDER_KEY: 'own' }).embedder.key?.reveal()).toBe('own');
+});
+
+test.each<[NodeJS.ProcessEnv, string, string]>([
+  [
+    { VECTOR_DBPATH: '/x' },
+    'VECTOR_DBPATH: unknown variable, did you mean VECTOR_DB_PATH?',
+    'VECTOR_DB_PATH',
+  ],
+  [{ VECTOR_XYZZY_PLUGH: '1' }, 'VECTOR_XYZZY_PLUGH: unknown variable', 'VECTOR_ROOTS'],
+  [{ VECTOR_EMBEDDER: 'embeded' }, 'VECTOR_EMBEDDER: "embeded" is not one of', 'Did you mean embedded?'],
+  [{ VECTOR_METRIC: 'manhattan' }, 'VECTOR_METRIC: "manhattan"', 'cosine, ip, l2'],
+  [{ VECTOR_DURABILITY: 'none' }, 'VECTOR_DURABILITY: "none"', 'interval, strict'],
+  [{ VECTOR_LOG_LEVEL: 'verbose' }, 'VECTOR_LOG_LEVEL: "verbose"', 'debug'],
+  [{ VECTOR_DB_PATH: '$' + '{HOME}/store' }, 'VECTOR_DB_PATH: holds a reference', 'value itself'],
+  [{ VECTOR_DB_PATH: '/a\0b' }, 'VECTOR_DB_PATH: holds a NUL', 'path'],
+  [{ VECTOR_ROOTS: `/a${delimiter}b` }, 'VECTOR_ROOTS: "b" is not an absolute path', 'absolute'],
+  [{ VECTOR_EMBEDDER_MODEL: 'm' }, 'VECTOR_EMBEDDER_MODEL: means nothing', 'VECTOR_EMBEDDER'],
+  [{ VECTOR_EMBEDDER: 'openai' }, 'VECTOR_EMBEDDER_KEY: is not set', 'OPENAI_API_KEY'],
+  [
+    { VECTOR_EMBEDDER: 'ollama', VECTOR_EMBEDDER_KEY: 'a b' },
+    'VECTOR_EMBEDDER_KEY: holds characters',
+    'again',
+  ],
+  [
+    { VECTOR_EMBEDDER: 'ollama', VECTOR_EMBEDDER_URL: 'localhost' },
+    'VECTOR_EMBEDDER_URL: is not a URL',
+    'http',
+  ],
+  [{ VECTOR_EMBEDDER: 'ollama', VECTOR_EMBEDDER_URL: 'ftp://x' }, 'VECTOR_EMBEDDER_URL: ftp:', 'http'],
+  [
+    { VECTOR_EMBEDDER: 'ollama', VECTOR_EMBEDDER_URL: 'http://u:pw@x' },
+    'VECTOR_EMBEDDER_URL: holds a',
+    'KEY',
+  ],
+  [
+    { VECTOR_EMBEDDER: 'ollama', VECTOR_EMBEDDER_DIMENSION: '0' },
+    'VECTOR_EMBEDDER_DIMENSION: "0"',
+    '1 to 4096',
+  ],
+  [{ VECTOR_EMBEDDER: 'ollama', VECTOR_EMBEDDER_DIMENSION: '1e3' }, 'VECTOR_EMBEDDER_DIMENSION', '1 to 4096'],
+])('%j is refused by name', (env, message, wayOut) => {
+  expect(() => read(env)).toThrowError(
+    expect.objectContaining({
+      code: 'CONFIG_INVALID',
+      message: expect.stringContaining(message),
+      wayOut: expect.stringContaining(wayOut),
+    }),
+  );
+});
+
+test('there are a dozen variables at most, each with a meaning', () => {
+  expect(VARIABLES.length).toBeLessThanOrEqual(12);
+  for (const { name, meaning } of VARIABLES) {
+    expect(name).toMatch(/^VECTOR_[A-Z_]+$/);
+    expect(meaning).toMatch(/\.$/);
+  }
+});
