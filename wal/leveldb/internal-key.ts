@@ -38,10 +38,7 @@ export function decodeInternalKey(bytes: Buffer): InternalKey | undefined {
 
 /** LevelDB's order of internal keys: ascending user key, then newest first (InternalKeyComparator::Compare). */
 export function compareInternalKeys(a: Buffer, b: Buffer): number {
-  const byUserKey = Buffer.compare(
-    a.subarray(0, a.length - TRAILER_SIZE),
-    b.subarray(0, b.length - TRAILER_SIZE),
-  );
+  const byUserKey = a.compare(b, 0, b.length - TRAILER_SIZE, 0, a.length - TRAILER_SIZE);
   if (byUserKey !== 0) return byUserKey;
   const trailerA = a.readBigUInt64LE(a.length - TRAILER_SIZE);
   const trailerB = b.readBigUInt64LE(b.length - TRAILER_SIZE);

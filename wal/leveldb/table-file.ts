@@ -19,7 +19,7 @@ import { readFully } from './log-file.js';
 
 /** Sizes in bytes. */
 const FOOTER_SIZE = 48;
-const BLOCK_TRAILER_SIZE = 5;
+export const BLOCK_TRAILER_SIZE = 5;
 /** The footer, and for most tables the three blocks before it, come with the first read. */
 const TAIL_READ_SIZE = 64 * 1024;
 
@@ -139,7 +139,7 @@ function checkTiling(blocks: readonly IndexEntry[], filterOffset: number): void 
 }
 
 /** The contents of a block read with its 5 trailing bytes, once the checksum is right. */
-function checkBlock(bytes: Buffer): Buffer {
+export function checkBlock(bytes: Buffer): Buffer {
   const size = bytes.length - BLOCK_TRAILER_SIZE;
   if (maskedCrc32c(bytes, 0, size + 1) !== bytes.readUInt32LE(size + 1))
     throw new FormatError('fails its checksum');
@@ -152,7 +152,7 @@ function checkBlock(bytes: Buffer): Buffer {
  *
  * @throws FormatError
  */
-function* blockEntries(contents: Buffer): Generator<{ key: Buffer; value: Buffer }> {
+export function* blockEntries(contents: Buffer): Generator<{ key: Buffer; value: Buffer }> {
   if (contents.length < 4) throw new FormatError('has a block that is too short');
   const restarts = contents.readUInt32LE(contents.length - 4);
   const restartsAt = contents.length - 4 - restarts * 4;
@@ -164,7 +164,9 @@ function* blockEntries(contents: Buffer): Generator<{ key: Buffer; value: Buffer
     const unshared = reader.varint();
     const valueSize = reader.varint();
     if (shared > key.length) throw new FormatError('has a block entry that shares more than there is');
-    key = Buffer.concat([key.subarray(0, shared), reader.take(unshared)]);
+    // An index shares nothing: its keys need no copy.
+    const suffix = reader.take(unshared);
+    key = shared === 0 ? suffix : Buffer.concat([key.subarray(0, shared), suffix]);
     yield { key, value: reader.take(valueSize) };
   }
 }
@@ -255,7 +257,7 @@ function end({ offset, sizeBytes }: BlockHandle): number {
   return offset + sizeBytes + BLOCK_TRAILER_SIZE;
 }
 
-async function readAt(file: FileHandle, offset: number, length: number): Promise<Buffer> {
+export async function readAt(file: FileHandle, offset: number, length: number): Promise<Buffer> {
   const bytes = Buffer.allocUnsafe(length);
   if ((await readFully(file, bytes, offset)) !== length) throw new FormatError('ends before a block does');
   return bytes;

@@ -1,0 +1,196 @@
+/**
+ * All that a LevelDB directory holds, read from its files without LevelDB: every data block of every live table and every
+ * batch of every live log, each checksum checked. Nothing is opened for writing, nothing can abort the process, and what cannot be
+ * read is reported with the sequence numbers it may have held, instead of being passed over.
+ */
+import { open } from 'node:fs/promises';
+import { join } from 'node:path';
+import { ByteReader, FormatError } from './coding.js';
+import { parseFileName } from './file-names.js';
+import type { Findings } from './findings.js';
+import { decodeInternalKey, decodeKey } from './internal-key.js';
+import { type RecordSink, scanLogFile } from './log-file.js';
+import type { LookReport } from './look.js';
+import {
+  BLOCK_TRAILER_SIZE,
+  blockEntries,
+  checkBlock,
+  type IndexEntry,
+  readAt,
+  readTableIndex,
+} from './table-file.js';
+
+/** A value as one of the files has it; the newest write of a key counts. */
+interface Entry {
+  readonly stamp: number;
+  readonly value: Buffer | undefined;
+}
+
+/** A data block and the lowest key that it can hold. */
+interface Block {
+  readonly file: string;
+  readonly index: number;
+  readonly lowest: number;
+}
+
+/**
+ * Values in order of key, in pieces; holes are left out for the caller to see.
+ * @param looked what look() found out about the directory
+ * @param findings where blocks that cannot be read are reported
+ */
+export async function* readLiveValues(
+  dir: string,
+  looked: LookReport,
+  findings: Findings,
+): AsyncGenerator<[seq: number, value: Buffer][]> {
+  const entries = new Map<number, Entry>();
+  const offer = (seq: number, entry: Entry) => {
+    const known = entries.get(seq);
+    if (known === undefined || known.stamp < entry.stamp) entries.set(seq, entry);
+  };
+  // A log holds no more than a write buffer, so all of them fit into memory.
+  for (const { name, kind, live } of looked.files)
+    if (kind === 'log' && live) await scanLogFile(join(dir, name), new BatchReader(offer));
+  const tables = new Map<string, readonly IndexEntry[]>();
+  const blocks: Block[] = [];
+  for (const { name, kind, live, sizeBytes } of looked.files) {
+    if (kind !== 'table' || !live) continue;
+    const index = await readIndex(dir, name, sizeBytes);
+    // A damaged table is among the look's findings already.
+    if (index === undefined) continue;
+    tables.set(name, index);
+    index.forEach((_, i) => {
+      blocks.push({ file: name, index: i, lowest: lowestKey(index, i) });
+    });
+  }
+  blocks.sort((a, b) => a.lowest - b.lowest || parseFileName(a.file).number - parseFileName(b.file).number);
+  const handles = new OpenTables(dir);
+  try {
+    for (let i = 0; i < blocks.length; i++) {
+      const { file, index } = blocks[i];
+      await readBlock(await handles.get(file), file, tables.get(file)!, index, offer, findings);
+      // What lies below every later block is complete.
+      const piece = takeBelow(entries, blocks[i + 1]?.lowest ?? 0);
+      if (piece.length > 0) yield piece;
+    }
+  } finally {
+    await handles.close();
+  }
+  const rest = takeBelow(entries, Number.POSITIVE_INFINITY);
+  if (rest.length > 0) yield rest;
+}
+
+/** The first block's lowest key is not in the index: 0 stands for it. */
+function lowestKey(index: readonly IndexEntry[], i: number): number {
+  return i === 0 ? 0 : (decodeInternalKey(index[i - 1].separator)?.seq ?? 0);
+}
+
+async function readIndex(
+  dir: string,
+  name: string,
+  sizeBytes: number,
+): Promise<readonly IndexEntry[] | undefined> {
+  const file = await open(join(dir, name), 'r');
+  try {
+    return (await readTableIndex(file, sizeBytes)).blocks;
+  } catch (error) {
+    if (error instanceof FormatError) return undefined;
+    throw error;
+  } finally {
+    await file.close();
+  }
+}
+
+async function readBlock(
+  file: import('node:fs/promises').FileHandle,
+  name: string,
+  index: readonly IndexEntry[],
+  i: number,
+  offer: (seq: number, entry: Entry) => void,
+  findings: Findings,
+): Promise<void> {
+  const { offset, sizeBytes, separator } = index[i];
+  try {
+    const contents = checkBlock(await readAt(file, offset, sizeBytes + BLOCK_TRAILER_SIZE));
+    for (const { key, value } of blockEntries(contents)) {
+      const internal = decodeInternalKey(key);
+      if (internal === undefined) throw new FormatError('holds a key that is no sequence number');
+      offer(internal.seq, { stamp: internal.stamp, value: internal.deleted ? undefined : value });
+    }
+  } catch (error) {
+    if (!(error instanceof FormatError)) throw error;
+    const last = decodeInternalKey(separator)?.seq;
+    findings.add(
+      'TABLE_DAMAGED',
+      name,
+      `${name}: the block at byte ${offset} ${error.message}; it held records ${lowestKey(index, i) || '?'} to ${last ?? '?'}`,
+      lowestKey(index, i) || undefined,
+    );
+  }
+}
+
+/** Takes the values below a key out of the map, in order. */
+function takeBelow(entries: Map<number, Entry>, bound: number): [number, Buffer][] {
+  const taken: [number, Buffer][] = [];
+  for (const [seq, { value }] of entries) {
+    if (seq >= bound) continue;
+    entries.delete(seq);
+    if (value !== undefined) taken.push([seq, value]);
+  }
+  return taken.sort((a, b) => a[0] - b[0]);
+}
+
+/** Keeps the table that is being read open, and no more: there may be thousands. */
+class OpenTables {
+  private current: { name: string; file: import('node:fs/promises').FileHandle } | undefined;
+  constructor(private readonly dir: string) {}
+
+  async get(name: string) {
+    if (this.current?.name === name) return this.current.file;
+    await this.close();
+    const file = await open(join(this.dir, name), 'r');
+    this.current = { name, file };
+    return file;
+  }
+
+  async close(): Promise<void> {
+    await this.current?.file.close();
+    this.current = undefined;
+  }
+}
+
+/** Reads whole batches (db/write_batch.cc) with their values. */
+class BatchReader implements RecordSink {
+  private parts: Buffer[] = [];
+  constructor(private readonly offer: (seq: number, entry: Entry) => void) {}
+
+  begin(): void {
+    this.parts = [];
+  }
+
+  part(bytes: Buffer): void {
+    this.parts.push(Buffer.from(bytes));
+  }
+
+  end(): void {
+    const reader = new ByteReader(Buffer.concat(this.parts));
+    this.parts = [];
+    try {
+      const header = reader.take(12);
+      let stamp = header.readUIntLE(0, 6) + header.readUInt16LE(6) * 2 ** 48;
+      for (; reader.remaining > 0; stamp++) {
+        const isPut = reader.byte() === 1;
+        const seq = decodeKey(reader.lengthPrefixed());
+        const value = isPut ? reader.lengthPrefixed() : undefined;
+        if (seq !== undefined) this.offer(seq, { stamp, value });
+      }
+    } catch (error) {
+      // The look has reported a malformed batch; what it held is then missing, which the caller sees.
+      if (!(error instanceof FormatError)) throw error;
+    }
+  }
+
+  abandon(): void {
+    this.parts = [];
+  }
+}
