@@ -14,7 +14,8 @@
  *   56   8   record hash at seq
  *   64  16   owner nonce
  *   80   8   wall time, ms
- *   88  32   zero
+ *   88   8   lineage seq: the genesis or fork record that gave the store its id; 0 before there is one
+ *   96  24   zero
  *  120   8   xxh64 of bytes 0..119
  */
 import {
@@ -51,6 +52,8 @@ export interface HeadProof {
   /** 32 hex digits: the process that wrote it. */
   readonly nonce: string;
   readonly wallMs: number;
+  /** Seq of the genesis or fork record that gave the store its id. */
+  readonly lineageSeq: number;
 }
 
 /** Encodes one slot (exported for tests and FORMAT.md's example). */
@@ -66,6 +69,7 @@ export function encodeSlot(proof: HeadProof): Buffer {
   slot.writeBigUInt64LE(proof.hash, 56);
   slot.write(proof.nonce, 64, 'hex');
   slot.writeBigUInt64LE(BigInt(proof.wallMs), 80);
+  slot.writeBigUInt64LE(BigInt(proof.lineageSeq), 88);
   slot.writeBigUInt64LE(xxh64(slot.subarray(0, 120)), 120);
   return slot;
 }
@@ -94,6 +98,7 @@ function decodeSlot(slot: Buffer): Slot {
       hash: slot.readBigUInt64LE(56),
       nonce: slot.toString('hex', 64, 80),
       wallMs: Number(slot.readBigUInt64LE(80)),
+      lineageSeq: Number(slot.readBigUInt64LE(88)),
     },
   };
 }

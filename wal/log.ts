@@ -22,6 +22,8 @@ export interface Lineage {
   readonly storeId: string;
   /** Counts truncations and restores. */
   readonly epoch: number;
+  /** The genesis or fork record that gave the store its id. */
+  readonly lineageSeq: number;
 }
 
 /** What append answers at once, before anything is durable. */

@@ -94,6 +94,7 @@ function initialise(storeDir: string, ownership: Ownership, clock: () => number)
     hash: 0n,
     nonce: ownership.nonce,
     wallMs: clock(),
+    lineageSeq: 1,
   });
   return readProof(storeDir);
 }
@@ -120,8 +121,9 @@ async function openOwned(
   const opened = await openDatabase(storeDir, proof);
   let headFile: HeadFile | undefined;
   try {
-    const lineage: Lineage = { storeId: proof.storeId, epoch: proof.epoch };
-    assertGenesis(opened.database.getSync(encodeKey(1)), lineage);
+    const { storeId, epoch, lineageSeq } = proof;
+    const lineage: Lineage = { storeId, epoch, lineageSeq };
+    assertLineage(opened.database.getSync(encodeKey(lineageSeq)), lineage);
     await voidUnfinished(opened, clock());
     headFile = HeadFile.open(join(storeDir, PATHS.head), ownership.nonce);
     await headFile.write(
@@ -144,13 +146,11 @@ async function openOwned(
   }
 }
 
-/** The first record says whose log this is; a log put beside another store's HEAD is found by it. */
-function assertGenesis(value: Uint8Array | undefined, lineage: Lineage): void {
-  const genesis = value === undefined ? undefined : decodeRecord(value, 1);
-  const storeId =
-    genesis?.type === RecordType.genesis && genesis.body
-      ? Buffer.from(genesis.body).toString('hex', 0, 16)
-      : undefined;
+/** A record in the log says whose it is; a log put beside another store's HEAD is found by it. */
+function assertLineage(value: Uint8Array | undefined, lineage: Lineage): void {
+  const record = value === undefined ? undefined : decodeRecord(value, lineage.lineageSeq);
+  const names = record?.type === RecordType.genesis || record?.type === RecordType.fork;
+  const storeId = names && record.body ? Buffer.from(record.body).toString('hex', 0, 16) : undefined;
   if (storeId !== lineage.storeId)
     throw new WalError(
       'WAL_HEAD_MISMATCH',

@@ -38,7 +38,9 @@ export const MAY_SKIP = 0x8000;
 export const RecordType = {
   /** Seq 1: the store's identity. */
   genesis: 1,
-  // 2 fork, 3 epoch: reserved for lineage.
+  /** The store continues another's records under an id of its own. */
+  fork: 2,
+  // 3 epoch: reserved for lineage.
   /** Ends a transaction of several batches: it counts. */
   commit: 4,
   /** Ends one that never got its commit: it is void. */

@@ -92,13 +92,9 @@ export interface ItemDeleted {
 
 export type DomainEvent = CollectionCreated | ActorDeclared | ItemPut | ItemDeleted;
 
-/** What surrounds every event in the log; `seq` is the version of the item that it writes. */
+/** What surrounds an event in the log; `seq` is the version of the item that it writes. */
 export interface EventContext {
   readonly seq: number;
   /** Logical time in ms since the epoch: never runs backwards. */
   readonly timeMs: number;
-  /** The machine's clock when it was written. */
-  readonly wallMs: number;
-  /** Seq of the actor_declared event, 0 for none. */
-  readonly actorSeq: number;
 }

@@ -1,7 +1,7 @@
 import type { LogRecord } from '../../wal/record.js';
 import { FIRST_CALLER_TYPE } from '../../wal/record.js';
 import { CodedError } from '../domain/errors.js';
-import type { DomainEvent, EventContext, ItemPut } from '../domain/model.js';
+import type { DomainEvent, ItemPut } from '../domain/model.js';
 import { type Applied, Catalog } from '../projections/catalog.js';
 import { KeywordIndex } from '../projections/keywords/keyword-index.js';
 import { MetadataIndex } from '../projections/metadata.js';
@@ -66,44 +66,16 @@ export class Projections {
   }
 
   private applyRecord(record: LogRecord): void {
-    // The log's own records (genesis, commit, abort) mean nothing here; an erased payload has nothing to apply.
-    if (record.type < FIRST_CALLER_TYPE || record.body === undefined) return;
-    const event = decodeEvent(record.type, record.body, record.seq);
+    const event = eventOf(record);
     if (event === undefined) return;
-    this.applyEvent(event, {
-      seq: record.seq,
-      timeMs: record.logicalMs,
-      wallMs: record.wallMs,
-      actorSeq: record.actor,
-    });
-  }
-
-  private applyEvent(event: DomainEvent, context: EventContext): void {
-    switch (event.type) {
-      case 'collection_created': {
-        const { type, ...collection } = event;
-        this.catalog.createCollection(collection);
-        this.vectors.set(
-          event.id,
-          VectorIndex.create({
-            dimension: event.space.dimension,
-            metric: event.metric,
-            ...this.indexOptions,
-          }),
-        );
-        return;
-      }
-      case 'actor_declared': {
-        const { type, ...actor } = event;
-        this.catalog.declareActor(context.seq, actor);
-        return;
-      }
-      case 'item_put':
-        this.putItem(event, this.catalog.put(event, context));
-        return;
-      case 'item_deleted':
-        this.bury(event.collection, this.catalog.delete(event, context).died);
-    }
+    const applied = applyToCatalog(this.catalog, event, record);
+    if (event.type === 'collection_created')
+      this.vectors.set(
+        event.id,
+        VectorIndex.create({ dimension: event.space.dimension, metric: event.metric, ...this.indexOptions }),
+      );
+    else if (event.type === 'item_put') this.putItem(event, applied!);
+    else if (event.type === 'item_deleted') this.bury(event.collection, applied!.died);
   }
 
   private putItem(event: ItemPut, { ordinal, died }: Applied): void {
@@ -122,5 +94,32 @@ export class Projections {
 
   async close(): Promise<void> {
     await Promise.all([...this.vectors.values()].map(index => index.close()));
+  }
+}
+
+/** The domain event of a record; undefined for the log's own records, erased payloads and what may be skipped. */
+export function eventOf(record: LogRecord): DomainEvent | undefined {
+  if (record.type < FIRST_CALLER_TYPE || record.body === undefined) return undefined;
+  return decodeEvent(record.type, record.body, record.seq);
+}
+
+/** @returns what became of the versions, for an event of an item */
+export function applyToCatalog(catalog: Catalog, event: DomainEvent, record: LogRecord): Applied | undefined {
+  const context = { seq: record.seq, timeMs: record.logicalMs };
+  switch (event.type) {
+    case 'collection_created': {
+      const { type, ...collection } = event;
+      catalog.createCollection(collection);
+      return undefined;
+    }
+    case 'actor_declared': {
+      const { type, ...actor } = event;
+      catalog.declareActor(record.seq, actor);
+      return undefined;
+    }
+    case 'item_put':
+      return catalog.put(event, context);
+    case 'item_deleted':
+      return catalog.delete(event, context);
   }
 }

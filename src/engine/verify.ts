@@ -1,0 +1,69 @@
+import { existsSync } from 'node:fs';
+import { WalError } from '../../wal/errors.js';
+import { hashHex } from '../../wal/hash.js';
+import { storeState } from '../../wal/open.js';
+import { takeOwnership } from '../../wal/owner.js';
+import { type LogFinding, type LogReport, verifyLog } from '../../wal/verify.js';
+import { isCoded } from '../domain/errors.js';
+import type { Progress } from '../domain/face.js';
+import { inspectCheckpoints } from './checkpoints.js';
+import { eventOf } from './projections.js';
+
+export interface VerifyReport extends LogReport {
+  readonly sound: boolean;
+  readonly storePath: string;
+  readonly checkpoints: readonly { readonly seq: number; readonly sound: boolean }[];
+}
+
+/**
+ * Verifies a store that no server has open: the whole log, what its events say, and the checkpoints.
+ * @throws WalError STORE_MISSING, STORE_FOREIGN, STORE_IN_USE: nothing could be verified
+ */
+export async function verifyStore(
+  storeDir: string,
+  onProgress?: (progress: Progress) => void,
+): Promise<VerifyReport> {
+  const state = storeState(storeDir);
+  if (state !== 'store')
+    throw new WalError(
+      state === 'foreign' ? 'STORE_FOREIGN' : 'STORE_MISSING',
+      existsSync(storeDir) ? `${storeDir} holds no store` : `${storeDir} does not exist`,
+      'Name the store with --store or VECTOR_DB_PATH.',
+    );
+  const ownership = await takeOwnership(storeDir);
+  try {
+    const findings: LogFinding[] = [];
+    const saved = await inspectCheckpoints(storeDir);
+    for (const { seq, problem } of saved)
+      if (problem !== undefined) findings.push({ code: 'CHECKPOINT_DAMAGED', message: problem, seq });
+    const expected = new Map(saved.map(({ seq, hash }) => [seq, hash]));
+    const log = await verifyLog(storeDir, {
+      onProgress: (done, total) => onProgress?.({ done, total, message: 'verifying' }),
+      onRecord(record) {
+        const hash = expected.get(record.seq);
+        if (hash !== undefined && hash !== hashHex(record.hash))
+          findings.push({
+            code: 'CHECKPOINT_FOREIGN',
+            message: `the checkpoint of event ${record.seq} belongs to another history`,
+            seq: record.seq,
+          });
+        try {
+          eventOf(record);
+        } catch (error) {
+          if (!isCoded(error)) throw error;
+          findings.push({ code: error.code, message: error.message, seq: record.seq });
+        }
+      },
+    });
+    const all = [...log.findings, ...findings];
+    return {
+      ...log,
+      findings: all,
+      sound: all.length === 0,
+      storePath: storeDir,
+      checkpoints: saved.map(({ seq, problem }) => ({ seq, sound: problem === undefined })),
+    };
+  } finally {
+    await ownership.release();
+  }
+}

@@ -1,0 +1,121 @@
+import { randomBytes } from 'node:crypto';
+import { existsSync, mkdirSync, readdirSync, renameSync, rmdirSync, rmSync } from 'node:fs';
+import { dirname, join } from 'node:path';
+import { WalError } from './errors.js';
+import { fsyncDirectory, HeadFile, Intent } from './head-file.js';
+import type { LevelLog } from './level-log.js';
+import { logDatabase } from './open-database.js';
+import { PATHS } from './paths.js';
+import { encodeKey, encodeRecord, RecordType } from './record.js';
+
+export interface Forked {
+  readonly storeId: string;
+  /** The head of the new store: the fork record. */
+  readonly seq: number;
+}
+
+/**
+ * Makes a new store of a log's records 1..untilSeq, equal byte for byte, and a fork record that gives it an id of its own. It
+ * appears under its name only when it is whole and flushed.
+ * @param untilSeq must end a transaction
+ * @param targetDir must not exist, or be an empty directory
+ * @param onProgress told how many records are copied
+ * @throws WalError STORE_FOREIGN for a target that holds something; what the source's records are off by; WAL_IO
+ */
+export async function forkLog(
+  source: LevelLog,
+  untilSeq: number,
+  targetDir: string,
+  options: { clock: () => number; onProgress?: (records: number) => void },
+): Promise<Forked> {
+  if (existsSync(targetDir)) {
+    if (readdirSync(targetDir).length > 0)
+      throw new WalError(
+        'STORE_FOREIGN',
+        `${targetDir} is not empty`,
+        'Name a directory that does not exist yet.',
+      );
+    rmdirSync(targetDir);
+  }
+  const partial = `${targetDir}.partial-${process.pid}`;
+  rmSync(partial, { recursive: true, force: true });
+  mkdirSync(partial, { recursive: true, mode: 0o700 });
+  try {
+    const head = await copyRecords(source, untilSeq, partial, options);
+    HeadFile.create(join(partial, PATHS.head), {
+      intent: Intent.closed,
+      storeId: head.storeId,
+      epoch: 1,
+      seq: head.seq,
+      hash: head.hash,
+      nonce: '0'.repeat(32),
+      wallMs: options.clock(),
+      lineageSeq: head.seq,
+    });
+    fsyncDirectory(join(partial, PATHS.log));
+    fsyncDirectory(partial);
+    renameSync(partial, targetDir);
+    fsyncDirectory(dirname(targetDir));
+    return { storeId: head.storeId, seq: head.seq };
+  } catch (error) {
+    rmSync(partial, { recursive: true, force: true });
+    if (error instanceof WalError) throw error;
+    throw new WalError(
+      'WAL_IO',
+      `the new store could not be written: ${(error as { cause?: Error }).cause?.message ?? (error as Error).message}`,
+      'Check free space and permissions; the source is untouched.',
+      { cause: error },
+    );
+  }
+}
+
+async function copyRecords(
+  source: LevelLog,
+  untilSeq: number,
+  partial: string,
+  options: { clock: () => number; onProgress?: (records: number) => void },
+): Promise<{ storeId: string; seq: number; hash: bigint }> {
+  const database = logDatabase(partial, { createIfMissing: true });
+  await database.open();
+  try {
+    const put = (seq: number, value: Uint8Array) => ({ type: 'put' as const, key: encodeKey(seq), value });
+    for await (const piece of source.raw(1, untilSeq)) {
+      await database.batch(
+        piece.map(([seq, value]) => put(seq, value)),
+        { sync: true },
+      );
+      options.onProgress?.(piece[piece.length - 1][0]);
+    }
+    const last = source.get(untilSeq);
+    const wallMs = options.clock();
+    const storeId = randomBytes(16).toString('hex');
+    const seq = untilSeq + 1;
+    const { bytes, hash } = encodeRecord({
+      type: RecordType.fork,
+      seq,
+      wallMs,
+      logicalMs: Math.max(wallMs, last.logicalMs),
+      txFirst: seq,
+      txIndex: 0,
+      last: true,
+      long: false,
+      actor: 0,
+      prevHash: last.hash,
+      body: forkBody(storeId, source, untilSeq),
+    });
+    await database.batch([put(seq, bytes)], { sync: true });
+    return { storeId, seq, hash };
+  } finally {
+    await database.close();
+  }
+}
+
+/** New store id (16 bytes), the id it continues (16), the last seq taken over (u64), the epoch that seq was in (u32). */
+function forkBody(storeId: string, source: LevelLog, untilSeq: number): Buffer {
+  const body = Buffer.alloc(44);
+  body.write(storeId, 0, 'hex');
+  body.write(source.lineage.storeId, 16, 'hex');
+  body.writeBigUInt64LE(BigInt(untilSeq), 32);
+  body.writeUInt32LE(source.lineage.epoch, 40);
+  return body;
+}
