@@ -13,7 +13,7 @@ import {
 } from '../helpers/embedding-server.js';
 
 const KEY = 'sk-local-0a1B2c3D4e5F6g7H';
-const PATIENCE = { timeoutMs: 2_000, attempts: 4, backoffMs: 2, budgetMs: 20_000 };
+const PATIENCE = { timeoutMs: 20_000, attempts: 4, backoffMs: 2, budgetMs: 50_000 };
 
 let server: EmbeddingServer;
 beforeEach(async () => {
@@ -147,7 +147,9 @@ for (const { name, path, prefixes, create, answerOf } of providers) {
     await embedder.embedQuery('q');
     const [, first, second] = server.embeddings;
     expect(second!.atMs - first!.atMs).toBeGreaterThan(990);
-    server.next(raw(503, '{}', { 'retry-after': new Date(Date.now() + 2_000).toUTCString() }));
+    server.next((response, seen) => {
+      raw(503, '{}', { 'retry-after': new Date(Date.now() + 2_000).toUTCString() })(response, seen);
+    });
     await embedder.embedQuery('q');
     const [, , , third, fourth] = server.embeddings;
     // An HTTP date has whole seconds.
@@ -251,7 +253,7 @@ for (const { name, path, prefixes, create, answerOf } of providers) {
 
   test(`${name}: requests under way are bounded`, async () => {
     const embedder = create();
-    server.delayMs = 20;
+    server.delayMs = 100;
     await Promise.all(Array.from({ length: 12 }, (_, i) => embedder.embedQuery(`q${i}`)));
     expect(server.mostAtOnce).toBeGreaterThan(1);
     expect(server.mostAtOnce).toBeLessThanOrEqual(4);
