@@ -202,6 +202,17 @@ describe('chunks of Markdown', () => {
     expect(all[0]!.text).toContain('### Term 5\n\nShort 5.');
   });
 
+  it('break lists at items, with the lines that go on with them', async () => {
+    const item = (i: number): string =>
+      `- **Item ${i}** says a thing or two. It is wrapped\n  onto a second line, without a stop`;
+    const text = `# List\n\nThese are the items:\n${Array.from({ length: 12 }, (_, i) => item(i)).join('\n')}\n`;
+    const all = await chunks('a.md', text);
+    expect(all.length).toBeGreaterThan(3);
+    expect(all[0]!.text).toMatch(/^# List\n\nThese are the items:\n- \*\*Item 0/);
+    for (const chunk of all.slice(1)) expect(chunk.text).toMatch(/^List\n\n- \*\*Item/);
+    for (const chunk of all) expect(chunk.text).toMatch(/without a stop$/);
+  });
+
   it('break running text at sentences even where it is wrapped', async () => {
     const sentence = (i: number): string => `This is\nsentence ${i} that has\nten words in it here.`;
     const text = Array.from({ length: 12 }, (_, i) => sentence(i)).join(' ');
@@ -242,6 +253,13 @@ describe('chunks of source code', () => {
       expect(chunk.metadata.heading).toBe('export function giant(argument: number)');
     }
     expect(all.at(-1)!.text.endsWith('\n}')).toBe(true);
+  });
+
+  it('do not name an import above the imports that follow it', async () => {
+    const imports = Array.from({ length: 60 }, (_, i) => `import { name${i} } from './module${i}.js';`).join(
+      '\n',
+    );
+    expect(new Set(headings(await chunks('a.ts', imports)))).toEqual(new Set([undefined]));
   });
 
   it('know a language that has no braces', async () => {

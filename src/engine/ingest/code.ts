@@ -14,6 +14,9 @@ const maxDeclarationChars = 100;
 const closer = /^([}\])]|end\b|fi\b|done\b|esac\b|<\/)/;
 const comment = /^\s*(\/\/|\/\*|\*|#(?!include|define|if|endif|else|pragma|\[)|--|;|%|<!--|"""|''')/;
 
+/** Lines that bring in other modules name nothing that the lines below them belong to. */
+const importing = /^(import|from|use|using|package|require|#\s*include)\b/;
+
 /** Units of source code, as the chunker packs them: each a block of its own, from its comment to its last line. */
 export function codeUnits(text: string): Block[] {
   return units(linesOf(text));
@@ -28,7 +31,8 @@ export function bodySection(text: string, unit: Block): Section {
   const declaration = lines.find(
     line => !isBlank(line) && !comment.test(line.text) && !/^\s*@/.test(line.text),
   );
-  const name = (declaration?.text ?? '').trim().slice(0, 2 * maxDeclarationChars);
+  const names = declaration !== undefined && !importing.test(declaration.text);
+  const name = (names ? declaration.text : '').trim().slice(0, 2 * maxDeclarationChars);
   const heading = shorten(name.replace(/\s*[{([:]?$/, ''), maxDeclarationChars);
   return {
     path: heading === '' ? [] : [heading],

@@ -2,6 +2,7 @@ import {
   type Block,
   type BlockStyle,
   isBlank,
+  isListItem,
   type Line,
   linesOf,
   type Section,
@@ -144,27 +145,28 @@ function findHeadings(lines: readonly Line[], from: number, fenced: readonly boo
 /** Blocks of a section: fenced code as one, everything else from blank line to blank line. */
 function blocksOf(lines: readonly Line[], fenced: readonly boolean[]): Block[] {
   const blocks: Block[] = [];
-  let open: { start: number; end: number; style: BlockStyle; fenced: boolean } | undefined;
-  lines.forEach((line, i) => {
+  for (let i = 0; i < lines.length; ) {
     const inFence = fenced[i] === true;
-    if (open !== undefined && (open.fenced !== inFence || (!inFence && isBlank(line)))) {
-      blocks.push({ start: open.start, end: open.end, style: open.style });
-      open = undefined;
+    let behind = i;
+    while (behind < lines.length && fenced[behind] === inFence && (inFence || !isBlank(lines[behind]!)))
+      behind++;
+    if (behind === i) {
+      i++;
+      continue;
     }
-    if (open !== undefined) open.end = line.end;
-    else if (!isBlank(line)) {
-      open = { start: line.start, end: line.end, style: inFence ? 'code' : styleOf(line), fenced: inFence };
-    }
-  });
-  if (open !== undefined) blocks.push({ start: open.start, end: open.end, style: open.style });
+    const style = inFence ? 'code' : styleOf(lines.slice(i, behind));
+    blocks.push({ start: lines[i]!.start, end: lines[behind - 1]!.end, style });
+    i = behind;
+  }
   return blocks;
 }
 
-/** Lists, tables, definitions and indented code come apart at lines, running text at sentences. */
-function styleOf(line: Line): BlockStyle {
-  return /^(\s*([-*+]|\d{1,9}[.)])\s|\s*\||\s*\[[^\]]+\]:| {4}|\t|---\s*$)/.test(line.text)
-    ? 'lines'
-    : 'prose';
+/** Lists come apart at items, tables, definitions and indented code at lines, running text at sentences. */
+function styleOf(lines: readonly Line[]): BlockStyle {
+  const [first] = lines;
+  if (/^(\s*\||\s*\[[^\]]+\]:|---\s*$)/.test(first!.text)) return 'lines';
+  if (lines.some(isListItem)) return 'list';
+  return /^( {4}|\t)/.test(first!.text) ? 'lines' : 'prose';
 }
 
 /** A heading as one plain line: links by their text, no emphasis, no marks of code. */

@@ -1,5 +1,14 @@
 import { paragraphs } from './code.js';
-import { type Block, isBlank, linesOf, type Range, type Section, tinyChars } from './section.js';
+import {
+  type Block,
+  isBlank,
+  isListItem,
+  type Line,
+  linesOf,
+  type Range,
+  type Section,
+  tinyChars,
+} from './section.js';
 
 type Cut = (text: string) => Promise<(readonly [start: number, end: number])[]>;
 
@@ -160,6 +169,7 @@ export class Packer {
     if (style === 'prose') return sentences(this.text, start, end);
     const lines = linesOf(this.text, start, end);
     if (style === 'code') return paragraphs(lines, 'lines');
+    if (style === 'list') return listItems(lines);
     return lines
       .filter(line => !isBlank(line))
       .map(line => ({ start: line.start, end: line.end, style: 'prose' }));
@@ -206,6 +216,18 @@ export class Packer {
 export function chunkText(prefix: string, body: string): string {
   const text = body.replace(/^(?:[^\S\n]*\n)+/, '').trimEnd();
   return prefix === '' ? text : `${prefix}\n\n${text}`;
+}
+
+/** A list's items, each with the lines that go on with it; what stands before the first is a block too. */
+function listItems(lines: readonly Line[]): Block[] {
+  const items: { start: number; end: number; style: 'prose' }[] = [];
+  for (const line of lines) {
+    const last = items.at(-1);
+    if (last === undefined || isListItem(line))
+      items.push({ start: line.start, end: line.end, style: 'prose' });
+    else last.end = line.end;
+  }
+  return items;
 }
 
 /** Sentences (UAX 29) of running text, each with the space behind it. A line break within a paragraph ends none. */

@@ -9,9 +9,9 @@ export const tinyChars = 160;
 
 /**
  * How a block comes apart when it is larger than a window: `code` at blank lines into `lines`, these at line ends into
- * `prose`, this at sentence ends into `sentence`, and this by the window itself. Always downwards, so it ends.
+ * `prose`, a `list` at its items into `prose`, this at sentence ends into `sentence`, and this by the window itself. Always downwards, so it ends.
  */
-export type BlockStyle = 'code' | 'lines' | 'prose' | 'sentence';
+export type BlockStyle = 'code' | 'lines' | 'list' | 'prose' | 'sentence';
 
 /** What is kept together if it fits: a paragraph, a list, a fenced block, a declaration with its body. */
 export interface Block extends Range {
@@ -44,6 +44,11 @@ export function linesOf(text: string, from = 0, to = text.length): Line[] {
     start = end + 1;
   }
   return lines;
+}
+
+/** Whether a line begins an item of a Markdown list (CommonMark 5.2), however deep. */
+export function isListItem(line: Line): boolean {
+  return /^\s*([-*+]|\d{1,9}[.)])\s/.test(line.text);
 }
 
 export function isBlank(line: Line): boolean {
