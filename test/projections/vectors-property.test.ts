@@ -36,7 +36,11 @@ const step: fc.Arbitrary<Step> = fc.oneof(
     weight: 4,
     arbitrary: fc.record({
       do: fc.constant('append' as const),
-      passages: fc.array(fc.array(vector, { minLength: 1, maxLength: 3 }), { minLength: 1, maxLength: 30 }),
+      passages: fc.array(fc.array(vector, { minLength: 1, maxLength: 3 }), {
+        minLength: 1,
+        maxLength: 40,
+        size: 'max',
+      }),
     }),
   },
   { weight: 3, arbitrary: fc.record({ do: fc.constant('remove' as const), owner: fc.nat(200) }) },
@@ -138,6 +142,8 @@ async function run(options: VectorIndexOptions, steps: Step[], recall: Recall): 
     if (live > options.graphThresholdRows!) expect(kind).toBe('hnsw');
     if (kind === 'hnsw') expect(indexed).toBe(rows);
   } finally {
+    // Also after a failure, or the next run would meet its files.
+    await Promise.allSettled(saving);
     await index.close();
   }
 }
@@ -151,7 +157,7 @@ describe.each(METRICS)('%s, random histories against the oracle', metric => {
   test('exact scan alone', async () => {
     const recall = { wanted: 0, found: 0 };
     await fc.assert(
-      fc.asyncProperty(fc.array(step, { maxLength: 25 }), steps =>
+      fc.asyncProperty(fc.array(step, { maxLength: 25, size: 'max' }), steps =>
         run({ ...base, graphThresholdRows: 1e6, onFailure }, steps, recall),
       ),
       { numRuns: 30 },
@@ -162,7 +168,7 @@ describe.each(METRICS)('%s, random histories against the oracle', metric => {
   test('a graph that follows between turns of the event loop', async () => {
     const recall = { wanted: 0, found: 0 };
     await fc.assert(
-      fc.asyncProperty(fc.array(step, { minLength: 5, maxLength: 40 }), steps =>
+      fc.asyncProperty(fc.array(step, { minLength: 5, maxLength: 40, size: 'max' }), steps =>
         run({ ...base, graphThresholdRows: 4, rebuildDeadShare: 2, onFailure }, steps, recall),
       ),
       { numRuns: 25 },
@@ -173,7 +179,7 @@ describe.each(METRICS)('%s, random histories against the oracle', metric => {
   test('graphs extended and rebuilt in worker threads', async () => {
     const recall = { wanted: 0, found: 0 };
     await fc.assert(
-      fc.asyncProperty(fc.array(step, { minLength: 10, maxLength: 40 }), steps =>
+      fc.asyncProperty(fc.array(step, { minLength: 10, maxLength: 40, size: 'max' }), steps =>
         run(
           { ...base, graphThresholdRows: 4, workerBacklogRows: 20, rebuildDeadShare: 0.05, onFailure },
           steps,

@@ -18,36 +18,44 @@ export type GraphWork =
   /** Check the file at path, as GraphEngineKind.check. */
   | (GraphWorkInput & { readonly kind: 'check' });
 
+/** `stop[0]` becomes 1 when the work is no longer wanted. */
+export interface GraphWorkerData {
+  readonly work: GraphWork;
+  readonly stop: Int32Array;
+}
+
 export type GraphWorkAnswer =
   | { readonly done: true }
   | { readonly done: false; readonly code: string; readonly message: string; readonly wayOut: string };
 
 /**
- * Does the work in a thread of its own.
- * @param signal aborting ends the thread; the promise rejects with CANCELLED
+ * Does the work in a thread of its own, which has ended when the promise settles.
+ * @param signal aborting stops it between two rows. The thread is never terminated from outside: that aborts the whole
+ *   process when it hits hnswlib-node inside a call. So await this before process.exit().
  * @throws CodedError INDEX_DAMAGED, NATIVE_MODULE_MISSING, CANCELLED, INTERNAL (the thread died)
  */
 export async function runGraphWork(work: GraphWork, signal: AbortSignal): Promise<void> {
-  const worker = new Worker(new URL('./graph-worker.js', import.meta.url), {
-    workerData: work,
-    execArgv: [],
-  });
-  const abort = () => void worker.terminate();
+  const stop = new Int32Array(new SharedArrayBuffer(4));
+  const abort = () => Atomics.store(stop, 0, 1);
   signal.addEventListener('abort', abort);
+  if (signal.aborted) abort();
   try {
+    const workerData: GraphWorkerData = { work, stop };
+    const worker = new Worker(new URL('./graph-worker.js', import.meta.url), { workerData, execArgv: [] });
     const answer = await new Promise<GraphWorkAnswer>((resolve, reject) => {
-      worker.once('message', resolve);
+      let received: GraphWorkAnswer | undefined;
+      worker.once('message', message => {
+        received = message;
+      });
       worker.once('error', cause => reject(internal(`the graph's thread failed: ${cause}`, cause)));
-      worker.once('exit', code => reject(internal(`the graph's thread ended with exit code ${code}`)));
-      if (signal.aborted) abort();
+      worker.once('exit', code => {
+        if (received !== undefined) resolve(received);
+        else reject(internal(`the graph's thread ended with exit code ${code}`));
+      });
     });
     if (!answer.done) throw new CodedError(answer.code as ErrorCode, answer.message, answer.wayOut);
-  } catch (error) {
-    if (!signal.aborted) throw error;
-    throw new CodedError('CANCELLED', 'the index was closed', 'Open it again.', { cause: error });
   } finally {
     signal.removeEventListener('abort', abort);
-    await worker.terminate();
   }
 }
 

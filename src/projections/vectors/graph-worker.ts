@@ -1,10 +1,17 @@
 /** The worker thread's entry: does one GraphWork, answers once, ends. */
 import { parentPort, workerData } from 'node:worker_threads';
-import { isCoded } from '../../domain/errors.js';
-import type { GraphWork, GraphWorkAnswer } from './graph-work.js';
+import { CodedError, isCoded } from '../../domain/errors.js';
+import type { GraphWork, GraphWorkAnswer, GraphWorkerData } from './graph-work.js';
 import { hnswlib } from './hnswlib-engine.js';
 import { DEAD, IN_GRAPH } from './row-table.js';
 import { rowView } from './vector-slab.js';
+
+const { work, stop } = workerData as GraphWorkerData;
+
+function throwIfStopped(): void {
+  if (Atomics.load(stop, 0) === 0) return;
+  throw new CodedError('CANCELLED', 'the index was closed while its graph was built', 'Open it again.');
+}
 
 async function build(work: GraphWork & { kind: 'build' }): Promise<void> {
   const { slab, params, flags } = work;
@@ -13,9 +20,11 @@ async function build(work: GraphWork & { kind: 'build' }): Promise<void> {
     work.basePath === undefined ? hnswlib.create(params) : await hnswlib.load(work.basePath, params);
   for (let row = 0; row < flags.length; row++) {
     if (flags[row]! & (DEAD | IN_GRAPH)) continue;
+    throwIfStopped();
     engine.add(row, rowView(slab.buffer, slab.rowBytes, slab.dimension, row));
     flags[row]! |= IN_GRAPH;
   }
+  throwIfStopped();
   await engine.save(work.path);
   hnswlib.check(work.path, params, flags, slab);
 }
@@ -32,4 +41,4 @@ async function run(work: GraphWork): Promise<GraphWorkAnswer> {
   }
 }
 
-parentPort!.postMessage(await run(workerData as GraphWork));
+parentPort!.postMessage(await run(work));
