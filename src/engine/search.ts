@@ -140,8 +140,6 @@ export class Searcher extends Reader {
           candidate.score = fuse({
             semantic: candidate.semantic ?? 0,
             keyword: hits.scoreOf(candidate.ordinal),
-            keywordTop: hits.scores[0] ?? 0,
-            coverage: hits.coverage,
           });
     }
     const candidates = [...found.values()].sort((a, b) => b.score - a.score || a.ordinal - b.ordinal);

@@ -36,6 +36,7 @@ const NON_ASCII = /[^\x00-\x7f]/;
 const CONNECTOR = /_+|[.-]|::/;
 const CAMEL_BOUNDARY = /(?<=[\p{Ll}\p{N}])(?=\p{Lu})|(?<=\p{Lu})(?=\p{Lu}\p{Ll})(?!\p{Lu}s(?:\p{Lu}|$))/u;
 const UNSPACED_RUN = new RegExp(`[${UNSPACED}\\p{M}]+|[^${UNSPACED}]+`, 'gu');
+const HAS_UNSPACED = new RegExp(`[${UNSPACED}]`, 'u');
 const UNSPACED_START = new RegExp(`^[${UNSPACED}]`, 'u');
 const GRAPHEME = /.\p{M}*/gsu;
 
@@ -62,7 +63,7 @@ function visitRun(run: string, visit: (term: string, role: Role) => void): void 
   }
   const parts: string[] = [];
   for (const segment of run.split(CONNECTOR)) {
-    if (NON_ASCII.test(segment) && new RegExp(`[${UNSPACED}]`, 'u').test(segment)) {
+    if (HAS_UNSPACED.test(segment)) {
       visitUnspaced(segment, visit);
       continue;
     }
@@ -117,6 +118,17 @@ function visitUnspaced(segment: string, visit: (term: string, role: Role) => voi
   }
 }
 
+/** Stems seen lately: Porter's rules cost more than a look-up, and texts repeat their words. */
+const STEMS = new Map<string, string>();
+const STEMS_KEPT = 20_000;
+
 function stem(word: string): string {
-  return word.length > 2 && PLAIN.test(word) ? stemmer(word) : word;
+  if (word.length < 3 || !PLAIN.test(word)) return word;
+  let found = STEMS.get(word);
+  if (found === undefined) {
+    if (STEMS.size >= STEMS_KEPT) STEMS.clear();
+    found = stemmer(word);
+    STEMS.set(word, found);
+  }
+  return found;
 }

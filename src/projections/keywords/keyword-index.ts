@@ -35,6 +35,8 @@ export class KeywordIndex {
   /** Length of each document in words. */
   #lengths: Uint32Array;
   #docs: number;
+  /** Scratch of `search`: a score by document, zero between searches. */
+  #sums = new Float64Array(0);
 
   private constructor(terms: Map<string, number>, postings: PostingLists, lengths: Uint32Array) {
     this.#terms = terms;
@@ -109,12 +111,14 @@ export class KeywordIndex {
     const { live, accept, limit } = options;
     const { docs, totalLength } = options.statistics ?? this.statistics(live);
     const terms: QueryTerm[] = [];
-    for (const term of queryTerms(query)) {
+    for (const [term, times] of queryTerms(query)) {
       const number = this.#terms.get(term);
       const postings = number === undefined ? NO_POSTINGS : this.#postings.read(number, live);
-      terms.push({ term, idf: inverseDocumentFrequency(docs, postings.docs.length), ...postings });
+      const weight = times * inverseDocumentFrequency(docs, postings.docs.length);
+      terms.push({ term, weight, ...postings });
     }
-    return new KeywordHits(terms, this.#lengths, totalLength / docs, accept, limit);
+    if (this.#sums.length < this.#lengths.length) this.#sums = new Float64Array(this.#lengths.length);
+    return new KeywordHits(terms, this.#lengths, totalLength / docs, accept, limit, this.#sums);
   }
 
   /**
@@ -172,10 +176,13 @@ export class KeywordIndex {
 
 const NO_POSTINGS = { docs: new Uint32Array(0), frequencies: new Uint32Array(0) };
 
-/** The distinct terms of a query in order of appearance, without stop words unless there is nothing else. */
-function queryTerms(query: string): Set<string> {
-  const stopWords = new Set<string>();
-  const terms = new Set<string>();
-  analyze(query, (term, role) => (role === ROLE.stopWord ? stopWords : terms).add(term));
+/** The terms of a query in order of appearance, with how often; stop words only if there is nothing else. */
+function queryTerms(query: string): Map<string, number> {
+  const stopWords = new Map<string, number>();
+  const terms = new Map<string, number>();
+  analyze(query, (term, role) => {
+    const into = role === ROLE.stopWord ? stopWords : terms;
+    into.set(term, (into.get(term) ?? 0) + 1);
+  });
   return terms.size > 0 ? terms : stopWords;
 }
