@@ -1,5 +1,5 @@
 import { SENTENCE_DIMENSION } from './identity.js';
-import { DENSE, type Kernels, loadKernels } from './kernels.js';
+import { DENSE, type DenseMode, type Kernels, loadKernels } from './kernels.js';
 import { loadWeights, STAGING_BYTES, WEIGHTS_BYTES, type Weights } from './weights.js';
 
 /** Tokens the model sees; more are clipped (the graph's ClipToMaxLength). */
@@ -65,11 +65,15 @@ export class SentenceEncoder {
     // The first layer widens 256 to 512, so its residual goes through a matrix of its own.
     this.#dense('layer0.residual', this.#attended, this.#state, rows, EMBEDDING, STATE, DENSE.store);
     this.#attention('layer0', this.#attended, EMBEDDING, rows);
-    this.#feedForward('layer0', rows);
+    this.#expand('layer0', rows);
+    this.#dense('layer0.conv2', this.#wide, this.#state, rows, WIDE, STATE, DENSE.add);
     this.#attention('layer1', this.#state, STATE, rows);
-    this.#feedForward('layer1', rows);
-    kernels.mean(this.#state, this.#normed, rows, STATE);
-    this.#dense('hidden', this.#normed, this.#attended, 1, STATE, SENTENCE_DIMENSION, DENSE.store);
+    this.#expand('layer1', rows);
+    // Nothing but the mean follows the last conv2, which is linear: the mean first saves a sixth of the whole.
+    kernels.mean(this.#wide, this.#attended, rows, WIDE);
+    kernels.mean(this.#state, this.#state, rows, STATE);
+    this.#dense('layer1.conv2', this.#attended, this.#state, 1, WIDE, STATE, DENSE.add);
+    this.#dense('hidden', this.#state, this.#attended, 1, STATE, SENTENCE_DIMENSION, DENSE.store);
     kernels.tanhUnit(this.#attended, SENTENCE_DIMENSION);
     target.set(new Float32Array(this.#memory.buffer, this.#attended, SENTENCE_DIMENSION));
   }
@@ -92,8 +96,8 @@ export class SentenceEncoder {
     this.#dense(`${layer}.output`, this.#attended, this.#state, rows, width, STATE, DENSE.add);
   }
 
-  /** state += conv2(relu(conv1(norm(state)))) */
-  #feedForward(layer: 'layer0' | 'layer1', rows: number): void {
+  /** wide = relu(conv1(norm(state))), the first half of the feed-forward network; state += conv2(wide) is the second. */
+  #expand(layer: 'layer0' | 'layer1', rows: number): void {
     const { arrays } = this.#weights;
     const norm = `${layer}.feedForwardNorm` as const;
     this.#kernels.layerNorm(
@@ -105,7 +109,6 @@ export class SentenceEncoder {
       STATE,
     );
     this.#dense(`${layer}.conv1`, this.#normed, this.#wide, rows, STATE, WIDE, DENSE.relu);
-    this.#dense(`${layer}.conv2`, this.#wide, this.#state, rows, WIDE, STATE, DENSE.add);
   }
 
   #dense(
@@ -115,7 +118,7 @@ export class SentenceEncoder {
     rows: number,
     from: number,
     to: number,
-    mode: (typeof DENSE)[keyof typeof DENSE],
+    mode: DenseMode,
   ): void {
     const { matrices, arrays } = this.#weights;
     this.#kernels.dense(input, matrices[name], arrays[`${name}.bias`], output, rows, from, to, mode);

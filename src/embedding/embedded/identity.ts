@@ -15,7 +15,7 @@ export const DIGESTS = {
   /** Its vocab.json. */
   vocabulary: '1ad860b9720c16cd48e666d664a556b2515c04f5a26a4b53c0372427913b1b8e',
   /** assets/glove/vectors.bin. */
-  words: '91e7914b8e6af41144aff9ebe1ad69d1867f36d42d8349aa636939eb38a6fea7',
+  words: '5e81b1f9e2adc76cd4e490d4f31a4503ecf84dffcd1c758d7ef8fc4515f930fb',
 } as const;
 
 /**
