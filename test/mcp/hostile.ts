@@ -78,24 +78,25 @@ export async function attack(options: HostileOptions): Promise<HostileReport> {
 
   // A server that dies closes the pipe; its exit code says more than the EPIPE here.
   child.stdin!.on('error', () => {});
-  await write(child, line(INITIALIZE));
+  await write(child, line(INITIALIZE), exited);
   const random = randomOf(seed);
   const oversizedAt = new Set(
     Array.from({ length: oversized }, (_, i) => Math.floor(((i + 0.5) * count) / oversized)),
   );
   for (let i = 0; i < count && child.exitCode === null; i++) {
-    await write(child, oversizedAt.has(i) ? oversizedLine(i) : hostileLine(random, i));
+    await write(child, oversizedAt.has(i) ? oversizedLine(i) : hostileLine(random, i), exited);
   }
-  await write(child, line(LAST));
+  await write(child, line(LAST), exited);
   const isAlive = await answered;
   child.stdin!.end();
   const [exitCode] = await exited;
   return { seed, sent: count, received, strangeLines, errors, isAlive, exitCode };
 }
 
-async function write(child: ChildProcess, bytes: Buffer): Promise<void> {
+/** Waits for room where the pipe is full, unless the server is gone. */
+async function write(child: ChildProcess, bytes: Buffer, exited: Promise<unknown>): Promise<void> {
   if (child.exitCode !== null || child.stdin!.destroyed) return;
-  if (!child.stdin!.write(bytes)) await Promise.race([once(child.stdin!, 'drain'), once(child, 'exit')]);
+  if (!child.stdin!.write(bytes)) await Promise.race([once(child.stdin!, 'drain'), exited]);
 }
 
 const line = (message: unknown) => Buffer.from(`${JSON.stringify(message)}\n`);
