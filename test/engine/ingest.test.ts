@@ -236,6 +236,26 @@ describe('a long ingest', () => {
     expect(timed).toMatchObject({ done: false, remaining: 6, files: 4 });
   });
 
+  it('takes a file of very many chunks in several commits, and goes on within it', async () => {
+    const paragraphs = Array.from({ length: 300 }, (_, i) => words(`p${i}x`, 38));
+    const root = tree({ 'a.md': 'a', 'long.txt': paragraphs.join('\n\n'), 'z.md': 'z' });
+    const store = new MapStore();
+    await run(store, root, { budgetMs: 0 });
+    const added: number[] = [];
+    for (let answer = { done: false } as IngestAnswer; !answer.done; added.push(answer.chunks.added)) {
+      answer = await run(store, root, { budgetMs: 0 });
+      if (added.length < 2) expect(answer).toMatchObject({ done: false, remaining: 2, files: 1 });
+    }
+    expect(added).toEqual([128, 128, 44, 1]);
+    expect(store.embedded).toBe(302);
+    const { cuts } = store;
+    expect((await run(store, root)).chunks).toEqual({ ...none, unchanged: 302 });
+    expect(store.cuts).toBe(cuts);
+
+    write(root, { 'long.txt': paragraphs.map(p => `${p} more`).join('\n\n') });
+    expect((await run(store, root)).chunks).toEqual({ added: 300, updated: 0, unchanged: 2, removed: 300 });
+  });
+
   it('does not prune before it has read everything', async () => {
     const root = tree(ten());
     const store = new MapStore();

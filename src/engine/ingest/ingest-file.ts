@@ -9,24 +9,44 @@ import { ChunkIds } from './ids.js';
 import type { ChunkPut, ChunkStore, FileCommit, StoredChunk } from './port.js';
 import { readTextFile, type Unreadable } from './read-file.js';
 
+const nothing: FileChunks = { added: 0, updated: 0, unchanged: 0, removed: 0, complete: true };
+
 /** Refusals of one file's text; every other error ends the ingest. */
 const refusals = new Set(['SECRET_SUSPECTED', 'TOO_LARGE']);
+
+/**
+ * Chunks that one transaction writes at most. A file with more of them changed takes several: embedding a megabyte takes
+ * longer than clients wait, and a call that was cut short every time would never get the file in.
+ */
+export const maxChunksPerCommit = 128;
 
 /** Where a file's chunks go, and with which rights. */
 export interface Target {
   readonly collection: string;
   readonly allowSecrets: boolean;
   readonly context: CallContext;
+  /** Learns of every commit as soon as it is made. */
+  readonly onCommit: (commit: FileCommit) => void;
+  /** Whether there is time for another commit of the same file. */
+  readonly goOn: () => boolean;
 }
 
-/** What became of a file: a commit (or only the count of what was unchanged), or why there was none. */
-export type FileOutcome =
-  | { readonly commit?: FileCommit; readonly unchanged: number }
-  | (Unreadable & { readonly commit?: never });
+/** What became of a file's chunks; `complete` is false where the rest has to wait for the next call. */
+export interface FileChunks {
+  readonly added: number;
+  readonly updated: number;
+  readonly unchanged: number;
+  readonly removed: number;
+  readonly complete: boolean;
+}
+
+/** What became of a file, or why it was passed by. */
+export type FileOutcome = FileChunks | Unreadable;
 
 /**
- * Brings the store's chunks of one file up to date, in one transaction. A file whose digest is the stored one is not
- * cut again; a chunk whose text is already stored keeps its id, and is not embedded again even where its lines moved.
+ * Brings the store's chunks of one file up to date, in one transaction unless very many changed. A file whose digest is
+ * the stored one is not cut again; a chunk whose text is already stored keeps its id, and is not embedded again even
+ * where its lines moved.
  * @param path Absolute, with `/`; @param root The allowed root that holds it: ids are relative to it.
  */
 export async function ingestFile(
@@ -39,7 +59,7 @@ export async function ingestFile(
   if ('reason' in file) return file;
   const existing = await store.existing(target.collection, path);
   const digest = createHash('sha256').update(`${chunkerVersion}\0${file.digest}`).digest('hex').slice(0, 16);
-  if (isUpToDate(existing, digest)) return { unchanged: existing.length };
+  if (isUpToDate(existing, digest)) return { ...nothing, unchanged: existing.length };
 
   const chunks = await chunkFile(path, file.text, store.cut.bind(store));
   const wanted = chunks.map(({ text, metadata }, i) => ({
@@ -47,15 +67,36 @@ export async function ingestFile(
     metadata: { file: path, ...metadata, ...(i === 0 ? { digest, chunks: chunks.length } : {}) },
   }));
   const { put, remove } = difference(existing, wanted, posix.relative(root, path), path, store);
-  const same = wanted.length - put.length;
-  if (put.length === 0 && remove.length === 0) return { unchanged: same };
+  const unchanged = wanted.length - put.length;
+  if (put.length === 0 && remove.length === 0) return { ...nothing, unchanged };
   try {
-    const { collection, context, allowSecrets } = target;
-    const commit = await store.commitFile(collection, put, remove, context, allowSecrets);
-    return { commit, unchanged: same };
+    return await commit(put, remove, unchanged, store, target);
   } catch (error) {
     if (!isCoded(error) || !refusals.has(error.code)) throw error;
     return { reason: `${error.code}: ${error.message}. ${error.wayOut}`, uncertain: true };
+  }
+}
+
+async function commit(
+  put: readonly ChunkPut[],
+  remove: readonly string[],
+  unchanged: number,
+  store: ChunkStore,
+  { collection, context, allowSecrets, onCommit, goOn }: Target,
+): Promise<FileChunks> {
+  // The first chunk says that its file is up to date, so it comes last.
+  const rest = [...put].reverse();
+  const sum = { added: 0, updated: 0, unchanged, removed: 0 };
+  for (;;) {
+    const next = rest.splice(0, maxChunksPerCommit);
+    const last = rest.length === 0;
+    const made = await store.commitFile(collection, next, last ? remove : [], context, allowSecrets);
+    onCommit(made);
+    sum.added += made.added;
+    sum.updated += made.updated;
+    sum.unchanged += made.unchanged;
+    sum.removed += made.removed;
+    if (last || !goOn()) return { ...sum, complete: last };
   }
 }
 

@@ -15,7 +15,7 @@ export const defaultBudgetMs = 45_000;
  * Brings a collection up to date with files and folders: walks them, cuts what is new or changed, commits per file,
  * then removes the chunks of files that vanished (see planPrune). What it passes by is in `skipped` with the reason.
  *
- * It answers `done: false` once the budget is spent and at least one file was written, so that calling again always
+ * It answers `done: false` once the budget is spent and at least one commit was made, so that calling again always
  * gets further; files that are up to date cost little more than reading them.
  * @param now Milliseconds of a clock that does not jump.
  * @throws CodedError INVALID_ARGUMENT, ROOTS_UNSET, OUTSIDE_ROOTS, PATH_NOT_FOUND before anything is written; CANCELLED,
@@ -29,6 +29,7 @@ export async function ingest(
 ): Promise<IngestAnswer> {
   const startMs = now();
   const budgetMs = command.budgetMs ?? defaultBudgetMs;
+  const inTime = (): boolean => now() - startMs < budgetMs;
   const globs = new Globs(command.include, command.exclude);
   const named = await resolveWithinRoots(command.paths, command.roots);
   const stored = await storedBelow(named, command, store);
@@ -49,19 +50,25 @@ export async function ingest(
     collection: command.collection,
     allowSecrets: command.allow_secrets ?? false,
     context: { ...context, onProgress: undefined },
+    onCommit: commit => tally.add(commit),
+    goOn: inTime,
   };
   const documents = new Set(rootOf.keys());
   const total = rootOf.size;
   let done = 0;
   for (const [file, root] of rootOf) {
     tally.throwIfCancelled(context.signal, done, total);
-    if (tally.commits > 0 && now() - startMs >= budgetMs) return tally.answer(false, total - done);
+    if (tally.commits > 0 && !inTime()) return tally.answer(false, total - done);
     const outcome = await tally.orCancelled(ingestFile(file, root, store, target), done, total);
     if ('reason' in outcome) {
       tally.skipped.push({ path: file, reason: outcome.reason });
       if (outcome.uncertain) uncertain.push(file);
       else documents.delete(file);
-    } else tally.addFile(outcome);
+    } else {
+      tally.addUnchanged(outcome.unchanged);
+      if (!outcome.complete) return tally.answer(false, total - done);
+      tally.files++;
+    }
     done++;
     context.onProgress?.({ done, total, message: `${posix.relative(root, file)}: ${summary(outcome)}` });
   }
@@ -87,16 +94,15 @@ export async function ingest(
 class Tally {
   readonly skipped: Skipped[] = [];
   commits = 0;
-  private files = 0;
+  files = 0;
   private readonly chunks = { added: 0, updated: 0, unchanged: 0, removed: 0 };
   private firstSeq = 0;
 
   constructor(private receipt: Receipt) {}
 
-  addFile(outcome: { readonly commit?: FileCommit; readonly unchanged: number }): void {
-    this.files++;
-    this.chunks.unchanged += outcome.unchanged;
-    if (outcome.commit !== undefined) this.add(outcome.commit);
+  /** Chunks that no commit counts, since they were not sent, or were sent and found unchanged. */
+  addUnchanged(chunks: number): void {
+    this.chunks.unchanged += chunks;
   }
 
   add(commit: FileCommit): void {
@@ -105,7 +111,6 @@ class Tally {
     if (this.firstSeq === 0) this.firstSeq = commit.firstSeq;
     this.chunks.added += commit.added;
     this.chunks.updated += commit.updated;
-    this.chunks.unchanged += commit.unchanged;
     this.chunks.removed += commit.removed;
   }
 
@@ -147,12 +152,12 @@ class Tally {
 
 function summary(outcome: FileOutcome): string {
   if ('reason' in outcome) return `skipped, ${outcome.reason}`;
-  const { commit, unchanged } = outcome;
+  const { added, updated, unchanged, removed } = outcome;
   const counts = [
-    `${commit?.added ?? 0} added`,
-    `${commit?.updated ?? 0} updated`,
-    `${unchanged + (commit?.unchanged ?? 0)} unchanged`,
-    `${commit?.removed ?? 0} removed`,
+    `${added} added`,
+    `${updated} updated`,
+    `${unchanged} unchanged`,
+    `${removed} removed`,
   ].filter(count => !count.startsWith('0 '));
   return `chunks ${counts.join(', ')}`;
 }
