@@ -5,6 +5,7 @@ import { WalError } from './errors.js';
 import { closedError, describe, GroupCommitLog } from './group-commit.js';
 import { fsyncDirectory, type HeadFile, Intent } from './head-file.js';
 import { LOG_OPTIONS } from './level.js';
+import type { TableGuard } from './leveldb/table-guard.js';
 import type { Head, Lineage } from './log.js';
 import { type LogDatabase, openDatabase, voidUnfinished } from './open-database.js';
 import type { Ownership } from './owner.js';
@@ -50,6 +51,7 @@ export class LevelLog extends GroupCommitLog {
 
   constructor(
     private database: LogDatabase,
+    private guard: TableGuard,
     readonly lineage: Lineage,
     head: Head,
     private readonly headFile: HeadFile,
@@ -189,6 +191,7 @@ export class LevelLog extends GroupCommitLog {
       const opened = await openDatabase(this.options.storeDir, acknowledged);
       await voidUnfinished(opened, this.options.clock());
       this.database = opened.database;
+      this.guard = opened.guard;
       this.unreadable = undefined;
       this.currentLogFile = this.newestLogFile();
       this.bytesInLogFile = 0;
@@ -256,6 +259,7 @@ export class LevelLog extends GroupCommitLog {
 
   protected value(seq: number): Uint8Array | undefined {
     if (this.unreadable) throw this.unreadable;
+    this.guard.assertReadable(seq, seq);
     try {
       return this.database.getSync(encodeKey(seq));
     } catch (error) {
@@ -279,6 +283,7 @@ export class LevelLog extends GroupCommitLog {
     reverse: boolean,
   ): AsyncGenerator<[number, Uint8Array][]> {
     if (this.unreadable) throw this.unreadable;
+    this.guard.assertReadable(from, to);
     const iterator = this.database.iterator({
       gte: encodeKey(from),
       lte: encodeKey(to),

@@ -9,6 +9,7 @@ import { dropEvidence, keepEvidence } from './evidence.js';
 import { hashHex } from './hash.js';
 import { Level, LOG_OPTIONS } from './level.js';
 import { look } from './leveldb/look.js';
+import { TableGuard } from './leveldb/table-guard.js';
 import type { Head } from './log.js';
 import { PATHS } from './paths.js';
 import { type ChainLink, decodeKey, decodeRecord, encodeKey, encodeRecord, RecordType } from './record.js';
@@ -21,6 +22,8 @@ export function logDatabase(storeDir: string, options: { createIfMissing: boolea
 
 export interface OpenedDatabase {
   readonly database: LogDatabase;
+  /** To be asked before every read of the database. */
+  readonly guard: TableGuard;
   head: Head;
   /** The last record, for its transaction fields; undefined in an empty log. */
   last: ChainLink | undefined;
@@ -47,11 +50,14 @@ export async function openDatabase(
       { details: { findings: seen.findings } },
     );
   if (seen.headSeq < proof.seq) throw lostTail(seen.headSeq, proof.seq);
+  const guard = new TableGuard(join(storeDir, PATHS.log), seen);
+  guard.assertReadable(seen.headSeq, seen.headSeq);
+  if (proof.seq > 0) guard.assertReadable(proof.seq, proof.seq);
   const evidence = keepEvidence(storeDir, seen.evidence, seen.overwritable);
   const database = logDatabase(storeDir, { createIfMissing: false });
   try {
     await database.open();
-    assertNothingDropped(storeDir, evidence);
+    assertNothingDropped(storeDir, evidence, seen.tornTail?.file);
     const last = await lastRecord(database);
     const headSeq = last?.seq ?? 0;
     if (headSeq < proof.seq) throw lostTail(headSeq, proof.seq);
@@ -64,6 +70,7 @@ export async function openDatabase(
     if (proof.seq > 0) assertProven(database, proof);
     return {
       database,
+      guard,
       head: { seq: headSeq, hash: last?.hash ?? 0n, logicalMs: last?.logicalMs ?? 0 },
       last,
       sound: () => dropEvidence(evidence),
@@ -89,10 +96,17 @@ function lostTail(found: number, proven: number): WalError {
   );
 }
 
-/** LevelDB notes in its LOG file what its recovery threw away, and then goes on as if nothing had been. */
-function assertNothingDropped(storeDir: string, evidence: string): void {
+/**
+ * LevelDB notes in its LOG file what its recovery threw away, and then goes on as if nothing had been.
+ * @param tornFile the log whose last batch a crash cut off: that one it may drop
+ */
+function assertNothingDropped(storeDir: string, evidence: string, tornFile: string | undefined): void {
   const diary = readFileSync(join(storeDir, PATHS.log, 'LOG'), 'utf8');
-  const dropped = diary.split('\n').find(line => /dropping|Ignoring error/.test(line));
+  const dropped = diary
+    .split('\n')
+    .find(
+      line => /dropping|Ignoring error/.test(line) && !(tornFile !== undefined && line.includes(tornFile)),
+    );
   if (dropped !== undefined)
     throw new WalError(
       'WAL_FILES_DAMAGED',

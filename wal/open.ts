@@ -123,6 +123,7 @@ async function openOwned(
   try {
     const { storeId, epoch, lineageSeq } = proof;
     const lineage: Lineage = { storeId, epoch, lineageSeq };
+    opened.guard.assertReadable(lineageSeq, lineageSeq);
     assertLineage(opened.database.getSync(encodeKey(lineageSeq)), lineage);
     await voidUnfinished(opened, clock());
     headFile = HeadFile.open(join(storeDir, PATHS.head), ownership.nonce);
@@ -131,7 +132,7 @@ async function openOwned(
       { claim: true },
     );
     opened.sound();
-    return new LevelLog(opened.database, lineage, opened.head, headFile, ownership, {
+    return new LevelLog(opened.database, opened.guard, lineage, opened.head, headFile, ownership, {
       storeDir,
       durability: options.durability ?? 'interval',
       clock,

@@ -72,7 +72,7 @@ export function decodeEvent(type: number, body: Uint8Array, seq: number): Domain
     const vectors =
       tail.byteOffset % 4 === 0
         ? new Float32Array(tail.buffer, tail.byteOffset, tail.length / 4)
-        : new Float32Array(tail.slice().buffer);
+        : new Float32Array(new Uint8Array(tail).buffer);
     return { ...fields, type: name, vectors };
   } catch (error) {
     throw new CodedError(

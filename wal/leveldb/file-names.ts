@@ -30,4 +30,6 @@ export interface DirectoryFile {
   readonly sizeBytes: number;
   /** Whether the database as it stands needs the file; set when something is found to name it. */
   live: boolean;
+  /** Of a live table: the first and last sequence number that the MANIFEST says it holds. */
+  range?: { readonly first: number; readonly last: number };
 }

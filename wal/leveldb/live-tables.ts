@@ -54,6 +54,7 @@ export async function readLiveTables(
       findings.add('FOREIGN_KEYS', name, `${name} holds keys that are no sequence numbers`);
       continue;
     }
+    file.range = { first: smallest.seq, last: largest.seq };
     for (const { stamp, seq } of [smallest, largest])
       if (stamp > newest.stamp) newest = { stamp, file: name, seq };
     const known = await checkTable(dir, file, table, smallest, largest, findings);

@@ -27,6 +27,8 @@ export interface LookedFile {
   /** Whether the database as it stands needs the file. */
   readonly live: boolean;
   readonly sizeBytes: number;
+  /** Of a live table: the first and last sequence number in it. */
+  readonly range?: { readonly first: number; readonly last: number } | undefined;
 }
 
 export interface LookReport {
@@ -162,7 +164,13 @@ class Look {
       state,
       headSeq,
       findings: this.#findings.list,
-      files: this.#files.map(({ name, kind, live, sizeBytes }) => ({ name, kind, live, sizeBytes })),
+      files: this.#files.map(({ name, kind, live, sizeBytes, range }) => ({
+        name,
+        kind,
+        live,
+        sizeBytes,
+        range,
+      })),
       evidence: evidence.map(({ name }) => name),
       overwritable: overwritable.map(({ name }) => name),
       tornTail: this.#tornTail,

@@ -171,6 +171,36 @@ export function* blockEntries(contents: Buffer): Generator<{ key: Buffer; value:
   }
 }
 
+/** A data block whose checksum is wrong, and the sequence numbers it may hold; 0 where the index does not say. */
+export interface BadBlock {
+  readonly offset: number;
+  readonly firstSeq: number;
+  readonly lastSeq: number;
+}
+
+/**
+ * The data blocks of a table whose checksums are wrong, found in one synchronous pass over the whole file.
+ * @throws FormatError if footer or index are damaged
+ */
+export function findBadBlocks(bytes: Buffer): BadBlock[] {
+  if (bytes.length < FOOTER_SIZE) throw new FormatError('is shorter than a footer');
+  const { index } = parseFooter(bytes.subarray(bytes.length - FOOTER_SIZE), bytes.length);
+  const at = ({ offset, sizeBytes }: BlockHandle) =>
+    bytes.subarray(offset, offset + sizeBytes + BLOCK_TRAILER_SIZE);
+  const blocks = parseIndex(checkBlock(at(index)));
+  return blocks.flatMap((block, i) => {
+    try {
+      checkBlock(at(block));
+      return [];
+    } catch (error) {
+      if (!(error instanceof FormatError)) throw error;
+      const before = i === 0 ? undefined : decodeInternalKey(blocks[i - 1]!.separator);
+      const last = decodeInternalKey(block.separator);
+      return [{ offset: block.offset, firstSeq: before?.seq ?? 0, lastSeq: last?.seq ?? 0 }];
+    }
+  });
+}
+
 /** What `checkTableBlocks` says of one data block. */
 export interface BlockReport {
   /** Byte offset in the file, and size of the contents in bytes. */
