@@ -15,7 +15,7 @@ import { STOP_WORDS } from './stop-words.js';
 
 export const ANALYSIS_VERSION = 1;
 
-/** What a term is to its text. Only words count towards a document's length; the others overlap them. */
+/** What a term is to its text. A compound overlaps the words it is made of, so it does not count towards the text's length. */
 export const ROLE = { word: 0, stopWord: 1, compound: 2 } as const;
 export type Role = (typeof ROLE)[keyof typeof ROLE];
 
@@ -93,7 +93,7 @@ function visitWord(word: string, visit: (term: string, role: Role) => void): voi
 function visitLongRun(run: string, visit: (term: string, role: Role) => void): void {
   for (const piece of run.split(CONNECTOR)) {
     if (piece.length <= MAX_TERM_LENGTH) visitRun(piece, visit);
-    else if (UNSPACED_START.test(piece)) visitUnspaced(piece, visit);
+    else if (HAS_UNSPACED.test(piece)) visitUnspaced(piece, visit);
     else visit(clipped(piece.toLowerCase()), ROLE.word);
   }
 }
