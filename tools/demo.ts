@@ -22,14 +22,16 @@ import { Server } from './demo/server.js';
 
 const PROJECT_ROOT = fileURLToPath(new URL('../../', import.meta.url));
 const QUESTIONS = [
-  'How do I make sure that a write is on disk before it counts?',
-  'How can I keep passwords and tokens out of my logs?',
-  'What happens to files that match a pattern with an exclamation mark in front?',
+  'Can two processes open the same database?',
+  'How do I rotate log files?',
+  'How do I hash a large file piece by piece?',
 ];
 /** Upserts on their way at the same time, as from several agents, and how many acknowledgements to wait for before the kill. */
 const WRITERS = 16;
 const ACKNOWLEDGED_BEFORE_KILL = 400;
 const GET_BATCH = 100;
+/** Of what verify prints: a sound store takes fewer. */
+const VERIFY_LINES = 12;
 
 const style = styler(process.stdout);
 const heading = (text: string) => say(`\n${style('bold', text)}`);
@@ -75,7 +77,7 @@ async function ingest(server: Server, documents: string, files: number): Promise
   heading(`Ingest: ${count(files, 'Markdown file')} of this project and its dependencies`);
   const progress = new ProgressLine(process.stderr);
   const started = performance.now();
-  const sum = { files: 0, added: 0 };
+  let added = 0;
   for (let done = false; !done; ) {
     const answer = await server.call<IngestAnswer>(
       'vector_ingest',
@@ -91,13 +93,12 @@ async function ingest(server: Server, documents: string, files: number): Promise
       },
     );
     done = answer.done;
-    sum.files += answer.files;
-    sum.added += answer.chunks.added;
+    added += answer.chunks.added;
   }
   progress.end();
   const seconds = (performance.now() - started) / 1000;
   line(
-    `${count(sum.files, 'file')}, ${count(sum.added, 'chunk')} in ${seconds.toFixed(1)} s (${Math.round(sum.added / seconds)} chunks a second, each embedded and fsynced)`,
+    `${count(added, 'chunk')} in ${seconds.toFixed(1)} s (${Math.round(added / seconds)} a second, each embedded and fsynced)`,
   );
   const again = performance.now();
   const { chunks } = await server.call<IngestAnswer>('vector_ingest', {
@@ -118,16 +119,20 @@ async function ask(server: Server, documents: string, query: string): Promise<vo
     k: 3,
   });
   const took = ms(started);
-  for (const { score, metadata, text, passage } of results) {
+  for (const { score, metadata, text } of results) {
     const file = relative(documents, String(metadata.file));
     const where = `${file}:${metadata.lines}`;
     const title = metadata.heading === undefined ? '' : style('bold', oneLine(String(metadata.heading), 60));
     line(`${style('green', score.toFixed(3))}  ${style('cyan', printable(where))}  ${title}`);
-    line(
-      `       ${style('dim', oneLine(text.slice(passage.start, passage.end).replace(/[#*`>|]/g, ''), 100))}`,
-    );
+    line(`       ${style('dim', excerpt(text))}`);
   }
   line(style('dim', took));
+}
+
+/** How a chunk goes on below its headings, without the marks of Markdown. */
+function excerpt(text: string): string {
+  const body = text.split('\n').slice(1).join(' ');
+  return oneLine(body.replace(/\]\([^)]*\)/g, '').replace(/[#*`>|[\]]/g, ''), 110);
 }
 
 async function overwriteAndDelete(server: Server): Promise<void> {
@@ -252,7 +257,9 @@ function verify(store: string): boolean {
     [join(PROJECT_ROOT, 'tools/verify'), '--store', store],
     { encoding: 'utf8' },
   );
-  for (const text of `${stdout}${stderr}`.trim().split('\n')) line(printable(text));
+  const lines = `${stdout}${stderr}`.trim().split('\n');
+  for (const text of lines.slice(0, VERIFY_LINES)) line(printable(text));
+  if (lines.length > VERIFY_LINES) line(`… ${lines.length - VERIFY_LINES} more lines`);
   return status === 0;
 }
 

@@ -1,4 +1,4 @@
-import { cpSync, existsSync, readdirSync } from 'node:fs';
+import { cpSync, existsSync, readdirSync, statSync } from 'node:fs';
 import { dirname, join, sep } from 'node:path';
 
 /** Direct dependencies whose Markdown is worth reading; what a package brings along in its own node_modules is not. */
@@ -14,6 +14,9 @@ const PACKAGES = [
   '@modelcontextprotocol/client',
   '@modelcontextprotocol/server',
 ];
+
+/** Each chunk is embedded, which takes a small machine some milliseconds: the demo shall end within a minute. */
+const MAX_FILE_BYTES = 24_000;
 
 /**
  * Copies the project's own Markdown and that of its dependencies into one folder: node_modules is in .gitignore, which
@@ -46,6 +49,7 @@ function markdownIn(folder: string, recursive: boolean): string[] {
     file =>
       /\.md$/i.test(file) &&
       !/^(CHANGELOG|LICENSE)/i.test(file) &&
-      !dirname(file).split(sep).includes('node_modules'),
+      !dirname(file).split(sep).includes('node_modules') &&
+      statSync(join(folder, file)).size <= MAX_FILE_BYTES,
   );
 }
