@@ -12,9 +12,15 @@ import { WordVectors } from './words.js';
 
 /**
  * Passages of one text at most, so that 1 MiB of text has vectors of 1.2 MB and not of 5. In a text of more windows
- * (about 60 000 words), neighbouring windows share a passage, whose vector is their mean: nothing is left out.
+ * (some 50 000 words) neighbouring windows share a passage, whose vector is their mean.
  */
 export const MAX_PASSAGES = 512;
+
+/**
+ * Windows that a passage's vector is the mean of at most, so that a text never takes more than 1 024 windows to embed (a
+ * window takes about 1/25 s). What a text of more (some 100 000 words) has in its later windows is found by words alone.
+ */
+const MAX_WINDOWS = 2;
 
 /** The embedded model: text to passages to unit vectors of 612 components. Lives in the worker. */
 export class EmbeddedModel {
@@ -47,7 +53,11 @@ export class EmbeddedModel {
     for (let first = 0; first < windows.length; first += perPassage) {
       const group = windows.slice(first, first + perPassage);
       const start = passages.length * DIMENSION;
-      yield* this.#embedWindows(text, group, vectors.subarray(start, start + DIMENSION));
+      yield* this.#embedWindows(
+        text,
+        group.slice(0, MAX_WINDOWS),
+        vectors.subarray(start, start + DIMENSION),
+      );
       passages.push([group[0]![0], group.at(-1)![1]]);
     }
     return { passages, vectors };

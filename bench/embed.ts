@@ -1,0 +1,47 @@
+/**
+ * The embedded embedder: cold start, texts a second one at a time, resident memory. `npm run bench:embed`.
+ * Prints a row per length of text; a text is embedded through the public interface, thread and messages included.
+ */
+import { setTimeout as sleep } from 'node:timers/promises';
+import { createEmbeddedEmbedder } from '../src/embedding/embedded/embedder.js';
+
+const SECONDS = 3;
+const SUBJECTS = ['The deploy job', 'A nightly backup', 'Our login page', 'The parser', 'This migration'];
+const REST = 'fails when the disk is full and nobody has looked at the log for a week or two';
+
+/** Distinct texts of `words` words. */
+function* texts(words: number): Generator<string> {
+  for (let n = 0; ; n++) {
+    const pool = `${SUBJECTS[n % SUBJECTS.length]} ${n} ${REST}`.split(' ');
+    yield Array.from({ length: words }, (_, i) => pool[i % pool.length]).join(' ');
+  }
+}
+
+const embedder = createEmbeddedEmbedder();
+const before = performance.now();
+await embedder.embedQuery('What is the first thing that is asked?');
+console.log(
+  `cold start: first vector after ${Math.round(performance.now() - before)} ms, ${embedder.state()}`,
+);
+
+for (const words of [5, 8, 20, 90]) {
+  const source = texts(words);
+  // The engine compiles the kernels better once they are seen to be hot.
+  for (let n = 0; n < 50; n++) await embedder.embedTexts([source.next().value]);
+  const times: number[] = [];
+  const end = performance.now() + SECONDS * 1000;
+  while (performance.now() < end) {
+    const start = performance.now();
+    await embedder.embedTexts([source.next().value]);
+    times.push(performance.now() - start);
+  }
+  times.sort((a, b) => a - b);
+  const perSecond = (times.length / SECONDS).toFixed(0);
+  const [fastest, median] = [times[0]!, times[times.length >> 1]!].map(ms => ms.toFixed(2));
+  console.log(
+    `${String(words).padStart(3)} words: ${perSecond.padStart(4)} texts/s, ${median} ms median, ${fastest} ms fastest`,
+  );
+}
+await sleep(1000);
+console.log(`resident memory of this process, idle: ${Math.round(process.memoryUsage().rss / 1e6)} MB`);
+await embedder.close();
