@@ -27,7 +27,7 @@ const vector = fc
 
 type Step =
   | { do: 'append'; passages: Float32Array[][] }
-  | { do: 'remove'; owner: number }
+  | { do: 'remove'; rows: number[] }
   | { do: 'search'; query: Float32Array; k: number; acceptOneIn: number | undefined }
   | { do: 'turn' | 'idle' | 'save' | 'saveAndLoad' };
 
@@ -43,14 +43,20 @@ const step: fc.Arbitrary<Step> = fc.oneof(
       }),
     }),
   },
-  { weight: 3, arbitrary: fc.record({ do: fc.constant('remove' as const), owner: fc.nat(200) }) },
+  {
+    weight: 4,
+    arbitrary: fc.record({
+      do: fc.constant('remove' as const),
+      rows: fc.array(fc.nat(1_000_000), { minLength: 1, maxLength: 15 }),
+    }),
+  },
   {
     weight: 6,
     arbitrary: fc.record({
       do: fc.constant('search' as const),
       query: vector,
       k: fc.integer({ min: 1, max: 12 }),
-      acceptOneIn: fc.option(fc.integer({ min: 1, max: 10 }), { nil: undefined }),
+      acceptOneIn: fc.option(fc.integer({ min: 1, max: 10 }), { nil: undefined, freq: 1 }),
     }),
   },
   { weight: 2, arbitrary: fc.constantFrom<Step>({ do: 'turn' }, { do: 'save' }) },
@@ -114,9 +120,13 @@ async function run(options: VectorIndexOptions, steps: Step[], recall: Recall): 
           index.append(Float32Array.from(passages.flatMap(passage => [...passage])), owner);
         }
       } else if (next.do === 'remove') {
-        oracle.remove(next.owner);
-        const { first, count } = index.rowsOf(next.owner);
-        index.remove(first, count);
+        for (const number of next.rows) {
+          const row = oracle.rows[number % Math.max(1, oracle.rows.length)];
+          if (row === undefined) continue;
+          oracle.remove(row.owner);
+          const { first, count } = index.rowsOf(row.owner);
+          index.remove(first, count);
+        }
       } else if (next.do === 'search') {
         checkSearch(index, oracle, next, recall);
       } else if (next.do === 'turn') {
@@ -149,7 +159,7 @@ async function run(options: VectorIndexOptions, steps: Step[], recall: Recall): 
 }
 
 describe.each(METRICS)('%s, random histories against the oracle', metric => {
-  const base = { dimension: DIMENSION, metric, efSearch: 400, scratchDir: tmpdir() };
+  const base = { dimension: DIMENSION, metric, efSearch: 250, scratchDir: tmpdir() };
   const onFailure = (error: Error) => {
     throw error;
   };
@@ -169,7 +179,7 @@ describe.each(METRICS)('%s, random histories against the oracle', metric => {
     const recall = { wanted: 0, found: 0 };
     await fc.assert(
       fc.asyncProperty(fc.array(step, { minLength: 5, maxLength: 40, size: 'max' }), steps =>
-        run({ ...base, graphThresholdRows: 4, rebuildDeadShare: 2, onFailure }, steps, recall),
+        run({ ...base, graphThresholdRows: 2, rebuildDeadShare: 2, onFailure }, steps, recall),
       ),
       { numRuns: 25 },
     );
@@ -179,9 +189,9 @@ describe.each(METRICS)('%s, random histories against the oracle', metric => {
   test('graphs extended and rebuilt in worker threads', async () => {
     const recall = { wanted: 0, found: 0 };
     await fc.assert(
-      fc.asyncProperty(fc.array(step, { minLength: 10, maxLength: 40, size: 'max' }), steps =>
+      fc.asyncProperty(fc.array(step, { minLength: 20, maxLength: 60, size: 'max' }), steps =>
         run(
-          { ...base, graphThresholdRows: 4, workerBacklogRows: 20, rebuildDeadShare: 0.05, onFailure },
+          { ...base, graphThresholdRows: 2, workerBacklogRows: 40, rebuildDeadShare: 0.05, onFailure },
           steps,
           recall,
         ),

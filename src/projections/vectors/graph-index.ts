@@ -59,6 +59,11 @@ export class GraphIndex {
     return this.#end;
   }
 
+  /** Rows of the graph that are live. */
+  get liveRows(): number {
+    return (this.#engine?.rows ?? 0) - this.#deadRows;
+  }
+
   get exists(): boolean {
     return this.#engine !== undefined;
   }

@@ -18,29 +18,46 @@ export type GraphWork =
   /** Check the file at path, as GraphEngineKind.check. */
   | (GraphWorkInput & { readonly kind: 'check' });
 
-/** `stop[0]` becomes 1 when the work is no longer wanted. */
+/** Where in GraphWorkerData.state: set to 1 when the work is no longer wanted, and when the thread is done with it. */
+export const STOP = 0;
+export const ENDED = 1;
+
 export interface GraphWorkerData {
   readonly work: GraphWork;
-  readonly stop: Int32Array;
+  /** Shared between the threads. */
+  readonly state: Int32Array;
 }
 
 export type GraphWorkAnswer =
   | { readonly done: true }
   | { readonly done: false; readonly code: string; readonly message: string; readonly wayOut: string };
 
+/** Work under way in this process, to be stopped when it exits. */
+const underWay = new Set<Int32Array>();
+const EXIT_WAIT_MS = 10_000;
+
+/**
+ * process.exit() terminates threads, and that aborts the whole process when it hits hnswlib-node inside a call (exit code
+ * 134 instead of the one wanted). So the exit waits until each has left it: one row's time, or a file's.
+ */
+process.on('exit', () => {
+  for (const state of underWay) Atomics.store(state, STOP, 1);
+  for (const state of underWay) Atomics.wait(state, ENDED, 0, EXIT_WAIT_MS);
+});
+
 /**
  * Does the work in a thread of its own, which has ended when the promise settles.
- * @param signal aborting stops it between two rows. The thread is never terminated from outside: that aborts the whole
- *   process when it hits hnswlib-node inside a call. So await this before process.exit().
+ * @param signal aborting stops it between two rows; it is never terminated from outside, see above
  * @throws CodedError INDEX_DAMAGED, NATIVE_MODULE_MISSING, CANCELLED, INTERNAL (the thread died)
  */
 export async function runGraphWork(work: GraphWork, signal: AbortSignal): Promise<void> {
-  const stop = new Int32Array(new SharedArrayBuffer(4));
-  const abort = () => Atomics.store(stop, 0, 1);
+  const state = new Int32Array(new SharedArrayBuffer(8));
+  const abort = () => Atomics.store(state, STOP, 1);
   signal.addEventListener('abort', abort);
   if (signal.aborted) abort();
+  underWay.add(state);
   try {
-    const workerData: GraphWorkerData = { work, stop };
+    const workerData: GraphWorkerData = { work, state };
     const worker = new Worker(new URL('./graph-worker.js', import.meta.url), { workerData, execArgv: [] });
     const answer = await new Promise<GraphWorkAnswer>((resolve, reject) => {
       let received: GraphWorkAnswer | undefined;
@@ -55,6 +72,7 @@ export async function runGraphWork(work: GraphWork, signal: AbortSignal): Promis
     });
     if (!answer.done) throw new CodedError(answer.code as ErrorCode, answer.message, answer.wayOut);
   } finally {
+    underWay.delete(state);
     signal.removeEventListener('abort', abort);
   }
 }

@@ -1,15 +1,15 @@
 /** The worker thread's entry: does one GraphWork, answers once, ends. */
 import { parentPort, workerData } from 'node:worker_threads';
 import { CodedError, isCoded } from '../../domain/errors.js';
-import type { GraphWork, GraphWorkAnswer, GraphWorkerData } from './graph-work.js';
+import { ENDED, type GraphWork, type GraphWorkAnswer, type GraphWorkerData, STOP } from './graph-work.js';
 import { hnswlib } from './hnswlib-engine.js';
 import { DEAD, IN_GRAPH } from './row-table.js';
 import { rowView } from './vector-slab.js';
 
-const { work, stop } = workerData as GraphWorkerData;
+const { work, state } = workerData as GraphWorkerData;
 
 function throwIfStopped(): void {
-  if (Atomics.load(stop, 0) === 0) return;
+  if (Atomics.load(state, STOP) === 0) return;
   throw new CodedError('CANCELLED', 'the index was closed while its graph was built', 'Open it again.');
 }
 
@@ -26,6 +26,7 @@ async function build(work: GraphWork & { kind: 'build' }): Promise<void> {
   }
   throwIfStopped();
   await engine.save(work.path);
+  throwIfStopped();
   hnswlib.check(work.path, params, flags, slab);
 }
 
@@ -38,6 +39,9 @@ async function run(work: GraphWork): Promise<GraphWorkAnswer> {
     if (!isCoded(error)) throw error;
     // A structured clone would drop the code.
     return { done: false, code: error.code, message: error.message, wayOut: error.wayOut };
+  } finally {
+    Atomics.store(state, ENDED, 1);
+    Atomics.notify(state, ENDED);
   }
 }
 

@@ -50,11 +50,11 @@ export function searchOwners(
 
   /** @returns false if the rows are to be scanned instead */
   function searchGraph(): boolean {
-    const share = candidates / table.live;
-    const even = k * table.rowsPerOwner;
-    // Where not each row counts, half as many again: accepted rows and rows of one owner do not lie evenly. Not more than
-    // needed: each row brought out of the graph costs as much as seven scanned.
-    let wanted = Math.ceil(share < 1 || even > k ? (1.5 * even) / share : k);
+    const even =
+      (k * table.rowsPerOwner * graph.liveRows) / (list === undefined ? graph.liveRows : candidates);
+    // Half as many again where not each row counts: accepted rows and rows of one owner do not lie evenly. But not more
+    // than that: a row brought out of the graph costs as much as several that are scanned.
+    let wanted = Math.ceil(even > k ? 1.5 * even : k);
     for (;;) {
       const candidatesKept = Math.max(ef, wanted);
       if (walkCostRows(graph.options.graphThresholdRows, candidatesKept) >= candidates) return false;
