@@ -1,6 +1,7 @@
 import { execFileSync } from 'node:child_process';
 import {
   cpSync,
+  existsSync,
   mkdirSync,
   mkdtempSync,
   readdirSync,
@@ -38,10 +39,8 @@ beforeAll(() => {
   npm(['pack', '--ignore-scripts', '--pack-destination', consumer], PROJECT);
   const tarball = readdirSync(consumer).find(file => file.endsWith('.tgz'))!;
   execFileSync('tar', ['-xzf', join(consumer, tarball), '-C', installed, '--strip-components=1']);
-  const needed = npm(['ls', '--omit=dev', '--all', '--parseable'], PROJECT).trim().split('\n').slice(1);
-  const modules = join(PROJECT, 'node_modules');
-  for (const path of needed.map(p => relative(modules, p)).filter(p => !p.includes('node_modules'))) {
-    cpSync(join(modules, path), join(consumer, 'node_modules', path), { recursive: true });
+  for (const path of productionModules()) {
+    cpSync(join(PROJECT, path), join(consumer, path), { recursive: true, dereference: true });
   }
   writeFileSync(
     join(consumer, 'package.json'),
@@ -50,6 +49,18 @@ beforeAll(() => {
   npm(['rebuild', '--ignore-scripts'], consumer);
 }, 120_000);
 afterAll(() => rmSync(consumer, { recursive: true, force: true }));
+
+/** Folders below node_modules that an installation without development dependencies has, by the lock file. */
+function productionModules(): string[] {
+  const { packages } = JSON.parse(readFileSync(join(PROJECT, 'package-lock.json'), 'utf8')) as {
+    packages: Record<string, { dev?: boolean; optional?: boolean }>;
+  };
+  return Object.entries(packages)
+    .filter(
+      ([path, { dev, optional }]) => path !== '' && !dev && !(optional && !existsSync(join(PROJECT, path))),
+    )
+    .map(([path]) => path);
+}
 
 const npx = (...args: string[]) =>
   execFileSync('npx', ['--no-install', 'mcp-vector-server', ...args], {

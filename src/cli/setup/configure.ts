@@ -79,17 +79,18 @@ function configureToml(
   }
 }
 
+/** The package's name, or the entry of a checkout, whatever its folder is called. Backslashes are doubled in JSON and TOML. */
+const OURS = /mcp-vector-server|dist[\\/]+src[\\/]+cli[\\/]+main\.js/;
+
 /** True where the client's file names a server that is started by this program. */
 export function isConfigured(client: Client, path: string): boolean {
   const text = readText(path);
   if (text === undefined || text.trim() === '') return false;
   if (client.format === 'toml') {
-    return text.includes('mcp-vector-server') && hasTableBelow(text, client.section);
+    return OURS.test(text) && hasTableBelow(text, client.section);
   }
   const servers = parseObject(text, path)[client.section];
-  return (
-    isObject(servers) && Object.values(servers).some(s => JSON.stringify(s).includes('mcp-vector-server'))
-  );
+  return isObject(servers) && Object.values(servers).some(s => OURS.test(JSON.stringify(s)));
 }
 
 function hasTableBelow(text: string, section: string): boolean {
