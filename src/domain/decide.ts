@@ -198,13 +198,17 @@ export function checkVector(vector: readonly number[], at: string, collection: C
       `Give ${collection.space.dimension} components, or use another collection.`,
     );
   const values = Float32Array.from(vector);
-  if (!values.every(Number.isFinite))
-    throw new CodedError(
-      'INVALID_ARGUMENT',
-      `${at}.vector: a component is not a finite 32-bit number`,
-      'Give finite numbers.',
-    );
-  if (collection.metric === 'cosine' && values.every(value => value === 0))
+  let isZero = true;
+  for (const value of values) {
+    if (!Number.isFinite(value))
+      throw new CodedError(
+        'INVALID_ARGUMENT',
+        `${at}.vector: a component is not a finite 32-bit number`,
+        'Give finite numbers.',
+      );
+    if (value !== 0) isZero = false;
+  }
+  if (isZero && collection.metric === 'cosine')
     throw new CodedError(
       'INVALID_ARGUMENT',
       `${at}.vector: all components are 0, which has no direction`,

@@ -96,9 +96,8 @@ export class Searcher extends Reader {
     vectorOf: (collection: CollectionState) => Float32Array | undefined,
   ): { candidates: Candidate[]; keywords: KeywordHits | undefined } {
     const { catalog, keywords, vectors } = this.options.projections();
-    const scope = this.scope(collections);
     const filtered = query.where !== undefined || query.since !== undefined || query.until !== undefined;
-    const accept = filtered ? scope.live.slice() : undefined;
+    const accept = filtered ? this.scope(collections).live.slice() : undefined;
     if (accept) this.restrict(accept, query);
     const found = new Map<number, Candidate>();
     const withQuery = query.query !== undefined && query.mode !== 'semantic';
@@ -116,6 +115,7 @@ export class Searcher extends Reader {
       }
     let hits: KeywordHits | undefined;
     if (withQuery && collections.length > 0) {
+      const scope = this.scope(collections);
       hits = keywords.search(query.query!, {
         live: scope.live,
         statistics: scope.statistics,

@@ -16,6 +16,7 @@ import type {
   Similar,
   UpsertAnswer,
   UpsertCommand,
+  UpsertItem,
 } from '../domain/face.js';
 import type { Actor, DomainEvent, Embedded, Metric, Space } from '../domain/model.js';
 import { parseWhere } from '../domain/where.js';
@@ -112,7 +113,7 @@ export class Writer {
       const collection = this.view.collection(fixed.collection);
       const removal =
         collection && remove.length > 0 ? decideDelete(this.view, collection, remove) : undefined;
-      const similar = this.similarTo(decision, fixed.collection);
+      const similar = this.similarTo(decision, fixed.items, fixed.collection);
       const events = [...decision.events, ...(removal?.events ?? [])];
       const committed = await this.commit(events, context.actor);
       return { decision, similar, committed, removed: removal?.deleted.length ?? 0 };
@@ -142,8 +143,15 @@ export class Writer {
     });
   }
 
-  /** What was there already and says nearly the same as what is about to be created, by index of the decided item. */
-  private similarTo(decision: UpsertDecision, collectionName: string): Map<number, Similar[]> {
+  /**
+   * What was there already and says nearly the same as what is about to be created, by index of the decided item. For texts
+   * that were embedded here: what a score means for vectors given by hand only their owner knows.
+   */
+  private similarTo(
+    decision: UpsertDecision,
+    items: readonly UpsertItem[],
+    collectionName: string,
+  ): Map<number, Similar[]> {
     const found = new Map<number, Similar[]>();
     const { catalog, vectors } = this.options.projections();
     const collection = catalog.collection(collectionName);
@@ -153,7 +161,7 @@ export class Writer {
     const index = vectors.get(collection.id)!;
     decision.items.forEach((item, at) => {
       const event = item.event < 0 ? undefined : decision.events[item.event];
-      if (item.outcome !== 'created' || event?.type !== 'item_put' || event.text === '') return;
+      if (item.outcome !== 'created' || event?.type !== 'item_put' || items[at].vector !== undefined) return;
       const hits = index.search(event.vectors.subarray(0, collection.space.dimension), { k: 3 });
       const near = [...hits.owners].flatMap((ordinal, rank): Similar[] =>
         hits.scores[rank] < SIMILAR_MIN_SCORE

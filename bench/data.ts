@@ -1,0 +1,65 @@
+/** Seeded data: the same on every machine and in every process. */
+
+/** xorshift32 (Marsaglia 2003) and Box-Muller. */
+export class SeededRandom {
+  constructor(private state = 20_261_122) {}
+
+  /** In (0, 1). */
+  uniform(): number {
+    this.state ^= this.state << 13;
+    this.state ^= this.state >>> 17;
+    this.state ^= this.state << 5;
+    return ((this.state >>> 0) + 0.5) / 2 ** 32;
+  }
+
+  gaussian(): number {
+    return Math.sqrt(-2 * Math.log(this.uniform())) * Math.cos(2 * Math.PI * this.uniform());
+  }
+
+  below(n: number): number {
+    return Math.floor(this.uniform() * n);
+  }
+}
+
+/** Unit vectors around 200 seeded centres. */
+export function clusteredVectors(random: SeededRandom, dimension: number): () => Float32Array {
+  const centres = Array.from({ length: 200 }, () =>
+    Float32Array.from({ length: dimension }, () => random.gaussian()),
+  );
+  return () => {
+    const centre = centres[random.below(centres.length)];
+    const vector = centre.map(component => component + 0.7 * random.gaussian());
+    const norm = Math.sqrt(vector.reduce((sum, component) => sum + component * component, 0));
+    return vector.map(component => component / norm);
+  };
+}
+
+/** Texts of words that look like words, common ones more often than rare ones. */
+export function texts(random: SeededRandom, words = 25): () => string {
+  const syllables = [
+    'ka',
+    'ro',
+    'mi',
+    'ten',
+    'ul',
+    'sor',
+    'pe',
+    'lin',
+    'da',
+    'quo',
+    'ver',
+    'an',
+    'be',
+    'cho',
+    'fi',
+    'gus',
+  ];
+  const vocabulary = Array.from({ length: 20_000 }, () =>
+    Array.from({ length: 2 + random.below(3) }, () => syllables[random.below(syllables.length)]).join(''),
+  );
+  return () =>
+    Array.from(
+      { length: words },
+      () => vocabulary[Math.floor(vocabulary.length * random.uniform() ** 3)],
+    ).join(' ');
+}
