@@ -49,7 +49,10 @@ function probe(module: NativeModule): string | undefined {
   if (status === 0) return undefined;
   if (error !== undefined) return oneLine(error.message, 300);
   if (signal !== null) return `its process was ended by ${signal}`;
-  return oneLine(stderr.split('\n', 1)[0] ?? '', 300) || `its process exited with ${status}`;
+  return (
+    oneLine(stderr.split('\n', 1)[0]?.replace(/\. Tried:$/, '') ?? '', 300) ||
+    `its process exited with ${status}`
+  );
 }
 
 /**
