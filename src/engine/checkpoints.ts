@@ -34,6 +34,8 @@ import { type IndexOptions, Projections } from './projections.js';
 export const CHECKPOINT_VERSION = 1;
 const KEPT = 2;
 const MANIFEST = 'manifest.json';
+/** A checkpoint that is being written. */
+const TEMPORARY = 'tmp-';
 
 interface ManifestFile {
   readonly name: string;
@@ -73,7 +75,7 @@ export async function saveCheckpoint(
 ): Promise<number> {
   const { seq, hash } = projections.through;
   const parent = join(storeDir, PATHS.checkpoints);
-  const temporary = join(parent, `tmp-${nameOf(seq)}`);
+  const temporary = join(parent, `${TEMPORARY}${nameOf(seq)}`);
   rmSync(temporary, { recursive: true, force: true });
   mkdirSync(temporary, { recursive: true, mode: 0o700 });
   try {
@@ -205,6 +207,14 @@ async function load(dir: string, manifest: Manifest, indexOptions: IndexOptions)
   });
 }
 
+/** Removes what a crash in the middle of a checkpoint left behind; nobody would ever read or replace it. */
+function removeUnfinished(storeDir: string): void {
+  const parent = join(storeDir, PATHS.checkpoints);
+  if (!existsSync(parent)) return;
+  for (const name of readdirSync(parent))
+    if (name.startsWith(TEMPORARY)) rmSync(join(parent, name), { recursive: true, force: true });
+}
+
 /**
  * The newest checkpoint that is whole and belongs to this log, or empty projections.
  * @param warn told of every checkpoint that was discarded, and why
@@ -215,6 +225,7 @@ export async function loadNewest(
   indexOptions: IndexOptions,
   warn: (error: Error) => void,
 ): Promise<Projections> {
+  removeUnfinished(storeDir);
   for (const seq of listCheckpoints(storeDir)) {
     const dir = join(storeDir, PATHS.checkpoints, nameOf(seq));
     try {
