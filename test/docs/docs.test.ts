@@ -1,0 +1,35 @@
+import { readFileSync } from 'node:fs';
+import { describe, expect, it } from 'vitest';
+import { VARIABLES } from '#src/config.js';
+
+const read = (path: string) => readFileSync(new URL(`../../${path}`, import.meta.url), 'utf8');
+
+describe('the documentation says the same as the code', () => {
+  it('lists every error code', () => {
+    const declared = ['src/domain/errors.ts', 'wal/errors.ts'].flatMap(path =>
+      [...read(path).matchAll(/^ {2}\| '([A-Z_]+)'/gm)].map(match => match[1]),
+    );
+    expect(declared.length).toBeGreaterThan(40);
+    const documented = new Set([...read('docs/errors.md').matchAll(/`([A-Z_]+)`/g)].map(match => match[1]));
+    expect(declared.filter(code => !documented.has(code))).toEqual([]);
+  });
+
+  it('lists every variable in README.md', () => {
+    const readme = read('README.md');
+    for (const { name, defaultValue, meaning } of VARIABLES)
+      expect(readme).toContain(`| \`${name}\` | ${defaultValue} | ${meaning} |`);
+  });
+
+  it('names only commands that exist', () => {
+    const scripts = Object.keys(JSON.parse(read('package.json')).scripts);
+    const named = ['README.md', 'docs/design.md', 'docs/errors.md', 'CONTRIBUTING.md'].flatMap(path =>
+      [...read(path).matchAll(/npm run ([a-z:]+)/g)].map(match => match[1]),
+    );
+    expect(named.filter(name => !scripts.includes(name))).toEqual([]);
+  });
+
+  it('links only to files that are there', () => {
+    for (const path of ['README.md', 'docs/design.md'])
+      for (const [, target] of read(path).matchAll(/\]\((?!http)([^)#]+)\)/g)) expect(() => read(target)).not.toThrow();
+  });
+});
