@@ -1,10 +1,15 @@
 import { closeSync, fchmodSync, fstatSync, mkdirSync, openSync } from 'node:fs';
+import { createRequire } from 'node:module';
 import { dirname } from 'node:path';
-import { type Logger, pino } from 'pino';
+import type * as Pino from 'pino';
 import type { Config } from './config.js';
 import { CodedError } from './domain/errors.js';
 
-export type { Logger } from 'pino';
+/** From the gravest to the finest. */
+const METHODS = ['fatal', 'error', 'warn', 'info', 'debug'] as const;
+
+/** What the program logs with: pino's methods `(fields?, message)`, and no more of pino than that. */
+export type Logger = Pick<Pino.Logger, (typeof METHODS)[number]>;
 
 const STDOUT_FD = 1;
 const STDERR_FD = 2;
@@ -12,16 +17,39 @@ const STDERR_FD = 2;
 /**
  * The logger: JSON lines to stderr or to the file, written synchronously, so that the last words before a crash are
  * there. Never to stdout, which belongs to MCP. Log ids, counts and codes; stored text stays out of it.
+ * The file is opened at once; pino is loaded by the first line that the level lets through, since it would be a tenth of
+ * what a client waits for the answer to tools/list.
  * @throws CodedError CONFIG_INVALID where the file cannot be opened, or is stdout by another name
  */
 export function createLogger(config: Pick<Config, 'logLevel' | 'logFile'>): Logger {
   const fd = config.logFile === undefined ? STDERR_FD : openLogFile(config.logFile);
+  let loaded: Logger | undefined;
+  const log = (method: (typeof METHODS)[number]) =>
+    isLogged(method, config.logLevel)
+      ? (...line: unknown[]) => {
+          loaded ??= pinoLogger(fd, config.logLevel);
+          (loaded[method] as (...line: unknown[]) => void)(...line);
+        }
+      : () => {};
+  return {
+    fatal: log('fatal'),
+    error: log('error'),
+    warn: log('warn'),
+    info: log('info'),
+    debug: log('debug'),
+  };
+}
+
+function isLogged(method: (typeof METHODS)[number], level: Config['logLevel']): boolean {
+  if (level === 'silent') return false;
+  return level === 'trace' || METHODS.indexOf(method) <= METHODS.indexOf(level);
+}
+
+/** Loaded by require, which unlike import() has loaded it when it returns: a last word cannot wait. */
+function pinoLogger(fd: number, level: Config['logLevel']): Logger {
+  const { pino } = createRequire(import.meta.url)('pino') as typeof Pino;
   return pino(
-    {
-      level: config.logLevel,
-      base: { pid: process.pid },
-      timestamp: pino.stdTimeFunctions.isoTime,
-    },
+    { level, base: { pid: process.pid }, timestamp: pino.stdTimeFunctions.isoTime },
     pino.destination({ dest: fd, sync: true }),
   );
 }

@@ -10,10 +10,10 @@ import {
   type Result,
   Server,
 } from '@modelcontextprotocol/server';
-import type { Logger } from 'pino';
 import { isCoded } from '../domain/errors.js';
 import type { CallContext, Engine, Progress } from '../domain/face.js';
 import type { Actor } from '../domain/model.js';
+import type { Logger } from '../log.js';
 import { INSTRUCTIONS } from './instructions.js';
 import { answerResult, errorResult, withoutContent } from './result.js';
 import { allowedRoots } from './roots.js';

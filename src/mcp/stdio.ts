@@ -1,7 +1,7 @@
 import type { Readable, Writable } from 'node:stream';
 import { serveStdio } from '@modelcontextprotocol/server/stdio';
-import type { Logger } from 'pino';
 import type { Engine } from '../domain/face.js';
+import type { Logger } from '../log.js';
 import { LineTransport } from './line-transport.js';
 import { withoutContent } from './result.js';
 import { createServer } from './server.js';
