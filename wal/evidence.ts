@@ -2,45 +2,47 @@
  * LevelDB's open destroys evidence: it drops bad records, deletes the log it replayed and files it does not know. So what it
  * may touch is hard-linked aside first, and unlinked once the opened store has been found sound.
  */
-import { copyFileSync, linkSync, mkdirSync, rmSync } from 'node:fs';
+import { copyFileSync, linkSync, mkdirSync, readdirSync, renameSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { WalError } from './errors.js';
+import { fsyncDirectory } from './head-file.js';
 import { PATHS } from './paths.js';
+
+/** Ends the name of a folder while nobody knows yet whether it will be needed; a process that dies leaves it so. */
+const UNDECIDED = '.opening';
+
+export interface Evidence {
+  /** Where it stands once it has been kept. */
+  readonly folder: string;
+  /** The opened store is sound: removes this folder, and those that crashes during earlier openings left. */
+  drop(): void;
+  /** Something is off: what is in the folder is a person's to judge, and no later opening removes it. */
+  keep(): void;
+}
 
 /**
  * @param files names within the log's directory
  * @param overwritable those of them that the open may write over in place: a hard link would lose its contents as well
- * @returns the evidence folder
+ * @throws WalError WAL_IO
  */
-export function keepEvidence(
+export function setAside(
   storeDir: string,
   files: readonly string[],
   overwritable: readonly string[],
-): string {
-  const folder = join(
-    storeDir,
-    PATHS.evidence,
-    `${new Date().toISOString().replace(/[:.]/g, '-')}-${process.pid}`,
-  );
+): Evidence {
+  const parent = join(storeDir, PATHS.evidence);
+  const folder = join(parent, `${new Date().toISOString().replace(/[:.]/g, '-')}-${process.pid}`);
+  const undecided = `${folder}${UNDECIDED}`;
   try {
-    mkdirSync(folder, { recursive: true, mode: 0o700 });
+    mkdirSync(undecided, { recursive: true, mode: 0o700 });
     for (const file of files) {
       const source = join(storeDir, PATHS.log, file);
-      if (overwritable.includes(file)) {
-        copyFileSync(source, join(folder, file));
-        continue;
-      }
-      try {
-        linkSync(source, join(folder, file));
-      } catch (error) {
-        // Some file systems (exFAT, a few network mounts) have no hard links; a copy is as good and only slower.
-        if (!['EPERM', 'ENOTSUP', 'ENOSYS', 'EMLINK'].includes((error as NodeJS.ErrnoException).code ?? ''))
-          throw error;
-        copyFileSync(source, join(folder, file));
-      }
+      if (overwritable.includes(file)) copyFileSync(source, join(undecided, file));
+      else linkOrCopy(source, join(undecided, file));
     }
+    for (const dir of [undecided, parent, storeDir]) fsyncDirectory(dir);
   } catch (error) {
-    rmSync(folder, { recursive: true, force: true });
+    rmSync(undecided, { recursive: true, force: true });
     throw new WalError(
       'WAL_IO',
       `the files that LevelDB may drop could not be kept aside: ${(error as Error).message}`,
@@ -48,9 +50,25 @@ export function keepEvidence(
       { cause: error },
     );
   }
-  return folder;
+  return {
+    folder,
+    drop() {
+      for (const name of readdirSync(parent))
+        if (name.endsWith(UNDECIDED)) rmSync(join(parent, name), { recursive: true, force: true });
+    },
+    keep() {
+      renameSync(undecided, folder);
+    },
+  };
 }
 
-export function dropEvidence(folder: string): void {
-  rmSync(folder, { recursive: true, force: true });
+function linkOrCopy(source: string, target: string): void {
+  try {
+    linkSync(source, target);
+  } catch (error) {
+    // Some file systems (exFAT, a few network mounts) have no hard links; a copy is as good and only slower.
+    if (!['EPERM', 'ENOTSUP', 'ENOSYS', 'EMLINK'].includes((error as NodeJS.ErrnoException).code ?? ''))
+      throw error;
+    copyFileSync(source, target);
+  }
 }

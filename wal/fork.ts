@@ -1,12 +1,13 @@
 import { randomBytes } from 'node:crypto';
-import { existsSync, mkdirSync, readdirSync, renameSync, rmdirSync, rmSync } from 'node:fs';
+import { existsSync, mkdirSync, readdirSync, renameSync, rmdirSync, rmSync, statSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { WalError } from './errors.js';
 import { fsyncDirectory, HeadFile, Intent } from './head-file.js';
 import type { LevelLog } from './level-log.js';
+import { forkBody } from './lineage.js';
 import { logDatabase } from './open-database.js';
 import { PATHS } from './paths.js';
-import { encodeKey, encodeRecord, RecordType } from './record.js';
+import { checkFollows, decodeRecord, encodeKey, encodeRecord, type LogRecord, RecordType } from './record.js';
 
 export interface Forked {
   readonly storeId: string;
@@ -17,7 +18,7 @@ export interface Forked {
 /**
  * Makes a new store of a log's records 1..untilSeq, equal byte for byte, and a fork record that gives it an id of its own. It
  * appears under its name only when it is whole and flushed.
- * @param untilSeq must end a transaction
+ * @param untilSeq must end a transaction (RangeError otherwise)
  * @param targetDir must not exist, or be an empty directory
  * @param onProgress told how many records are copied
  * @throws WalError STORE_FOREIGN for a target that holds something; what the source's records are off by; WAL_IO
@@ -28,18 +29,17 @@ export async function forkLog(
   targetDir: string,
   options: { clock: () => number; onProgress?: (records: number) => void },
 ): Promise<Forked> {
-  if (existsSync(targetDir)) {
-    if (readdirSync(targetDir).length > 0)
-      throw new WalError(
-        'STORE_FOREIGN',
-        `${targetDir} is not empty`,
-        'Name a directory that does not exist yet.',
-      );
-    rmdirSync(targetDir);
-  }
+  if (!source.get(untilSeq).last) throw new RangeError(`record ${untilSeq} does not end a transaction`);
+  const replacesEmpty = existsSync(targetDir);
+  if (replacesEmpty && (!statSync(targetDir).isDirectory() || readdirSync(targetDir).length > 0))
+    throw new WalError(
+      'STORE_FOREIGN',
+      `${targetDir} is not an empty directory`,
+      'Name a directory that does not exist yet.',
+    );
   const partial = `${targetDir}.partial-${process.pid}`;
   rmSync(partial, { recursive: true, force: true });
-  mkdirSync(partial, { recursive: true, mode: 0o700 });
+  mkdirSync(join(partial, PATHS.log), { recursive: true, mode: 0o700 });
   try {
     const head = await copyRecords(source, untilSeq, partial, options);
     HeadFile.create(join(partial, PATHS.head), {
@@ -54,6 +54,7 @@ export async function forkLog(
     });
     fsyncDirectory(join(partial, PATHS.log));
     fsyncDirectory(partial);
+    if (replacesEmpty) rmdirSync(targetDir);
     renameSync(partial, targetDir);
     fsyncDirectory(dirname(targetDir));
     return { storeId: head.storeId, seq: head.seq };
@@ -79,7 +80,13 @@ async function copyRecords(
   await database.open();
   try {
     const put = (seq: number, value: Uint8Array) => ({ type: 'put' as const, key: encodeKey(seq), value });
+    let previous: LogRecord | undefined;
     for await (const piece of source.raw(1, untilSeq)) {
+      for (const [seq, value] of piece) {
+        const record = decodeRecord(value, seq);
+        checkFollows(previous, record);
+        previous = record;
+      }
       await database.batch(
         piece.map(([seq, value]) => put(seq, value)),
         { sync: true },
@@ -101,21 +108,11 @@ async function copyRecords(
       long: false,
       actor: 0,
       prevHash: last.hash,
-      body: forkBody(storeId, source, untilSeq),
+      body: forkBody(storeId, source.lineage, untilSeq),
     });
     await database.batch([put(seq, bytes)], { sync: true });
     return { storeId, seq, hash };
   } finally {
     await database.close();
   }
-}
-
-/** New store id (16 bytes), the id it continues (16), the last seq taken over (u64), the epoch that seq was in (u32). */
-function forkBody(storeId: string, source: LevelLog, untilSeq: number): Buffer {
-  const body = Buffer.alloc(44);
-  body.write(storeId, 0, 'hex');
-  body.write(source.lineage.storeId, 16, 'hex');
-  body.writeBigUInt64LE(BigInt(untilSeq), 32);
-  body.writeUInt32LE(source.lineage.epoch, 40);
-  return body;
 }

@@ -9,16 +9,20 @@ import { checkFollows, decodeRecord, type LogRecord } from './record.js';
  */
 export abstract class GroupCommitLog implements Log {
   abstract readonly lineage: Lineage;
-  protected readonly queue: AppendQueue;
+  protected readonly limits: QueueLimits;
+  private readonly queue: AppendQueue;
   private readonly listeners = new Set<(records: readonly LogRecord[]) => void>();
   private flushing: Promise<void> | undefined;
   private durableHead: Head;
   private latched: WalError | undefined;
+  private closing: Promise<void> | undefined;
+  /** Nothing is in flight any more, and nothing can be read. */
   protected closed = false;
 
   protected constructor(head: Head, clock: () => number, limits: Partial<QueueLimits> = {}) {
     this.durableHead = head;
-    this.queue = new AppendQueue(head, clock, { ...DEFAULT_LIMITS, ...limits });
+    this.limits = { ...DEFAULT_LIMITS, ...limits };
+    this.queue = new AppendQueue(head, clock, this.limits);
   }
 
   get head(): Head {
@@ -34,7 +38,7 @@ export abstract class GroupCommitLog implements Log {
   }
 
   append(events: readonly NewEvent[], expectedSeq?: number): Appended {
-    if (this.closed) throw closedError();
+    if (this.closing) throw closedError();
     if (this.latched) throw notWritten(this.latched);
     const appended = this.queue.push(events, expectedSeq);
     this.flushing ??= this.flush();
@@ -44,63 +48,81 @@ export abstract class GroupCommitLog implements Log {
   private async flush(): Promise<void> {
     // Let every append of this turn of the event loop join the first batch.
     await new Promise(resolve => setImmediate(resolve));
+    // Looked at again after a failure too: once it is healed, whoever was told may have appended already.
     while (this.queue.length > 0 && !this.latched) {
       const batch = this.queue.take();
       try {
         await this.writeBatch(batch);
       } catch (error) {
         await this.fail(error, batch);
-        break;
+        continue;
       }
       this.acknowledge(batch);
     }
     this.flushing = undefined;
   }
 
-  /** Makes a batch durable, or throws: then nobody knows what of it reached the disk. */
+  /**
+   * Makes a batch durable, or throws: then nobody knows what of it reached the disk. A WalError that it throws is the failure
+   * that stops the writes; any other error counts as a failed write.
+   */
   protected abstract writeBatch(batch: readonly Pending[]): Promise<void>;
 
   /** Followers first, then whoever waits for the write: a writer always finds its own write applied. */
-  protected acknowledge(batch: readonly Pending[]): void {
+  private acknowledge(batch: readonly Pending[]): void {
     for (const pending of batch) {
       this.publish(pending.records.map(({ record }) => record));
       pending.settle();
     }
   }
 
-  /** Moves the durable head behind `records` and tells the followers. */
+  /** Moves the durable head behind `records`, a committed transaction, and tells the followers. */
   protected publish(records: readonly LogRecord[]): void {
-    const last = records[records.length - 1];
-    this.durableHead = { seq: last.seq, hash: last.hash, logicalMs: last.logicalMs };
-    for (const listener of this.listeners) listener(records);
+    this.moveHead(records[records.length - 1]);
+    for (const listener of this.listeners) {
+      try {
+        listener(records);
+      } catch (error) {
+        // A follower's fault must neither hold up the log nor pass unseen: it surfaces as an uncaught exception.
+        process.nextTick(() => {
+          throw error;
+        });
+      }
+    }
+  }
+
+  protected moveHead({ seq, hash, logicalMs }: Head): void {
+    this.durableHead = { seq, hash, logicalMs };
   }
 
   /** After any write error: no more writes on this handle, and whoever only waited in the queue is told so. */
   private async fail(error: unknown, inFlight: readonly Pending[]): Promise<void> {
+    const what = describe(error);
     this.latch(
-      new WalError(
-        'WAL_POISONED',
-        `a write to the log failed: ${describe(error)}`,
-        'Reads go on. Make room or mend the disk; writes resume by themselves once a test file can be written.',
-        { cause: error },
-      ),
-    );
-    const settled = await this.settleAfterFailure(inFlight);
-    if (!settled)
-      for (const pending of inFlight)
-        pending.settle(
-          new WalError(
-            'WAL_OUTCOME_UNKNOWN',
-            `the disk failed while this was written (${describe(error)}): it may or may not be stored`,
-            'Once the store takes writes again, read the item to find out, then repeat the call if needed.',
+      error instanceof WalError
+        ? error
+        : new WalError(
+            'WAL_POISONED',
+            `a write to the log failed: ${what}`,
+            'Reads go on. Make room or mend the disk; writes resume by themselves once a test file can be written.',
             { cause: error },
           ),
-        );
+    );
+    if (await this.settleAfterFailure(inFlight)) return;
+    for (const pending of inFlight)
+      pending.settle(
+        new WalError(
+          'WAL_OUTCOME_UNKNOWN',
+          `the disk failed while this was written (${what}): it may or may not be stored`,
+          'Once the store takes writes again, read the item to find out, then repeat the call if needed.',
+          { cause: error },
+        ),
+      );
   }
 
-  /** Stops writes. What waits was never given to the disk. */
+  /** Stops writes. What waits was never given to the disk. A failure that cannot heal is not replaced by one that can. */
   protected latch(failure: WalError): void {
-    this.latched ??= failure;
+    if (this.latched === undefined || this.latched.code === 'WAL_POISONED') this.latched = failure;
     for (const pending of this.queue.reset(this.durableHead)) pending.settle(notWritten(failure));
   }
 
@@ -133,6 +155,7 @@ export abstract class GroupCommitLog implements Log {
   ): AsyncIterable<[number, Uint8Array][]>;
 
   get(seq: number): LogRecord {
+    if (this.closed) throw closedError();
     if (!Number.isSafeInteger(seq) || seq < 1 || seq > this.head.seq)
       throw new RangeError(`no record ${seq} in a log of ${this.head.seq}`);
     const value = this.value(seq);
@@ -143,6 +166,7 @@ export abstract class GroupCommitLog implements Log {
   async *read(options: ReadOptions = {}): AsyncGenerator<LogRecord[]> {
     const from = Math.max(options.from ?? 1, 1);
     const to = Math.min(options.to ?? this.head.seq, this.head.seq);
+    if (this.closed) throw closedError();
     if (from > to) return;
     const step = options.reverse ? -1 : 1;
     let expected = options.reverse ? to : from;
@@ -157,13 +181,27 @@ export abstract class GroupCommitLog implements Log {
         return record;
       });
       yield records;
+      if (this.closed) throw closedError();
     }
     if (options.reverse ? expected >= from : expected <= to)
       throw options.reverse ? missing(from, expected) : missing(expected, to);
   }
 
   abstract readable(): Promise<void>;
-  abstract close(): Promise<void>;
+
+  close(): Promise<void> {
+    this.closing ??= this.shutDown();
+    return this.closing;
+  }
+
+  private async shutDown(): Promise<void> {
+    await this.drained();
+    this.closed = true;
+    await this.release();
+  }
+
+  /** Lets go of what the log holds; nothing is in flight any more. */
+  protected abstract release(): Promise<void>;
 }
 
 function missing(from: number, to: number): WalError {
@@ -175,11 +213,11 @@ function missing(from: number, to: number): WalError {
   );
 }
 
+/** The refusal of a write that never reached the disk; it carries the code of what stopped the writes. */
 const notWritten = (failure: WalError): WalError =>
-  new WalError('WAL_POISONED', `nothing was written: ${failure.message}`, failure.wayOut, { cause: failure });
+  new WalError(failure.code, `nothing was written: ${failure.message}`, failure.wayOut, { cause: failure });
 
-export const closedError = (): WalError =>
-  new WalError('WAL_CLOSED', 'the log is closed', 'Open the store again.');
+const closedError = (): WalError => new WalError('WAL_CLOSED', 'the log is closed', 'Open the store again.');
 
 /** LevelDB puts its own words into the cause. */
 export function describe(error: unknown): string {

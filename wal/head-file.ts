@@ -140,7 +140,24 @@ export function readHeadFile(path: string): { proof: HeadProof; damagedSlots: nu
   const fd = openSync(path, 'r');
   try {
     const slots = readSlots(fd);
-    return { proof: newest(slots, path), damagedSlots: slots.filter(slot => slot.kind === 'bad').length };
+    const proof = newest(slots, path);
+    // Until the second write one slot has never been written; later an empty one is a page that was lost.
+    const damaged = slots.filter(({ kind }) => kind === 'bad' || (kind === 'empty' && proof.counter > 1));
+    return { proof, damagedSlots: damaged.length };
+  } finally {
+    closeSync(fd);
+  }
+}
+
+/** Whether a file is a HEAD of this program, sound or not, and not something else of that name. */
+export function holdsHead(path: string): boolean {
+  const fd = openSync(path, 'r');
+  try {
+    return [0, SLOT_STRIDE].some(offset => {
+      const magic = Buffer.alloc(MAGIC.length);
+      readSync(fd, magic, 0, magic.length, offset);
+      return magic.toString('latin1') === MAGIC;
+    });
   } finally {
     closeSync(fd);
   }
@@ -205,7 +222,9 @@ export class HeadFile {
     this.counter += 1;
     const slot = encodeSlot({ ...proof, counter: this.counter, nonce: this.nonce });
     const offset = this.counter % 2 === 0 ? 0 : SLOT_STRIDE;
-    writeSync(this.fd, slot, 0, SLOT_BYTES, offset);
+    const writtenBytes = writeSync(this.fd, slot, 0, SLOT_BYTES, offset);
+    if (writtenBytes !== SLOT_BYTES)
+      throw new Error(`only ${writtenBytes} of ${SLOT_BYTES} bytes of a slot were written`);
     await fdatasyncAsync(this.fd);
   }
 

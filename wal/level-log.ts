@@ -1,17 +1,15 @@
-import { closeSync, fsync, openSync, readdirSync } from 'node:fs';
 import { join } from 'node:path';
-import { promisify } from 'node:util';
 import { WalError } from './errors.js';
-import { closedError, describe, GroupCommitLog } from './group-commit.js';
+import { describe, GroupCommitLog } from './group-commit.js';
 import { fsyncDirectory, type HeadFile, Intent } from './head-file.js';
-import { LOG_OPTIONS } from './level.js';
 import type { TableGuard } from './leveldb/table-guard.js';
 import type { Head, Lineage } from './log.js';
-import { type LogDatabase, openDatabase, voidUnfinished } from './open-database.js';
+import { LogFileSync } from './log-file-sync.js';
+import { type LogDatabase, type OpenedDatabase, openDatabase, voidUnfinished } from './open-database.js';
 import type { Ownership } from './owner.js';
 import { PATHS } from './paths.js';
 import { probe } from './probe.js';
-import type { Pending, QueueLimits } from './queue.js';
+import { type Pending, partsOf, type QueueLimits } from './queue.js';
 import {
   type ChainLink,
   checkFollows,
@@ -19,9 +17,8 @@ import {
   decodeRecord,
   encodeKey,
   type LogRecord,
+  RecordType,
 } from './record.js';
-
-const fsyncAsync = promisify(fsync);
 
 /** When HEAD is written: within a second of an event, or before each acknowledgement. docs/durability.md has what each promises. */
 export type Durability = 'interval' | 'strict';
@@ -37,30 +34,35 @@ export interface LevelLogOptions {
   readonly onState?: (failure: WalError | undefined) => void;
 }
 
+/** Records fetched by one seek of a range read; about a megabyte of them at most. */
+const PIECE_RECORDS = 1000;
+const PIECE_BYTES = 1024 * 1024;
+
 /** The log in LevelDB. Made by openLog (open.ts), which has looked at the files and taken ownership before. */
 export class LevelLog extends GroupCommitLog {
   private readonly timer: NodeJS.Timeout;
+  private database: LogDatabase;
+  private guard: TableGuard;
+  private logFile: LogFileSync;
   private reopening: Promise<void> | undefined;
-  /** Set while no database is open after a failed reopen: reads fail with it. */
-  private unreadable: Error | undefined;
+  /** Why nothing can be read: set while the database is closed for a reopening, and after one that failed. */
+  private unreadable: WalError | undefined;
   private provenSeq: number;
   private ticking: Promise<void> | undefined;
-  private currentLogFile: string;
-  private bytesInLogFile = 0;
   private held: readonly Pending[] = [];
 
   constructor(
-    private database: LogDatabase,
-    private guard: TableGuard,
+    opened: OpenedDatabase,
     readonly lineage: Lineage,
-    head: Head,
     private readonly headFile: HeadFile,
     private readonly ownership: Ownership,
     private readonly options: LevelLogOptions,
   ) {
-    super(head, options.clock, options.limits);
-    this.provenSeq = head.seq;
-    this.currentLogFile = this.newestLogFile();
+    super(opened.head, options.clock, options.limits);
+    this.database = opened.database;
+    this.guard = opened.guard;
+    this.provenSeq = opened.head.seq;
+    this.logFile = this.newLogFileSync();
     this.timer = setInterval(() => {
       this.ticking ??= this.tick().finally(() => {
         this.ticking = undefined;
@@ -69,103 +71,54 @@ export class LevelLog extends GroupCommitLog {
     this.timer.unref();
   }
 
-  private async tick(): Promise<void> {
-    if (this.closed) return;
-    if (this.failure) await this.tryToHeal();
-    else await this.proveHead().catch(error => this.latchHeadFailure(error));
+  private newLogFileSync(): LogFileSync {
+    const throughToPlatter = process.platform === 'darwin' && this.options.durability === 'strict';
+    return new LogFileSync(join(this.options.storeDir, PATHS.log), throughToPlatter);
   }
 
-  /** Writes {seq, hash} of the durable head into HEAD. */
-  private async proveHead(intent: number = Intent.none): Promise<void> {
-    const { seq, hash } = this.head;
-    if (seq === this.provenSeq && intent === Intent.none) return;
+  private async tick(): Promise<void> {
+    if (this.closed) return;
+    if (this.failure) {
+      // A batch that is still in flight must not lose its database.
+      await this.drained();
+      await this.heal();
+    } else if (this.options.durability === 'interval' && this.head.seq !== this.provenSeq) {
+      // In strict mode each batch proves itself; a proof of what is acknowledged now could replace a later one.
+      await this.proveHead(this.head).catch(error => {
+        this.latch(error instanceof WalError ? error : headFailure(error));
+        this.options.onState?.(this.failure);
+      });
+    }
+  }
+
+  private async proveHead(
+    { seq, hash }: Pick<Head, 'seq' | 'hash'>,
+    intent: number = Intent.none,
+  ): Promise<void> {
     await this.headFile.write({ ...this.lineage, intent, seq, hash, wallMs: this.options.clock() });
     this.provenSeq = seq;
   }
 
-  private latchHeadFailure(error: unknown): void {
-    this.latch(
-      error instanceof WalError
-        ? error
-        : new WalError(
-            'WAL_POISONED',
-            `HEAD could not be written: ${describe(error)}`,
-            'Reads go on. Make room or mend the disk; writes resume by themselves.',
-            { cause: error },
-          ),
-    );
-    this.options.onState?.(this.failure);
-  }
-
   protected async writeBatch(batch: readonly Pending[]): Promise<void> {
-    const records = batch.flatMap(pending => pending.records);
     // Only a transaction of several batches exceeds the limit: it counts when its commit record is there.
-    const maxBytes = this.options.limits?.maxBatchBytes ?? LevelLog.maxBatchBytes;
-    let start = 0;
-    while (start < records.length) {
-      let end = start;
-      let bytes = 0;
-      while (end < records.length && (end === start || bytes + records[end].bytes.length <= maxBytes))
-        bytes += records[end++].bytes.length;
+    const records = batch.flatMap(pending => pending.records);
+    for (const { part, bytes } of partsOf(records, this.limits.maxBatchBytes)) {
       await this.database.batch(
-        records
-          .slice(start, end)
-          .map(({ record, bytes: value }) => ({ type: 'put' as const, key: encodeKey(record.seq), value })),
+        part.map(({ record, bytes: value }) => ({ type: 'put' as const, key: encodeKey(record.seq), value })),
         { sync: true },
       );
-      // 128: what LevelDB's memtable needs per entry beyond the value, generously.
-      this.bytesInLogFile += bytes + 128 * (end - start);
-      await this.settleLogFile();
-      start = end;
+      await this.logFile.settle(part.length, bytes);
     }
     if (this.options.durability === 'strict') {
-      const last = batch[batch.length - 1];
-      await this.headFile.write({
-        ...this.lineage,
-        intent: Intent.none,
-        seq: last.lastSeq,
-        hash: last.lastHash,
-        wallMs: this.options.clock(),
-      });
-      this.provenSeq = last.lastSeq;
+      const { lastSeq, lastHash } = batch[batch.length - 1];
+      await this.proveHead({ seq: lastSeq, hash: lastHash });
     }
-  }
-
-  private static readonly maxBatchBytes = 64 * 1024 * 1024;
-
-  /**
-   * LevelDB fdatasyncs the log file that it writes to, but not the directory in which a new one appeared; on macOS it
-   * calls plain fsync, which does not reach the platter, where Node's fsync (F_FULLFSYNC) does.
-   */
-  private async settleLogFile(): Promise<void> {
-    // A new file can only have appeared once the old one's share of the write buffer is used up.
-    if (this.bytesInLogFile >= LOG_OPTIONS.writeBufferSize / 2) {
-      const newest = this.newestLogFile();
-      if (newest !== this.currentLogFile) {
-        fsyncDirectory(join(this.options.storeDir, PATHS.log));
-        this.currentLogFile = newest;
-        this.bytesInLogFile = 0;
-      }
-    }
-    if (process.platform === 'darwin' && this.options.durability === 'strict') {
-      const fd = openSync(join(this.options.storeDir, PATHS.log, this.currentLogFile), 'r+');
-      try {
-        await fsyncAsync(fd);
-      } finally {
-        closeSync(fd);
-      }
-    }
-  }
-
-  private newestLogFile(): string {
-    const logs = readdirSync(join(this.options.storeDir, PATHS.log)).filter(name => name.endsWith('.log'));
-    return logs.sort().at(-1) ?? '';
   }
 
   protected async settleAfterFailure(inFlight: readonly Pending[]): Promise<boolean> {
     this.options.onState?.(this.failure);
     this.held = inFlight;
-    await this.tryToHeal();
+    await this.heal();
     const settled = this.held.length === 0;
     this.held = [];
     return settled;
@@ -173,11 +126,10 @@ export class LevelLog extends GroupCommitLog {
 
   /**
    * Reopens the database once a probe file can be written and flushed, and compares its tail with what was acknowledged.
-   * Opening needs free space, and a closed database cannot be read: so the probe comes first.
+   * Opening needs free space, and a closed database cannot be read: so the probe comes first. Nothing may be in flight.
    */
-  private async tryToHeal(): Promise<void> {
-    if (this.failure?.code !== 'WAL_POISONED' || this.reopening) return;
-    if (!(await probe(this.options.storeDir))) return;
+  private async heal(): Promise<void> {
+    if (this.failure?.code !== 'WAL_POISONED' || !(await probe(this.options.storeDir))) return;
     this.reopening = this.reopen().finally(() => {
       this.reopening = undefined;
     });
@@ -185,47 +137,61 @@ export class LevelLog extends GroupCommitLog {
   }
 
   private async reopen(): Promise<void> {
-    const acknowledged = this.head;
+    this.unreadable = new WalError(
+      'WAL_IO',
+      'the log is being reopened after a failed write',
+      'Try again in a moment.',
+    );
+    let opened: OpenedDatabase | undefined;
     try {
       await this.database.close();
-      const opened = await openDatabase(this.options.storeDir, acknowledged);
-      await voidUnfinished(opened, this.options.clock());
+      const { storeDir, clock } = this.options;
+      opened = await openDatabase(storeDir, this.head);
+      await voidUnfinished(opened, clock());
+      fsyncDirectory(join(storeDir, PATHS.log));
+      // HEAD may be what failed: writes resume when it can be written as well.
+      await this.proveHead(opened.head);
       this.database = opened.database;
       this.guard = opened.guard;
+      this.logFile = this.newLogFileSync();
       this.unreadable = undefined;
-      this.currentLogFile = this.newestLogFile();
-      this.bytesInLogFile = 0;
-      await this.adoptTail(acknowledged, opened.head);
-      opened.sound();
-      this.unlatch();
-      this.options.onState?.(undefined);
+      this.adoptTail(opened.head);
     } catch (error) {
-      // Still closed. A full disk is tried again at the next tick; damage stays what it is.
-      this.unreadable = error as Error;
-      if (error instanceof WalError && error.code !== 'WAL_IO') {
-        this.stopForGood(error);
-      }
+      await opened?.database.close();
+      opened?.refuse(error);
+      this.cannotReopen(error);
+      return;
     }
+    opened.sound();
+    this.unlatch();
+    this.options.onState?.(undefined);
   }
 
-  private stopForGood(error: WalError): void {
-    this.final = error;
-    this.options.onState?.(error);
-  }
-  private final: WalError | undefined;
-
-  override get failure(): WalError | undefined {
-    return this.final ?? super.failure;
+  /** What the disk answered is tried again at the next tick; damage stays what it is, until someone looks at it. */
+  private cannotReopen(error: unknown): void {
+    this.unreadable =
+      error instanceof WalError
+        ? error
+        : new WalError(
+            'WAL_IO',
+            `the log could not be reopened: ${describe(error)}`,
+            'Make room or mend the disk; it is tried again every second.',
+            { cause: error },
+          );
+    if (this.unreadable.code === 'WAL_IO') return;
+    this.latch(this.unreadable);
+    this.options.onState?.(this.failure);
   }
 
   /**
-   * What the reopened log holds beyond the acknowledged head was written after all: followers get it, and whoever was in
-   * flight when the disk failed learns which side of the failure their write fell on.
+   * What the reopened log holds beyond the acknowledged head was written after all: followers get what is committed of it, and
+   * whoever was in flight when the disk failed learns which side of the failure their write fell on.
    */
-  private async adoptTail(acknowledged: Head, head: Head): Promise<void> {
-    let previous: ChainLink = { ...this.readChecked(acknowledged.seq) };
+  private adoptTail(head: Head): void {
+    const acknowledged = this.head.seq;
+    let previous: ChainLink = this.readChecked(acknowledged);
     const tail: LogRecord[] = [];
-    for (let seq = acknowledged.seq + 1; seq <= head.seq; seq++) {
+    for (let seq = acknowledged + 1; seq <= head.seq; seq++) {
       const record = this.readChecked(seq);
       checkFollows(previous, record);
       previous = record;
@@ -233,7 +199,8 @@ export class LevelLog extends GroupCommitLog {
     }
     for (let start = 0; start < tail.length; ) {
       const end = tail.findIndex((record, index) => index >= start && record.last) + 1;
-      this.publish(tail.slice(start, end));
+      if (tail[end - 1].type === RecordType.abort) this.moveHead(tail[end - 1]);
+      else this.publish(tail.slice(start, end));
       start = end;
     }
     for (const pending of this.held) {
@@ -253,7 +220,7 @@ export class LevelLog extends GroupCommitLog {
 
   private readChecked(seq: number): LogRecord {
     const value = this.value(seq);
-    if (value === undefined) throw this.readError(new Error('it is missing'), `record ${seq}`);
+    if (value === undefined) throw readError(new Error('it is missing'), `record ${seq}`);
     return decodeRecord(value, seq);
   }
 
@@ -263,46 +230,51 @@ export class LevelLog extends GroupCommitLog {
     try {
       return this.database.getSync(encodeKey(seq));
     } catch (error) {
-      throw this.readError(error, `record ${seq}`);
+      throw readError(error, `record ${seq}`);
     }
   }
 
-  private readError(error: unknown, what: string): Error {
-    if (this.closed) return closedError();
-    return new WalError(
-      'WAL_BAD_RECORD',
-      `${what} cannot be read: ${describe(error)}`,
-      'Run `mcp-vector-server verify` for every finding; restore a backup.',
-      { cause: error },
-    );
-  }
-
+  /** One seek a piece: so a reopening in the middle of a long read costs a seek, and tables are checked as they are reached. */
   protected async *values(
     from: number,
     to: number,
     reverse: boolean,
   ): AsyncGenerator<[number, Uint8Array][]> {
-    if (this.unreadable) throw this.unreadable;
-    this.guard.assertReadable(from, to);
-    const iterator = this.database.iterator({
-      gte: encodeKey(from),
-      lte: encodeKey(to),
-      reverse,
-      highWaterMarkBytes: 1024 * 1024,
-    });
-    try {
-      for (;;) {
-        let entries: [Uint8Array, Uint8Array][];
+    for (let first = from, last = to; first <= last; ) {
+      const low = reverse ? Math.max(first, last - PIECE_RECORDS + 1) : first;
+      const high = reverse ? last : Math.min(last, first + PIECE_RECORDS - 1);
+      const piece = await this.piece(low, high, reverse);
+      if (piece.length > 0) yield piece;
+      // Nothing where something must be: the reader sees it by the next piece.
+      const reached = piece.at(-1)?.[0] ?? (reverse ? low : high);
+      if (reverse) last = reached - 1;
+      else first = reached + 1;
+    }
+  }
+
+  private async piece(first: number, last: number, reverse: boolean): Promise<[number, Uint8Array][]> {
+    for (;;) {
+      await this.readable();
+      const { database } = this;
+      this.guard.assertReadable(first, last);
+      try {
+        const iterator = database.iterator({
+          gte: encodeKey(first),
+          lte: encodeKey(last),
+          reverse,
+          highWaterMarkBytes: PIECE_BYTES,
+        });
         try {
-          entries = await iterator.nextv(1000);
-        } catch (error) {
-          throw this.readError(error, `records ${from} to ${to}`);
+          // No more than there are: to find its end, LevelDB would look into the next block, which nobody has checked.
+          const entries = await iterator.nextv(last - first + 1);
+          return entries.map(([key, value]) => [decodeKey(key), value]);
+        } finally {
+          await iterator.close();
         }
-        if (entries.length === 0) return;
-        yield entries.map(([key, value]) => [decodeKey(key), value]);
+      } catch (error) {
+        if (this.reopening === undefined && this.database === database)
+          throw readError(error, `records ${first} to ${last}`);
       }
-    } finally {
-      await iterator.close();
     }
   }
 
@@ -316,23 +288,42 @@ export class LevelLog extends GroupCommitLog {
     if (this.unreadable) throw this.unreadable;
   }
 
-  async close(): Promise<void> {
-    if (this.closed) return;
+  protected async release(): Promise<void> {
     clearInterval(this.timer);
-    await this.drained();
-    this.closed = true;
     await this.ticking;
-    await this.reopening;
     try {
       // Twice, so that both slots tell the same: one damaged slot then hides nothing.
       if (!this.failure) {
-        await this.proveHead(Intent.closed);
-        await this.proveHead(Intent.closed);
+        await this.proveHead(this.head, Intent.closed);
+        await this.proveHead(this.head, Intent.closed);
       }
     } finally {
       this.headFile.close();
-      await this.database.close();
-      await this.ownership.release();
+      await this.database.close().finally(() => this.ownership.release());
     }
   }
+}
+
+function headFailure(error: unknown): WalError {
+  return new WalError(
+    'WAL_POISONED',
+    `HEAD could not be written: ${describe(error)}`,
+    'Reads go on. Make room or mend the disk; writes resume by themselves.',
+    { cause: error },
+  );
+}
+
+function readError(error: unknown, what: string): WalError {
+  const code = (error as { cause?: { code?: string } }).cause?.code ?? (error as { code?: string }).code;
+  if (error instanceof WalError) return error;
+  if (code === 'LEVEL_IO_ERROR')
+    return new WalError('WAL_IO', `${what} cannot be read: ${describe(error)}`, 'Check the disk.', {
+      cause: error,
+    });
+  return new WalError(
+    'WAL_BAD_RECORD',
+    `${what} cannot be read: ${describe(error)}`,
+    'Run `mcp-vector-server verify` for every finding; restore a backup.',
+    { cause: error },
+  );
 }

@@ -35,8 +35,8 @@ export interface Appended {
   readonly wallMs: number;
   readonly logicalMs: number;
   /**
-   * Resolves once every record is durable; transactions resolve in sequence order. Rejects with WAL_POISONED (not
-   * written) or WAL_OUTCOME_UNKNOWN.
+   * Resolves once every record is durable; transactions resolve in sequence order. Rejects with WAL_OUTCOME_UNKNOWN, or,
+   * when nothing was written, with the code of what stopped the writes: mostly WAL_POISONED.
    */
   readonly durable: Promise<void>;
 }
@@ -67,25 +67,34 @@ export interface Log {
    * a caller can go on deciding against what it queued; the write is shared with whatever else is queued (group commit).
    * @param events at least one
    * @param expectedSeq refuse unless it equals nextSeq
-   * @throws WalError WAL_CONFLICT, WAL_BUSY (queue full: nothing was queued), WAL_POISONED, WAL_CLOSED, WAL_TOO_LARGE
+   * @throws WalError WAL_CONFLICT, WAL_BUSY (queue full: nothing was queued), WAL_CLOSED (also while it closes), WAL_TOO_LARGE, and
+   *   the code of what stopped the writes: WAL_POISONED, or damage or a foreign owner that a running log met
+   * @throws RangeError for no events, or a type that is not the caller's
    */
   append(events: readonly NewEvent[], expectedSeq?: number): Appended;
 
   /**
    * One record by its number, checked.
-   * @throws WalError WAL_BAD_RECORD when it is damaged or not there though it must be
+   * @throws WalError WAL_BAD_RECORD, WAL_GAP when it is not there though it must be, WAL_IO while the log is being reopened, WAL_CLOSED
+   * @throws RangeError for a number outside 1..head
    */
   get(seq: number): LogRecord;
 
-  /** Records in pieces of about a megabyte, each record checked, and in forward order the chain as well. */
+  /**
+   * Records in pieces of about a megabyte, each record checked, and in forward order the chain as well.
+   * @throws WalError as get does, and WAL_CHAIN_BROKEN
+   */
   read(options?: ReadOptions): AsyncIterable<LogRecord[]>;
 
-  /** Calls `listener` with the records of every transaction when it has become durable. Returns the unsubscribe. */
+  /**
+   * Calls `listener` with the records of every transaction when it has become durable, in order, before its append resolves. Whoever
+   * subscribes and then reads up to `head` misses nothing and sees nothing twice. It must not throw. Returns the unsubscribe.
+   */
   subscribe(listener: (records: readonly LogRecord[]) => void): () => void;
 
   /** Resolves when reads work (they always do but during the reopening that follows a failed write). */
   readable(): Promise<void>;
 
-  /** Waits for what is queued, writes the head proof and lets go. */
+  /** Refuses appends from now on, waits for what is queued, writes the head proof and lets go. */
   close(): Promise<void>;
 }

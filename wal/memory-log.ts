@@ -48,8 +48,5 @@ export class MemoryLog extends GroupCommitLog {
 
   async readable(): Promise<void> {}
 
-  async close(): Promise<void> {
-    await this.drained();
-    this.closed = true;
-  }
+  protected async release(): Promise<void> {}
 }

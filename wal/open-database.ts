@@ -5,12 +5,13 @@
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { DAMAGE_WAY_OUT, WalError } from './errors.js';
-import { dropEvidence, keepEvidence } from './evidence.js';
+import { type Evidence, setAside } from './evidence.js';
 import { hashHex } from './hash.js';
 import { Level, LOG_OPTIONS } from './level.js';
 import { look } from './leveldb/look.js';
 import { TableGuard } from './leveldb/table-guard.js';
 import type { Head } from './log.js';
+import { inUse, isLocked } from './owner.js';
 import { PATHS } from './paths.js';
 import { type ChainLink, decodeKey, decodeRecord, encodeKey, encodeRecord, RecordType } from './record.js';
 
@@ -29,11 +30,14 @@ export interface OpenedDatabase {
   last: ChainLink | undefined;
   /** To be called once everything the caller checks has turned out well: lets go of the evidence. */
   sound(): void;
+  /** To be called, with the database closed, when something the caller checks is off. */
+  refuse(error: unknown): void;
 }
 
 /**
  * @param proof the last record known from outside (HEAD, or memory): it must be in the log
- * @throws WalError WAL_FILES_DAMAGED, WAL_LOST_TAIL, WAL_HEAD_MISMATCH, WAL_BAD_RECORD, WAL_GAP, WAL_NEWER_FORMAT, WAL_IO
+ * @throws WalError WAL_FILES_DAMAGED, WAL_LOST_TAIL, WAL_HEAD_MISMATCH, WAL_BAD_RECORD, WAL_GAP, WAL_NEWER_FORMAT, WAL_IO,
+ *   STORE_IN_USE
  */
 export async function openDatabase(
   storeDir: string,
@@ -53,7 +57,11 @@ export async function openDatabase(
   const guard = new TableGuard(join(storeDir, PATHS.log), seen);
   guard.assertReadable(seen.headSeq, seen.headSeq);
   if (proof.seq > 0) guard.assertReadable(proof.seq, proof.seq);
-  const evidence = keepEvidence(storeDir, seen.evidence, seen.overwritable);
+  const evidence = setAside(storeDir, seen.evidence, seen.overwritable);
+  // What the disk refused to do says nothing about the data; the next opening looks at it anew.
+  const refuse = (error: unknown) => {
+    if (error instanceof WalError && error.code !== 'WAL_IO') evidence.keep();
+  };
   const database = logDatabase(storeDir, { createIfMissing: false });
   try {
     await database.open();
@@ -65,7 +73,7 @@ export async function openDatabase(
       throw new WalError(
         'WAL_FILES_DAMAGED',
         `the files hold records up to ${seen.headSeq}, but LevelDB opened with ${headSeq}`,
-        `${DAMAGE_WAY_OUT} What LevelDB dropped is in ${evidence}.`,
+        `${DAMAGE_WAY_OUT} What LevelDB dropped is in ${evidence.folder}.`,
       );
     if (proof.seq > 0) assertProven(database, proof);
     return {
@@ -73,11 +81,15 @@ export async function openDatabase(
       guard,
       head: { seq: headSeq, hash: last?.hash ?? 0n, logicalMs: last?.logicalMs ?? 0 },
       last,
-      sound: () => dropEvidence(evidence),
+      sound: evidence.drop,
+      refuse,
     };
   } catch (error) {
     await database.close();
+    refuse(error);
     if (error instanceof WalError) throw error;
+    // Whoever deletes the owner's lock file does not own the store yet: the log has a lock too.
+    if (isLocked(error)) throw inUse(storeDir);
     throw new WalError(
       'WAL_IO',
       `the log could not be opened: ${(error as { cause?: Error }).cause?.message ?? (error as Error).message}`,
@@ -100,7 +112,7 @@ function lostTail(found: number, proven: number): WalError {
  * LevelDB notes in its LOG file what its recovery threw away, and then goes on as if nothing had been.
  * @param tornFile the log whose last batch a crash cut off: that one it may drop
  */
-function assertNothingDropped(storeDir: string, evidence: string, tornFile: string | undefined): void {
+function assertNothingDropped(storeDir: string, evidence: Evidence, tornFile: string | undefined): void {
   const diary = readFileSync(join(storeDir, PATHS.log, 'LOG'), 'utf8');
   const dropped = diary
     .split('\n')
@@ -111,7 +123,7 @@ function assertNothingDropped(storeDir: string, evidence: string, tornFile: stri
     throw new WalError(
       'WAL_FILES_DAMAGED',
       `LevelDB dropped data while it opened the log: ${dropped.trim()}`,
-      `${DAMAGE_WAY_OUT} What it dropped is in ${evidence}.`,
+      `${DAMAGE_WAY_OUT} What it dropped is in ${evidence.folder}.`,
     );
 }
 
@@ -143,10 +155,18 @@ function assertProven(database: LogDatabase, proof: Pick<Head, 'seq' | 'hash'>):
 /**
  * Appends an abort record when the log ends inside a transaction of several batches (a crash before its commit record):
  * what is there of it is void from then on.
+ * @throws WalError WAL_CHAIN_BROKEN for a transaction of a single batch without its end, which no crash leaves: a batch is atomic
  */
 export async function voidUnfinished(opened: OpenedDatabase, nowMs: number): Promise<void> {
   const last = opened.last;
   if (last === undefined || last.last) return;
+  if (!last.long)
+    throw new WalError(
+      'WAL_CHAIN_BROKEN',
+      `the log ends inside the transaction that begins at record ${last.txFirst}`,
+      DAMAGE_WAY_OUT,
+      { details: { seq: last.seq } },
+    );
   const logicalMs = Math.max(nowMs, last.logicalMs);
   const seq = last.seq + 1;
   const fields = {

@@ -1,14 +1,17 @@
 import { randomBytes } from 'node:crypto';
-import { existsSync, mkdirSync, readdirSync, renameSync } from 'node:fs';
+import { existsSync, mkdirSync, readdirSync, renameSync, statSync } from 'node:fs';
 import { join } from 'node:path';
 import { WalError } from './errors.js';
-import { fsyncDirectory, HeadFile, type HeadProof, Intent, readHeadFile } from './head-file.js';
+import { describe } from './group-commit.js';
+import { fsyncDirectory, HeadFile, type HeadProof, holdsHead, Intent, readHeadFile } from './head-file.js';
 import { type Durability, LevelLog } from './level-log.js';
 import { look } from './leveldb/look.js';
+import { genesisBody, storeIdOf } from './lineage.js';
 import type { Lineage } from './log.js';
 import { logDatabase, openDatabase, voidUnfinished } from './open-database.js';
 import { type Ownership, takeOwnership } from './owner.js';
 import { PATHS } from './paths.js';
+import { PROBE_FILE } from './probe.js';
 import type { QueueLimits } from './queue.js';
 import { decodeRecord, encodeKey, encodeRecord, RecordType } from './record.js';
 
@@ -29,9 +32,23 @@ export interface OpenLogOptions {
 /**
  * Opens a store's log, taking ownership of the store. Repairs nothing and deletes no evidence: whatever is off is an error.
  * @throws WalError STORE_MISSING, STORE_FOREIGN, STORE_IN_USE, WAL_HEAD_MISSING, WAL_HEAD_DAMAGED, WAL_HEAD_MISMATCH,
- *   WAL_LOST_TAIL, WAL_FILES_DAMAGED, WAL_BAD_RECORD, WAL_GAP, WAL_NEWER_FORMAT, WAL_IO
+ *   WAL_LOST_TAIL, WAL_FILES_DAMAGED, WAL_BAD_RECORD, WAL_GAP, WAL_CHAIN_BROKEN, WAL_NEWER_FORMAT, WAL_IO
  */
 export async function openLog(options: OpenLogOptions): Promise<LevelLog> {
+  try {
+    return await openStore(options);
+  } catch (error) {
+    if (error instanceof WalError) throw error;
+    throw new WalError(
+      'WAL_IO',
+      `${options.storeDir} cannot be opened: ${describe(error)}`,
+      'Check that the directory is readable and writable by you, or set VECTOR_DB_PATH to one that is.',
+      { cause: error },
+    );
+  }
+}
+
+async function openStore(options: OpenLogOptions): Promise<LevelLog> {
   const { storeDir } = options;
   const clock = options.clock ?? Date.now;
   const state = storeState(storeDir);
@@ -48,7 +65,7 @@ export async function openLog(options: OpenLogOptions): Promise<LevelLog> {
         `there is no store in ${storeDir}`,
         'Check VECTOR_DB_PATH; the server creates a store at its first start.',
       );
-    createStoreDirectory(storeDir);
+    mkdirSync(storeDir, { recursive: true, mode: 0o700 });
   }
   const ownership = await takeOwnership(storeDir);
   try {
@@ -65,23 +82,25 @@ export async function openLog(options: OpenLogOptions): Promise<LevelLog> {
 /** What a path holds: nothing yet, a store, or something else. */
 export function storeState(storeDir: string): 'none' | 'store' | 'foreign' {
   if (!existsSync(storeDir)) return 'none';
-  const entries = readdirSync(storeDir);
-  if (entries.includes(PATHS.head) || entries.includes(PATHS.log)) return 'store';
-  const ours: string[] = [PATHS.ownerLock, PATHS.ownerNote, `${PATHS.head}.tmp`];
-  return entries.every(name => ours.includes(name)) ? 'none' : 'foreign';
+  if (!statSync(storeDir).isDirectory()) return 'foreign';
+  const entries = readdirSync(storeDir).filter(name => !FOUND_ANYWHERE.includes(name));
+  const begun: string[] = [PATHS.ownerLock, PATHS.ownerNote, `${PATHS.head}.tmp`];
+  if (entries.every(name => begun.includes(name))) return 'none';
+  const ours: string[] = [...begun, ...Object.values(PATHS), PROBE_FILE];
+  const named = entries.includes(PATHS.head) || entries.includes(PATHS.log);
+  // Other programs have files of these names too (git a HEAD, many a project a folder log): beside a stranger's files, what
+  // is in them decides.
+  return named && (entries.every(name => ours.includes(name)) || holdsStore(storeDir)) ? 'store' : 'foreign';
 }
 
-function createStoreDirectory(storeDir: string): void {
-  try {
-    mkdirSync(storeDir, { recursive: true, mode: 0o700 });
-  } catch (error) {
-    throw new WalError(
-      'WAL_IO',
-      `${storeDir} cannot be created: ${(error as Error).message}`,
-      'Set VECTOR_DB_PATH to a directory that you may write to.',
-      { cause: error },
-    );
-  }
+/** What a file system or a desktop puts into any directory. */
+const FOUND_ANYWHERE = ['lost+found', '.DS_Store'];
+
+function holdsStore(storeDir: string): boolean {
+  const head = join(storeDir, PATHS.head);
+  if (existsSync(head) && statSync(head).isFile() && holdsHead(head)) return true;
+  const log = join(storeDir, PATHS.log);
+  return existsSync(log) && statSync(log).isDirectory() && readdirSync(log).includes('CURRENT');
 }
 
 /** HEAD comes first, with its intent: a crash at any later step of the creation is recognised and the creation finished. */
@@ -131,8 +150,10 @@ async function openOwned(
       { ...lineage, intent: Intent.none, seq: opened.head.seq, hash: opened.head.hash, wallMs: clock() },
       { claim: true },
     );
+    // LevelDB does not flush the rename of CURRENT; until it is durable, the evidence may be all there is.
+    fsyncDirectory(join(storeDir, PATHS.log));
     opened.sound();
-    return new LevelLog(opened.database, opened.guard, lineage, opened.head, headFile, ownership, {
+    return new LevelLog(opened, lineage, headFile, ownership, {
       storeDir,
       durability: options.durability ?? 'interval',
       clock,
@@ -143,15 +164,14 @@ async function openOwned(
   } catch (error) {
     headFile?.close();
     await opened.database.close();
+    opened.refuse(error);
     throw error;
   }
 }
 
 /** A record in the log says whose it is; a log put beside another store's HEAD is found by it. */
 function assertLineage(value: Uint8Array | undefined, lineage: Lineage): void {
-  const record = value === undefined ? undefined : decodeRecord(value, lineage.lineageSeq);
-  const names = record?.type === RecordType.genesis || record?.type === RecordType.fork;
-  const storeId = names && record.body ? Buffer.from(record.body).toString('hex', 0, 16) : undefined;
+  const storeId = value && storeIdOf(decodeRecord(value, lineage.lineageSeq));
   if (storeId !== lineage.storeId)
     throw new WalError(
       'WAL_HEAD_MISMATCH',
@@ -160,11 +180,20 @@ function assertLineage(value: Uint8Array | undefined, lineage: Lineage): void {
     );
 }
 
+/** More than log and table of a database take that holds the genesis record alone. */
+const GENESIS_MAX_BYTES = 1024;
+
 /** Creates the database with its genesis record, or finds that an interrupted creation had come that far. */
 async function finishCreation(storeDir: string, proof: HeadProof, clock: () => number): Promise<void> {
   const dir = join(storeDir, PATHS.log);
   const seen = await look(dir);
   if (seen.state === 'sound' && seen.headSeq > 0) return;
+  // More than a creation can have left: HEAD has fallen back to its first state, and openDatabase will say what is damaged.
+  const dataBytes = seen.files.reduce(
+    (sum, { kind, sizeBytes }) => sum + (kind === 'log' || kind === 'table' ? sizeBytes : 0),
+    0,
+  );
+  if (dataBytes > GENESIS_MAX_BYTES) return;
   // Nothing was ever acknowledged from a store that has not come further than this; what is there is kept all the same.
   if (existsSync(dir)) {
     mkdirSync(join(storeDir, PATHS.evidence), { recursive: true, mode: 0o700 });
@@ -186,7 +215,7 @@ async function finishCreation(storeDir: string, proof: HeadProof, clock: () => n
       long: false,
       actor: 0,
       prevHash: 0n,
-      body: Buffer.from(proof.storeId, 'hex'),
+      body: genesisBody(proof.storeId),
     });
     await database.batch([{ type: 'put', key: encodeKey(1), value: bytes }], { sync: true });
   } finally {

@@ -4,7 +4,7 @@
  * log's own lock cannot serve, since its files must be looked at before LevelDB opens them.
  */
 import { randomBytes } from 'node:crypto';
-import { readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { hostname } from 'node:os';
 import { join } from 'node:path';
 import { WalError } from './errors.js';
@@ -27,14 +27,26 @@ export interface Ownership {
 /** Who says that it owns the store; undefined where nobody has left a readable note. Not a proof: the lock is. */
 export function readOwner(storeDir: string): OwnerInfo | undefined {
   try {
-    return JSON.parse(readFileSync(join(storeDir, PATHS.ownerNote), 'utf8')) as OwnerInfo;
+    const note: unknown = JSON.parse(readFileSync(join(storeDir, PATHS.ownerNote), 'utf8'));
+    return isOwnerInfo(note) ? note : undefined;
   } catch (error) {
     if ((error as NodeJS.ErrnoException).code === 'ENOENT' || error instanceof SyntaxError) return undefined;
     throw error;
   }
 }
 
-function inUse(storeDir: string): WalError {
+function isOwnerInfo(note: unknown): note is OwnerInfo {
+  const { pid, nonce, host, startedAt } = (note ?? {}) as Record<string, unknown>;
+  return (
+    Number.isInteger(pid) &&
+    typeof nonce === 'string' &&
+    typeof host === 'string' &&
+    typeof startedAt === 'string'
+  );
+}
+
+/** The refusal of a store that another process owns. */
+export function inUse(storeDir: string): WalError {
   const owner = readOwner(storeDir);
   return new WalError(
     'STORE_IN_USE',
@@ -47,7 +59,7 @@ function inUse(storeDir: string): WalError {
 }
 
 /** LevelDB reports a held lock as the cause of a failed open. */
-const isLocked = (error: unknown): boolean =>
+export const isLocked = (error: unknown): boolean =>
   (error as { cause?: { code?: string } }).cause?.code === 'LEVEL_LOCKED';
 
 /**
@@ -60,7 +72,8 @@ export async function takeOwnership(storeDir: string): Promise<Ownership> {
   const held = await openLock(dir).catch(async (error: unknown) => {
     if (isLocked(error)) throw inUse(storeDir);
     // The lock's own files are torn (a crash while they were made, or damage). They hold nothing, and destroy() takes the
-    // lock before it deletes, so a running owner is safe from this.
+    // lock before it deletes, so a running owner is safe from this. Should two processes meet here, the lock of the log itself
+    // is the second barrier.
     try {
       await destroyDatabase(dir);
       rmSync(dir, { recursive: true, force: true });
@@ -84,8 +97,11 @@ export async function takeOwnership(storeDir: string): Promise<Ownership> {
   return {
     nonce: info.nonce,
     async release() {
-      rmSync(join(storeDir, PATHS.ownerNote), { force: true });
-      await held.close();
+      try {
+        rmSync(join(storeDir, PATHS.ownerNote), { force: true });
+      } finally {
+        await held.close();
+      }
     },
   };
 }
@@ -104,6 +120,7 @@ function ioError(storeDir: string, cause: unknown): WalError {
 }
 
 async function openLock(dir: string) {
+  mkdirSync(dir, { recursive: true, mode: 0o700 });
   const lock = new Level(dir, { compression: false, writeBufferSize: 65536, cacheSize: 0 });
   await lock.open();
   return lock;

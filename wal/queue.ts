@@ -4,10 +4,10 @@
  */
 import { WalError } from './errors.js';
 import type { Appended, Head, NewEvent } from './log.js';
-import { encodeRecord, type LogRecord, RecordType } from './record.js';
+import { encodeRecord, FIRST_CALLER_TYPE, type LogRecord, MAY_SKIP, RecordType } from './record.js';
 
 export interface QueueLimits {
-  /** Refuse appends while more than this waits (one transaction is always let in). */
+  /** Refuse what would make more than this wait; a transaction that would wait alone is always let in. */
   readonly maxQueuedBytes: number;
   readonly maxQueuedTransactions: number;
   /** A transaction beyond this is written in several batches and counts only with its commit record. */
@@ -55,8 +55,7 @@ export class AppendQueue {
 
   /** Encodes and queues one transaction. See Log.append. */
   push(events: readonly NewEvent[], expectedSeq?: number): Appended {
-    if (events.length === 0)
-      throw new WalError('WAL_TOO_LARGE', 'a transaction without events', 'Append at least one event.');
+    assertAppendable(events);
     if (expectedSeq !== undefined && expectedSeq !== this.nextSeq)
       throw new WalError(
         'WAL_CONFLICT',
@@ -64,9 +63,10 @@ export class AppendQueue {
         'Read what was appended meanwhile and decide again.',
         { details: { expected: expectedSeq, next: this.nextSeq } },
       );
+    const bodyBytes = sizeOf(events);
     if (
       this.waiting.length >= this.limits.maxQueuedTransactions ||
-      (this.waiting.length > 0 && this.waitingBytes >= this.limits.maxQueuedBytes)
+      (this.waiting.length > 0 && this.waitingBytes + bodyBytes > this.limits.maxQueuedBytes)
     )
       throw new WalError(
         'WAL_BUSY',
@@ -76,7 +76,7 @@ export class AppendQueue {
     const before = this.tail;
     let encoded: EncodedRecord[];
     try {
-      encoded = this.encode(events);
+      encoded = this.encode(events, bodyBytes > this.limits.maxBatchBytes);
     } catch (error) {
       this.tail = before;
       throw error;
@@ -101,12 +101,11 @@ export class AppendQueue {
     };
   }
 
-  private encode(events: readonly NewEvent[]): EncodedRecord[] {
+  /** @param long in several batches, with a commit record at its end */
+  private encode(events: readonly NewEvent[], long: boolean): EncodedRecord[] {
     const wallMs = this.clock();
     const logicalMs = Math.max(wallMs, this.tail.logicalMs);
     const txFirst = this.tail.seq + 1;
-    const bodyBytes = events.reduce((sum, event) => sum + event.body.length + 128, 0);
-    const long = bodyBytes > this.limits.maxBatchBytes;
     const all = long ? [...events, { type: RecordType.commit, body: new Uint8Array(0), actor: 0 }] : events;
     return all.map((event, index) => {
       const fields = {
@@ -148,5 +147,32 @@ export class AppendQueue {
     this.tail = tail;
     this.waitingBytes = 0;
     return this.waiting.splice(0);
+  }
+}
+
+/** What the events take in a batch, with 128 bytes for each record's header and key. */
+const sizeOf = (events: readonly NewEvent[]): number =>
+  events.reduce((sum, event) => sum + event.body.length + 128, 0);
+
+/** The log's own types are not the caller's to write: a commit record by mistake would end a transaction. */
+function assertAppendable(events: readonly NewEvent[]): void {
+  if (events.length === 0) throw new RangeError('a transaction needs at least one event');
+  for (const { type } of events)
+    if (!Number.isInteger(type) || type > 0xffff || (type & ~MAY_SKIP) < FIRST_CALLER_TYPE)
+      throw new RangeError(`${type} is not a type for a caller's event`);
+}
+
+/** Cuts what is written at once into batches of at most `maxBytes`; a larger record has one of its own. */
+export function* partsOf(
+  records: readonly EncodedRecord[],
+  maxBytes: number,
+): Generator<{ part: readonly EncodedRecord[]; bytes: number }> {
+  for (let start = 0; start < records.length; ) {
+    let end = start;
+    let bytes = 0;
+    while (end < records.length && (end === start || bytes + records[end].bytes.length <= maxBytes))
+      bytes += records[end++].bytes.length;
+    yield { part: records.slice(start, end), bytes };
+    start = end;
   }
 }

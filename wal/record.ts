@@ -250,12 +250,23 @@ export function checkFollows(prev: ChainLink | undefined, record: LogRecord): vo
     });
   if (record.prevHash !== (prev?.hash ?? 0n))
     throw broken('it does not name the hash of the record before it');
-  if (prev === undefined) return;
-  if (record.logicalMs < prev.logicalMs) throw broken('its logical time runs backwards');
+  if (prev !== undefined && record.logicalMs < prev.logicalMs)
+    throw broken('its logical time runs backwards');
   const begins = record.txFirst === record.seq && record.txIndex === 0;
-  const continues = record.txFirst === prev.txFirst && record.txIndex === prev.txIndex + 1;
-  if (prev.last ? !begins : !continues) throw broken('its transaction fields do not follow');
+  const continues =
+    prev !== undefined &&
+    record.txFirst === prev.txFirst &&
+    record.txIndex === prev.txIndex + 1 &&
+    record.long === prev.long;
+  if (prev === undefined || prev.last ? !begins : !continues)
+    throw broken('its transaction fields do not follow');
+  const ends = record.type === RecordType.commit || record.type === RecordType.abort;
+  if (ends !== (record.long && record.last))
+    throw broken('a transaction of several batches ends in a commit or abort record, and no other does');
 }
 
 /** What of a record the next one is checked against. */
-export type ChainLink = Pick<LogRecord, 'seq' | 'hash' | 'logicalMs' | 'txFirst' | 'txIndex' | 'last'>;
+export type ChainLink = Pick<
+  LogRecord,
+  'seq' | 'hash' | 'logicalMs' | 'txFirst' | 'txIndex' | 'last' | 'long'
+>;

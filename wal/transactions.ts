@@ -1,3 +1,4 @@
+import { DAMAGE_WAY_OUT, WalError } from './errors.js';
 import type { Log } from './log.js';
 import { type LogRecord, RecordType } from './record.js';
 
@@ -11,15 +12,16 @@ import { type LogRecord, RecordType } from './record.js';
 export async function* readCommitted(log: Log, from: number, to: number): AsyncGenerator<LogRecord[]> {
   let skipUntil = 0;
   let committedUntil = 0;
-  for await (const piece of log.read({ from, to })) {
+  const end = to >= log.head.seq ? log.head : await endOf(log, log.get(to));
+  for await (const piece of log.read({ from, to: end.seq })) {
     const kept: LogRecord[] = [];
     for (const record of piece) {
       if (record.seq <= skipUntil) continue;
       if (record.long && record.seq > committedUntil) {
-        const end = await endOfLong(log, record);
-        if (end.type === RecordType.commit) committedUntil = end.seq;
+        const { type, seq } = await endOf(log, record);
+        if (type === RecordType.commit) committedUntil = seq;
         else {
-          skipUntil = end.seq;
+          skipUntil = seq;
           continue;
         }
       }
@@ -29,11 +31,17 @@ export async function* readCommitted(log: Log, from: number, to: number): AsyncG
   }
 }
 
-/** The commit or abort record that ends a transaction of several batches. Recovery has made sure that there is one. */
-async function endOfLong(log: Log, record: LogRecord): Promise<LogRecord> {
+/** The last record of the transaction that `record` belongs to. Recovery has made sure that there is one. */
+async function endOf(log: Log, record: LogRecord): Promise<LogRecord> {
+  if (record.last) return record;
   for await (const piece of log.read({ from: record.seq })) {
     const end = piece.find(candidate => candidate.last);
     if (end) return end;
   }
-  throw new Error(`transaction ${record.txFirst} has no end`);
+  throw new WalError(
+    'WAL_CHAIN_BROKEN',
+    `the transaction that begins at record ${record.txFirst} has no end`,
+    DAMAGE_WAY_OUT,
+    { details: { seq: record.txFirst } },
+  );
 }

@@ -10,6 +10,7 @@ import { type HeadProof, Intent, readHeadFile } from './head-file.js';
 import { Findings } from './leveldb/findings.js';
 import { readLiveValues } from './leveldb/live-values.js';
 import { look } from './leveldb/look.js';
+import { storeIdOf } from './lineage.js';
 import { PATHS } from './paths.js';
 import { type ChainLink, checkFollows, decodeRecord, type LogRecord, RecordType } from './record.js';
 
@@ -137,6 +138,12 @@ class Walk {
       this.findings.push({
         code: 'WAL_HEAD_MISMATCH',
         message: `record ${seq} has hash ${hashHex(record.hash)}, but HEAD has seen ${hashHex(this.proof.hash)}`,
+        seq,
+      });
+    if (this.proof?.lineageSeq === seq && this.proof.storeId !== storeIdOf(record))
+      this.findings.push({
+        code: 'WAL_HEAD_MISMATCH',
+        message: `record ${seq} gives the store id ${storeIdOf(record) ?? 'unknown'}, HEAD has ${this.proof.storeId}`,
         seq,
       });
     this.first ??= record;

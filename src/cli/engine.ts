@@ -52,6 +52,8 @@ export async function withEngine<T>(
   work: (engine: Engine) => Promise<T>,
 ): Promise<T> {
   const config = configOf(call);
+  // LevelDB makes its files by the umask alone, and a store is for the user alone.
+  process.umask(0o077);
   const [{ openEngine }, { createLogger }] = await Promise.all([
     import('../engine/open.js'),
     import('../log.js'),

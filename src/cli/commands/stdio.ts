@@ -18,6 +18,8 @@ export default function stdio(call: Call): Promise<number> {
  * @returns the exit code; the caller ends the process with it, since an idle stdin would keep it alive
  */
 export async function serveStdio(store?: string): Promise<number> {
+  // LevelDB makes its files by the umask alone, and a store is for the user alone.
+  process.umask(0o077);
   try {
     const config = readConfig(store === undefined ? process.env : { ...process.env, VECTOR_DB_PATH: store }, {
       platform: process.platform,

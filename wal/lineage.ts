@@ -1,0 +1,29 @@
+/**
+ * The records that say whose a log is. wal/FORMAT.md has their bodies' byte tables.
+ */
+import type { Lineage } from './log.js';
+import { type LogRecord, RecordType } from './record.js';
+
+const STORE_ID_BYTES = 16;
+
+/** The body of a genesis record: store id (16 bytes). */
+export function genesisBody(storeId: string): Buffer {
+  return Buffer.from(storeId, 'hex');
+}
+
+/** The body of a fork record: new store id (16 bytes), the id it continues (16), the last seq taken over (u64), the epoch that seq was in (u32). */
+export function forkBody(storeId: string, source: Lineage, untilSeq: number): Buffer {
+  const body = Buffer.alloc(44);
+  body.write(storeId, 0, 'hex');
+  body.write(source.storeId, STORE_ID_BYTES, 'hex');
+  body.writeBigUInt64LE(BigInt(untilSeq), 32);
+  body.writeUInt32LE(source.epoch, 40);
+  return body;
+}
+
+/** The store id that a genesis or fork record gives, 32 hex digits; undefined for any other record. */
+export function storeIdOf(record: LogRecord): string | undefined {
+  const names = record.type === RecordType.genesis || record.type === RecordType.fork;
+  if (!names || record.body === undefined || record.body.length < STORE_ID_BYTES) return undefined;
+  return Buffer.from(record.body.subarray(0, STORE_ID_BYTES)).toString('hex');
+}
