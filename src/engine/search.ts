@@ -180,12 +180,20 @@ export class Searcher extends Reader {
         ? candidate.row - index.rowsOf(ordinal).first
         : (keywords?.bestRange(view.text, passages) ?? 0);
     const [start, end] = passages[at] ?? [0, view.text.length];
-    return {
-      ...view,
+    // Field by field: a spread of ten hits costs a tenth of the search.
+    const hit: SearchHit = {
+      id: view.id,
+      collection: view.collection,
       score: round(candidate.score),
+      text: view.text,
       passage: { start, end },
-      ...(query.context && { context: this.neighbours(view.metadata, collection, query.context) }),
+      metadata: view.metadata,
+      version: view.version,
+      updated_at: view.updated_at,
+      origin: view.origin,
+      actor: view.actor,
     };
+    return query.context ? { ...hit, context: this.neighbours(view.metadata, collection, query.context) } : hit;
   }
 
   /** The chunks of the same document around a hit, as ingest numbers them. */
