@@ -4,7 +4,7 @@ import { CodedError, isCoded } from '../../domain/errors.js';
 import type { GraphEngine, GraphParams } from './graph-engine.js';
 import { runGraphWork } from './graph-work.js';
 import { hnswlib } from './hnswlib-engine.js';
-import { DEAD, type RowTable } from './row-table.js';
+import { DEAD, type RowTable, SURPLUS } from './row-table.js';
 import type { VectorSlab } from './vector-slab.js';
 
 export interface GraphIndexOptions extends GraphParams {
@@ -29,7 +29,7 @@ const RETRY_AFTER_MS = 60_000;
  */
 export class GraphIndex {
   #engine: GraphEngine | undefined;
-  /** The live rows below it are in the graph. */
+  /** The live rows below it are in the graph, but for surplus ones. */
   #end = 0;
   /** Rows in the graph that died: the graph walks over them for nothing. */
   #deadRows = 0;
@@ -54,7 +54,7 @@ export class GraphIndex {
     readonly options: GraphIndexOptions,
   ) {}
 
-  /** Rows below it are the graph's to answer for; 0 without a graph. */
+  /** Rows below it, but for surplus ones, are the graph's to answer for; 0 without a graph. */
   get end(): number {
     return this.#end;
   }
@@ -124,13 +124,13 @@ export class GraphIndex {
   /**
    * Writes the graph, synced but unchecked. `begin` runs when nothing else writes, in the same turn in which the file's
    * state is fixed: what it notes belongs to the file.
-   * @returns false if there is no graph, and so no file
+   * @returns false if there is no graph or an empty one, and so no file
    */
   async save(path: string, begin: () => void): Promise<boolean> {
     while (this.#writing !== undefined) await this.#writing;
     begin();
     const engine = this.#engine;
-    if (engine === undefined) return false;
+    if (engine === undefined || engine.rows === 0) return false;
     await this.#write(engine, path);
     return true;
   }
@@ -203,7 +203,7 @@ export class GraphIndex {
         const untilMs = performance.now() + SLICE_MS;
         while (this.#end < this.table.rows && performance.now() < untilMs) {
           const row = this.#end;
-          if (!this.table.isDead(row) && !this.table.isInGraph(row)) {
+          if (!this.table.isDead(row) && !this.table.isInGraph(row) && this.table.isForGraph(row)) {
             this.#engine.add(row, this.slab.vector(row));
             this.table.enterGraph(row);
           }
@@ -238,20 +238,33 @@ export class GraphIndex {
       };
       const path = join(dir, 'graph');
       let basePath: string | undefined;
-      if (kind === 'extend' && this.#engine !== undefined) {
-        basePath = join(dir, 'base');
-        await this.save(basePath, begin);
+      const base = join(dir, 'base');
+      if (kind === 'extend' && (await this.save(base, begin))) {
+        basePath = base;
       } else {
         begin();
-        for (let row = 0; row < flags.length; row++) flags[row]! &= DEAD;
+        for (let row = 0; row < flags.length; row++) flags[row]! &= DEAD | SURPLUS;
       }
-      const work = { kind: 'build', path, basePath, flags, slab: slab.shared, params: this.#params } as const;
-      await runGraphWork(work, this.#closed.signal);
-      const engine = await hnswlib.load(path, this.#params);
+      let engine = hnswlib.create(this.#params);
+      // A graph without a row has no file: all rows may be dead or surplus.
+      if (basePath !== undefined || flags.some(flag => (flag & (DEAD | SURPLUS)) === 0)) {
+        const work = {
+          kind: 'build',
+          path,
+          basePath,
+          flags,
+          slab: slab.shared,
+          params: this.#params,
+        } as const;
+        await runGraphWork(work, this.#closed.signal);
+        engine = await hnswlib.load(path, this.#params);
+      }
       while (this.#writing !== undefined) await this.#writing;
       // From here to the end without an await: a search sees the old graph or the new one.
       if (kind === 'rebuild') table.leaveGraph();
-      for (let row = 0; row < flags.length; row++) if (!(flags[row]! & DEAD)) table.enterGraph(row);
+      for (let row = 0; row < flags.length; row++) {
+        if ((flags[row]! & (DEAD | SURPLUS)) === 0) table.enterGraph(row);
+      }
       for (const row of this.#deathsDuringWork) if (table.isInGraph(row)) engine.markDeleted(row);
       this.#engine = engine;
       this.#end = flags.length;

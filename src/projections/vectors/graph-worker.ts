@@ -3,7 +3,7 @@ import { parentPort, workerData } from 'node:worker_threads';
 import { CodedError, isCoded } from '../../domain/errors.js';
 import { ENDED, type GraphWork, type GraphWorkAnswer, type GraphWorkerData, STOP } from './graph-work.js';
 import { hnswlib } from './hnswlib-engine.js';
-import { DEAD, IN_GRAPH } from './row-table.js';
+import { DEAD, IN_GRAPH, SURPLUS } from './row-table.js';
 import { rowView } from './vector-slab.js';
 
 const { work, state } = workerData as GraphWorkerData;
@@ -19,7 +19,7 @@ async function build(work: GraphWork & { kind: 'build' }): Promise<void> {
   const engine =
     work.basePath === undefined ? hnswlib.create(params) : await hnswlib.load(work.basePath, params);
   for (let row = 0; row < flags.length; row++) {
-    if (flags[row]! & (DEAD | IN_GRAPH)) continue;
+    if (flags[row]! & (DEAD | IN_GRAPH | SURPLUS)) continue;
     throwIfStopped();
     engine.add(row, rowView(slab.buffer, slab.rowBytes, slab.dimension, row));
     flags[row]! |= IN_GRAPH;

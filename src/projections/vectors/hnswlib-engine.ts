@@ -1,4 +1,4 @@
-import { open } from 'node:fs/promises';
+import { open, writeFile } from 'node:fs/promises';
 import { createRequire } from 'node:module';
 import type { HierarchicalNSW } from 'hnswlib-node';
 import { CodedError } from '../../domain/errors.js';
@@ -74,6 +74,8 @@ class HnswlibEngine implements GraphEngine {
   async save(path: string): Promise<void> {
     const { graph } = this;
     const rows = graph.getCurrentCount();
+    // hnswlib would create it readable by all; an existing file keeps its mode.
+    await writeFile(path, '', { mode: 0o600 });
     await graph.writeIndex(path);
     // Two purposes: it was frozen, and the native writer must not lose the graph to the garbage collector.
     if (graph.getCurrentCount() !== rows) throw new Error('a row was added while the graph was written');

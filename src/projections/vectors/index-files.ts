@@ -9,7 +9,7 @@ import type { VectorSlab } from './vector-slab.js';
  * A saved index, all numbers little-endian:
  *   <name>.vectors  f32, rows x dimension, as stored (normalised under cosine), nothing else
  *   <name>.rows     header of 8 u32 {magic, version, dimension, metric, rows, 0, 0, 0}, then the owner of each row (u32),
- *                   then the flags of each row (u8: 1 dead, 2 in the graph)
+ *                   then the flags of each row (u8: 1 dead, 2 in the graph, 4 never to be)
  *   <name>.graph    hnswlib's own file, only if there is a graph (see hnswlib-file.ts)
  * It is a cache without checksums of its own: whoever keeps it keeps digests of the files and compares them first.
  */

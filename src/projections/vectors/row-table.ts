@@ -3,6 +3,8 @@ import { CodedError } from '../../domain/errors.js';
 /** Flags of a row. Numbers on disk never change meaning. */
 export const DEAD = 1;
 export const IN_GRAPH = 2;
+/** Never enters the graph: see EqualVectors. */
+export const SURPLUS = 4;
 
 /**
  * What is known of each row besides its vector: its owner, whether it is dead, whether the graph holds it. Rows of one
@@ -15,6 +17,8 @@ export class RowTable {
   #dead = 0;
   #ownerCount = 0;
   #accepted = new Uint32Array(0);
+  #surplus: Uint32Array = new Uint32Array(16);
+  #surplusCount = 0;
 
   get rows(): number {
     return this.#rows;
@@ -80,6 +84,8 @@ export class RowTable {
     this.#flags = flags;
     this.#rows = owners.length;
     this.#dead = flags.reduce((dead, flag) => dead + (flag & DEAD), 0);
+    this.#surplusCount = 0;
+    for (const [row, flag] of flags.entries()) if (flag & SURPLUS) this.#listSurplus(row);
     this.#ownerCount = owners.reduce((count, owner, row) => count + (owner === owners[row - 1] ? 0 : 1), 0);
   }
 
@@ -103,13 +109,38 @@ export class RowTable {
     this.#flags[row]! |= IN_GRAPH;
   }
 
+  /** To be called once, when the row is appended. */
+  markSurplus(row: number): void {
+    this.#flags[row]! |= SURPLUS;
+    this.#listSurplus(row);
+  }
+
+  /** The surplus rows, dead or alive, ascending. A view: invalid after the next append. */
+  get surplus(): Uint32Array {
+    return this.#surplus.subarray(0, this.#surplusCount);
+  }
+
+  /** True for a row that the graph holds or is to hold, as long as it lives. */
+  isForGraph(row: number): boolean {
+    return (this.#flags[row]! & SURPLUS) === 0;
+  }
+
+  #listSurplus(row: number): void {
+    if (this.#surplusCount === this.#surplus.length) {
+      const list = new Uint32Array(this.#surplus.length * 2);
+      list.set(this.#surplus);
+      this.#surplus = list;
+    }
+    this.#surplus[this.#surplusCount++] = row;
+  }
+
   leaveGraph(): void {
     for (let row = 0; row < this.#rows; row++) this.#flags[row]! &= ~IN_GRAPH;
   }
 
   /** The first live row that the graph lacks; the number of rows if it has them all. */
   endOfGraph(): number {
-    const end = this.flags.findIndex(flag => (flag & (DEAD | IN_GRAPH)) === 0);
+    const end = this.flags.findIndex(flag => (flag & (DEAD | IN_GRAPH | SURPLUS)) === 0);
     return end === -1 ? this.#rows : end;
   }
 

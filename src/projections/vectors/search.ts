@@ -40,8 +40,10 @@ export function searchOwners(
   const listEnd = list === undefined ? 0 : lowerBound(list, end);
   const candidates = list === undefined ? end : listEnd;
 
-  if (graph.exists && !searchGraph()) {
-    if (list === undefined) scanRange(0, end);
+  if (graph.exists) {
+    // The surplus comes last: searchGraph tells by what it brought whether it brought enough.
+    if (searchGraph()) scanSurplus();
+    else if (list === undefined) scanRange(0, end);
     else scanList(list.subarray(0, listEnd));
   }
   if (list === undefined) scanRange(end, table.rows);
@@ -50,11 +52,11 @@ export function searchOwners(
 
   /** @returns false if the rows are to be scanned instead */
   function searchGraph(): boolean {
-    const even =
-      (k * table.rowsPerOwner * graph.liveRows) / (list === undefined ? graph.liveRows : candidates);
+    const share = list === undefined ? 1 : candidates / graph.liveRows;
+    const even = (k * table.rowsPerOwner) / share;
     // Half as many again where not each row counts: accepted rows and rows of one owner do not lie evenly. But not more
     // than that: a row brought out of the graph costs as much as several that are scanned.
-    let wanted = Math.ceil(even > k ? 1.5 * even : k);
+    let wanted = even > k ? Math.ceil(1.5 * even) : k;
     for (;;) {
       const candidatesKept = Math.max(ef, wanted);
       if (walkCostRows(graph.options.graphThresholdRows, candidatesKept) >= candidates) return false;
@@ -64,6 +66,12 @@ export function searchOwners(
       if (rows.length < wanted) return false;
       wanted *= 2;
     }
+  }
+
+  /** Rows that the graph leaves out: see EqualVectors. */
+  function scanSurplus(): void {
+    const surplus = table.surplus.subarray(0, lowerBound(table.surplus, end));
+    scanList(accept === undefined ? surplus : surplus.filter(row => accept[table.owners[row]!]));
   }
 
   function scanRange(from: number, to: number): void {

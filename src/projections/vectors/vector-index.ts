@@ -1,6 +1,7 @@
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type { Metric } from '../../domain/model.js';
+import { EqualVectors } from './equal-vectors.js';
 import { GraphIndex } from './graph-index.js';
 import { encodeRows, indexPaths, readRowsAndVectors, writeSynced, writeVectors } from './index-files.js';
 import { scoreOf } from './metric.js';
@@ -79,6 +80,7 @@ export class VectorIndex {
   readonly #table = new RowTable();
   readonly #slab: VectorSlab;
   readonly #graph: GraphIndex;
+  readonly #equalVectors = new EqualVectors(row => this.#slab.vector(row));
   readonly #efSearch: number;
 
   private constructor(readonly options: VectorIndexOptions) {
@@ -115,6 +117,9 @@ export class VectorIndex {
     this.#table.assertAscending(owner);
     const first = this.#slab.append(vectors);
     this.#table.append(owner, this.#slab.rows - first);
+    for (let row = first; row < this.#slab.rows; row++) {
+      if (this.#equalVectors.isSurplus(row)) this.#table.markSurplus(row);
+    }
     this.#graph.follow();
     return first;
   }
@@ -187,7 +192,9 @@ export class VectorIndex {
 
   /** Memory of vectors, rows and graph. */
   get sizeBytes(): number {
-    return this.#slab.sizeBytes + this.#table.sizeBytes + this.#graph.sizeBytes;
+    return (
+      this.#slab.sizeBytes + this.#table.sizeBytes + this.#equalVectors.sizeBytes + this.#graph.sizeBytes
+    );
   }
 
   /** Resolves when no background work is left; rejects with `failure`. */
@@ -227,6 +234,7 @@ export class VectorIndex {
     const index = new VectorIndex(options);
     const paths = indexPaths(dir, name);
     await readRowsAndVectors(paths, index.#table, index.#slab);
+    for (let row = 0; row < index.#slab.rows; row++) index.#equalVectors.isSurplus(row);
     if (index.#table.hasGraph) await index.#graph.load(paths.graph);
     index.#graph.follow();
     return index;

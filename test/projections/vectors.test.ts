@@ -1,0 +1,389 @@
+import { spawnSync } from 'node:child_process';
+import { cp, mkdtemp, readdir, readFile, rm, stat, truncate, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { dirname, join } from 'node:path';
+import { fileURLToPath, pathToFileURL } from 'node:url';
+import { afterEach, beforeEach, describe, expect, test } from 'vitest';
+import { VectorIndex, type VectorIndexOptions } from '#src/projections/vectors/vector-index.js';
+
+const DIMENSION = 24;
+const OPTIONS = { dimension: DIMENSION, metric: 'cosine', graphThresholdRows: 20 } as const;
+
+let dir: string;
+const opened: VectorIndex[] = [];
+beforeEach(async () => {
+  dir = await mkdtemp(join(tmpdir(), 'vectors-'));
+});
+afterEach(async () => {
+  await Promise.all(opened.splice(0).map(index => index.close()));
+  await rm(dir, { recursive: true });
+});
+
+/** A seeded stream of components in -0.5..0.5 (mulberry32). */
+function seeded(seed: number): () => number {
+  let state = seed;
+  return () => {
+    state = (state + 0x6d2b79f5) | 0;
+    let t = Math.imul(state ^ (state >>> 15), 1 | state);
+    t = (t + Math.imul(t ^ (t >>> 7), 61 | t)) ^ t;
+    return ((t ^ (t >>> 14)) >>> 0) / 2 ** 32 - 0.5;
+  };
+}
+
+const vectors = (count: number, next: () => number, dimension = DIMENSION) =>
+  Float32Array.from({ length: count * dimension }, next);
+
+function open(options: VectorIndexOptions): VectorIndex {
+  const index = VectorIndex.create(options);
+  opened.push(index);
+  return index;
+}
+
+/** One owner a row. */
+function filled(rows: number, options: VectorIndexOptions = OPTIONS): VectorIndex {
+  const index = open(options);
+  const next = seeded(7);
+  for (let owner = 0; owner < rows; owner++) index.append(vectors(1, next, options.dimension), owner);
+  return index;
+}
+
+async function load(name: string, options: VectorIndexOptions = OPTIONS): Promise<VectorIndex> {
+  const index = await VectorIndex.load(dir, name, options);
+  opened.push(index);
+  return index;
+}
+
+describe('scores', () => {
+  const score = (metric: 'cosine' | 'ip' | 'l2', row: number[], query: number[]) => {
+    const index = open({ dimension: row.length, metric });
+    index.append(Float32Array.from(row), 0);
+    return index.search(Float32Array.from(query), { k: 1 }).scores[0];
+  };
+
+  test('follow the conventions, higher is better', () => {
+    expect(score('cosine', [3, 0], [5, 0])).toBe(1);
+    expect(score('cosine', [3, 0], [-1, 0])).toBe(-1);
+    expect(score('cosine', [1, 1], [2, 0])).toBeCloseTo(Math.SQRT1_2, 6);
+    expect(score('ip', [3, 1], [5, -2])).toBe(13);
+    expect(score('l2', [3, 4], [0, 0])).toBeCloseTo(1 / 6, 6);
+    expect(score('l2', [3, 4], [3, 4])).toBe(1);
+  });
+
+  test('a cosine never passes 1, whatever the rounding', () => {
+    const next = seeded(3);
+    const index = open({ dimension: 384, metric: 'cosine' });
+    for (let owner = 0; owner < 200; owner++) index.append(vectors(1, next, 384), owner);
+    for (let row = 0; row < 200; row++) {
+      const { owners, scores } = index.search(index.vector(row).slice(), { k: 1 });
+      expect(owners[0]).toBe(row);
+      expect(scores[0]).toBeLessThanOrEqual(1);
+      expect(scores[0]).toBeGreaterThan(0.999999);
+    }
+  });
+
+  test('equal scores come in the order of rows', () => {
+    const index = open({ dimension: 2, metric: 'ip' });
+    for (const owner of [4, 9, 11, 30]) index.append(Float32Array.of(1, 2), owner);
+    expect([...index.search(Float32Array.of(1, 1), { k: 3 }).owners]).toEqual([4, 9, 11]);
+  });
+
+  test('every dimension counts, at and around the width of the lanes', () => {
+    for (const dimension of [1, 2, 3, 4, 5, 15, 16, 17, 31, 33, 384, 612, 1536, 4096]) {
+      const index = open({ dimension, metric: 'l2' });
+      const zero = new Float32Array(dimension);
+      for (let owner = 0; owner < dimension; owner += Math.ceil(dimension / 40)) {
+        const unit = zero.slice();
+        unit[owner] = 2;
+        index.append(unit, owner);
+      }
+      for (const { owner, row } of [...index.search(zero, { k: 50 }).owners].map((owner, row) => ({
+        owner,
+        row,
+      }))) {
+        const query = zero.slice();
+        query[owner] = 2;
+        const hits = index.search(query, { k: 1 });
+        expect([...hits.owners, ...hits.scores, ...hits.rows]).toEqual([owner, 1, row]);
+      }
+    }
+  });
+});
+
+describe('refusals', () => {
+  const coded = (code: string) => expect.objectContaining({ code });
+
+  test('name what is wrong and leave nothing behind', () => {
+    const index = open({ dimension: 3, metric: 'cosine' });
+    index.append(Float32Array.of(1, 2, 3), 5);
+    expect(() => index.append(Float32Array.of(1, 2), 6)).toThrow(coded('DIMENSION_MISMATCH'));
+    expect(() => index.append(Float32Array.of(1, 2, 3, 0, 0, 0), 6)).toThrow(coded('INVALID_ARGUMENT'));
+    expect(() => index.append(Float32Array.of(1, 2, Number.NaN), 6)).toThrow(coded('INVALID_ARGUMENT'));
+    expect(() => index.append(Float32Array.of(1, 2, 3), 5)).toThrow(coded('INVALID_ARGUMENT'));
+    expect(() => index.search(Float32Array.of(1, 2), { k: 1 })).toThrow(coded('DIMENSION_MISMATCH'));
+    expect(() => index.search(new Float32Array(3), { k: 1 })).toThrow(coded('INVALID_ARGUMENT'));
+    expect(() => index.remove(0, 2)).toThrow(RangeError);
+    expect(() => index.vector(1)).toThrow(RangeError);
+    expect(() => index.scoreRows(Float32Array.of(1, 2, 3), Uint32Array.of(1))).toThrow(RangeError);
+    expect(() => open({ dimension: 4097, metric: 'l2' })).toThrow(coded('INVALID_ARGUMENT'));
+    expect(index.append(Float32Array.of(3, 2, 1), 6)).toBe(1);
+    expect(index.counts).toMatchObject({ rows: 2, live: 2, dead: 0, kind: 'scan', pending: 0 });
+  });
+
+  test('a removed row may be removed again', () => {
+    const index = filled(3);
+    index.remove(1, 1);
+    index.remove(0, 2);
+    expect(index.counts).toMatchObject({ live: 1, dead: 2 });
+    expect([...index.search(vectors(1, seeded(1)), { k: 3 }).owners]).toEqual([2]);
+  });
+});
+
+describe('the graph', () => {
+  test('finds, under any filter, at least .99 of what an exact scan finds', async () => {
+    const rows = 6000;
+    const dimension = 32;
+    for (const metric of ['cosine', 'l2', 'ip'] as const) {
+      const index = open({ dimension, metric, graphThresholdRows: 400 });
+      const exact = open({ dimension, metric, graphThresholdRows: rows });
+      const next = seeded(11);
+      const centres = Array.from({ length: 40 }, () => vectors(1, next, dimension));
+      const near = () => centres[Math.floor((next() + 0.5) * 40)]!.map(component => component + 0.6 * next());
+      for (let owner = 0; owner < rows; owner++) {
+        const vector = near();
+        index.append(vector, owner);
+        exact.append(vector, owner);
+      }
+      await index.idle();
+      expect(index.counts).toMatchObject({ kind: 'hnsw', indexed: rows, pending: 0 });
+      for (const share of [1, 0.5, 0.1, 0.01, 0.001]) {
+        const accept = Uint8Array.from({ length: rows }, () => (next() + 0.5 < share ? 1 : 0));
+        let wanted = 0;
+        let found = 0;
+        for (let i = 0; i < 60; i++) {
+          const query = near();
+          const truth = exact.search(query, { k: 10, accept }).owners;
+          const answer = index.search(query, { k: 10, accept }).owners;
+          wanted += truth.length;
+          found += truth.filter(owner => answer.includes(owner)).length;
+        }
+        expect(found / wanted, `${metric} at ${share}`).toBeGreaterThanOrEqual(0.99);
+      }
+    }
+  });
+
+  test('is asked for more until k owners are found, however many rows each has', async () => {
+    const index = open({ ...OPTIONS, efSearch: 10 });
+    const next = seeded(5);
+    const centre = vectors(1, next);
+    // Owner 0 has the 200 rows nearest to the query.
+    index.append(nearRows(centre, 200, next), 0);
+    for (let owner = 1; owner <= 100; owner++) index.append(vectors(1, next), owner);
+    await index.idle();
+    const { owners } = index.search(centre, { k: 10 });
+    expect(owners[0]).toBe(0);
+    expect(new Set(owners).size).toBe(10);
+  });
+
+  test('finds others beside many equal vectors', async () => {
+    const index = open({ ...OPTIONS, workerBacklogRows: 1e6 });
+    const next = seeded(23);
+    const same = vectors(1, next);
+    const others = Array.from({ length: 500 }, () => vectors(1, next));
+    let owner = 0;
+    for (const other of others) {
+      index.append(other, owner++);
+      index.append(same, owner++);
+    }
+    await index.idle();
+    let found = 0;
+    others.forEach((other, i) => {
+      if (index.search(other, { k: 1 }).owners[0] === 2 * i) found++;
+    });
+    expect(found / others.length).toBeGreaterThanOrEqual(0.99);
+    expect(index.search(same, { k: 100 }).scores.every(score => score > 0.9999)).toBe(true);
+  });
+
+  test('is rebuilt without the dead', async () => {
+    const index = filled(300);
+    await index.idle();
+    index.remove(0, 200);
+    await index.idle();
+    expect(index.counts).toMatchObject({ kind: 'hnsw', live: 100, indexed: 300, pending: 0 });
+    index.remove(200, 90);
+    await index.idle();
+    expect(index.counts).toMatchObject({ live: 10, pending: 0 });
+    const { owners } = index.search(vectors(1, seeded(1)), { k: 20 });
+    expect([...owners].sort()).toEqual([290, 291, 292, 293, 294, 295, 296, 297, 298, 299]);
+  });
+
+  test('is built in the background without holding up close', async () => {
+    const index = filled(5000, { ...OPTIONS, scratchDir: dir });
+    await index.close();
+    expect(await readdir(dir)).toEqual([]);
+  });
+
+  test('leaves process.exit() its exit code while a thread builds', () => {
+    const module = fileURLToPath(import.meta.resolve('#src/projections/vectors/vector-index.js'));
+    const program = `
+      import { VectorIndex } from ${JSON.stringify(pathToFileURL(module).href)};
+      const index = VectorIndex.create({ dimension: 128, metric: 'l2' });
+      for (let owner = 0; owner < 8000; owner++) {
+        index.append(Float32Array.from({ length: 128 }, () => Math.random()), owner);
+      }
+      setTimeout(() => process.exit(7), 300);
+    `;
+    const { status, stderr } = spawnSync(process.execPath, ['--input-type=module', '-e', program]);
+    expect(stderr.toString()).toBe('');
+    expect(status).toBe(7);
+  });
+
+  test('says how to mend a missing native module; the scan goes on without it', async () => {
+    // The same code where no node_modules can be found.
+    const compiled = dirname(fileURLToPath(import.meta.resolve('#src/projections/vectors/vector-index.js')));
+    await cp(compiled, join(dir, 'src/projections/vectors'), { recursive: true });
+    await cp(join(compiled, '../../domain'), join(dir, 'src/domain'), { recursive: true });
+    await writeFile(join(dir, 'package.json'), '{"type":"module"}');
+    const program = `
+      import { VectorIndex } from './src/projections/vectors/vector-index.js';
+      for (const workerBacklogRows of [1000, 5]) {
+        const failures = [];
+        const index = VectorIndex.create({
+          dimension: 2, metric: 'l2', graphThresholdRows: 10, workerBacklogRows, onFailure: e => failures.push(e),
+        });
+        for (let owner = 0; owner < 50; owner++) index.append(Float32Array.of(owner, 1), owner);
+        await index.idle().then(() => console.log('idle'), error => console.log(error.code, error.wayOut));
+        console.log(failures.length, index.failure.code, index.search(Float32Array.of(33, 1), { k: 1 }).owners[0]);
+        await index.close();
+      }
+    `;
+    const { stdout, stderr } = spawnSync(process.execPath, ['--input-type=module', '-e', program], {
+      cwd: dir,
+    });
+    expect(stderr.toString()).toBe('');
+    const lines = stdout.toString().trim().split('\n');
+    expect(lines).toHaveLength(4);
+    expect(lines[0]).toMatch(
+      /^NATIVE_MODULE_MISSING .*npm rebuild hnswlib-node.*npm install-scripts approve/,
+    );
+    expect(lines[1]).toBe('1 NATIVE_MODULE_MISSING 33');
+    expect(lines[2]).toMatch(/^NATIVE_MODULE_MISSING/);
+    expect(lines[3]).toBe('1 NATIVE_MODULE_MISSING 33');
+  });
+});
+
+/** `count` vectors close to `centre`, one after the other. */
+function nearRows(centre: Float32Array, count: number, next: () => number): Float32Array {
+  return Float32Array.from({ length: count * DIMENSION }, (_, i) => centre[i % DIMENSION]! + next() / 1000);
+}
+
+describe('saved and loaded', () => {
+  const query = vectors(1, seeded(99));
+
+  test('it answers the same, without a graph and with one', async () => {
+    for (const [rows, files] of [
+      [0, 2],
+      [10, 2],
+      [400, 3],
+    ] as const) {
+      const index = filled(rows);
+      await index.idle();
+      index.remove(0, Math.floor(rows / 10));
+      const names = await index.save(dir, `of-${rows}`);
+      expect(names).toHaveLength(files);
+      for (const name of names) expect((await stat(join(dir, name))).mode & 0o077).toBe(0);
+      const again = await load(`of-${rows}`);
+      expect(again.counts).toEqual(index.counts);
+      expect(again.search(query, { k: 20 })).toEqual(index.search(query, { k: 20 }));
+      again.append(query, 1000);
+      await again.idle();
+      expect(again.search(query, { k: 1 }).owners[0]).toBe(1000);
+    }
+  });
+
+  test('it is as of the call, whatever happens while it is written', async () => {
+    const index = filled(400);
+    await index.idle();
+    const before = index.search(query, { k: 30 });
+    const saving = index.save(dir, 'index');
+    index.remove(0, 100);
+    index.append(query, 1000);
+    await saving;
+    expect((await load('index')).search(query, { k: 30 })).toEqual(before);
+    expect(index.search(query, { k: 1 }).owners[0]).toBe(1000);
+    await index.idle();
+    await index.save(dir, 'later');
+    expect((await load('later')).search(query, { k: 30 })).toEqual(index.search(query, { k: 30 }));
+  });
+
+  test('another dimension, metric or graph is refused', async () => {
+    const index = filled(100);
+    await index.idle();
+    await index.save(dir, 'index');
+    for (const other of [{ dimension: 25 }, { metric: 'l2' as const }, { m: 8 }, { efConstruction: 100 }]) {
+      await expect(load('index', { ...OPTIONS, ...other })).rejects.toMatchObject({ code: 'INDEX_DAMAGED' });
+    }
+  });
+
+  test('truncated, lengthened and missing files are refused by name', async () => {
+    const index = filled(100);
+    await index.idle();
+    const names = await index.save(dir, 'index');
+    for (const name of names) {
+      const path = join(dir, name);
+      const whole = await readFile(path);
+      for (const sizeBytes of [
+        0,
+        1,
+        31,
+        95,
+        Math.floor(whole.length / 2),
+        whole.length - 1,
+        whole.length + 1,
+      ]) {
+        await truncate(path, sizeBytes);
+        await expect(load('index')).rejects.toMatchObject({
+          code: 'INDEX_DAMAGED',
+          message: expect.stringContaining(path),
+        });
+        await writeFile(path, whole);
+      }
+      await rm(path);
+      await expect(load('index')).rejects.toMatchObject({ code: 'INDEX_DAMAGED' });
+      await writeFile(path, whole);
+    }
+    await load('index');
+  });
+
+  test('a flipped bit in the graph is refused or harmless, and never ends the process', async () => {
+    const dimension = 4;
+    const options = { dimension, metric: 'l2', graphThresholdRows: 5, m: 4 } as const;
+    const index = filled(60, options);
+    await index.idle();
+    await index.save(dir, 'index');
+    const path = join(dir, 'index.graph');
+    const whole = await readFile(path);
+    const next = seeded(31);
+    let refused = 0;
+    let loaded = 0;
+    for (let at = 0; at < whole.length; at += at < 96 ? 5 : 61) {
+      const damaged = Buffer.from(whole);
+      damaged[at]! ^= 1 << Math.floor((next() + 0.5) * 8);
+      await writeFile(path, damaged);
+      const again = await load('index', options).catch(error => {
+        expect(error.code).toBe('INDEX_DAMAGED');
+        refused++;
+        return undefined;
+      });
+      if (again === undefined) continue;
+      loaded++;
+      for (let i = 0; i < 20; i++) {
+        const { rows, scores } = again.search(vectors(1, next, dimension), { k: 5 });
+        expect(rows.every(row => row < 60)).toBe(true);
+        expect(scores).toHaveLength(5);
+      }
+      again.append(vectors(1, next, dimension), 1000);
+      await again.idle();
+    }
+    expect(refused).toBeGreaterThan(loaded);
+  });
+});
