@@ -4,7 +4,7 @@ import { LIMITS } from '../../domain/limits.js';
 import type { Call } from '../command.js';
 import { contextOf, whereOf, withEngine } from '../engine.js';
 import { EXIT } from '../exit-codes.js';
-import { oneLine, printable, say, sayJson, styler } from '../printing.js';
+import { count, oneLine, printable, say, sayJson, styler } from '../printing.js';
 
 const PASSAGE_LINES = 6;
 
@@ -44,7 +44,7 @@ export default async function search(call: Call): Promise<number> {
     say(
       style(
         'dim',
-        `${answer.results.length} of the store at event ${answer.moment.seq}; ${tookMs.search.toFixed(0)} ms after ${tookMs.open.toFixed(0)} ms to open it`,
+        `${count(answer.results.length, 'result')} as of event ${answer.moment.seq}; ${tookMs.search.toFixed(0)} ms after ${tookMs.open.toFixed(0)} ms to open it`,
       ),
     );
   }
@@ -84,5 +84,5 @@ function titleOf({ metadata, text }: Pick<SearchHit, 'metadata' | 'text'>): stri
   const { file, lines, heading } = metadata;
   if (typeof file !== 'string') return text.trimStart().split('\n', 1)[0] ?? '';
   const place = typeof lines === 'string' ? `${file}:${lines}` : file;
-  return typeof heading === 'string' ? `${place}  ${heading}` : place;
+  return typeof heading === 'string' ? `${place} · ${heading}` : place;
 }
