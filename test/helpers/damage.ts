@@ -26,6 +26,13 @@ export function zero(file: string, offset: number, length: number): void {
   for (let at = offset; at < offset + length; at++) overwrite(file, at, () => 0);
 }
 
+/** Puts these bytes in the place of what is at `offset`. */
+export function overwriteWith(file: string, offset: number, bytes: Uint8Array): void {
+  bytes.forEach((byte, i) => {
+    overwrite(file, offset + i, () => byte);
+  });
+}
+
 /** Cuts the file to its first `sizeBytes` bytes. */
 export function truncate(file: string, sizeBytes: number): void {
   truncateSync(file, sizeBytes);
