@@ -14,11 +14,11 @@ import type {
   ResolvedMoment,
 } from '../domain/face.js';
 import { LIMITS } from '../domain/limits.js';
-import type { PassageRange } from '../domain/model.js';
 import { parseMoment } from '../domain/moment.js';
 import { parseWhere } from '../domain/where.js';
 import type { CollectionState, WrittenWithin } from '../projections/catalog.js';
 import { checkCount } from './check.js';
+import { ItemCache, type StoredItem } from './item-cache.js';
 import type { Projections } from './projections.js';
 import { readItemPut } from './view.js';
 import { collectionNotFound } from './write.js';
@@ -29,7 +29,12 @@ export interface ReadOptions {
   readonly clock: () => number;
 }
 
+/** Texts of some ten thousand notes. */
+const CACHE_BYTES = 8 * 1024 * 1024;
+
 export class Reader {
+  private readonly cache = new ItemCache(CACHE_BYTES);
+
   constructor(protected readonly options: ReadOptions) {}
 
   /** Where the store stands now. */
@@ -121,12 +126,11 @@ export class Reader {
    * An item version with its text from the log.
    * @throws WalError when the record is damaged: a wrong or silently missing answer is never given instead
    */
-  protected read(
-    ordinal: number,
-    collection: CollectionState,
-  ): { view: ItemView; passages: readonly PassageRange[] } {
+  protected read(ordinal: number, collection: CollectionState): StoredItem {
     const { catalog } = this.options.projections();
     const version = catalog.seqOf(ordinal);
+    const cached = this.cache.get(version);
+    if (cached !== undefined) return cached;
     const { item, actorSeq, timeMs } = readItemPut(this.options.log, version);
     const view: ItemView = {
       id: item.id,
@@ -138,7 +142,9 @@ export class Reader {
       origin: item.origin,
       actor: catalog.actor(actorSeq) ?? null,
     };
-    return { view, passages: item.passages };
+    const stored = { view, passages: item.passages };
+    this.cache.set(version, stored);
+    return stored;
   }
 }
 

@@ -193,7 +193,9 @@ export class Searcher extends Reader {
       origin: view.origin,
       actor: view.actor,
     };
-    return query.context ? { ...hit, context: this.neighbours(view.metadata, collection, query.context) } : hit;
+    return query.context
+      ? { ...hit, context: this.neighbours(view.metadata, collection, query.context) }
+      : hit;
   }
 
   /** The chunks of the same document around a hit, as ingest numbers them. */
