@@ -1,3 +1,4 @@
+import { realpathSync } from 'node:fs';
 import { hashHex, xxh64 } from '../../wal/hash.js';
 import type { Log } from '../../wal/log.js';
 import type { CallContext, Receipt } from '../domain/face.js';
@@ -10,6 +11,7 @@ import { readItemPut } from './view.js';
 import { headReceipt, type Writer } from './write.js';
 
 export interface ChunkStoreOptions {
+  readonly storeDir: string;
   readonly log: Log;
   readonly projections: () => Projections;
   readonly embedder: Embedder;
@@ -18,7 +20,11 @@ export interface ChunkStoreOptions {
 
 /** What ingest needs of the engine, over the write path and the projections. */
 export class EngineChunkStore implements ChunkStore {
-  constructor(private readonly options: ChunkStoreOptions) {}
+  readonly directory: string;
+
+  constructor(private readonly options: ChunkStoreOptions) {
+    this.directory = realpathSync(options.storeDir);
+  }
 
   async existing(collection: string, absolutePath: string): Promise<StoredChunk[]> {
     return this.fileItems(collection, { file: absolutePath }).map(({ item }) => ({

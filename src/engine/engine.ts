@@ -66,7 +66,7 @@ export class StoreEngine implements Engine {
     const shared = { log, projections: () => projections, embedder, clock };
     this.writer = new Writer({ ...shared, metric });
     this.searcher = new Searcher(shared);
-    this.chunks = new EngineChunkStore({ ...shared, writer: this.writer });
+    this.chunks = new EngineChunkStore({ ...shared, storeDir: options.storeDir, writer: this.writer });
     this.warnings = [...options.warnings];
     this.checkpointSeq = listCheckpoints(options.storeDir)[0] ?? 0;
     this.unsubscribe = log.subscribe(records => this.apply(records));

@@ -39,7 +39,7 @@ export async function ingest(
   const uncertain: string[] = [];
   for (const one of named) {
     if (!one.exists) continue;
-    const found = await walk(one, globs, context.signal);
+    const found = await walk(one, globs, { keepOut: store.directory, signal: context.signal });
     for (const file of found.files) rootOf.set(file, toPosix(one.root));
     tally.skipped.push(...found.skipped);
     uncertain.push(...found.uncertain);

@@ -29,6 +29,11 @@ export interface FileCommit {
 
 /** What ingest needs of the engine. Paths are absolute, with `/` as separator, as in `metadata.file`. */
 export interface ChunkStore {
+  /**
+   * Where the store's own files lie, free of links; undefined for a store without files. Nothing below it is ever read:
+   * opening and closing LevelDB's LOCK, even to read it, lets go of the lock that keeps other processes out.
+   */
+  readonly directory?: string;
   /** The items of origin `file` whose metadata.file is exactly this path; none where the collection does not exist. */
   existing(collection: string, absolutePath: string): Promise<StoredChunk[]>;
   /** The distinct metadata.file values of origin `file` that equal the path or lie below it as a directory. */

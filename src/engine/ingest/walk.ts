@@ -5,7 +5,7 @@ import { CodedError } from '../../domain/errors.js';
 import { generatedReason, isForeignDirectory, secretReason } from './file-rules.js';
 import { type Globs, globNames } from './globs.js';
 import { IgnoreRules } from './ignore-rules.js';
-import { type NamedPath, toPosix } from './paths.js';
+import { isBelow, type NamedPath, toPosix } from './paths.js';
 
 /** A file or directory that the walk passed by, and why. Paths are absolute, with `/`. */
 export interface Skipped {
@@ -22,19 +22,30 @@ export interface WalkResult {
   readonly uncertain: string[];
 }
 
+const OWN_FILES = "this store's own files";
+
+export interface WalkOptions {
+  /** A directory that is not even looked into, absolute and free of links: see ChunkStore.directory. */
+  readonly keepOut?: string | undefined;
+  readonly signal?: AbortSignal | undefined;
+}
+
 /**
  * Lists the files below a named path that are to be ingested. Links are not followed (the named path itself has been
  * resolved), so there are no cycles and no ways out. A path that is named overrides the rules that would leave it out,
- * except for keys and credentials; what lies below it is judged by the rules.
+ * except for keys and credentials and for the store's own files; what lies below it is judged by the rules.
  * @throws CodedError CANCELLED
  */
-export async function walk(named: NamedPath, globs: Globs, signal?: AbortSignal): Promise<WalkResult> {
+export async function walk(named: NamedPath, globs: Globs, options: WalkOptions = {}): Promise<WalkResult> {
+  const { keepOut, signal } = options;
   const result: WalkResult = { files: [], skipped: [], uncertain: [] };
   const root = toPosix(named.root);
   const skip = (path: string, reason: string, uncertain = false): void => {
     result.skipped.push({ path: toPosix(path), reason });
     if (uncertain) result.uncertain.push(toPosix(path));
   };
+
+  const isKeptOut = (path: string): boolean => keepOut !== undefined && isBelow(path, keepOut);
 
   const takeFile = (path: string): void => {
     const secret = secretReason(toPosix(path), root);
@@ -66,6 +77,7 @@ export async function walk(named: NamedPath, globs: Globs, signal?: AbortSignal)
 
   const visit = async (entry: Dirent, directory: string, rules: IgnoreRules): Promise<void> => {
     const path = join(directory, entry.name);
+    if (isKeptOut(path)) return skip(path, OWN_FILES);
     if (entry.isDirectory()) {
       if (isForeignDirectory(entry.name) || rules.ignores(path, true)) return;
       if (globs.excludes(globNames(path, named).map(name => `${name}/`))) return;
@@ -79,6 +91,10 @@ export async function walk(named: NamedPath, globs: Globs, signal?: AbortSignal)
     takeFile(path);
   };
 
+  if (isKeptOut(named.path)) {
+    skip(named.path, OWN_FILES);
+    return result;
+  }
   let stat: Stats;
   try {
     stat = await lstat(named.path);
