@@ -4,6 +4,7 @@
  */
 import { createRequire } from 'node:module';
 import { VectorIndex } from '#src/projections/vectors/vector-index.js';
+import { clusteredVectors, SeededRandom } from './data.js';
 
 const rows = Number(process.argv[2] ?? 20_000);
 const dimension = Number(process.argv[3] ?? 384);
@@ -11,24 +12,8 @@ const k = 10;
 const QUERIES = 200;
 const MEASURE_MS = 1500;
 
-/** xorshift32 and Box-Muller: the same data on every machine. */
-let state = 20_261_122;
-function uniform(): number {
-  state ^= state << 13;
-  state ^= state >>> 17;
-  state ^= state << 5;
-  return ((state >>> 0) + 0.5) / 2 ** 32;
-}
-const gaussian = () => Math.sqrt(-2 * Math.log(uniform())) * Math.cos(2 * Math.PI * uniform());
-
-const centres = Array.from({ length: 200 }, () => Float32Array.from({ length: dimension }, gaussian));
-function clusteredVector(): Float32Array {
-  const centre = centres[Math.floor(uniform() * centres.length)]!;
-  const vector = centre.map(component => component + 0.7 * gaussian());
-  const norm = Math.sqrt(vector.reduce((sum, component) => sum + component * component, 0));
-  return vector.map(component => component / norm);
-}
-
+const random = new SeededRandom();
+const clusteredVector = clusteredVectors(random, dimension);
 const vectors = Array.from({ length: rows }, clusteredVector);
 const queries = Array.from({ length: QUERIES }, clusteredVector);
 
@@ -115,7 +100,7 @@ for (const ef of [32, 64, 128]) {
 }
 
 for (const share of [0.5, 0.1, 0.01, 0.001]) {
-  const accept = Uint8Array.from({ length: rows }, () => (uniform() < share ? 1 : 0));
+  const accept = Uint8Array.from({ length: rows }, () => (random.uniform() < share ? 1 : 0));
   const filteredTruth = queries.map(query => exact.search(query, { k, accept }).owners);
   const found = (query: Float32Array) => index.search(query, { k, accept }).owners;
   print(

@@ -6,7 +6,7 @@ import { cpSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import type { Metadata } from '#src/domain/model.js';
+import type { JsonValue, Metadata } from '#src/domain/model.js';
 import { matches, parseWhere } from '#src/domain/where.js';
 import type { StoreEngine } from '#src/engine/engine.js';
 import { openTestEngine, temporaryDirectory, testContext, wordVector } from '../helpers/engine.js';
@@ -42,7 +42,7 @@ const metadata = fc.dictionary(
     fc.constantFrom('x', 'y'),
     fc.integer({ min: 1, max: 3 }),
     fc.constant(null),
-    fc.constant(['x', 2]),
+    fc.constant<JsonValue>(['x', 2]),
   ),
 );
 const where = fc.oneof(
@@ -146,7 +146,10 @@ class History {
 
   private items(name: string): Map<string, ModelItem> {
     let items = this.model.get(name);
-    if (!items) this.model.set(name, (items = new Map()));
+    if (!items) {
+      items = new Map();
+      this.model.set(name, items);
+    }
     return items;
   }
 

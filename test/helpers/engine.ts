@@ -39,7 +39,7 @@ export class WordEmbedder implements Embedder {
   async embedTexts(texts: readonly string[]): Promise<Embedded[]> {
     this.embeddedTexts += texts.length;
     return texts.map(text => {
-      const passages = [...text.matchAll(/[^]+?(?:\n\n|$)/g)].map(
+      const passages = [...text.matchAll(/[\s\S]+?(?:\n\n|$)/g)].map(
         match => [match.index, match.index + match[0].length] as const,
       );
       const vectors = new Float32Array(passages.length * WORD_DIMENSION);
