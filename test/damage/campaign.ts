@@ -1,0 +1,202 @@
+/**
+ * The damage campaign: every file of a small store, bit by bit and cut by cut, verified, opened and read. Allowed is everything
+ * right, or a coded refusal; a wrong answer, something silently missing or back from the dead, an error without a code, a
+ * dead process or one that hangs are failures.
+ */
+import { type ChildProcess, fork } from 'node:child_process';
+import { accessSync, constants, cpSync, mkdtempSync, rmSync } from 'node:fs';
+import { createRequire } from 'node:module';
+import { availableParallelism, tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { type Case, casesOf, describe, filesOf } from './cases.js';
+import { type Reading, readAll } from './reading.js';
+import { makeStore, openDamageEngine, type StoreShape } from './store.js';
+import type { Assignment, Outcome } from './worker.js';
+
+const WORKER = createRequire(import.meta.url).resolve('#test/damage/worker.js');
+/** Far beyond what any case takes. */
+const HANG_MS = 30_000;
+
+export interface DamageOptions {
+  readonly shape: StoreShape;
+  /** One flip and one truncation in so many bytes. */
+  readonly stride: number;
+  readonly seed: number;
+  /** Damages only files whose path, relative to the store, matches. Default: every file. */
+  readonly only?: RegExp;
+  readonly onProgress?: (done: number, total: number) => void;
+}
+
+export interface FileTally {
+  readonly file: string;
+  sizeBytes: number;
+  cases: number;
+  /** Everything answered, and rightly. */
+  right: number;
+  refusedAtOpen: number;
+  refusedAtCalls: number;
+  /** Cases in which verify found nothing. */
+  unseen: number;
+  readonly codes: Set<string>;
+}
+
+export interface DamageReport {
+  readonly seed: number;
+  readonly shape: StoreShape;
+  readonly files: readonly FileTally[];
+  readonly failures: readonly string[];
+  /** Cases that verify passed as sound; then nothing was refused either, or it is a failure. */
+  readonly unseen: readonly string[];
+}
+
+export async function runDamageCampaign(options: DamageOptions): Promise<DamageReport> {
+  const { shape, stride, seed } = options;
+  const dir = mkdtempSync(join(fastDirectory(), 'torture-damage-'));
+  try {
+    const store = join(dir, 'store');
+    const ids = await makeStore(store, shape, seed);
+    const truth = await readTruth(store, join(dir, 'read'), shape, ids);
+    const files = filesOf(store).filter(file => options.only?.test(file) ?? true);
+    const cases = [...casesOf(store, files, stride, seed)];
+    const tally = new Tally(files);
+    let next = 0;
+    const examineAll = async (lane: number) => {
+      const examiner = new Examiner({
+        store,
+        ids,
+        truth,
+        workDir: join(dir, `lane-${lane}`),
+        ...graphOf(shape),
+      });
+      while (next < cases.length) {
+        const one = cases[next++]!;
+        tally.add(one, await examiner.examine(one));
+        options.onProgress?.(next, cases.length);
+      }
+      examiner.close();
+    };
+    await Promise.all(
+      Array.from({ length: Math.min(4, availableParallelism()) }, (_, lane) => examineAll(lane)),
+    );
+    return { seed, shape, files: tally.files, failures: tally.failures, unseen: tally.unseen };
+  } finally {
+    rmSync(dir, { recursive: true, force: true });
+  }
+}
+
+const graphOf = ({ graphThresholdRows }: StoreShape) =>
+  graphThresholdRows === undefined ? {} : { graphThresholdRows };
+
+/** Of a copy: opening turns LevelDB's log into a table, and the log is to be damaged as well. */
+async function readTruth(
+  store: string,
+  copy: string,
+  shape: StoreShape,
+  ids: Assignment['ids'],
+): Promise<Reading> {
+  cpSync(store, copy, { recursive: true });
+  const engine = await openDamageEngine(copy, shape);
+  const truth = await readAll(engine, ids);
+  await engine.close();
+  const refused = Object.entries(truth).find(([, answer]) => !('json' in answer));
+  if (refused !== undefined) throw new Error(`the undamaged store answers ${JSON.stringify(refused)}`);
+  return truth;
+}
+
+/** Memory where there is some: tens of thousands of fsyncs prove nothing here. */
+function fastDirectory(): string {
+  try {
+    accessSync('/dev/shm', constants.W_OK);
+    return '/dev/shm';
+  } catch {
+    return tmpdir();
+  }
+}
+
+/** One child after the other: a new one where the last one died. */
+class Examiner {
+  private child: ChildProcess | undefined;
+
+  constructor(private readonly assignment: Assignment) {}
+
+  async examine(one: Case): Promise<Outcome> {
+    const child = this.child ?? this.start();
+    return new Promise(resolve => {
+      const finish = (outcome: Outcome) => {
+        clearTimeout(timer);
+        child.removeAllListeners();
+        resolve(outcome);
+      };
+      const died = (how: string): Outcome => {
+        this.child = undefined;
+        return { refusedAtOpen: undefined, refusedAtCalls: [], failures: [how], verify: [] };
+      };
+      const timer = setTimeout(() => {
+        child.kill('SIGKILL');
+        finish(died(`no answer within ${HANG_MS} ms`));
+      }, HANG_MS);
+      child.on('message', ({ outcome }: { outcome: Outcome }) => finish(outcome));
+      child.on('exit', (code, signal) => finish(died(`the process died: ${signal ?? `exit ${code}`}`)));
+      child.send({ case: one });
+    });
+  }
+
+  private start(): ChildProcess {
+    const child = fork(WORKER, { stdio: ['ignore', 'ignore', 'inherit', 'ipc'] });
+    child.send({ assignment: this.assignment });
+    this.child = child;
+    return child;
+  }
+
+  close(): void {
+    this.child?.kill();
+  }
+}
+
+class Tally {
+  readonly failures: string[] = [];
+  readonly unseen: string[] = [];
+  private readonly byFile: Map<string, FileTally>;
+
+  constructor(files: readonly string[]) {
+    this.byFile = new Map(
+      files.map(file => [
+        file,
+        {
+          file,
+          sizeBytes: 0,
+          cases: 0,
+          right: 0,
+          refusedAtOpen: 0,
+          refusedAtCalls: 0,
+          unseen: 0,
+          codes: new Set<string>(),
+        },
+      ]),
+    );
+  }
+
+  get files(): FileTally[] {
+    return [...this.byFile.values()];
+  }
+
+  add(one: Case, { refusedAtOpen, refusedAtCalls, failures, verify }: Outcome): void {
+    const tally = this.byFile.get(one.file)!;
+    tally.cases++;
+    if (one.damage.kind === 'flip') tally.sizeBytes = Math.max(tally.sizeBytes, one.damage.offset + 1);
+    const what = describe(one);
+    for (const failure of failures) this.failures.push(`${what}: ${failure}`);
+    const isRefused = refusedAtOpen !== undefined || refusedAtCalls.length > 0;
+    if (refusedAtOpen !== undefined) tally.refusedAtOpen++;
+    else if (isRefused) tally.refusedAtCalls++;
+    else if (failures.length === 0) tally.right++;
+    for (const code of [refusedAtOpen, ...refusedAtCalls]) if (code !== undefined) tally.codes.add(code);
+    if (verify.length > 0 || failures.length > 0) return;
+    tally.unseen++;
+    this.unseen.push(what);
+    if (isRefused)
+      this.failures.push(
+        `${what}: refused (${refusedAtOpen ?? refusedAtCalls.join(', ')}), but verify calls it sound`,
+      );
+  }
+}
