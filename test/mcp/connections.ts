@@ -1,4 +1,4 @@
-/** Ways to reach the server over the Map engine: each SDK, each era, in memory and as a process. */
+/** Ways to reach a server: each SDK, each era, as a process; and one over the Map engine in memory. */
 import { fileURLToPath } from 'node:url';
 import {
   Client,
@@ -44,13 +44,37 @@ export interface Connection {
 const SERVER = fileURLToPath(new URL('./stdio-server.mjs', import.meta.url));
 const IDENTITY = { name: 'test-client', version: '9.8.7' };
 
+/** How a server's process is started. */
+export interface Launch {
+  /** The arguments of node. */
+  readonly args: readonly string[];
+  /** Added to this process' own environment. */
+  readonly env?: Record<string, string>;
+  readonly cwd?: string;
+}
+
+/** The SDK clients, in each era that they speak, over stdio. */
+export const CLIENTS: readonly (readonly [name: string, launch: (launch: Launch) => Promise<Connection>])[] =
+  [
+    ['2.x client, 2026-07-28, stdio', launch => overStdio('auto', launch)],
+    ['2.x client, 2025-11-25, stdio', launch => overStdio('legacy', launch)],
+    ['1.x client, stdio', oldOverStdio],
+  ];
+
 export type Connect = (env?: Record<string, string>) => Promise<Connection>;
 
-export const CONNECTIONS: readonly (readonly [name: string, connect: Connect])[] = [
-  ['2.x client, 2026-07-28, stdio', env => overStdio('auto', env)],
-  ['2.x client, 2025-11-25, stdio', env => overStdio('legacy', env)],
-  ['1.x client, stdio', oldOverStdio],
-];
+/** The same clients, connected to the server over the Map engine. */
+export const CONNECTIONS: readonly (readonly [name: string, connect: Connect])[] = CLIENTS.map(
+  ([name, launch]) => [name, (env = {}) => launch({ args: [SERVER], env })],
+);
+
+const processOf = ({ args, env, cwd }: Launch) => ({
+  command: process.execPath,
+  args: [...args],
+  env: { ...process.env, ...env } as Record<string, string>,
+  stderr: 'ignore' as const,
+  ...(cwd === undefined ? {} : { cwd }),
+});
 
 function overClient(client: Client): Connection {
   return {
@@ -68,29 +92,15 @@ function overClient(client: Client): Connection {
   };
 }
 
-async function overStdio(mode: 'auto' | 'legacy', env: Record<string, string> = {}): Promise<Connection> {
+async function overStdio(mode: 'auto' | 'legacy', launch: Launch): Promise<Connection> {
   const client = new Client(IDENTITY, { versionNegotiation: { mode } });
-  await client.connect(
-    new StdioClientTransport({
-      command: process.execPath,
-      args: [SERVER],
-      env: { ...process.env, ...env } as Record<string, string>,
-      stderr: 'ignore',
-    }),
-  );
+  await client.connect(new StdioClientTransport(processOf(launch)));
   return overClient(client);
 }
 
-async function oldOverStdio(env: Record<string, string> = {}): Promise<Connection> {
+async function oldOverStdio(launch: Launch): Promise<Connection> {
   const client = new OldClient(IDENTITY);
-  await client.connect(
-    new OldStdioClientTransport({
-      command: process.execPath,
-      args: [SERVER],
-      env: { ...process.env, ...env } as Record<string, string>,
-      stderr: 'ignore',
-    }),
-  );
+  await client.connect(new OldStdioClientTransport(processOf(launch)));
   return {
     instructions: client.getInstructions(),
     listTools: async () => (await client.listTools()).tools,

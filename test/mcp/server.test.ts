@@ -2,11 +2,11 @@ import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { pathToFileURL } from 'node:url';
-import { AjvJsonSchemaValidator } from '@modelcontextprotocol/server/validators/ajv';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { CodedError } from '#src/domain/errors.js';
 import type { Engine } from '#src/domain/face.js';
-import { CONNECTIONS, type Connection, inMemory, type Tool } from './connections.js';
+import { checkedCalls } from './checked-calls.js';
+import { CONNECTIONS, inMemory } from './connections.js';
 import { mapEngine } from './map-engine.mjs';
 
 let directory: string;
@@ -15,28 +15,6 @@ beforeAll(() => {
   for (let i = 0; i < 30; i++) writeFileSync(join(directory, `${i}.md`), `Chapter ${i} tells of storms.`);
 });
 afterAll(() => rmSync(directory, { recursive: true }));
-
-/** The schema with every described object closed: an answer may hold nothing that is not described. */
-function closed(schema: unknown): unknown {
-  if (Array.isArray(schema)) return schema.map(closed);
-  if (typeof schema !== 'object' || schema === null) return schema;
-  const copy = Object.fromEntries(Object.entries(schema).map(([key, value]) => [key, closed(value)]));
-  return 'properties' in copy && 'type' in copy ? { ...copy, additionalProperties: false } : copy;
-}
-
-/** Calls a tool and holds its answer to the schema that tools/list showed. */
-function checkedCalls(connection: Connection, tools: readonly Tool[]) {
-  const ajv = new AjvJsonSchemaValidator();
-  return async (name: string, args?: unknown, options = {}) => {
-    const result = await connection.call(name, args, options);
-    expect(result.isError, result.content[0]?.text).toBeFalsy();
-    expect(JSON.parse(result.content[0]!.text)).toEqual(result.structuredContent);
-    const schema = tools.find(tool => tool.name === name)!.outputSchema!;
-    const verdict = ajv.getValidator(closed(schema) as never)(result.structuredContent);
-    expect(verdict.errorMessage).toBeUndefined();
-    return result.structuredContent;
-  };
-}
 
 describe.each(CONNECTIONS)('%s', (_, connect) => {
   test('drives every tool, and every answer keeps to its schema', async () => {
