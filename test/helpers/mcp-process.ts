@@ -107,7 +107,9 @@ export class McpProcess {
         { timeout: this.#callTimeoutMs },
       );
     } catch (error) {
-      throw this.#hasExited || this.#isClosing ? new Unanswered(`${name}: ${(error as Error).message}`) : error;
+      throw this.#hasExited || this.#isClosing
+        ? new Unanswered(`${name}: ${(error as Error).message}`)
+        : error;
     }
     if (!result.isError) return result.structuredContent as T;
     const [content] = result.content;
