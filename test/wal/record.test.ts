@@ -1,0 +1,247 @@
+import { readFileSync } from 'node:fs';
+import fc from 'fast-check';
+import { describe, expect, test } from 'vitest';
+import { WalError } from '#wal/errors.js';
+import { xxh64 } from '#wal/hash.js';
+import { encodeSlot, Intent } from '#wal/head-file.js';
+import {
+  checkFollows,
+  decodeKey,
+  decodeRecord,
+  encodeKey,
+  encodeRecord,
+  eraseRecord,
+  FIRST_CALLER_TYPE,
+  HEADER_BYTES,
+  type RecordFields,
+  RecordType,
+} from '#wal/record.js';
+
+const fields = fc.record<RecordFields>({
+  type: fc.integer({ min: 1, max: 0xffff }),
+  seq: fc.maxSafeNat().map(seq => Math.max(seq, 1)),
+  wallMs: fc.maxSafeNat(),
+  logicalMs: fc.maxSafeNat(),
+  txFirst: fc.maxSafeNat(),
+  txIndex: fc.integer({ min: 0, max: 0xffffffff }),
+  last: fc.boolean(),
+  long: fc.boolean(),
+  actor: fc.maxSafeNat(),
+  prevHash: fc.bigInt({ min: 0n, max: 2n ** 64n - 1n }),
+  body: fc.uint8Array({ maxLength: 300 }),
+});
+
+const EXAMPLE: RecordFields = {
+  type: FIRST_CALLER_TYPE,
+  seq: 2,
+  wallMs: Date.UTC(2026, 0, 1),
+  logicalMs: Date.UTC(2026, 0, 1),
+  txFirst: 2,
+  txIndex: 0,
+  last: true,
+  long: false,
+  actor: 0,
+  prevHash: 0x0123456789abcdefn,
+  body: Buffer.from('hello'),
+};
+const NONCE = Buffer.from('0011223344556677', 'hex');
+
+const codeOf = (what: () => unknown): string => {
+  try {
+    what();
+  } catch (error) {
+    if (error instanceof WalError) return error.code;
+    throw error;
+  }
+  return 'fine';
+};
+
+/** Sets bytes in a header and puts the hash right again. */
+function reheaded(bytes: Buffer, change: (bytes: Buffer) => void): Buffer {
+  const copy = Buffer.from(bytes);
+  change(copy);
+  const form = copy[1]!;
+  copy[1] = 0;
+  copy.writeBigUInt64LE(xxh64(copy.subarray(0, 72)), 72);
+  copy[1] = form;
+  return copy;
+}
+
+describe('the record', () => {
+  test('comes back as it went in', () => {
+    fc.assert(
+      fc.property(fields, given => {
+        const { bytes, hash } = encodeRecord(given);
+        const { body, ...rest } = decodeRecord(bytes, given.seq);
+        const { body: givenBody, ...givenRest } = given;
+        expect(rest).toEqual({ ...givenRest, hash, sizeBytes: bytes.length });
+        expect(Buffer.from(body!).equals(Buffer.from(givenBody))).toBe(true);
+      }),
+    );
+  });
+
+  test('is read where it does not lie at the start of its buffer', () => {
+    const { bytes } = encodeRecord(EXAMPLE);
+    for (const offset of [1, 4, 7]) {
+      const shifted = Buffer.concat([Buffer.alloc(offset), bytes]).subarray(offset);
+      expect(decodeRecord(shifted, 2)).toMatchObject({ seq: 2, txFirst: 2, wallMs: EXAMPLE.wallMs });
+    }
+  });
+
+  test('the same event twice has two payload hashes: what was erased cannot be guessed', () => {
+    const hashes = [0, 1].map(() => encodeRecord(EXAMPLE).bytes.readBigUInt64LE(56));
+    expect(hashes[0]).not.toBe(hashes[1]);
+  });
+
+  test.each(['whole', 'erased'])('every flipped bit of a record that is %s is found', form => {
+    const { bytes } = encodeRecord(EXAMPLE);
+    const value = form === 'erased' ? eraseRecord(bytes, 2) : bytes;
+    expect(codeOf(() => decodeRecord(value, 2))).toBe('fine');
+    for (let bit = 0; bit < value.length * 8; bit++) {
+      value[bit >> 3]! ^= 1 << (bit & 7);
+      expect(codeOf(() => decodeRecord(value, 2))).toBe('WAL_BAD_RECORD');
+      value[bit >> 3]! ^= 1 << (bit & 7);
+    }
+  });
+
+  test.each(['whole', 'erased'])(
+    'every truncation of a record that is %s is found, and every byte too many',
+    form => {
+      const { bytes } = encodeRecord(EXAMPLE);
+      const value = form === 'erased' ? eraseRecord(bytes, 2) : bytes;
+      for (let length = 0; length < value.length; length++)
+        expect(codeOf(() => decodeRecord(value.subarray(0, length), 2))).toBe('WAL_BAD_RECORD');
+      expect(codeOf(() => decodeRecord(Buffer.concat([value, Buffer.alloc(1)]), 2))).toBe('WAL_BAD_RECORD');
+    },
+  );
+
+  test('under another key it is found', () => {
+    expect(codeOf(() => decodeRecord(encodeRecord(EXAMPLE).bytes, 3))).toBe('WAL_BAD_RECORD');
+  });
+
+  test('a length beyond the bound is damage even under a right hash', () => {
+    const { bytes } = encodeRecord(EXAMPLE);
+    for (const length of [0, 7, 64 * 1024 * 1024 + 1, 0xffffffff])
+      expect(
+        codeOf(() =>
+          decodeRecord(
+            reheaded(bytes, b => b.writeUInt32LE(length, 4)),
+            2,
+          ),
+        ),
+      ).toBe('WAL_BAD_RECORD');
+  });
+
+  test('a later version is refused by name, if it is sound', () => {
+    const { bytes } = encodeRecord(EXAMPLE);
+    const later = reheaded(bytes, b => b.writeUInt8(2, 0));
+    expect(() => decodeRecord(later, 2)).toThrow(/version 2; this program reads version 1/);
+    later[20]! ^= 1;
+    expect(codeOf(() => decodeRecord(later, 2))).toBe('WAL_BAD_RECORD');
+  });
+
+  test('erased, it keeps header and place in the chain, and nothing of the payload', () => {
+    const { bytes, hash } = encodeRecord({ ...EXAMPLE, body: Buffer.from('a secret') });
+    const stub = eraseRecord(bytes, 2);
+    expect(stub.includes('secret')).toBe(false);
+    expect(stub).toHaveLength(HEADER_BYTES + 8);
+    const erased = decodeRecord(stub, 2);
+    expect(erased).toMatchObject({ ...decodeRecord(bytes, 2), body: undefined, sizeBytes: stub.length });
+    expect(erased.hash).toBe(hash);
+    expect(eraseRecord(stub, 2).equals(stub)).toBe(true);
+  });
+
+  test('keys order as numbers do, and nothing else is a key', () => {
+    fc.assert(
+      fc.property(fc.maxSafeNat(), fc.maxSafeNat(), (a, b) => {
+        expect(Math.sign(Buffer.compare(encodeKey(a), encodeKey(b)))).toBe(Math.sign(a - b));
+        if (a > 0) expect(decodeKey(encodeKey(a))).toBe(a);
+      }),
+    );
+    for (const hex of ['', '00', '0000000000000000', 'ffffffffffffffff', '000000000000000100'])
+      expect(codeOf(() => decodeKey(Buffer.from(hex, 'hex')))).toBe('WAL_BAD_RECORD');
+  });
+});
+
+describe('what follows what', () => {
+  const made = (over: Partial<RecordFields>) =>
+    decodeRecord(encodeRecord({ ...EXAMPLE, ...over }).bytes, over.seq ?? EXAMPLE.seq);
+  const first = made({ seq: 1, txFirst: 1, prevHash: 0n });
+  const next = { seq: 2, prevHash: first.hash };
+  const inLong = made({ seq: 1, txFirst: 1, prevHash: 0n, long: true, last: false });
+  const afterLong = { seq: 2, txFirst: 1, txIndex: 1, prevHash: inLong.hash, long: true };
+
+  test.each([
+    ['the first record', undefined, first, 'fine'],
+    [
+      'a first record inside a transaction',
+      undefined,
+      made({ seq: 1, prevHash: 0n, txFirst: 1, txIndex: 1 }),
+      'WAL_CHAIN_BROKEN',
+    ],
+    [
+      'a first record with a predecessor',
+      undefined,
+      made({ seq: 1, txFirst: 1, prevHash: 1n }),
+      'WAL_CHAIN_BROKEN',
+    ],
+    ['the second', first, made(next), 'fine'],
+    ['a gap', first, made({ ...next, seq: 3, txFirst: 3 }), 'WAL_GAP'],
+    ['another history', first, made({ ...next, prevHash: 7n }), 'WAL_CHAIN_BROKEN'],
+    ['time running backwards', first, made({ ...next, logicalMs: first.logicalMs - 1 }), 'WAL_CHAIN_BROKEN'],
+    ['the wall clock put back', first, made({ ...next, wallMs: 0 }), 'fine'],
+    ['an index in a new transaction', first, made({ ...next, txIndex: 1 }), 'WAL_CHAIN_BROKEN'],
+    ['a transaction that was over', first, made({ ...next, txFirst: 1, txIndex: 1 }), 'WAL_CHAIN_BROKEN'],
+    ['a stray commit record', first, made({ ...next, type: RecordType.commit }), 'WAL_CHAIN_BROKEN'],
+    ['a member of a long transaction', inLong, made({ ...afterLong, last: false }), 'fine'],
+    ['its commit', inLong, made({ ...afterLong, type: RecordType.commit }), 'fine'],
+    ['its abort', inLong, made({ ...afterLong, type: RecordType.abort }), 'fine'],
+    ['its end without either', inLong, made(afterLong), 'WAL_CHAIN_BROKEN'],
+    [
+      'an end in its middle',
+      inLong,
+      made({ ...afterLong, last: false, type: RecordType.abort }),
+      'WAL_CHAIN_BROKEN',
+    ],
+    ['a short member of a long one', inLong, made({ ...afterLong, long: false }), 'WAL_CHAIN_BROKEN'],
+    ['a new one before its end', inLong, made({ seq: 2, prevHash: inLong.hash }), 'WAL_CHAIN_BROKEN'],
+  ])('%s', (_, previous, record, code) => {
+    expect(codeOf(() => checkFollows(previous, record))).toBe(code);
+  });
+});
+
+describe('wal/FORMAT.md shows what the code writes', () => {
+  const document = readFileSync(new URL('../../wal/FORMAT.md', import.meta.url), 'utf8');
+  /** The bytes of a hex dump under a heading: lines of an offset, bytes, and a remark behind two spaces. */
+  const dump = (heading: string): string => {
+    const block = document.split(`### ${heading}\n`)[1]!.split('```')[1]!;
+    const lines = block.trim().split('\n').slice(1);
+    return lines
+      .map(line => /^\s*\d+ {2}((?:[0-9a-f]{2} )*[0-9a-f]{2})(?: {2}|$)/.exec(line)![1]!.replaceAll(' ', ''))
+      .join('');
+  };
+
+  test('a record', () => {
+    expect(dump('Worked example: a record')).toBe(encodeRecord(EXAMPLE, NONCE).bytes.toString('hex'));
+  });
+
+  test('the same record, erased', () => {
+    const erased = eraseRecord(encodeRecord(EXAMPLE, NONCE).bytes, 2).toString('hex');
+    expect(erased.slice(0, 4) + erased.slice(160)).toBe(dump('The same record, erased'));
+  });
+
+  test('a slot of HEAD', () => {
+    const slot = encodeSlot({
+      counter: 7,
+      intent: Intent.none,
+      storeId: '000102030405060708090a0b0c0d0e0f',
+      epoch: 1,
+      seq: 2,
+      hash: encodeRecord(EXAMPLE, NONCE).hash,
+      nonce: 'f0f1f2f3f4f5f6f7f8f9fafbfcfdfeff',
+      wallMs: Date.UTC(2026, 0, 1),
+      lineageSeq: 1,
+    });
+    expect(dump('Worked example: a slot')).toBe(slot.toString('hex'));
+  });
+});
