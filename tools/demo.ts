@@ -24,7 +24,7 @@ const PROJECT_ROOT = fileURLToPath(new URL('../../', import.meta.url));
 const QUESTIONS = [
   'Can two processes open the same database?',
   'How do I rotate log files?',
-  'How do I hash a large file piece by piece?',
+  'How do I use the hash functions in Cloudflare Workers?',
 ];
 /** Upserts on their way at the same time, as from several agents, and how many acknowledgements to wait for before the kill. */
 const WRITERS = 16;
