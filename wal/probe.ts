@@ -17,20 +17,22 @@ export async function probe(storeDir: string): Promise<boolean> {
     const logBytes = readdirSync(dir)
       .filter(name => name.endsWith('.log'))
       .reduce((sum, name) => sum + statSync(join(dir, name)).size, 0);
-    const file = await open(path, 'w', 0o600);
     try {
-      const block = Buffer.alloc(1024 * 1024, 0xa5);
-      for (let written = 0; written < logBytes + 2 * block.length; written += block.length)
-        await file.writeFile(block);
-      await file.sync();
+      const file = await open(path, 'w', 0o600);
+      try {
+        const block = Buffer.alloc(1024 * 1024, 0xa5);
+        for (let written = 0; written < logBytes + 2 * block.length; written += block.length)
+          await file.writeFile(block);
+        await file.sync();
+      } finally {
+        await file.close();
+      }
     } finally {
-      await file.close();
+      rmSync(path, { force: true });
     }
     return true;
   } catch {
     // Any failure means the same: not yet. The failure that made us probe is what callers are told.
     return false;
-  } finally {
-    rmSync(path, { force: true });
   }
 }

@@ -1,7 +1,7 @@
 /**
  * A store open in another process: an owner to run into, a writer to kill.
  */
-import { type ChildProcess, fork } from 'node:child_process';
+import { type ChildProcess, execFileSync, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { fileURLToPath } from 'node:url';
 import type { OpenLogOptions } from '#wal/open.js';
@@ -24,17 +24,29 @@ export class StoreProcess {
     readonly opened: Answer,
   ) {}
 
+  /** @param fileLimitKb no file may grow beyond it until liftFileLimit: what a full disk does, where none can be had */
   static async start(
     storeDir: string,
     options: Pick<OpenLogOptions, 'create' | 'durability' | 'limits' | 'intervalMs'> = {},
+    fileLimitKb?: number,
   ): Promise<StoreProcess> {
-    const child = fork(CHILD, [storeDir, JSON.stringify(options)]);
+    const args = [CHILD, storeDir, JSON.stringify(options)];
+    const limited = `trap "" XFSZ; ulimit -S -f ${fileLimitKb}; exec "$@"`;
+    const stdio = ['ignore', 'inherit', 'inherit', 'ipc'] as const;
+    const child =
+      fileLimitKb === undefined
+        ? spawn(process.execPath, args, { stdio: [...stdio] })
+        : spawn('bash', ['-c', limited, 'bash', process.execPath, ...args], { stdio: [...stdio] });
     const [opened] = (await once(child, 'message')) as [Answer];
     return new StoreProcess(child, opened);
   }
 
   get pid(): number {
     return this.child.pid!;
+  }
+
+  liftFileLimit(): void {
+    execFileSync('prlimit', [`--pid=${this.pid}`, '--fsize=unlimited:unlimited']);
   }
 
   append(...texts: string[]): Promise<Answer> {

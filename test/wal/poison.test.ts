@@ -1,0 +1,365 @@
+/**
+ * The poison rule: after any write error nothing is written until the disk is proved well and the tail is known; reads go on;
+ * every caller learns what became of its write. First with errors injected into the real database, then on disks that are full.
+ */
+import { execFileSync } from 'node:child_process';
+import {
+  closeSync,
+  existsSync,
+  mkdirSync,
+  openSync,
+  readdirSync,
+  rmSync,
+  statfsSync,
+  writeFileSync,
+  writeSync,
+} from 'node:fs';
+import { join } from 'node:path';
+import { afterAll, afterEach, beforeEach, describe, expect, test } from 'vitest';
+import type { HeadFile } from '#wal/head-file.js';
+import type { LevelLog } from '#wal/level-log.js';
+import { type OpenLogOptions, openLog } from '#wal/open.js';
+import type { LogDatabase } from '#wal/open-database.js';
+import { PATHS } from '#wal/paths.js';
+import { PROBE_FILE } from '#wal/probe.js';
+import { RecordType } from '#wal/record.js';
+import { readCommitted } from '#wal/transactions.js';
+import { verifyLog } from '#wal/verify.js';
+import { truncate } from '../helpers/damage.js';
+import { StoreProcess } from '../helpers/store-process.js';
+import { allTexts, Directories, event, put, textOf, textsOf } from '../helpers/wal.js';
+
+const directories = new Directories();
+afterAll(() => directories.remove());
+
+let storeDir: string;
+let log: LevelLog;
+let states: (string | undefined)[];
+let followed: string[];
+
+async function start(options: Partial<OpenLogOptions> = {}): Promise<void> {
+  await log?.close();
+  storeDir = directories.path();
+  states = [];
+  followed = [];
+  log = await openLog({
+    storeDir,
+    create: true,
+    intervalMs: 20,
+    onState: failure => states.push(failure?.code),
+    ...options,
+  });
+  log.subscribe(records => followed.push(...records.map(textOf)));
+}
+
+beforeEach(() => start());
+afterEach(() => log.close());
+
+const insides = () => log as unknown as { database: LogDatabase; headFile: HeadFile };
+const eio = () => new Error('write failed', { cause: new Error('IO error: Input/output error') });
+
+/** The database's next batch but `after` fails, its data being on disk or not. Only this handle: reopened, the disk is well. */
+function failBatch(data: 'present' | 'absent', after = 0): void {
+  const { database } = insides();
+  const batch = database.batch.bind(database) as (...args: unknown[]) => Promise<void>;
+  let left = after;
+  database.batch = (async (...args: unknown[]) => {
+    if (left-- > 0 || data === 'present') await batch(...args);
+    if (left < 0) throw eio();
+  }) as typeof database.batch;
+}
+
+/** While a directory stands in the probe's way, it cannot be written. */
+const block = () => mkdirSync(join(storeDir, PROBE_FILE));
+const unblock = () => rmSync(join(storeDir, PROBE_FILE), { recursive: true });
+const healed = () => expect.poll(() => log.failure, { timeout: 10_000 }).toBeUndefined();
+
+async function expectSound(...texts: string[]): Promise<void> {
+  expect(await textsOf(readCommitted(log, 1, log.head.seq))).toEqual(texts);
+  await log.close();
+  expect((await verifyLog(storeDir)).findings).toEqual([]);
+  const again = await openLog({ storeDir });
+  expect(await textsOf(readCommitted(again, 1, again.head.seq))).toEqual(texts);
+  await again.close();
+}
+
+describe('a failed write', () => {
+  test('whose data is not there: the caller learns that nothing was written, and may repeat it at once', async () => {
+    await put(log, 'a');
+    failBatch('absent');
+    const repeated = put(log, 'b').catch(error => {
+      expect(error).toMatchObject({ code: 'WAL_POISONED' });
+      return put(log, 'b');
+    });
+    await repeated;
+    expect(states).toEqual(['WAL_POISONED', undefined]);
+    expect(followed).toEqual(['a', 'b']);
+    await expectSound('a', 'b');
+  });
+
+  test('whose data is there after all: the caller learns that it was written, and followers once', async () => {
+    await put(log, 'a');
+    failBatch('present');
+    const both = [log.append([event('b'), event('c')]), log.append([event('d')])];
+    await Promise.all(both.map(({ durable }) => durable));
+    expect(log.head).toMatchObject({ seq: both[1]!.lastSeq, hash: both[1]!.hash });
+    expect(followed).toEqual(['a', 'b', 'c', 'd']);
+    await put(log, 'e');
+    await expectSound('a', 'b', 'c', 'd', 'e');
+  });
+
+  test.each(['present', 'absent'] as const)(
+    'while the disk stays ill, the outcome is unknown, reads go on, and writes resume by themselves (data %s)',
+    async data => {
+      await put(log, 'a');
+      block();
+      failBatch(data);
+      await expect(put(log, 'b')).rejects.toMatchObject({ code: 'WAL_OUTCOME_UNKNOWN' });
+      expect(() => log.append([event('c')])).toThrow(expect.objectContaining({ code: 'WAL_POISONED' }));
+      await new Promise(resolve => setTimeout(resolve, 100));
+      expect(await allTexts(log)).toEqual(['a']);
+      expect(textOf(log.get(2))).toBe('a');
+      expect(states).toEqual(['WAL_POISONED']);
+      unblock();
+      await healed();
+      await put(log, 'd');
+      const texts = data === 'present' ? ['a', 'b', 'd'] : ['a', 'd'];
+      expect(followed).toEqual(texts);
+      await expectSound(...texts);
+    },
+  );
+
+  test('tells those who only waited that nothing was written', async () => {
+    block();
+    let second: Promise<unknown> | undefined;
+    const { database } = insides();
+    database.batch = (() => {
+      second = put(log, 'b').catch(error => error.code);
+      return Promise.reject(eio());
+    }) as typeof database.batch;
+    await expect(put(log, 'a')).rejects.toMatchObject({ code: 'WAL_OUTCOME_UNKNOWN' });
+    expect(await second).toBe('WAL_POISONED');
+    unblock();
+    await healed();
+    await expectSound();
+  });
+
+  test('in the middle of a long transaction voids it: followers never hear of it, and the log goes on', async () => {
+    await start({ limits: { maxBatchBytes: 500 } });
+    await put(log, 'a');
+    failBatch('absent', 3);
+    const long = log.append(Array.from({ length: 30 }, (_, i) => event(`long ${i}`, 100)));
+    await expect(long.durable).rejects.toMatchObject({ code: 'WAL_POISONED' });
+    await put(log, 'b');
+    expect(log.get(log.head.seq - 1).type).toBe(RecordType.abort);
+    expect(followed).toEqual(['a', 'b']);
+    await expectSound('a', 'b');
+  });
+
+  test('of HEAD stops writes as well, and they resume when it can be written', async () => {
+    await put(log, 'a');
+    const { headFile } = insides();
+    const write = headFile.write;
+    headFile.write = () => Promise.reject(eio());
+    await put(log, 'b');
+    await expect.poll(() => log.failure?.code).toBe('WAL_POISONED');
+    expect(() => log.append([event('c')])).toThrow(expect.objectContaining({ code: 'WAL_POISONED' }));
+    await new Promise(resolve => setTimeout(resolve, 100));
+    expect(log.failure?.code).toBe('WAL_POISONED');
+    headFile.write = write;
+    await healed();
+    await put(log, 'd');
+    expect(followed).toEqual(['a', 'b', 'd']);
+    await expectSound('a', 'b', 'd');
+  });
+
+  test('of HEAD in strict mode: what is in the log was written, and is acknowledged once HEAD says so', async () => {
+    await start({ durability: 'strict' });
+    const { headFile } = insides();
+    const write = headFile.write;
+    headFile.write = () => {
+      headFile.write = write;
+      return Promise.reject(eio());
+    };
+    await put(log, 'a');
+    expect(states).toEqual(['WAL_POISONED', undefined]);
+    await expectSound('a');
+  });
+
+  test('again and again, under many writers: every answer is true, and none is missing', async () => {
+    const acked: string[] = [];
+    const refused: string[] = [];
+    const write = async (text: string) => {
+      try {
+        await put(log, text);
+        acked.push(text);
+      } catch (error) {
+        // Healed at once each time: nobody is left in doubt.
+        expect(error).toMatchObject({ code: 'WAL_POISONED' });
+        refused.push(text);
+      }
+    };
+    for (let round = 0; round < 12; round++) {
+      failBatch(round % 2 === 0 ? 'present' : 'absent', round % 3);
+      await Promise.all(Array.from({ length: 10 }, (_, i) => write(`${round}.${i}`)));
+      for (let i = 10; i < 14; i++) await write(`${round}.${i}`);
+      await healed();
+    }
+    expect(acked.length + refused.length).toBe(12 * 14);
+    expect(refused.length).toBeGreaterThan(0);
+    expect(followed.toSorted()).toEqual(acked.toSorted());
+    await expectSound(...followed);
+  });
+});
+
+describe('the reopening', () => {
+  test('that fails is tried again; meanwhile reads are refused by a code, and nothing is lost', async () => {
+    await put(log, 'a');
+    // What LevelDB may drop cannot be kept aside: so it must not be opened.
+    rmSync(join(storeDir, PATHS.evidence), { recursive: true });
+    writeFileSync(join(storeDir, PATHS.evidence), '');
+    failBatch('absent');
+    await expect(put(log, 'b')).rejects.toMatchObject({ code: 'WAL_OUTCOME_UNKNOWN' });
+    expect(() => log.get(2)).toThrow(expect.objectContaining({ code: 'WAL_IO' }));
+    await expect(log.readable()).rejects.toMatchObject({ code: 'WAL_IO' });
+    await new Promise(resolve => setTimeout(resolve, 100));
+    rmSync(join(storeDir, PATHS.evidence));
+    await healed();
+    await log.readable();
+    await put(log, 'c');
+    await expectSound('a', 'c');
+  });
+
+  test('that finds an acknowledged write gone stops the log for good', async () => {
+    await put(log, 'a');
+    await put(log, 'b');
+    block();
+    failBatch('absent');
+    await expect(put(log, 'c')).rejects.toMatchObject({ code: 'WAL_OUTCOME_UNKNOWN' });
+    const file = readdirSync(join(storeDir, PATHS.log)).find(name => name.endsWith('.log'))!;
+    truncate(join(storeDir, PATHS.log, file), 120);
+    unblock();
+    await expect.poll(() => log.failure?.code, { timeout: 10_000 }).toBe('WAL_LOST_TAIL');
+    expect(() => log.append([event('d')])).toThrow(expect.objectContaining({ code: 'WAL_LOST_TAIL' }));
+    expect(() => log.get(2)).toThrow(expect.objectContaining({ code: 'WAL_LOST_TAIL' }));
+    await new Promise(resolve => setTimeout(resolve, 60));
+    expect(states).toEqual(['WAL_POISONED', 'WAL_LOST_TAIL']);
+  });
+
+  test('is waited for by whoever reads in that moment', async () => {
+    const texts = Array.from({ length: 4000 }, (_, i) => `${i}`);
+    await put(log, ...texts);
+    const readers = [false, true].map(async reverse => {
+      const seen = await textsOf(log.read({ reverse }));
+      return reverse ? seen.reverse() : seen;
+    });
+    failBatch('absent');
+    await expect(put(log, 'x')).rejects.toMatchObject({ code: 'WAL_POISONED' });
+    for (const seen of await Promise.all(readers)) expect(seen).toEqual(texts);
+  });
+
+  test('does not hold up a close', async () => {
+    await put(log, 'a');
+    failBatch('present');
+    const last = put(log, 'b');
+    await log.close();
+    await last;
+    expect((await verifyLog(storeDir)).findings).toEqual([]);
+  });
+});
+
+interface SmallDisk {
+  readonly storeDir: string;
+  readonly fileLimitKb?: number;
+  /** Leaves so much room. */
+  fill(): void;
+  free(writer: StoreProcess): void;
+  remove(): void;
+}
+
+/** A file system of 48 MB in memory. @returns undefined where mounting is not allowed */
+function tmpfs(): SmallDisk | undefined {
+  const mount = directories.path('disk');
+  mkdirSync(mount);
+  try {
+    execFileSync('mount', ['-t', 'tmpfs', '-o', 'size=48m', 'none', mount], { stdio: 'ignore' });
+  } catch {
+    return undefined;
+  }
+  const ballast = join(mount, 'ballast');
+  return {
+    storeDir: join(mount, 'store'),
+    fill() {
+      const { bavail, bsize } = statfsSync(mount);
+      const fd = openSync(ballast, 'w');
+      const piece = Buffer.alloc(1024 * 1024);
+      for (let left = bavail * bsize - 6 * piece.length; left > 0; left -= piece.length) writeSync(fd, piece);
+      closeSync(fd);
+    },
+    free: () => rmSync(ballast),
+    remove() {
+      execFileSync('umount', [mount]);
+    },
+  };
+}
+
+/** No file grows beyond 4 MB: for LevelDB the same as a full disk, and allowed everywhere. */
+const fileLimit = (): SmallDisk => ({
+  storeDir: directories.path(),
+  fileLimitKb: 4096,
+  fill() {},
+  free: writer => writer.liftFileLimit(),
+  remove() {},
+});
+
+describe.each([
+  ['a full file system, or a limit where mounting is not allowed', () => tmpfs() ?? fileLimit()],
+  ['a limit on the size of files', fileLimit],
+])('%s', (_, makeDisk) => {
+  test.each(['interval', 'strict'] as const)(
+    'loses no acknowledged write and is no outage (%s)',
+    async durability => {
+      const disk = makeDisk();
+      const writer = await StoreProcess.start(
+        disk.storeDir,
+        { create: true, durability, intervalMs: 50 },
+        disk.fileLimitKb,
+      );
+      try {
+        disk.fill();
+        const acked: string[] = [];
+        const failed: string[] = [];
+        for (let i = 0; failed.length < 5 && i < 2000; i++) {
+          const text = `${i} `.padEnd(20_000, 'x');
+          const { acked: seq, failed: code } = await writer.append(text);
+          if (seq !== undefined) acked.push(text);
+          else failed.push(code!);
+        }
+        expect(acked.length).toBeGreaterThan(50);
+        expect(failed[0]).toMatch(/^(WAL_OUTCOME_UNKNOWN|WAL_POISONED)$/);
+        expect(new Set(failed.slice(1))).toEqual(new Set(['WAL_POISONED']));
+        expect(await writer.texts()).toEqual(acked);
+        disk.free(writer);
+        await expect
+          .poll(() => writer.append('after'), { timeout: 20_000, interval: 50 })
+          .toHaveProperty('acked');
+        acked.push('after');
+        const unknown = failed[0] === 'WAL_OUTCOME_UNKNOWN' ? 1 : 0;
+        const texts = await writer.texts();
+        // What was unknown may be there; what was refused is not.
+        expect(texts.length - acked.length).toBeLessThanOrEqual(unknown);
+        expect(acked.every(text => texts.includes(text))).toBe(true);
+        await writer.kill();
+        expect((await verifyLog(disk.storeDir)).findings).toEqual([]);
+        const successor = await StoreProcess.start(disk.storeDir);
+        expect(successor.opened.failed).toBeUndefined();
+        expect(await successor.texts()).toEqual(texts);
+        await successor.close();
+        expect(existsSync(join(disk.storeDir, PROBE_FILE))).toBe(false);
+      } finally {
+        await writer.kill();
+        disk.remove();
+      }
+    },
+  );
+});
