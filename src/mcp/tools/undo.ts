@@ -19,6 +19,6 @@ export function undoByDelete(collection: string, ids: readonly string[]): Undo {
 export function undoByReplay(firstSeq: number): Undo {
   return {
     command: `mcp-vector-server replay --until ${firstSeq - 1} --to DIR`,
-    note: 'Writes a second store as it was before; this one stays as it is.',
+    note: 'Run it after this server has stopped, with its VECTOR_DB_PATH: it writes the store as it was before into DIR and leaves this one as it is.',
   };
 }

@@ -1,0 +1,287 @@
+/** What people rely on, tried on the server as it ships, with its own model. */
+import { spawnSync } from 'node:child_process';
+import {
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  realpathSync,
+  rmSync,
+  statSync,
+  symlinkSync,
+  writeFileSync,
+} from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterEach, beforeEach, describe, expect, test } from 'vitest';
+import { LONG_NOTE } from './long-note.js';
+import { MAIN, RawServer, type RawServerOptions } from './raw-server.js';
+
+let directory: string;
+let store: string;
+let servers: RawServer[];
+beforeEach(() => {
+  directory = realpathSync(mkdtempSync(join(tmpdir(), 'mvs-memory-')));
+  store = join(directory, 'store');
+  servers = [];
+});
+afterEach(async () => {
+  for (const server of servers) {
+    await server.end();
+    expect(server.strangeLines).toEqual([]);
+  }
+  rmSync(directory, { recursive: true, force: true });
+});
+
+function start(options?: RawServerOptions): Promise<RawServer> {
+  const server = new RawServer(store, options);
+  servers.push(server);
+  return server.initialize();
+}
+
+const ids = (answer: { results?: { id: string }[]; items?: { id: string }[] }): string[] =>
+  (answer.results ?? answer.items ?? []).map(({ id }) => id);
+
+describe('remembering', () => {
+  test('a question about the last paragraph of a long note finds the note, and shows that paragraph', async () => {
+    expect(LONG_NOTE.split(/\s+/).length).toBeGreaterThanOrEqual(2000);
+    const lastParagraph = LONG_NOTE.lastIndexOf('\n\n') + 2;
+    const server = await start();
+    await server.call('vector_upsert', {
+      items: [
+        { id: 'move', text: LONG_NOTE },
+        {
+          id: 'roof',
+          text: 'The roof of the depot was repaired in May; the invoice is with facility management.',
+        },
+        { id: 'swarm', text: 'The swarm of test machines is restarted every second Thursday by a cron job.' },
+        { id: 'honey', text: 'Honeypot addresses in the firewall are rotated before Christmas.' },
+        { id: 'parking', text: 'At most two cars may be parked in the yard; call the porter first.' },
+      ],
+    });
+    for (const query of [
+      'Who looks after the bees on the roof, and how many colonies may there be?',
+      'Whom do I call when the bees have flown away?',
+    ])
+      for (const mode of ['hybrid', 'semantic']) {
+        const { results } = await server.call('vector_search', { query, mode });
+        expect(results[0].id, `${mode}: ${query}`).toBe('move');
+        expect(results[0].passage.start, `${mode}: ${query}`).toBeGreaterThanOrEqual(lastParagraph);
+        expect(results[0].passage.end).toBeLessThanOrEqual(LONG_NOTE.length);
+        expect(results[0]).toMatchObject({ truncated: true, text: expect.stringContaining('Oyelaran') });
+      }
+  });
+
+  test('the same text twice is one memory', async () => {
+    const server = await start();
+    const text = 'We use tabs in the Go services and spaces everywhere else.';
+    const first = await server.call('vector_upsert', { items: [{ text }] });
+    const second = await server.call('vector_upsert', { items: [{ text }] });
+    expect(second).toMatchObject({
+      seq: first.seq,
+      hash: first.hash,
+      items: [{ ...first.items[0], outcome: 'unchanged' }],
+    });
+    expect((await server.call('vector_list')).items).toHaveLength(1);
+  });
+
+  test('what contradicts an older memory is told which one', async () => {
+    const server = await start();
+    const old = 'The staging database runs PostgreSQL 14 on db-stage-2.';
+    await server.call('vector_upsert', {
+      items: [
+        { id: 'staging-db', text: old },
+        { id: 'lunch', text: 'The canteen serves lunch from half past eleven.' },
+      ],
+    });
+    const { items } = await server.call('vector_upsert', {
+      items: [{ text: 'The staging database runs PostgreSQL 16 on db-stage-2.' }],
+    });
+    expect(items).toMatchObject([{ outcome: 'created', similar: [{ id: 'staging-db', preview: old }] }]);
+    const unlike = await server.call('vector_upsert', {
+      items: [{ text: 'Invoices are sent on the first.' }],
+    });
+    expect(unlike.items[0]).not.toHaveProperty('similar');
+  });
+
+  test('a credential is refused without being repeated, and kept where the call insists', async () => {
+    const server = await start();
+    // In two parts, so that no scanner takes this file for a leak.
+    const token = `ghp_${'x7Qm2Lr9'.repeat(5).slice(0, 36)}`;
+    const items = [{ id: 'ci', text: `The token of the CI is ${token}` }];
+    const refusal: Error = await server.call('vector_upsert', { items }).catch(error => error);
+    expect(refusal.message).toMatch(/^SECRET_SUSPECTED: items\[0\]\.text.*allow_secrets/s);
+    expect(refusal.message).not.toContain(token);
+    expect((await server.call('vector_status')).collections).toEqual([]);
+    await server.call('vector_upsert', { items, allow_secrets: true });
+    expect((await server.call('vector_get', { ids: ['ci'] })).items).toMatchObject([items[0]]);
+    await server.end();
+    expect(server.stderr).not.toContain(token);
+  });
+});
+
+describe('reading files', () => {
+  test('where no directory is known, none is read', async () => {
+    // As clients do that have no project: the working directory is the home directory, or the root.
+    for (const cwd of [directory, '/']) {
+      const server = await start({ cwd, env: { HOME: directory, VECTOR_ROOTS: '', CLAUDE_PROJECT_DIR: '' } });
+      await expect(server.call('vector_ingest', { paths: ['.'] })).rejects.toThrow(
+        /^ROOTS_UNSET: .*VECTOR_ROOTS/s,
+      );
+      await server.end();
+    }
+  });
+
+  test('neither a link nor dots lead out of the allowed directory', async () => {
+    const root = join(directory, 'project');
+    const outside = join(directory, 'outside.md');
+    mkdirSync(root);
+    writeFileSync(join(root, 'inside.md'), 'The inside text.');
+    writeFileSync(outside, 'The outside text.');
+    symlinkSync(outside, join(root, 'link.md'));
+    const server = await start({ cwd: root, env: { VECTOR_ROOTS: '' } });
+    for (const path of [outside, '../outside.md', 'link.md'])
+      await expect(server.call('vector_ingest', { paths: [path] })).rejects.toThrow(/^OUTSIDE_ROOTS: /);
+    const ingested = await server.call('vector_ingest', { paths: ['.'] });
+    expect(ingested).toMatchObject({ done: true, files: 1, skipped: [{ path: join(root, 'link.md') }] });
+    const { results } = await server.call('vector_search', { query: 'outside text', mode: 'keyword' });
+    expect(results.map((hit: { text: string }) => hit.text).join()).not.toContain('outside');
+  });
+});
+
+describe('taking back', () => {
+  test('the call that undoes a creation undoes it', async () => {
+    const server = await start();
+    await server.call('vector_upsert', { items: [{ id: 'stays', text: 'This one stays.' }] });
+    const { undo } = await server.call('vector_upsert', {
+      collection: 'notes',
+      items: [{ id: 'a', text: 'First mistake.' }, { text: 'Second mistake.' }],
+    });
+    await server.call(undo.tool, undo.arguments);
+    expect((await server.call('vector_list', { collection: 'notes' })).items).toEqual([]);
+    expect(ids(await server.call('vector_list'))).toEqual(['stays']);
+  });
+
+  test('the command that undoes an overwrite, a delete or an ingest brings back what was there', async () => {
+    const root = join(directory, 'project');
+    mkdirSync(root);
+    writeFileSync(join(root, 'a.md'), 'Apples are red.');
+    const server = await start({ cwd: root, env: { VECTOR_ROOTS: root } });
+    const original = { id: 'fact', text: 'The port is 8080.', metadata: { topic: 'net' } };
+    await server.call('vector_upsert', { items: [original] });
+    const overwritten = await server.call('vector_upsert', {
+      items: [{ id: 'fact', text: 'The port is 9090.' }],
+    });
+    const ingested = await server.call('vector_ingest', { paths: ['a.md'], collection: 'docs' });
+    const deleted = await server.call('vector_delete', { ids: ['fact'] });
+    expect(deleted.undo.note).toMatch(/after this server has stopped, with its VECTOR_DB_PATH/);
+    await server.end();
+
+    for (const [name, { undo }, expected] of [
+      ['overwrite', overwritten, original],
+      ['ingest', ingested, { ...original, text: 'The port is 9090.' }],
+      ['delete', deleted, { ...original, text: 'The port is 9090.' }],
+    ] as const) {
+      // As it stands in the answer, with a directory put in.
+      const [program, ...args] = undo.command.replace(' DIR', ` ${join(directory, name)}`).split(' ');
+      expect(program).toBe('mcp-vector-server');
+      const env = { ...process.env, VECTOR_DB_PATH: store };
+      const { status, stderr } = spawnSync(process.execPath, [MAIN, ...args], { encoding: 'utf8', env });
+      expect(status, stderr).toBe(0);
+      const before = new RawServer(join(directory, name));
+      servers.push(before);
+      await before.initialize();
+      expect((await before.call('vector_get', { ids: ['fact'] })).items, name).toMatchObject([expected]);
+      const collections = (await before.call('vector_status')).collections;
+      expect(collections.map((collection: { name: string }) => collection.name)).toEqual(
+        name === 'delete' ? ['default', 'docs'] : ['default'],
+      );
+      await before.end();
+    }
+  });
+});
+
+describe('the end of the process', () => {
+  const remember = (server: RawServer, count: number) =>
+    Promise.all(
+      Array.from({ length: count }, (_, i) =>
+        server.call('vector_upsert', { items: [{ id: `note-${i}`, text: `Note ${i} is about things.` }] }),
+      ),
+    );
+
+  test.each([
+    ['SIGTERM', (server: RawServer) => server.kill('SIGTERM')],
+    ['SIGINT', (server: RawServer) => server.kill('SIGINT')],
+    ['the end of its input', (server: RawServer) => server.end()],
+  ])('%s ends it cleanly: exit code 0, and nothing to replay at the next start', async (_, end) => {
+    const first = await start();
+    await remember(first, 20);
+    const { head } = await first.call('vector_status');
+    expect(await end(first)).toEqual({ code: 0, signal: null });
+    const second = await start();
+    expect(await second.call('vector_status')).toMatchObject({
+      head,
+      checkpoint: { seq: head.seq, age_events: 0, warnings: [] },
+      collections: [{ name: 'default', items: 20 }],
+    });
+    expect(ids(await second.call('vector_search', { query: 'note 7', mode: 'keyword', k: 1 }))).toEqual([
+      'note-7',
+    ]);
+  });
+
+  test('kill -9 loses nothing that was acknowledged', async () => {
+    const first = await start();
+    await remember(first, 20);
+    const acknowledged: string[] = [];
+    const writing = (async () => {
+      for (let i = 0; ; i++) {
+        const { items } = await first.call('vector_upsert', {
+          items: [{ id: `late-${i}`, text: `Late ${i}.` }],
+        });
+        acknowledged.push(items[0].id);
+      }
+    })().catch(() => undefined);
+    while (acknowledged.length < 10) await first.call('vector_status');
+    expect(await first.kill('SIGKILL')).toEqual({ code: null, signal: 'SIGKILL' });
+    await writing;
+    const second = await start();
+    const kept = ids(await second.call('vector_list', { limit: 1000, max_chars: 100_000 }));
+    expect(kept).toEqual(expect.arrayContaining(acknowledged));
+    expect(kept.filter(id => id.startsWith('note-'))).toHaveLength(20);
+    const last = acknowledged.length - 1;
+    expect(ids(await second.call('vector_search', { query: `late ${last}`, mode: 'keyword', k: 1 }))).toEqual(
+      [`late-${last}`],
+    );
+  });
+});
+
+describe('the store', () => {
+  test('in use, it is refused to a second server at once, which goes on serving and may have it later', async () => {
+    const owner = await start();
+    await owner.call('vector_upsert', { items: [{ id: 'mine', text: 'Written by the owner.' }] });
+    const second = await start();
+    for (let attempt = 0; attempt < 2; attempt++)
+      await expect(second.call('vector_get', { ids: ['mine'] })).rejects.toThrow(
+        new RegExp(`^STORE_IN_USE: .*\\b${owner.child.pid}\\b`, 's'),
+      );
+    expect(await second.tools()).toHaveLength(7);
+    await owner.end();
+    expect(ids(await second.call('vector_get', { ids: ['mine'] }))).toEqual(['mine']);
+  });
+
+  test('is for its user alone', async () => {
+    const server = await start();
+    await server.call('vector_upsert', { items: [{ text: 'Nobody else may read this.' }] });
+    const modes = () =>
+      [store, ...readdirSync(store, { recursive: true }).map(name => join(store, String(name)))]
+        .map(path => ({ path, stat: statSync(path) }))
+        .map(({ path, stat }) => ({
+          path,
+          mode: stat.mode & 0o777,
+          wanted: stat.isDirectory() ? 0o700 : 0o600,
+        }))
+        .filter(({ mode, wanted }) => mode !== wanted);
+    expect(modes()).toEqual([]);
+    await server.end();
+    expect(modes()).toEqual([]);
+  });
+});
