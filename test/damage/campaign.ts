@@ -4,7 +4,7 @@
  * dead process or one that hangs are failures.
  */
 import { type ChildProcess, fork } from 'node:child_process';
-import { accessSync, constants, cpSync, mkdtempSync, rmSync } from 'node:fs';
+import { accessSync, constants, cpSync, mkdtempSync, rmSync, statSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import { availableParallelism, tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -29,7 +29,7 @@ export interface DamageOptions {
 
 export interface FileTally {
   readonly file: string;
-  sizeBytes: number;
+  readonly sizeBytes: number;
   cases: number;
   /** Everything answered, and rightly. */
   right: number;
@@ -46,7 +46,7 @@ export interface DamageReport {
   readonly files: readonly FileTally[];
   readonly failures: readonly string[];
   /** Cases that verify passed as sound; then nothing was refused either, or it is a failure. */
-  readonly unseen: readonly string[];
+  readonly unseen: readonly Case[];
 }
 
 export async function runDamageCampaign(options: DamageOptions): Promise<DamageReport> {
@@ -58,7 +58,7 @@ export async function runDamageCampaign(options: DamageOptions): Promise<DamageR
     const truth = await readTruth(store, join(dir, 'read'), shape, ids);
     const files = filesOf(store).filter(file => options.only?.test(file) ?? true);
     const cases = [...casesOf(store, files, stride, seed)];
-    const tally = new Tally(files);
+    const tally = new Tally(store, files);
     let next = 0;
     const examineAll = async (lane: number) => {
       const examiner = new Examiner({
@@ -155,16 +155,16 @@ class Examiner {
 
 class Tally {
   readonly failures: string[] = [];
-  readonly unseen: string[] = [];
+  readonly unseen: Case[] = [];
   private readonly byFile: Map<string, FileTally>;
 
-  constructor(files: readonly string[]) {
+  constructor(store: string, files: readonly string[]) {
     this.byFile = new Map(
       files.map(file => [
         file,
         {
           file,
-          sizeBytes: 0,
+          sizeBytes: statSync(join(store, file)).size,
           cases: 0,
           right: 0,
           refusedAtOpen: 0,
@@ -183,7 +183,6 @@ class Tally {
   add(one: Case, { refusedAtOpen, refusedAtCalls, failures, verify }: Outcome): void {
     const tally = this.byFile.get(one.file)!;
     tally.cases++;
-    if (one.damage.kind === 'flip') tally.sizeBytes = Math.max(tally.sizeBytes, one.damage.offset + 1);
     const what = describe(one);
     for (const failure of failures) this.failures.push(`${what}: ${failure}`);
     const isRefused = refusedAtOpen !== undefined || refusedAtCalls.length > 0;
@@ -193,7 +192,7 @@ class Tally {
     for (const code of [refusedAtOpen, ...refusedAtCalls]) if (code !== undefined) tally.codes.add(code);
     if (verify.length > 0 || failures.length > 0) return;
     tally.unseen++;
-    this.unseen.push(what);
+    this.unseen.push(one);
     if (isRefused)
       this.failures.push(
         `${what}: refused (${refusedAtOpen ?? refusedAtCalls.join(', ')}), but verify calls it sound`,

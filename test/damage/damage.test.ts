@@ -1,19 +1,30 @@
 import { expect, test } from 'vitest';
 import { runDamageCampaign } from './campaign.js';
+import { type Case, describe } from './cases.js';
 import { printReport } from './report.js';
 import { SHAPES } from './shapes.js';
 
 const STRIDE = Number(process.env.DAMAGE_EVERY ?? 64);
 const SEED = Number(process.env.DAMAGE_SEED ?? 20_261_122);
 
-/**
- * What verify may pass over, as nothing depends on it: LevelDB's diaries, its lock, the lock's own database (which is mended), and
- * an empty file's truncation to nothing.
- */
-const WITHOUT_MEANING = /^(log\/(LOG|LOG\.old|LOCK)|owner\/.*)$/;
+/** Ends of the first slot of HEAD and start of the second. */
+const HEAD_SLOT_END = 128;
+const HEAD_SLOT_START = 4096;
+
+/** What verify may pass over, because nothing is ever read from it. */
+function isWithoutMeaning({ file, damage }: Case): boolean {
+  // LevelDB's diaries and locks, and the database whose lock says who owns the store: it is empty, and made anew when off.
+  if (/^(log\/(LOG|LOG\.old|LOCK)|owner\/.*)$/.test(file)) return true;
+  return (
+    file === 'HEAD' &&
+    damage.kind === 'flip' &&
+    damage.offset >= HEAD_SLOT_END &&
+    damage.offset < HEAD_SLOT_START
+  );
+}
 
 test.each(SHAPES)(
-  `store "$name", a flip and a cut every ${STRIDE} bytes of every file, each deleted (seed ${SEED})`,
+  `store $name: a flip and a cut every ${STRIDE} bytes of every file, each deleted (seed ${SEED})`,
   {
     timeout: 1_200_000,
   },
@@ -27,7 +38,6 @@ test.each(SHAPES)(
     });
     printReport(report, (performance.now() - startedMs) / 1000, false);
     expect(report.failures).toEqual([]);
-    const silent = report.files.filter(file => file.unseen > 0 && !WITHOUT_MEANING.test(file.file));
-    expect(silent.map(file => file.file)).toEqual(['HEAD'].filter(name => silent.some(f => f.file === name)));
+    expect(report.unseen.filter(one => !isWithoutMeaning(one)).map(describe)).toEqual([]);
   },
 );

@@ -1,4 +1,5 @@
 import type { DamageReport } from './campaign.js';
+import { describe } from './cases.js';
 
 /** Prints a table by file, and every failure. @returns true where there is none */
 export function printReport(report: DamageReport, seconds: number, withUnseen: boolean): boolean {
@@ -21,7 +22,7 @@ export function printReport(report: DamageReport, seconds: number, withUnseen: b
         .join('  ')
         .trimEnd(),
     );
-  if (withUnseen) for (const text of unseen) console.log(`verify silent: ${text}`);
+  if (withUnseen) for (const one of unseen) console.log(`verify silent: ${describe(one)}`);
   for (const text of failures.slice(0, 100)) console.log(`FAILED ${text}`);
   console.log(`${failures.length} failures`);
   return failures.length === 0;

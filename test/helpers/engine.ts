@@ -91,15 +91,17 @@ export const testContext: CallContext = {
 
 export const silent = createLogger({ logLevel: 'silent', logFile: undefined });
 
+export const TEST_CONFIG: OpenEngineOptions['config'] = {
+  metric: 'cosine',
+  durability: 'interval',
+  embedder: { provider: 'embedded', model: '', url: '', key: undefined, dimension: undefined },
+};
+
 /** An engine on `path` with the word embedder unless told otherwise. */
 export function openTestEngine(path: string, options: Partial<OpenEngineOptions> = {}): Promise<StoreEngine> {
   return openEngine({
     path,
-    config: {
-      metric: 'cosine',
-      durability: 'interval',
-      embedder: { provider: 'embedded', model: '', url: '', key: undefined, dimension: undefined },
-    },
+    config: TEST_CONFIG,
     logger: silent,
     embedder: new WordEmbedder(),
     ...options,
