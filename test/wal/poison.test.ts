@@ -136,7 +136,7 @@ describe('a failed write', () => {
     database.batch = (() => {
       second = put(log, 'b').catch(error => error.code);
       return Promise.reject(eio());
-    }) as typeof database.batch;
+    }) as unknown as typeof database.batch;
     await expect(put(log, 'a')).rejects.toMatchObject({ code: 'WAL_OUTCOME_UNKNOWN' });
     expect(await second).toBe('WAL_POISONED');
     unblock();

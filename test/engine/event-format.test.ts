@@ -1,0 +1,56 @@
+/**
+ * docs/events.md shows what the code writes, and names every type by its number.
+ */
+import { readFileSync } from 'node:fs';
+import { describe, expect, test } from 'vitest';
+import type { DomainEvent } from '#src/domain/model.js';
+import { givenSpace } from '#src/domain/space.js';
+import { decodeEvent, encodeEvent } from '#src/engine/event-codec.js';
+
+const document = readFileSync(new URL('../../docs/events.md', import.meta.url), 'utf8');
+
+const events: DomainEvent[] = [
+  {
+    ...{ type: 'actor_declared', clientName: 'c', clientVersion: '1', session: 's', sessionSource: 'window' },
+    ...{ project: '', transport: 'stdio', tool: 'vector_upsert' },
+  } as DomainEvent,
+  { type: 'collection_created', id: 1, name: 'default', space: givenSpace(2), metric: 'cosine' },
+  {
+    ...{
+      type: 'item_put',
+      collection: 1,
+      id: 'ä',
+      text: 'naïve 🙂',
+      metadata: { n: [1, null] },
+      origin: 'agent',
+    },
+    ...{ space: 'given/2', passages: [[0, 8]], vectors: Float32Array.of(0.5, -1) },
+  } as DomainEvent,
+  { type: 'item_deleted', collection: 1, id: 'note-1' },
+];
+
+describe.each(events.map(event => [event.type, event] as const))('%s', (name, event) => {
+  test('has the number of the document, and its fields', () => {
+    const { type } = encodeEvent(event);
+    const row = document.split('\n').find(line => line.startsWith(`| ${type} | \`${name}\` |`));
+    expect(row).toBeDefined();
+    const stored = Object.keys(event).filter(field => field !== 'type' && field !== 'vectors');
+    for (const field of stored) expect(row).toContain(`\`${field}\``);
+  });
+
+  test('comes back as it went in, wherever it lies in a buffer', () => {
+    const { type, body } = encodeEvent(event);
+    for (const offset of [0, 1, 2, 3]) {
+      const shifted = Buffer.concat([Buffer.alloc(offset), body]).subarray(offset);
+      expect(decodeEvent(type, shifted, 1)).toEqual(event);
+    }
+  });
+});
+
+test('the example is what the code writes', () => {
+  const dump = document.split('## Example')[1]!.split('```')[1]!;
+  const hex = [...dump.matchAll(/^ *\d+ {2}((?:[0-9a-f]{2} )*[0-9a-f]{2})(?: {2}|$)/gm)].map(
+    ([, bytes]) => bytes,
+  );
+  expect(hex.join(' ').replaceAll(' ', '')).toBe(Buffer.from(encodeEvent(events[3]!).body).toString('hex'));
+});
