@@ -89,7 +89,7 @@ export async function openDatabase(
     refuse(error);
     if (error instanceof WalError) throw error;
     // Whoever deletes the owner's lock file does not own the store yet: the log has a lock too.
-    if (isLocked(error)) throw inUse(storeDir);
+    if (isLocked(error)) throw await inUse(storeDir);
     throw new WalError(
       'WAL_IO',
       `the log could not be opened: ${(error as { cause?: Error }).cause?.message ?? (error as Error).message}`,

@@ -45,9 +45,33 @@ function isOwnerInfo(note: unknown): note is OwnerInfo {
   );
 }
 
+/** The lock is taken before its note is written, and an owner that was killed leaves its own note behind. */
+const NOTE_WAIT_MS = 500;
+const NOTE_POLL_MS = 10;
+
+/** The owner by its note, once that is the note of a process that lives; undefined where none such appears. */
+async function livingOwner(storeDir: string): Promise<OwnerInfo | undefined> {
+  for (let waitedMs = 0; waitedMs <= NOTE_WAIT_MS; waitedMs += NOTE_POLL_MS) {
+    const owner = readOwner(storeDir);
+    if (owner !== undefined && isLiving(owner)) return owner;
+    await new Promise(resolve => setTimeout(resolve, NOTE_POLL_MS));
+  }
+  return undefined;
+}
+
+function isLiving({ pid, host }: OwnerInfo): boolean {
+  // Nobody here can ask after a process of another machine.
+  if (host !== hostname()) return true;
+  try {
+    return process.kill(pid, 0);
+  } catch (error) {
+    return (error as NodeJS.ErrnoException).code === 'EPERM';
+  }
+}
+
 /** The refusal of a store that another process owns. */
-export function inUse(storeDir: string): WalError {
-  const owner = readOwner(storeDir);
+export async function inUse(storeDir: string): Promise<WalError> {
+  const owner = await livingOwner(storeDir);
   return new WalError(
     'STORE_IN_USE',
     owner
@@ -70,7 +94,7 @@ export const isLocked = (error: unknown): boolean =>
 export async function takeOwnership(storeDir: string): Promise<Ownership> {
   const dir = join(storeDir, PATHS.ownerLock);
   const held = await openLock(dir).catch(async (error: unknown) => {
-    if (isLocked(error)) throw inUse(storeDir);
+    if (isLocked(error)) throw await inUse(storeDir);
     // The lock's own files are torn (a crash while they were made, or damage). They hold nothing, and destroy() takes the
     // lock before it deletes, so a running owner is safe from this. Should two processes meet here, the lock of the log itself
     // is the second barrier.
@@ -79,7 +103,7 @@ export async function takeOwnership(storeDir: string): Promise<Ownership> {
       rmSync(dir, { recursive: true, force: true });
       return await openLock(dir);
     } catch (again) {
-      throw isLocked(again) ? inUse(storeDir) : ioError(storeDir, again);
+      throw isLocked(again) ? await inUse(storeDir) : ioError(storeDir, again);
     }
   });
   const info: OwnerInfo = {

@@ -1,7 +1,12 @@
+import { spawnSync } from 'node:child_process';
+import { writeFileSync } from 'node:fs';
+import { hostname } from 'node:os';
 import { join } from 'node:path';
+import { Level } from 'level';
 import { afterEach, expect, test } from 'vitest';
 import type { GetAnswer, UpsertAnswer } from '#src/domain/face.js';
-import { temporaryDirectory } from '../helpers/engine.js';
+import { takeOwnership } from '#wal/owner.js';
+import { openTestEngine, temporaryDirectory } from '../helpers/engine.js';
 import { McpProcess } from '../helpers/mcp-process.js';
 
 const started: McpProcess[] = [];
@@ -68,10 +73,33 @@ test('of servers that start at once on no store yet, exactly one gets it', async
     const servers = [start(root), start(root), start(root)];
     const results = await Promise.allSettled(servers.map((server, at) => remember(server, `from-${at}`)));
     expect(results.filter(result => result.status === 'fulfilled')).toHaveLength(1);
-    for (const result of results)
-      if (result.status === 'rejected') expect(result.reason).toMatchObject({ code: 'STORE_IN_USE' });
     const winner = results.findIndex(result => result.status === 'fulfilled');
+    for (const result of results)
+      if (result.status === 'rejected') expect(result.reason).toMatchObject(await inUseBy(servers[winner]!));
     expect(await read(servers[winner]!, `from-${winner}`)).toBe(`text of from-${winner}`);
     for (const server of servers) await server.kill();
+  }
+});
+
+test('the note that a killed owner left behind is not taken for that of the new one', async () => {
+  const store = join(temporaryDirectory(), 'store');
+  await (await openTestEngine(store)).close();
+  const dead = spawnSync(process.execPath, ['-e', '']).pid;
+  const note = (pid: number) =>
+    writeFileSync(
+      join(store, 'owner.json'),
+      JSON.stringify({ pid, nonce: '', host: hostname(), startedAt: 'then' }),
+    );
+  note(dead);
+  // A new owner that has the lock and has not written its note yet.
+  const lock = new Level(join(store, 'owner'));
+  await lock.open();
+  try {
+    await expect(takeOwnership(store)).rejects.toMatchObject({ code: 'STORE_IN_USE', details: {} });
+    const refused = expect(takeOwnership(store)).rejects.toMatchObject({ details: { pid: process.pid } });
+    note(process.pid);
+    await refused;
+  } finally {
+    await lock.close();
   }
 });
