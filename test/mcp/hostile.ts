@@ -22,6 +22,8 @@ export interface HostileOptions {
   readonly command: string;
   readonly args: readonly string[];
   readonly env?: NodeJS.ProcessEnv;
+  /** The server's working directory; ingest calls among the lines may read it. Default: this process' own. */
+  readonly cwd?: string;
   /** Lines to send. Default: 10 000. */
   readonly count?: number;
   /** Default: 1. */
@@ -39,6 +41,8 @@ export interface HostileReport {
   readonly strangeLines: readonly string[];
   /** Error answers by their code. */
   readonly errors: { readonly [code: string]: number };
+  /** Tool answers that admit a defect (INTERNAL): must be empty. */
+  readonly defects: readonly string[];
   /** True if the server still answered a plain tools/list after everything. */
   readonly isAlive: boolean;
   /** The exit code after its stdin was closed; null where a signal ended it. */
@@ -58,10 +62,12 @@ export async function attack(options: HostileOptions): Promise<HostileReport> {
   const { seed = 1, count = 10_000, oversized = 3 } = options;
   const child = spawn(options.command, options.args, {
     env: options.env ?? process.env,
+    ...(options.cwd === undefined ? {} : { cwd: options.cwd }),
     stdio: ['pipe', 'pipe', 'ignore'],
   });
   const exited = once(child, 'exit') as Promise<[number | null]>;
   const strangeLines: string[] = [];
+  const defects: string[] = [];
   const errors: Record<string, number> = {};
   let received = 0;
   const lines = createInterface({ input: child.stdout! });
@@ -71,6 +77,8 @@ export async function attack(options: HostileOptions): Promise<HostileReport> {
       if (message === undefined) strangeLines.push(line.slice(0, 200));
       else received++;
       if (message?.error !== undefined) errors[message.error.code] = (errors[message.error.code] ?? 0) + 1;
+      const text = message?.result?.content?.[0]?.text;
+      if (text?.startsWith('INTERNAL') === true) defects.push(`${message!.id}: ${text.slice(0, 200)}`);
       if (message?.id === LAST.id) resolve(true);
     });
     lines.on('close', () => resolve(false));
@@ -90,7 +98,7 @@ export async function attack(options: HostileOptions): Promise<HostileReport> {
   const isAlive = await answered;
   child.stdin!.end();
   const [exitCode] = await exited;
-  return { seed, sent: count, received, strangeLines, errors, isAlive, exitCode };
+  return { seed, sent: count, received, strangeLines, defects, errors, isAlive, exitCode };
 }
 
 /** Waits for room where the pipe is full, unless the server is gone. */
@@ -104,6 +112,7 @@ const line = (message: unknown) => Buffer.from(`${JSON.stringify(message)}\n`);
 interface Incoming {
   readonly id?: unknown;
   readonly error?: { readonly code: number; readonly message: string };
+  readonly result?: { readonly content?: readonly { readonly text?: string }[] };
 }
 
 /** The message in a line of stdout, or undefined if it is no JSON-RPC. */
@@ -208,6 +217,26 @@ function hostileLine(random: () => number, id: number): Buffer {
     method: chance(0.7) ? 'tools/call' : pick(METHODS),
     params: { name: pick(TOOLS), arguments: value(4), ...(chance(0.2) ? { _meta: value(3) } : {}) },
   });
+  // Shaped as the tools want it, with awkward values: what gets past the schemas to the store.
+  const string = () => String(scalar());
+  const metadata = () => Object.fromEntries([[pick(KEYS), scalar()]]);
+  const wellShaped = (): Buffer => {
+    const [name, args] = pick<[string, object]>([
+      ['upsert', { items: [{ id: string(), text: string(), metadata: metadata() }] }],
+      ['upsert', { items: [{ text: `${string()} ${id}` }, { id: string(), metadata: metadata() }] }],
+      ['upsert', { collection: string(), items: [{ id: string(), vector: [random(), random() - 1] }] }],
+      ['search', { query: string(), mode: pick(['hybrid', 'semantic', 'keyword']), where: metadata() }],
+      ['search', { vector: [random(), -1, 0], since: string(), until: string(), min_score: random() }],
+      ['get', { ids: [string(), string()], collection: pick(['default', string()]) }],
+      ['list', { where: { [pick(KEYS)]: { [pick(['$gt', '$in', '$not', '$or'])]: scalar() } }, limit: 3 }],
+      ['list', { cursor: Buffer.from(JSON.stringify([1, id, -id, scalar()])).toString('base64url') }],
+      ['delete', chance(0.5) ? { ids: [string()] } : { where: metadata() }],
+      ['ingest', { paths: [string()], include: [string()], prune_over_half: chance(0.5) }],
+      ['status', {}],
+    ]);
+    const params = { name: `vector_${name}`, arguments: args };
+    return Buffer.from(JSON.stringify({ jsonrpc: '2.0', id, method: 'tools/call', params }));
+  };
   const broken = (): Record<string, unknown> => {
     const message = request();
     message[pick(['jsonrpc', 'id', 'method', 'params', 'result', 'error', '__proto__'])] = value(2);
@@ -219,6 +248,8 @@ function hostileLine(random: () => number, id: number): Buffer {
     bytes,
     bytes,
     bytes,
+    wellShaped,
+    wellShaped,
     () => Buffer.from(JSON.stringify(broken())),
     () => Buffer.from(JSON.stringify(broken())),
     () => Buffer.from(JSON.stringify([request(), broken()])),
