@@ -195,7 +195,7 @@ export function checkVector(vector: readonly number[], at: string, collection: C
     throw new CodedError(
       'DIMENSION_MISMATCH',
       `${at}.vector: ${vector.length} components; collection "${collection.name}" has ${collection.space.dimension} (${collection.space.id})`,
-      `Give ${collection.space.dimension} components, or use another collection.`,
+      `Give ${collection.space.dimension} components, give a text without a vector, or use another collection.`,
     );
   const values = Float32Array.from(vector);
   let isZero = true;

@@ -232,15 +232,21 @@ export class Searcher extends Reader {
     if (holding.length === 0) return 'The store is empty: vector_upsert or vector_ingest fills it.';
     const counts = (list: readonly CollectionState[]) =>
       list.map(({ name, items }) => `"${name}" (${items})`).join(', ');
+    if (query.vector !== undefined && query.collections === undefined && searched.length === 0) {
+      const dimensions = holding.map(({ name, space }) => `"${name}" (${space.dimension})`).join(', ');
+      return `No collection has vectors of ${query.vector.length} components: there are ${dimensions}.`;
+    }
     if (!searched.some(({ items }) => items > 0))
       return `Nothing to search here; there are items in ${counts(holding)}.`;
-    if (query.where !== undefined || query.since !== undefined || query.until !== undefined) {
+    const filters = (['where', 'since', 'until'] as const).filter(name => query[name] !== undefined);
+    if (filters.length > 0) {
       const mask = this.scope(searched).live.slice();
       const without = mask.reduce((sum, bit) => sum + bit, 0);
       if (query.where !== undefined) parseWhere(query.where);
       this.restrict(mask, query);
       const within = mask.reduce((sum, bit) => sum + bit, 0);
-      return `where, since and until leave ${within} of ${without} items, and none of those matches.`;
+      const left = `${filters.join(' and ')} ${filters.length > 1 ? 'leave' : 'leaves'} ${within} of ${without} items`;
+      return within === 0 ? `${left}.` : `${left}, and none of those matches.`;
     }
     return query.mode === 'keyword'
       ? 'No item has these words: try mode "hybrid", which also searches by meaning.'

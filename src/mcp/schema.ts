@@ -62,10 +62,10 @@ export const where: Schema = {
 
 export const since: Schema = {
   type: 'string',
-  description: 'Only items last written at or after: "2 hours ago", ISO time or seq',
+  description: 'Last written at or after: "2 hours ago", ISO time or seq',
 };
 
-export const until: Schema = { type: 'string', description: 'Only items last written at or before' };
+export const until: Schema = { type: 'string', description: 'Last written at or before' };
 
 export const maxChars: Schema = { type: 'integer', ...MAX_CHARS };
 
@@ -74,6 +74,7 @@ export const vector: Schema = {
   items: { type: 'number' },
   minItems: 1,
   maxItems: LIMITS.dimension,
+  description: 'Only if you embed yourself',
 };
 
 export const moment: Schema = { type: 'object', properties: { seq: integer, time: text } };

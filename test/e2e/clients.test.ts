@@ -115,7 +115,10 @@ test.each([...CLIENTS, ['Inspector, command line', inspector] as const])(
       const recent = await call('vector_search', { query, since: '1 hour ago', until: String(merged.seq) });
       expect(recent.results[0].id).toBe(catId);
       const before = await call('vector_search', { query, collections: ['default'], until: '1 hour ago' });
-      expect(before).toMatchObject({ results: [], hint: expect.stringMatching(/leave 0 of 3 items/) });
+      expect(before).toMatchObject({
+        results: [],
+        hint: expect.stringMatching(/^until leaves 0 of 3 items\.$/),
+      });
       const strict = await call('vector_search', { query, min_score: 5 });
       expect(strict).toMatchObject({ results: [], hint: expect.stringContaining('min_score') });
       expect(await refused('vector_search', { query, top_k: 3 })).toMatch(/did you mean k\?/);

@@ -8,7 +8,7 @@ export const vectorDelete: Tool = {
   name: 'vector_delete',
   title: 'Forget: delete items',
   description:
-    'Either by ids or by where. E.g. {"ids":["deploy"]} or {"where":{"topic":"ops"},"dry_run":true}. The log keeps what was deleted.',
+    'Deletes items, by ids or by where. E.g. {"ids":["deploy"]} or {"where":{"topic":"ops"},"dry_run":true}. The log keeps what was deleted.',
   inputSchema: {
     type: 'object',
     properties: {
@@ -23,7 +23,7 @@ export const vectorDelete: Tool = {
     properties: {
       seq: integer,
       hash: text,
-      deleted: { ...strings, description: `The first ${LIMITS.itemsPerCall} ids` },
+      deleted: strings,
       deleted_count: integer,
       missing: strings,
       dry_run: boolean,

@@ -10,7 +10,7 @@ const OMISSION_CHARS = 120;
 export const vectorGet: Tool = {
   name: 'vector_get',
   title: 'Read items by id',
-  description: 'Whole texts, up to max_chars. E.g. {"ids":["deploy"]}.',
+  description: 'Reads whole texts, up to max_chars. E.g. {"ids":["deploy"]}.',
   inputSchema: {
     type: 'object',
     properties: { ids, collection, max_chars: maxChars },

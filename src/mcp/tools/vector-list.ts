@@ -24,7 +24,7 @@ export const vectorList: Tool = {
   name: 'vector_list',
   title: 'List what is remembered',
   description:
-    'Newest first, with previews. E.g. {"where":{"topic":"ops"},"limit":20}; more with the answer\'s next_cursor.',
+    'Lists items, newest first, with previews. E.g. {"where":{"topic":"ops"},"limit":20}; more with the answer\'s next_cursor.',
   inputSchema: {
     type: 'object',
     properties: {

@@ -8,7 +8,7 @@ export const vectorUpsert: Tool = {
   name: 'vector_upsert',
   title: 'Remember: store or update items',
   description:
-    'All or nothing. E.g. {"items":[{"id":"deploy","text":"Deploys go through staging, Fridays never.","metadata":{"topic":"ops"}}]}. Without id a new item. For an existing id metadata merges (null removes a key), text may be left out. "similar" in the answer: correct those rather than contradict them.',
+    'Stores items, all or nothing. E.g. {"items":[{"id":"deploy","text":"Deploys go through staging, Fridays never.","metadata":{"topic":"ops"}}]}. Without id a new one; for an existing id metadata merges (null removes a key), text may be left out. "similar" in the answer: correct those rather than contradict them.',
   inputSchema: {
     type: 'object',
     properties: {
