@@ -58,6 +58,8 @@ export class StoreEngine implements Engine {
   private readonly unsubscribe: () => void;
   private readonly warnings: string[];
   private checkpointSeq: number;
+  /** Rows that the graphs in the newest checkpoint hold: they go on growing without an event. */
+  private checkpointIndexed: number;
   private saving: Promise<void> | undefined;
   private closing: Promise<void> | undefined;
 
@@ -69,6 +71,7 @@ export class StoreEngine implements Engine {
     this.chunks = new EngineChunkStore({ ...shared, storeDir: options.storeDir, writer: this.writer });
     this.warnings = [...options.warnings];
     this.checkpointSeq = listCheckpoints(options.storeDir)[0] ?? 0;
+    this.checkpointIndexed = this.indexed();
     this.unsubscribe = log.subscribe(records => this.apply(records));
   }
 
@@ -84,6 +87,7 @@ export class StoreEngine implements Engine {
     const { storeDir, log, projections, logger } = this.options;
     try {
       projections.assertUsable();
+      this.checkpointIndexed = this.indexed();
       this.checkpointSeq = await saveCheckpoint(storeDir, log.lineage.storeId, projections);
       logger.info({ seq: this.checkpointSeq }, 'checkpoint saved');
     } catch (error) {
@@ -93,6 +97,10 @@ export class StoreEngine implements Engine {
     } finally {
       this.saving = undefined;
     }
+  }
+
+  private indexed(): number {
+    return [...this.options.projections.vectors.values()].reduce((sum, { counts }) => sum + counts.indexed, 0);
   }
 
   private warn(message: string): void {
@@ -192,7 +200,8 @@ export class StoreEngine implements Engine {
     await log.drained();
     this.unsubscribe();
     await this.saving;
-    if (projections.through.seq > this.checkpointSeq) await this.checkpoint();
+    const isNewer = projections.through.seq > this.checkpointSeq;
+    if (isNewer || this.indexed() > this.checkpointIndexed) await this.checkpoint();
     await Promise.all([projections.close(), embedder.close(), log.close()]);
   }
 }

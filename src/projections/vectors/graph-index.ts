@@ -19,6 +19,8 @@ export interface GraphIndexOptions extends GraphParams {
 const SLICE_MS = 3;
 /** And pauses for this long, so that catching up takes about two thirds of the thread. */
 const PAUSE_MS = 1;
+/** Adding waits until nothing was written for this long: a stream of writes is not held up, only scanned a little longer. */
+const QUIET_MS = 100;
 /** After a failure, the time until a write makes it try again. */
 const RETRY_AFTER_MS = 60_000;
 
@@ -35,6 +37,7 @@ export class GraphIndex {
   #deadRows = 0;
 
   #timer: NodeJS.Timeout | undefined;
+  #lastAppendMs = 0;
   #work: Promise<void> | undefined;
   /** Deaths since the work under way began, for the graph that it will bring. */
   #deathsDuringWork: number[] = [];
@@ -89,6 +92,7 @@ export class GraphIndex {
 
   /** To be called after rows were appended or loaded. */
   follow(): void {
+    this.#lastAppendMs = performance.now();
     if (this.#failure !== undefined && performance.now() >= this.#retryAtMs) this.#failure = undefined;
     this.#schedule();
   }
@@ -107,6 +111,8 @@ export class GraphIndex {
   idle(): Promise<void> {
     return new Promise((resolve, reject) => {
       this.#idleWaiters.push({ resolve, reject });
+      clearTimeout(this.#timer);
+      this.#timer = undefined;
       this.#schedule();
     });
   }
@@ -189,15 +195,20 @@ export class GraphIndex {
     } else if (backlogRows > this.options.workerBacklogRows) {
       this.#startWork('extend');
     } else if (backlogRows > 0) {
-      this.#timer = setTimeout(() => this.#addSlice(), PAUSE_MS);
+      this.#timer = setTimeout(() => this.#addSlice(), Math.max(PAUSE_MS, this.#quietInMs()));
     } else {
       this.#settleIdle();
     }
   }
 
+  /** How long to wait for the writes to pause; whoever waits for the graph is not kept waiting. */
+  #quietInMs(): number {
+    return this.#idleWaiters.length > 0 ? 0 : this.#lastAppendMs + QUIET_MS - performance.now();
+  }
+
   #addSlice(): void {
     this.#timer = undefined;
-    if (this.#writing === undefined) {
+    if (this.#writing === undefined && this.#quietInMs() <= 0) {
       try {
         this.#engine ??= hnswlib.create(this.#params);
         const untilMs = performance.now() + SLICE_MS;
