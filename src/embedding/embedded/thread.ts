@@ -16,7 +16,7 @@ interface Pending {
 const RESOURCE_LIMITS = { maxOldGenerationSizeMb: 192, maxYoungGenerationSizeMb: 4 };
 
 /**
- * The worker thread that holds the model, seen from outside: started by the first call, started again by the next call
+ * A worker thread that holds the model, seen from outside: started by the first call, started again by the next call
  * after it died, and holding the process open only while calls are pending.
  */
 export class ModelThread {
@@ -31,6 +31,11 @@ export class ModelThread {
   /** `not loaded`, `loading`, `ready (37 MB)`, `died: …`, `closed`. */
   state(): string {
     return this.#state;
+  }
+
+  /** Calls sent and not answered yet. */
+  get pending(): number {
+    return this.#pending.size;
   }
 
   /** @throws CodedError MODEL_DAMAGED, EMBEDDER_UNAVAILABLE (the worker died or was closed), CANCELLED */
@@ -120,7 +125,8 @@ export class ModelThread {
   }
 }
 
-function cancelled(): CodedError {
+/** The answer to a call whose signal aborted. */
+export function cancelled(): CodedError {
   return new CodedError(
     'CANCELLED',
     'The embedding was cancelled.',
@@ -128,7 +134,8 @@ function cancelled(): CodedError {
   );
 }
 
-function unavailable(reason: string, wayOut: string, cause?: Error): CodedError {
+/** The answer to a call that no thread will work on, and why. */
+export function unavailable(reason: string, wayOut: string, cause?: Error): CodedError {
   return new CodedError('EMBEDDER_UNAVAILABLE', `The embedded model is unavailable: ${reason}.`, wayOut, {
     cause,
   });

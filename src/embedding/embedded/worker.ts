@@ -1,5 +1,5 @@
 /**
- * The worker thread that holds the model. Works on one call at a time, window by window, and reads its messages in
+ * A worker thread that holds the model. Works on one call at a time, window by window, and reads its messages in
  * between: a query overtakes texts, a cancelled call is dropped.
  */
 import { parentPort, workerData } from 'node:worker_threads';
