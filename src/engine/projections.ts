@@ -10,6 +10,10 @@ import { decodeEvent } from './event-codec.js';
 
 export type IndexOptions = Pick<VectorIndexOptions, 'scratchDir' | 'onFailure' | 'graphThresholdRows'>;
 
+/** Texts that wait at most before their words are indexed, and for how long. */
+const WAITING_TEXTS = 500;
+const QUIET_MS = 100;
+
 /** The event up to which projections are complete. */
 export interface Through {
   readonly seq: number;
@@ -22,17 +26,26 @@ export interface Through {
  */
 export class Projections {
   private failure: CodedError | undefined;
+  /** Texts whose words are not indexed yet. */
+  private waiting: { readonly ordinal: number; readonly text: string }[] = [];
+  private timer: NodeJS.Timeout | undefined;
 
   constructor(
     /** What the vector indexes of new collections are made with besides dimension and metric. */
     private readonly indexOptions: IndexOptions,
     readonly catalog: Catalog = new Catalog(),
-    readonly keywords: KeywordIndex = KeywordIndex.empty(),
+    private readonly keywordIndex: KeywordIndex = KeywordIndex.empty(),
     readonly metadata: MetadataIndex = new MetadataIndex(),
     /** By collection id. */
     readonly vectors: Map<number, VectorIndex> = new Map(),
     private throughEvent: Through = { seq: 0, hash: 0n },
   ) {}
+
+  /** The keyword index, with every text that was applied in it. */
+  get keywords(): KeywordIndex {
+    this.indexTexts();
+    return this.keywordIndex;
+  }
 
   get through(): Through {
     return this.throughEvent;
@@ -80,9 +93,21 @@ export class Projections {
 
   private putItem(event: ItemPut, { ordinal, died }: Applied): void {
     this.bury(event.collection, died);
-    this.keywords.add(ordinal, event.text);
+    this.waiting.push({ ordinal, text: event.text });
+    if (this.waiting.length >= WAITING_TEXTS) this.indexTexts();
+    else this.timer ??= setTimeout(() => this.indexTexts(), QUIET_MS).unref();
     this.metadata.add(ordinal, event.metadata);
     if (event.vectors.length > 0) this.vectors.get(event.collection)!.append(event.vectors, ordinal);
+  }
+
+  /**
+   * Cutting a text into words takes as long as all the rest of applying it. Nobody needs them before the next search, so a
+   * burst of single writes is acknowledged first.
+   */
+  private indexTexts(): void {
+    clearTimeout(this.timer);
+    this.timer = undefined;
+    for (const { ordinal, text } of this.waiting.splice(0)) this.keywordIndex.add(ordinal, text);
   }
 
   private bury(collection: number, died: number): void {
@@ -93,6 +118,7 @@ export class Projections {
   }
 
   async close(): Promise<void> {
+    clearTimeout(this.timer);
     await Promise.all([...this.vectors.values()].map(index => index.close()));
   }
 }

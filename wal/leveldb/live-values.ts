@@ -48,9 +48,7 @@ export async function* readLiveValues(
     const known = entries.get(seq);
     if (known === undefined || known.stamp < entry.stamp) entries.set(seq, entry);
   };
-  // A log holds no more than a write buffer, so all of them fit into memory.
-  for (const { name, kind, live } of looked.files)
-    if (kind === 'log' && live) await scanLogFile(join(dir, name), new BatchReader(offer));
+  const logs = await readLogs(dir, looked);
   const tables = new Map<string, readonly IndexEntry[]>();
   const blocks: Block[] = [];
   for (const { name, kind, live, sizeBytes } of looked.files) {
@@ -70,14 +68,36 @@ export async function* readLiveValues(
       const { file, index } = blocks[i];
       await readBlock(await handles.get(file), file, tables.get(file)!, index, offer, findings);
       // What lies below every later block is complete.
-      const piece = takeBelow(entries, blocks[i + 1]?.lowest ?? 0);
+      const bound = blocks[i + 1]?.lowest ?? 0;
+      logs.takeBelow(bound, offer);
+      const piece = takeBelow(entries, bound);
       if (piece.length > 0) yield piece;
     }
   } finally {
     await handles.close();
   }
+  logs.takeBelow(Number.POSITIVE_INFINITY, offer);
   const rest = takeBelow(entries, Number.POSITIVE_INFINITY);
   if (rest.length > 0) yield rest;
+}
+
+/** What the live logs hold: no more than a write buffer and a batch, so all of it fits into memory. */
+async function readLogs(dir: string, looked: LookReport) {
+  const found = new Map<number, Entry>();
+  const newest = (seq: number, entry: Entry) => {
+    const known = found.get(seq);
+    if (known === undefined || known.stamp < entry.stamp) found.set(seq, entry);
+  };
+  for (const { name, kind, live } of looked.files)
+    if (kind === 'log' && live) await scanLogFile(join(dir, name), new BatchReader(newest));
+  const inOrder = [...found].sort((a, b) => a[0] - b[0]);
+  let next = 0;
+  return {
+    /** Offers what lies below a key and was not offered before. */
+    takeBelow(bound: number, offer: (seq: number, entry: Entry) => void): void {
+      for (; next < inOrder.length && inOrder[next][0] < bound; next++) offer(...inOrder[next]);
+    },
+  };
 }
 
 /** The first block's lowest key is not in the index: 0 stands for it. */
