@@ -10,8 +10,12 @@ import { decodeEvent } from './event-codec.js';
 
 export type IndexOptions = Pick<VectorIndexOptions, 'scratchDir' | 'onFailure' | 'graphThresholdRows'>;
 
-/** Texts that wait at most before their words are indexed, and for how long. */
-const WAITING_TEXTS = 500;
+/**
+ * Texts may wait for their words to be indexed until nothing was applied for QUIET_MS, up to these bounds: what waits costs the
+ * next search some 50 ms at most.
+ */
+const WAITING_TEXTS = 2048;
+const WAITING_CHARS = 512 * 1024;
 const QUIET_MS = 100;
 
 /** The event up to which projections are complete. */
@@ -28,6 +32,7 @@ export class Projections {
   private failure: CodedError | undefined;
   /** Texts whose words are not indexed yet. */
   private waiting: { readonly ordinal: number; readonly text: string }[] = [];
+  private waitingChars = 0;
   private timer: NodeJS.Timeout | undefined;
 
   constructor(
@@ -94,8 +99,10 @@ export class Projections {
   private putItem(event: ItemPut, { ordinal, died }: Applied): void {
     this.bury(event.collection, died);
     this.waiting.push({ ordinal, text: event.text });
-    if (this.waiting.length >= WAITING_TEXTS) this.indexTexts();
-    else this.timer ??= setTimeout(() => this.indexTexts(), QUIET_MS).unref();
+    this.waitingChars += event.text.length;
+    if (this.waiting.length > WAITING_TEXTS || this.waitingChars > WAITING_CHARS) this.indexTexts();
+    else if (this.timer === undefined) this.timer = setTimeout(() => this.indexTexts(), QUIET_MS).unref();
+    else this.timer.refresh();
     this.metadata.add(ordinal, event.metadata);
     if (event.vectors.length > 0) this.vectors.get(event.collection)!.append(event.vectors, ordinal);
   }
@@ -107,6 +114,7 @@ export class Projections {
   private indexTexts(): void {
     clearTimeout(this.timer);
     this.timer = undefined;
+    this.waitingChars = 0;
     for (const { ordinal, text } of this.waiting.splice(0)) this.keywordIndex.add(ordinal, text);
   }
 
