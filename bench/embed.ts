@@ -1,6 +1,6 @@
 /**
- * The embedded embedder: cold start, texts a second one at a time, resident memory. `npm run bench:embed`.
- * Prints a row per length of text; a text is embedded through the public interface, thread and messages included.
+ * The embedded embedder: cold start, texts a second one at a time, resident memory, and full windows a second in bulk by one
+ * thread and by as many as it takes. `npm run bench:embed`. Prints a row per length of text; a text is embedded through the public interface, thread and messages included.
  */
 import { setTimeout as sleep } from 'node:timers/promises';
 import { createEmbeddedEmbedder } from '../src/embedding/embedded/embedder.js';
@@ -45,3 +45,21 @@ for (const words of [5, 8, 20, 90]) {
 await sleep(1000);
 console.log(`resident memory of this process, idle: ${Math.round(process.memoryUsage().rss / 1e6)} MB`);
 await embedder.close();
+
+for (const [name, options] of [
+  ['one thread', { maxThreads: 1 }],
+  ['the pool', {}],
+] as const) {
+  const bulk = createEmbeddedEmbedder(options);
+  const source = texts(95);
+  const take = (count: number) => Array.from({ length: count }, () => source.next().value as string);
+  // Starts the threads and warms them up.
+  await bulk.embedTexts(take(100));
+  const [state, rssMb] = [bulk.state(), Math.round(process.memoryUsage().rss / 1e6)];
+  const start = performance.now();
+  const embedded = await bulk.embedTexts(take(200));
+  const windows = embedded.reduce((sum, { passages }) => sum + passages.length, 0);
+  const perSecond = ((windows * 1000) / (performance.now() - start)).toFixed(1);
+  console.log(`bulk, ${name}: ${perSecond} full windows/s, ${rssMb} MB resident, ${state}`);
+  await bulk.close();
+}

@@ -52,6 +52,7 @@ export class EngineChunkStore implements ChunkStore {
     remove: readonly string[],
     context: CallContext,
     allowSecrets: boolean,
+    turn?: Promise<void>,
   ): Promise<FileCommit> {
     if (put.length > 0) checkUpsert({ collection, items: put, allow_secrets: allowSecrets }, put.length);
     else checkCollectionName(collection);
@@ -67,6 +68,7 @@ export class EngineChunkStore implements ChunkStore {
       },
       remove,
       context,
+      turn,
     );
     const count = (outcome: string) => decision.items.filter(item => item.outcome === outcome).length;
     return {

@@ -83,11 +83,13 @@ export class Writer {
   /**
    * One transaction of puts and deletes.
    * @param remove ids deleted in the same transaction; those that are not there are ignored
+   * @param turn what is decided and committed waits for it once everything is embedded. Default: at once
    */
   async decideAndCommit(
     fixed: Omit<UpsertInputs, 'embedded' | 'embedderSpace' | 'metric'>,
     remove: readonly string[],
     context: CallContext,
+    turn?: Promise<void>,
   ): Promise<{
     decision: UpsertDecision;
     similar: Map<number, Similar[]>;
@@ -96,6 +98,7 @@ export class Writer {
   }> {
     const embedded = new Map<string, Embedded>();
     const needsEmbedder = fixed.items.some(item => item.text !== undefined && item.vector === undefined);
+    let waitsFor = turn;
     const embedderSpace = needsEmbedder ? await this.options.embedder.space() : undefined;
     for (;;) {
       throwIfCancelled(context);
@@ -108,6 +111,11 @@ export class Writer {
       });
       if (decision.missing.length > 0) {
         await this.embed(decision.missing, embedderSpace, embedded, context);
+        continue;
+      }
+      if (waitsFor !== undefined) {
+        await waitsFor;
+        waitsFor = undefined;
         continue;
       }
       const collection = this.view.collection(fixed.collection);

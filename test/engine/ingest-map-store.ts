@@ -40,7 +40,9 @@ export class MapStore implements ChunkStore {
     remove: readonly string[],
     _context: CallContext,
     allowSecrets: boolean,
+    turn?: Promise<void>,
   ): Promise<FileCommit> {
+    await turn;
     if (!allowSecrets && put.some(chunk => chunk.text.includes('SECRET'))) {
       throw new CodedError('SECRET_SUSPECTED', 'looks like a credential', 'Take it out.');
     }

@@ -14,6 +14,10 @@ const none = { added: 0, updated: 0, unchanged: 0, removed: 0 };
 const ten = (): Record<string, string> =>
   Object.fromEntries(Array.from({ length: 10 }, (_, i) => [`docs/${i}.md`, words(`w${i}`, 20)]));
 
+/** As many files as are cut before the first of them is written, and some, ahead of the others in the walk. */
+const ahead = (): Record<string, string> =>
+  Object.fromEntries(Array.from({ length: 20 }, (_, i) => [`a/${i}.md`, words(`a${i}`, 20)]));
+
 async function run(store: MapStore, root: string, more: Partial<IngestCommand> = {}): Promise<IngestAnswer> {
   return ingest(command(root, more), store, context);
 }
@@ -303,19 +307,19 @@ describe('a long ingest', () => {
   });
 
   it('survives files that vanish between the walk and their turn', async () => {
-    const root = tree(ten());
+    const root = tree({ ...ahead(), ...ten() });
     const store = new MapStore();
     const onProgress = ({ done }: Progress): void => {
       if (done === 2) rmSync(join(root, 'docs/7.md'));
     };
     const answer = await ingest(command(root), store, { ...context, onProgress });
-    expect(answer).toMatchObject({ done: true, files: 9 });
+    expect(answer).toMatchObject({ done: true, files: 29 });
     expect(answer.skipped).toEqual([{ path: join(root, 'docs/7.md'), reason: 'vanished while being read' }]);
   });
 
   it('does not read a link that takes a file’s place after the walk', async () => {
     const outside = tree({ 'x.md': 'outside', 'dir/5.md': 'outside' });
-    const root = tree({ ...ten(), 'zdir/5.md': 'inside' });
+    const root = tree({ ...ahead(), ...ten(), 'zdir/5.md': 'inside' });
     const store = new MapStore();
     const onProgress = ({ done }: Progress): void => {
       if (done !== 1) return;
@@ -325,7 +329,7 @@ describe('a long ingest', () => {
       symlinkSync(join(outside, 'dir'), join(root, 'zdir'));
     };
     const answer = await ingest(command(root), store, { ...context, onProgress });
-    expect(answer.files).toBe(9);
+    expect(answer.files).toBe(29);
     expect([...store.items.values()].map(item => item.text)).not.toContain('outside');
     expect(answer.skipped).toEqual([
       { path: join(root, 'docs/7.md'), reason: 'moved behind a link' },

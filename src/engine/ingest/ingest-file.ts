@@ -25,6 +25,8 @@ export interface Target {
   readonly collection: string;
   readonly allowSecrets: boolean;
   readonly context: CallContext;
+  /** Commits wait for it; what comes before them need not. */
+  readonly turn: Promise<void>;
   /** Learns of every commit as soon as it is made. */
   readonly onCommit: (commit: FileCommit) => void;
   /** Whether there is time for another commit of the same file. */
@@ -43,23 +45,30 @@ export interface FileChunks {
 /** What became of a file, or why it was passed by. */
 export type FileOutcome = FileChunks | Unreadable;
 
+/** What has to be written and removed so that the store's chunks of a file are up to date; both may be nothing. */
+export interface FilePlan {
+  readonly put: readonly ChunkPut[];
+  readonly remove: readonly string[];
+  /** Chunks that stay as they are. */
+  readonly unchanged: number;
+}
+
 /**
- * Brings the store's chunks of one file up to date, in one transaction unless very many changed. A file whose digest is
- * the stored one is not cut again; a chunk whose text is already stored keeps its id, and is not embedded again even
- * where its lines moved.
+ * Reads and cuts one file. A file whose digest is the stored one is not cut again; a chunk whose text is already stored
+ * keeps its id, and is not embedded again even where its lines moved.
  * @param path Absolute, with `/`; @param root The allowed root that holds it: ids are relative to it.
  */
-export async function ingestFile(
+export async function planFile(
   path: string,
   root: string,
   store: ChunkStore,
-  target: Target,
-): Promise<FileOutcome> {
+  collection: string,
+): Promise<FilePlan | Unreadable> {
   const file = await readTextFile(path);
   if ('reason' in file) return file;
-  const existing = await store.existing(target.collection, path);
+  const existing = await store.existing(collection, path);
   const digest = createHash('sha256').update(`${chunkerVersion}\0${file.digest}`).digest('hex').slice(0, 16);
-  if (isUpToDate(existing, digest)) return { ...nothing, unchanged: existing.length };
+  if (isUpToDate(existing, digest)) return { put: [], remove: [], unchanged: existing.length };
 
   const chunks = await chunkFile(path, file.text, store.cut.bind(store));
   const wanted = chunks.map(({ text, metadata }, i) => ({
@@ -67,7 +76,12 @@ export async function ingestFile(
     metadata: { file: path, ...metadata, ...(i === 0 ? { digest, chunks: chunks.length } : {}) },
   }));
   const { put, remove } = difference(existing, wanted, posix.relative(root, path), path, store);
-  const unchanged = wanted.length - put.length;
+  return { put, remove, unchanged: wanted.length - put.length };
+}
+
+/** Does what planFile found to be done, in one transaction unless very many chunks changed. */
+export async function writeFile(plan: FilePlan, store: ChunkStore, target: Target): Promise<FileOutcome> {
+  const { put, remove, unchanged } = plan;
   if (put.length === 0 && remove.length === 0) return { ...nothing, unchanged };
   try {
     return await commit(put, remove, unchanged, store, target);
@@ -82,7 +96,7 @@ async function commit(
   remove: readonly string[],
   unchanged: number,
   store: ChunkStore,
-  { collection, context, allowSecrets, onCommit, goOn }: Target,
+  { collection, context, turn, allowSecrets, onCommit, goOn }: Target,
 ): Promise<FileChunks> {
   // The first chunk says that its file is up to date, so it comes last.
   const rest = [...put].reverse();
@@ -90,7 +104,7 @@ async function commit(
   for (;;) {
     const next = rest.splice(0, maxChunksPerCommit);
     const last = rest.length === 0;
-    const made = await store.commitFile(collection, next, last ? remove : [], context, allowSecrets);
+    const made = await store.commitFile(collection, next, last ? remove : [], context, allowSecrets, turn);
     onCommit(made);
     sum.added += made.added;
     sum.updated += made.updated;

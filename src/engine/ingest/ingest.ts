@@ -2,14 +2,24 @@ import { posix } from 'node:path';
 import { CodedError, isCoded } from '../../domain/errors.js';
 import type { CallContext, IngestAnswer, IngestCommand, Receipt } from '../../domain/face.js';
 import { Globs } from './globs.js';
-import { type FileOutcome, ingestFile, type Target } from './ingest-file.js';
+import { inOrder, type Place } from './in-order.js';
+import { type FileOutcome, type FilePlan, planFile, type Target, writeFile } from './ingest-file.js';
 import { resolveWithinRoots, toPosix } from './paths.js';
 import type { ChunkStore, FileCommit } from './port.js';
 import { planPrune, storedBelow } from './prune.js';
+import type { Unreadable } from './read-file.js';
 import { type Skipped, walk } from './walk.js';
 
 /** A call answers after this many ms, well within the 60 s after which MCP clients give up by default. */
 export const defaultBudgetMs = 45_000;
+
+/**
+ * Files that are embedded together, so that the embedder has enough to do where files are small: at most so many, and no
+ * further one once they have so many chunks to write. They are all cut before the first is embedded, since a busy
+ * embedder is slow to cut; commits keep the order of the files.
+ */
+const filesAtOnce = 16;
+const chunksAtOnce = 64;
 
 /**
  * Brings a collection up to date with files and folders: walks them, cuts what is new or changed, commits per file,
@@ -46,31 +56,41 @@ export async function ingest(
   }
 
   // The store's own progress would count something else.
-  const target: Target = {
+  const quiet: CallContext = { ...context, onProgress: undefined };
+  const allowSecrets = command.allow_secrets ?? false;
+  const target: Omit<Target, 'context' | 'turn'> = {
     collection: command.collection,
-    allowSecrets: command.allow_secrets ?? false,
-    context: { ...context, onProgress: undefined },
+    allowSecrets,
     onCommit: commit => tally.add(commit),
     goOn: inTime,
   };
   const documents = new Set(rootOf.keys());
   const total = rootOf.size;
   let done = 0;
-  for (const [file, root] of rootOf) {
+  for await (const group of plans(rootOf, store, command.collection)) {
     tally.throwIfCancelled(context.signal, done, total);
-    if (tally.commits > 0 && !inTime()) return tally.answer(false, total - done);
-    const outcome = await tally.orCancelled(ingestFile(file, root, store, target), done, total);
-    if ('reason' in outcome) {
-      tally.skipped.push({ path: file, reason: outcome.reason });
-      if (outcome.uncertain) uncertain.push(file);
-      else documents.delete(file);
-    } else {
-      tally.addUnchanged(outcome.unchanged);
-      if (!outcome.complete) return tally.answer(false, total - done);
-      tally.files++;
+    const work = ({ plan }: Planned, { turn, signal }: Place): Promise<FileOutcome> =>
+      'reason' in plan
+        ? Promise.resolve(plan)
+        : writeFile(plan, store, { ...target, turn, context: { ...quiet, signal } });
+    for await (const next of inOrder(group, work, context.signal)) {
+      const { file, root } = next.item;
+      const outcome = await tally.orCancelled(next.outcome, done, total);
+      if ('reason' in outcome) {
+        tally.skipped.push({ path: file, reason: outcome.reason });
+        if (outcome.uncertain) uncertain.push(file);
+        else documents.delete(file);
+      } else {
+        tally.addUnchanged(outcome.unchanged);
+        if (!outcome.complete) return tally.answer(false, total - done);
+        tally.files++;
+      }
+      done++;
+      context.onProgress?.({ done, total, message: `${posix.relative(root, file)}: ${summary(outcome)}` });
+      if (done === total) break;
+      tally.throwIfCancelled(context.signal, done, total);
+      if (tally.commits > 0 && !inTime()) return tally.answer(false, total - done);
     }
-    done++;
-    context.onProgress?.({ done, total, message: `${posix.relative(root, file)}: ${summary(outcome)}` });
   }
 
   if (command.prune !== false) {
@@ -81,13 +101,37 @@ export async function ingest(
       tally.throwIfCancelled(context.signal, done, total);
       const ids = (await store.existing(command.collection, file)).map(chunk => chunk.id);
       if (ids.length === 0) continue;
-      const { collection, context: quiet, allowSecrets } = target;
-      tally.add(
-        await tally.orCancelled(store.commitFile(collection, [], ids, quiet, allowSecrets), done, total),
-      );
+      const removal = store.commitFile(command.collection, [], ids, quiet, allowSecrets);
+      tally.add(await tally.orCancelled(removal, done, total));
     }
   }
   return tally.answer(true, 0);
+}
+
+interface Planned {
+  readonly file: string;
+  readonly root: string;
+  readonly plan: FilePlan | Unreadable;
+}
+
+/** Reads and cuts files, and groups those that are to be embedded together. */
+async function* plans(
+  rootOf: ReadonlyMap<string, string>,
+  store: ChunkStore,
+  collection: string,
+): AsyncGenerator<Planned[]> {
+  let group: Planned[] = [];
+  let chunks = 0;
+  for (const [file, root] of rootOf) {
+    const plan = await planFile(file, root, store, collection);
+    group.push({ file, root, plan });
+    if ('put' in plan) chunks += plan.put.length;
+    if (group.length < filesAtOnce && chunks < chunksAtOnce) continue;
+    yield group;
+    group = [];
+    chunks = 0;
+  }
+  if (group.length > 0) yield group;
 }
 
 /** What a call did so far. */

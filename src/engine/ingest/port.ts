@@ -42,6 +42,7 @@ export interface ChunkStore {
    * Writes and removes a file's chunks in one transaction, with origin `file`. Texts that are already there under the
    * same id are not embedded again.
    * @param allowSecrets Store text that looks like a credential all the same.
+   * @param turn Nothing is written before it resolves, embedding need not wait; a rejection is passed on. Default: at once.
    * @throws CodedError SECRET_SUSPECTED or TOO_LARGE when this file's text is refused: nothing of it was written and
    *   ingest goes on with the next file. Any other error ends the ingest.
    */
@@ -51,6 +52,7 @@ export interface ChunkStore {
     remove: readonly string[],
     context: CallContext,
     allowSecrets: boolean,
+    turn?: Promise<void>,
   ): Promise<FileCommit>;
   /** Items of origin `file` in the collection. */
   countFileItems(collection: string): Promise<number>;
