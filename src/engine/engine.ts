@@ -100,7 +100,10 @@ export class StoreEngine implements Engine {
   }
 
   private indexed(): number {
-    return [...this.options.projections.vectors.values()].reduce((sum, { counts }) => sum + counts.indexed, 0);
+    return [...this.options.projections.vectors.values()].reduce(
+      (sum, { counts }) => sum + counts.indexed,
+      0,
+    );
   }
 
   private warn(message: string): void {

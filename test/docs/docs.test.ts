@@ -23,7 +23,7 @@ describe('the documentation says the same as the code', () => {
   it('names only commands that exist', () => {
     const scripts = Object.keys(JSON.parse(read('package.json')).scripts);
     const named = ['README.md', 'docs/design.md', 'docs/errors.md', 'CONTRIBUTING.md'].flatMap(path =>
-      [...read(path).matchAll(/npm run ([a-z:]+)/g)].map(match => match[1]),
+      [...read(path).matchAll(/(?:^|[`/npm run ([a-z:]+)/g] ?)npm run ([a-z:]+)/gm)].map(match => match[1]),
     );
     expect(named.filter(name => !scripts.includes(name))).toEqual([]);
   });
