@@ -1,6 +1,6 @@
 /**
  * The engine's public face: serialisable commands and queries and their answers. A process that does not own the store
- * will call the same face over a socket, so nothing here is a function or a live object (except in CallContext).
+ * calls the same face over a local socket, so nothing in them is a function or a live object (except in CallContext).
  */
 import type { Actor, JsonValue, Metadata, Metric, Origin, Space } from './model.js';
 
@@ -262,3 +262,20 @@ export interface Engine {
   status(context: CallContext): Promise<StatusAnswer>;
   close(): Promise<void>;
 }
+
+/** What a process that does not own the store may call: everything but `close`, which is the owner's business. */
+export type EngineMethod = Exclude<keyof Engine, 'close'>;
+
+/**
+ * Every method of the engine that is forwarded over the local socket, by what it may do: `read` changes nothing, so that it can be
+ * repeated when the owner died in the middle; the outcome of a `write` is unknown then.
+ */
+export const ENGINE_METHODS = {
+  upsert: 'write',
+  delete: 'write',
+  search: 'read',
+  get: 'read',
+  list: 'read',
+  ingest: 'write',
+  status: 'read',
+} as const satisfies Record<EngineMethod, 'read' | 'write'>;
