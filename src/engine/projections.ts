@@ -119,10 +119,7 @@ export class Projections {
   }
 
   private bury(collection: number, died: number): void {
-    if (died < 0) return;
-    const index = this.vectors.get(collection)!;
-    const { first, count } = index.rowsOf(died);
-    index.remove(first, count);
+    if (died >= 0) this.vectors.get(collection)!.remove(died);
   }
 
   async close(): Promise<void> {

@@ -20,8 +20,8 @@ interface Candidate {
   readonly ordinal: number;
   readonly collection: CollectionState;
   score: number;
-  /** Its best row in the vector index, or -1. */
-  row: number;
+  /** Its best passage by the vectors, or -1. */
+  passage: number;
   /** Similarity to the query's vector; undefined where there is none. */
   semantic: number | undefined;
 }
@@ -110,7 +110,8 @@ export class Searcher extends Reader {
         const nearest = vectors.get(collection.id)!.search(vector, { k: limit, ...(accept && { accept }) });
         nearest.owners.forEach((ordinal, rank) => {
           const score = nearest.scores[rank];
-          found.set(ordinal, { ordinal, collection, score, row: nearest.rows[rank], semantic: score });
+          const passage = nearest.passages[rank];
+          found.set(ordinal, { ordinal, collection, score, passage, semantic: score });
         });
       }
     let hits: KeywordHits | undefined;
@@ -126,12 +127,12 @@ export class Searcher extends Reader {
         if (found.has(ordinal)) continue;
         const collection = catalog.collectionById(catalog.collectionOf(ordinal))!;
         const vector = vectorOf(collection);
-        const best = vector === undefined ? undefined : this.bestRow(ordinal, collection, vector);
+        const best = vector && vectors.get(collection.id)!.scoreOwner(vector, ordinal);
         found.set(ordinal, {
           ordinal,
           collection,
           score: hits.scores[rank],
-          row: best?.row ?? -1,
+          passage: best?.passage ?? -1,
           semantic: best?.score,
         });
       }
@@ -144,20 +145,6 @@ export class Searcher extends Reader {
     }
     const candidates = [...found.values()].sort((a, b) => b.score - a.score || a.ordinal - b.ordinal);
     return { candidates, keywords: hits };
-  }
-
-  /** The best passage of a version that only the words found. */
-  private bestRow(ordinal: number, collection: CollectionState, vector: Float32Array) {
-    const index = this.options.projections().vectors.get(collection.id)!;
-    const { first, count } = index.rowsOf(ordinal);
-    if (count === 0) return undefined;
-    const scores = index.scoreRows(
-      vector,
-      Uint32Array.from({ length: count }, (_, i) => first + i),
-    );
-    let best = 0;
-    for (let i = 1; i < count; i++) if (scores[i] > scores[best]) best = i;
-    return { row: first + best, score: scores[best] };
   }
 
   private scope(collections: readonly CollectionState[]): Scope {
@@ -174,11 +161,7 @@ export class Searcher extends Reader {
   private hit(candidate: Candidate, query: SearchQuery, keywords: KeywordHits | undefined): SearchHit {
     const { ordinal, collection } = candidate;
     const { view, passages } = this.read(ordinal, collection);
-    const index = this.options.projections().vectors.get(collection.id)!;
-    const at =
-      candidate.row >= 0
-        ? candidate.row - index.rowsOf(ordinal).first
-        : (keywords?.bestRange(view.text, passages) ?? 0);
+    const at = candidate.passage >= 0 ? candidate.passage : (keywords?.bestRange(view.text, passages) ?? 0);
     const [start, end] = passages[at] ?? [0, view.text.length];
     // Field by field: a spread of ten hits costs a tenth of the search.
     const hit: SearchHit = {

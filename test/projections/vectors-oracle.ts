@@ -36,11 +36,21 @@ export class VectorOracle {
     return this.metric === 'l2' ? 1 / (1 + Math.sqrt(squares)) : dot / Math.sqrt(queryNorm * norm);
   }
 
-  /** Each live, accepted owner with its best row, best first. */
-  search(query: Float32Array, k: number, accept?: Uint8Array): OracleHit[] {
+  /** The number of a passage's row. */
+  rowOf(owner: number, passage: number): number {
+    return this.rows.findIndex(row => row.owner === owner) + passage;
+  }
+
+  /** All vectors of an owner, as they were appended. */
+  vectorsOf(owner: number): Float32Array {
+    return Float32Array.from(this.rows.flatMap(row => (row.owner === owner ? [...row.vector] : [])));
+  }
+
+  /** Each accepted owner, live ones only unless it is `past`, with its best row, best first. */
+  search(query: Float32Array, k: number, accept?: Uint8Array, past = false): OracleHit[] {
     const best = new Map<number, OracleHit>();
     for (const [row, { owner, dead }] of this.rows.entries()) {
-      if (dead || (accept !== undefined && !accept[owner])) continue;
+      if ((dead && !past) || (accept !== undefined && !accept[owner])) continue;
       const score = this.score(query, row);
       if (score > (best.get(owner)?.score ?? Number.NEGATIVE_INFINITY))
         best.set(owner, { owner, row, score });

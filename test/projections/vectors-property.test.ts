@@ -34,7 +34,7 @@ const vector = fc.oneof(
 type Step =
   | { do: 'append'; passages: Float32Array[][] }
   | { do: 'remove'; rows: number[] }
-  | { do: 'search'; query: Float32Array; k: number; acceptOneIn: number | undefined }
+  | { do: 'search'; query: Float32Array; k: number; acceptOneIn: number | undefined; isPast: boolean }
   | { do: 'turn' | 'idle' | 'save' | 'saveAndLoad' };
 
 const step: fc.Arbitrary<Step> = fc.oneof(
@@ -63,6 +63,7 @@ const step: fc.Arbitrary<Step> = fc.oneof(
       query: vector,
       k: fc.integer({ min: 1, max: 12 }),
       acceptOneIn: fc.option(fc.integer({ min: 1, max: 10 }), { nil: undefined, freq: 1 }),
+      isPast: fc.boolean(),
     }),
   },
   { weight: 2, arbitrary: fc.constantFrom<Step>({ do: 'turn' }, { do: 'save' }) },
@@ -78,7 +79,7 @@ interface Recall {
 function checkSearch(
   index: VectorIndex,
   oracle: VectorOracle,
-  { query, k, acceptOneIn }: Step & { do: 'search' },
+  { query, k, acceptOneIn, isPast }: Step & { do: 'search' },
   recall: Recall,
 ): void {
   const owners = 1 + Math.max(0, ...oracle.rows.map(row => row.owner));
@@ -86,20 +87,25 @@ function checkSearch(
     acceptOneIn === undefined
       ? undefined
       : Uint8Array.from({ length: owners }, (_, owner) => (owner % acceptOneIn === 0 ? 1 : 0));
-  const expected = oracle.search(query, k, accept);
-  const hits = index.search(query, { k, accept });
+  const past = accept !== undefined && isPast;
+  const fetch = (owner: number) => oracle.vectorsOf(owner);
+  const expected = oracle.search(query, k, accept, past);
+  const hits = past ? index.searchPast(query, { k, accept, fetch }) : index.search(query, { k, accept });
 
   expect(new Set(hits.owners).size, 'owners are distinct').toBe(hits.owners.length);
   expect(hits.owners.length, 'as many as there are').toBe(expected.length);
   hits.owners.forEach((owner, i) => {
-    const row = oracle.rows[hits.rows[i]!]!;
-    expect(row.owner).toBe(owner);
-    expect(row.dead, 'no removed row').toBe(false);
+    const row = oracle.rowOf(owner, hits.passages[i]!);
+    expect(oracle.rows[row]!.owner, 'a passage of the owner').toBe(owner);
+    if (!past) expect(oracle.rows[row]!.dead, 'no removed row').toBe(false);
     if (accept !== undefined) expect(accept[owner], 'accepted').toBe(1);
-    expect(hits.scores[i]).toBeCloseTo(oracle.score(query, hits.rows[i]!), 4);
+    expect(hits.scores[i]).toBeCloseTo(oracle.score(query, row), 4);
     if (i > 0) expect(hits.scores[i]).toBeLessThanOrEqual(hits.scores[i - 1]!);
+    expect(index.scoreOwner(query, owner, fetch), 'the same bits whichever way').toEqual({
+      passage: hits.passages[i],
+      score: hits.scores[i],
+    });
   });
-  expect([...index.scoreRows(query, hits.rows)], 'the same bits whichever way').toEqual([...hits.scores]);
 
   const { indexed } = index.counts;
   const last = hits.scores.at(-1) ?? Number.POSITIVE_INFINITY;
@@ -130,8 +136,7 @@ async function run(options: VectorIndexOptions, steps: Step[], recall: Recall): 
           const row = oracle.rows[number % Math.max(1, oracle.rows.length)];
           if (row === undefined) continue;
           oracle.remove(row.owner);
-          const { first, count } = index.rowsOf(row.owner);
-          index.remove(first, count);
+          index.remove(row.owner);
         }
       } else if (next.do === 'search') {
         checkSearch(index, oracle, next, recall);

@@ -47,6 +47,10 @@ function filled(rows: number, options: VectorIndexOptions = OPTIONS): VectorInde
   return index;
 }
 
+function removeOwners(index: VectorIndex, from: number, to: number): void {
+  for (let owner = from; owner < to; owner++) index.remove(owner);
+}
+
 async function load(name: string, options: VectorIndexOptions = OPTIONS): Promise<VectorIndex> {
   const index = await VectorIndex.load(dir, name, options);
   opened.push(index);
@@ -96,14 +100,11 @@ describe('scores', () => {
         unit[owner] = 2;
         index.append(unit, owner);
       }
-      for (const { owner, row } of [...index.search(zero, { k: 50 }).owners].map((owner, row) => ({
-        owner,
-        row,
-      }))) {
+      for (const owner of index.search(zero, { k: 50 }).owners) {
         const query = zero.slice();
         query[owner] = 2;
         const hits = index.search(query, { k: 1 });
-        expect([...hits.owners, ...hits.scores, ...hits.rows]).toEqual([owner, 1, row]);
+        expect([...hits.owners, ...hits.scores, ...hits.passages]).toEqual([owner, 1, 0]);
       }
     }
   });
@@ -121,18 +122,19 @@ describe('refusals', () => {
     expect(() => index.append(Float32Array.of(1, 2, 3), 5)).toThrow(coded('INVALID_ARGUMENT'));
     expect(() => index.search(Float32Array.of(1, 2), { k: 1 })).toThrow(coded('DIMENSION_MISMATCH'));
     expect(() => index.search(new Float32Array(3), { k: 1 })).toThrow(coded('INVALID_ARGUMENT'));
-    expect(() => index.remove(0, 2)).toThrow(RangeError);
     expect(() => index.vector(1)).toThrow(RangeError);
-    expect(() => index.scoreRows(Float32Array.of(1, 2, 3), Uint32Array.of(1))).toThrow(RangeError);
+    expect(() => index.scoreOwner(Float32Array.of(1, 2), 5)).toThrow(coded('DIMENSION_MISMATCH'));
+    expect(() => index.scoreOwner(Float32Array.of(1, 2, 3), 7, () => Float32Array.of(1))).toThrow(
+      coded('DIMENSION_MISMATCH'),
+    );
     expect(() => open({ dimension: 4097, metric: 'l2' })).toThrow(coded('INVALID_ARGUMENT'));
     expect(index.append(Float32Array.of(3, 2, 1), 6)).toBe(1);
     expect(index.counts).toMatchObject({ rows: 2, live: 2, dead: 0, kind: 'scan', pending: 0 });
   });
 
-  test('a removed row may be removed again', () => {
+  test('an owner may be removed again, and one that there is not', () => {
     const index = filled(3);
-    index.remove(1, 1);
-    index.remove(0, 2);
+    for (const owner of [1, 0, 1, 9]) index.remove(owner);
     expect(index.counts).toMatchObject({ live: 1, dead: 2 });
     expect([...index.search(vectors(1, seeded(1)), { k: 3 }).owners]).toEqual([2]);
   });
@@ -206,10 +208,10 @@ describe('the graph', () => {
   test('is rebuilt without the dead', async () => {
     const index = filled(300);
     await index.idle();
-    index.remove(0, 200);
+    removeOwners(index, 0, 200);
     await index.idle();
     expect(index.counts).toMatchObject({ kind: 'hnsw', live: 100, indexed: 300, pending: 0 });
-    index.remove(200, 90);
+    removeOwners(index, 200, 290);
     await index.idle();
     expect(index.counts).toMatchObject({ live: 10, pending: 0 });
     const { owners } = index.search(vectors(1, seeded(1)), { k: 20 });
@@ -287,7 +289,7 @@ describe('saved and loaded', () => {
     ] as const) {
       const index = filled(rows);
       await index.idle();
-      index.remove(0, Math.floor(rows / 10));
+      removeOwners(index, 0, Math.floor(rows / 10));
       const names = await index.save(dir, `of-${rows}`);
       expect(names).toHaveLength(files);
       for (const name of names) expect((await stat(join(dir, name))).mode & 0o077).toBe(0);
@@ -305,7 +307,7 @@ describe('saved and loaded', () => {
     await index.idle();
     const before = index.search(query, { k: 30 });
     const saving = index.save(dir, 'index');
-    index.remove(0, 100);
+    removeOwners(index, 0, 100);
     index.append(query, 1000);
     await saving;
     expect((await load('index')).search(query, { k: 30 })).toEqual(before);
@@ -377,8 +379,8 @@ describe('saved and loaded', () => {
       if (again === undefined) continue;
       loaded++;
       for (let i = 0; i < 20; i++) {
-        const { rows, scores } = again.search(vectors(1, next, dimension), { k: 5 });
-        expect(rows.every(row => row < 60)).toBe(true);
+        const { owners, scores } = again.search(vectors(1, next, dimension), { k: 5 });
+        expect(owners.every(owner => owner < 60)).toBe(true);
         expect(scores).toHaveLength(5);
       }
       again.append(vectors(1, next, dimension), 1000);

@@ -156,10 +156,11 @@ export class RowTable {
   }
 
   /**
-   * The live rows whose owner is accepted (see VectorSearch.accept), ascending.
+   * The rows, all live or all dead, whose owner is accepted (see VectorSearch.accept), ascending.
    * @returns a view of a buffer that the next call reuses
    */
-  acceptedRows(accept: Uint8Array): Uint32Array {
+  acceptedRows(accept: Uint8Array, which: 'live' | 'dead'): Uint32Array {
+    const wanted = which === 'dead' ? DEAD : 0;
     if (this.#accepted.length < this.#rows) this.#accepted = new Uint32Array(this.#owners.length);
     const accepted = this.#accepted;
     const owners = this.#owners;
@@ -167,9 +168,14 @@ export class RowTable {
     const rows = this.#rows;
     let count = 0;
     for (let row = 0; row < rows; row++) {
-      if (accept[owners[row]!] && (flags[row]! & DEAD) === 0) accepted[count++] = row;
+      if (accept[owners[row]!] && (flags[row]! & DEAD) === wanted) accepted[count++] = row;
     }
     return accepted.subarray(0, count);
+  }
+
+  /** Which of its owner's rows this is, from 0. */
+  passageOf(row: number): number {
+    return row - this.#lowerBound(this.#owners[row]!);
   }
 
   /** The rows of an owner; count 0 if it has none. */

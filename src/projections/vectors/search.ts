@@ -34,7 +34,7 @@ export function searchOwners(
   const comparable = slab.setQuery(query);
   const top = new TopOwners(k);
   if (k === 0) return top;
-  const list = accept === undefined ? undefined : table.acceptedRows(accept);
+  const list = accept === undefined ? undefined : table.acceptedRows(accept, 'live');
   const { end } = graph;
   // Where the list passes from the graph's rows to the rest.
   const listEnd = list === undefined ? 0 : lowerBound(list, end);
@@ -81,7 +81,7 @@ export function searchOwners(
       for (let i = 0; i < similarities.length; i++) {
         const row = first + i;
         if (similarities[i]! >= top.threshold && !table.isDead(row)) {
-          top.offer(row, owners[row]!, similarities[i]!);
+          top.offer(owners[row]!, table.passageOf(row), similarities[i]!);
         }
       }
     }
@@ -99,10 +99,54 @@ export function searchOwners(
     const similarities = slab.scoreRows(rows);
     for (let i = 0; i < rows.length; i++) {
       if (similarities[i]! >= top.threshold && !table.isDead(rows[i]!)) {
-        top.offer(rows[i]!, owners[rows[i]!]!, similarities[i]!);
+        top.offer(owners[rows[i]!]!, table.passageOf(rows[i]!), similarities[i]!);
       }
     }
   }
+}
+
+/** Offers the dead rows whose owner is accepted, scored exactly. The query is the one that the slab has. */
+export function scanDead({ table, slab }: Parts, accept: Uint8Array, top: TopOwners): void {
+  const { owners } = table;
+  const rows = table.acceptedRows(accept, 'dead');
+  for (let first = 0; first < rows.length; first += CHUNK_ROWS) {
+    const chunk = rows.subarray(first, first + CHUNK_ROWS);
+    const similarities = slab.scoreRows(chunk);
+    for (let i = 0; i < chunk.length; i++) {
+      if (similarities[i]! >= top.threshold) {
+        top.offer(owners[chunk[i]!]!, table.passageOf(chunk[i]!), similarities[i]!);
+      }
+    }
+  }
+}
+
+export interface BestPassage {
+  readonly passage: number;
+  /** Raw: see scoreOf. */
+  readonly similarity: number;
+}
+
+/** The best of consecutive rows, the first one among equals. The query is the one that the slab has. */
+export function bestOfRows(slab: VectorSlab, first: number, count: number): BestPassage | undefined {
+  let best: BestPassage | undefined;
+  for (let from = 0; from < count; from += CHUNK_ROWS) {
+    const similarities = slab.scoreRange(first + from, Math.min(CHUNK_ROWS, count - from));
+    for (const [i, similarity] of similarities.entries()) {
+      if (best === undefined || similarity > best.similarity) best = { passage: from + i, similarity };
+    }
+  }
+  return best;
+}
+
+/** Like bestOfRows, of vectors (n x dimension) that are no rows of the slab. */
+export function bestOfVectors(slab: VectorSlab, vectors: Float32Array): BestPassage | undefined {
+  const { dimension } = slab;
+  let best: BestPassage | undefined;
+  for (let passage = 0; passage * dimension < vectors.length; passage++) {
+    const similarity = slab.scoreOther(vectors.subarray(passage * dimension, (passage + 1) * dimension));
+    if (best === undefined || similarity > best.similarity) best = { passage, similarity };
+  }
+  return best;
 }
 
 /** The first position in ascending `list` whose value is at least `value`. */

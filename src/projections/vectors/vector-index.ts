@@ -6,9 +6,9 @@ import { GraphIndex } from './graph-index.js';
 import { encodeRows, indexPaths, readRowsAndVectors, writeSynced, writeVectors } from './index-files.js';
 import { scoreOf } from './metric.js';
 import { RowTable } from './row-table.js';
-import { searchOwners } from './search.js';
-import type { OwnerHits } from './top-owners.js';
-import { CHUNK_ROWS, VectorSlab } from './vector-slab.js';
+import { bestOfRows, bestOfVectors, scanDead, searchOwners } from './search.js';
+import type { OwnerHits, TopOwners } from './top-owners.js';
+import { VectorSlab } from './vector-slab.js';
 
 export interface VectorIndexOptions {
   /** Components of each vector, 1..LIMITS.dimension. */
@@ -47,6 +47,18 @@ export interface VectorSearch {
   readonly ef?: number;
 }
 
+/**
+ * The vectors of an owner, passages x dimension as they were appended, read from where they are kept for good.
+ * Undefined if they are not there any more: then the owner is not found any more.
+ */
+export type FetchVectors = (owner: number) => Float32Array | undefined;
+
+export interface PastSearch extends VectorSearch {
+  /** Must not be changed once it was given: what follows from it is kept for the next search with the same array. */
+  readonly accept: Uint8Array;
+  readonly fetch: FetchVectors;
+}
+
 export interface VectorCounts {
   /** Ever appended: the number of the next row. */
   readonly rows: number;
@@ -67,6 +79,8 @@ const DEFAULTS = {
   workerBacklogRows: 2000,
   rebuildDeadShare: 0.3,
 };
+
+const NO_VECTORS = new Float32Array(0);
 
 /**
  * The vectors of one collection. A row is one passage's vector; its owner is the ordinal of the item version that the
@@ -124,47 +138,64 @@ export class VectorIndex {
     return first;
   }
 
-  /**
-   * Rows [first, first + count) are dead from now on; those that are already, stay so.
-   * @throws RangeError beyond the rows there are
-   */
-  remove(first: number, count: number): void {
-    if (first < 0 || first + count > this.#table.rows) {
-      throw new RangeError(`rows ${first}..${first + count - 1} of ${this.#table.rows}`);
-    }
+  /** The owner's rows are dead from now on; an owner without rows, or whose rows are dead already, is passed over. */
+  remove(owner: number): void {
+    const { first, count } = this.#table.rowsOf(owner);
     for (let row = first; row < first + count; row++) if (this.#table.kill(row)) this.#graph.rowDied(row);
   }
 
-  /** The rows of an owner, dead or alive; count 0 if it has none. */
-  rowsOf(owner: number): { first: number; count: number } {
-    return this.#table.rowsOf(owner);
-  }
-
   /**
-   * The k nearest distinct owners with a live row, best first; fewer if there are no more. Equal scores: the lower row
+   * The k nearest distinct owners with a live row, best first; fewer if there are no more. Equal scores: the lower owner
    * first. Exact where the rows are scanned; of what the graph answers, recall@10 is at least .99.
    * @throws CodedError DIMENSION_MISMATCH, INVALID_ARGUMENT (not finite, zero under cosine)
    */
-  search(query: Float32Array, { k, accept, ef }: VectorSearch): OwnerHits {
-    const { metric } = this.options;
-    const top = searchOwners(
+  search(query: Float32Array, options: VectorSearch): OwnerHits {
+    return this.#hits(this.#searchLive(query, options));
+  }
+
+  /**
+   * Like search, among all owners, dead or alive, that `accept` admits: those that lived at a moment.
+   * @throws CodedError as search, and whatever `fetch` throws
+   */
+  searchPast(query: Float32Array, options: PastSearch): OwnerHits {
+    const top = this.#searchLive(query, options);
+    if (options.k > 0)
+      scanDead({ table: this.#table, slab: this.#slab, graph: this.#graph }, options.accept, top);
+    return this.#hits(top);
+  }
+
+  /**
+   * The best passage of an owner, dead or alive.
+   * @param fetch asked for the vectors of an owner that is not kept here any more; without it, such an owner has none
+   * @returns undefined for an owner without vectors
+   * @throws CodedError as search, and whatever `fetch` throws
+   */
+  scoreOwner(
+    query: Float32Array,
+    owner: number,
+    fetch?: FetchVectors,
+  ): { passage: number; score: number } | undefined {
+    this.#slab.setQuery(query);
+    const { first, count } = this.#table.rowsOf(owner);
+    const best =
+      count > 0
+        ? bestOfRows(this.#slab, first, count)
+        : bestOfVectors(this.#slab, fetch?.(owner) ?? NO_VECTORS);
+    // Rounded as search rounds it.
+    return (
+      best && { passage: best.passage, score: Math.fround(scoreOf(this.options.metric, best.similarity)) }
+    );
+  }
+
+  #searchLive(query: Float32Array, { k, accept, ef }: VectorSearch): TopOwners {
+    return searchOwners(
       { table: this.#table, slab: this.#slab, graph: this.#graph },
       { query, k, accept, ef: ef ?? this.#efSearch },
     );
-    return top.hits(similarity => scoreOf(metric, similarity));
   }
 
-  /** Scores of these rows, dead or alive, in their order. @throws as search, and RangeError for a row there is not */
-  scoreRows(query: Float32Array, rows: Uint32Array): Float32Array {
-    const { metric } = this.options;
-    const outside = rows.find(row => row >= this.#table.rows);
-    if (outside !== undefined) throw new RangeError(`row ${outside} of ${this.#table.rows}`);
-    this.#slab.setQuery(query);
-    const scores = new Float32Array(rows.length);
-    for (let i = 0; i < rows.length; i += CHUNK_ROWS) {
-      scores.set(this.#slab.scoreRows(rows.subarray(i, i + CHUNK_ROWS)), i);
-    }
-    return scores.map(similarity => scoreOf(metric, similarity));
+  #hits(top: TopOwners): OwnerHits {
+    return top.hits(similarity => scoreOf(this.options.metric, similarity));
   }
 
   /** A row's vector as stored (of unit length under cosine), dead or alive: a view, not to be written to. */

@@ -17,10 +17,11 @@ const MAX_PAGES = 65_536;
 /** Rows that one kernel call takes at most: the size of the scratch areas. */
 export const CHUNK_ROWS = 4096;
 
-// The first page is scratch: the query, a list of rows, their similarities. The rows follow.
+// The first page is scratch: the query, a list of rows, their similarities, a vector of no row. The rows follow.
 const QUERY_AT = 0;
 const LIST_AT = LIMITS.dimension * 4;
 const OUT_AT = LIST_AT + CHUNK_ROWS * 4;
+const OTHER_AT = OUT_AT + CHUNK_ROWS * 4;
 /** Byte offset of row 0 in the memory. */
 const ROWS_AT = WASM_PAGE_BYTES;
 
@@ -144,6 +145,19 @@ export class VectorSlab {
     if (this.metric === 'l2') this.#kernel.l2Rows(QUERY_AT, ROWS_AT, rowBytes, LIST_AT, list.length, OUT_AT);
     else this.#kernel.dotRows(QUERY_AT, ROWS_AT, rowBytes, LIST_AT, list.length, OUT_AT);
     return this.#floats.subarray(OUT_AT / 4, OUT_AT / 4 + list.length);
+  }
+
+  /**
+   * Raw similarity of a vector that is no row here, with the bits that it would have as one.
+   * @throws CodedError DIMENSION_MISMATCH, INVALID_ARGUMENT
+   */
+  scoreOther(vector: Float32Array): number {
+    const { dimension, rowBytes } = this;
+    if (vector.length !== dimension) throw dimensionMismatch(vector.length, dimension);
+    writeForMetric(this.metric, vector, this.#floats.subarray(OTHER_AT / 4, OTHER_AT / 4 + dimension));
+    if (this.metric === 'l2') this.#kernel.l2Range(QUERY_AT, OTHER_AT, rowBytes, 1, OUT_AT);
+    else this.#kernel.dotRange(QUERY_AT, OTHER_AT, rowBytes, 1, OUT_AT);
+    return this.#floats[OUT_AT / 4]!;
   }
 
   #view(row: number): Float32Array {
