@@ -135,6 +135,12 @@ export abstract class GroupCommitLog implements Log {
   /** @returns true when the callers in flight have been told what became of their writes */
   protected abstract settleAfterFailure(inFlight: readonly Pending[]): Promise<boolean>;
 
+  /** Sets the head of a log that was filled by other means than appending. */
+  protected startAfter(head: Head): void {
+    this.moveHead(head);
+    this.queue.reset(this.durableHead);
+  }
+
   /** Waits until nothing is queued or in flight. */
   async drained(): Promise<void> {
     while (this.flushing) await this.flushing;

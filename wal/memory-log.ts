@@ -17,6 +17,17 @@ export class MemoryLog extends GroupCommitLog {
     super({ seq: 0, hash: 0n, logicalMs: 0 }, options.clock ?? Date.now, options.limits);
   }
 
+  /** A log of this one's records up to `untilSeq`, which must end a transaction: what was there then. Bytes are shared. */
+  prefix(untilSeq: number, options: MemoryLogOptions = {}): MemoryLog {
+    const log = new MemoryLog(options);
+    if (untilSeq === 0) return log;
+    const last = this.get(untilSeq);
+    if (!last.last) throw new RangeError(`record ${untilSeq} does not end a transaction`);
+    log.stored.push(...this.stored.slice(0, untilSeq));
+    log.startAfter(last);
+    return log;
+  }
+
   protected async writeBatch(batch: readonly Pending[]): Promise<void> {
     for (const { records } of batch) for (const { bytes } of records) this.stored.push(bytes);
   }

@@ -3,6 +3,7 @@
  * calls the same face over a local socket, so nothing in them is a function or a live object (except in CallContext).
  */
 import type { Actor, JsonValue, Metadata, Metric, Origin, Space } from './model.js';
+import type { MarkAnswer, MarkCommand, MarkView } from './travel.js';
 
 /** What a call brings along besides its arguments. */
 export interface CallContext {
@@ -10,6 +11,8 @@ export interface CallContext {
   /** Aborting stops the work; what was acknowledged before stays. */
   readonly signal?: AbortSignal;
   readonly onProgress?: (progress: Progress) => void;
+  /** IANA time zone of the caller's moments. Default: the machine's. */
+  readonly zone?: string;
 }
 
 export interface Progress {
@@ -23,6 +26,12 @@ export interface Progress {
 export interface ResolvedMoment {
   readonly seq: number;
   readonly time: string;
+}
+
+/** A query that can be asked of the past. */
+export interface AsOf {
+  /** A moment (see moment.ts): answer as a store rebuilt to it would. Default: now. */
+  readonly as_of?: string;
 }
 
 /** A filter over metadata: equality, $ne $gt $gte $lt $lte $in $nin $exists $contains $and $or $not. */
@@ -98,7 +107,7 @@ export interface DeleteAnswer extends Receipt, WriteSpan {
 
 export type SearchMode = 'hybrid' | 'semantic' | 'keyword';
 
-export interface SearchQuery {
+export interface SearchQuery extends AsOf {
   readonly query?: string;
   readonly vector?: readonly number[];
   /** Without it: all that the query's space can search. */
@@ -138,7 +147,7 @@ export interface SearchAnswer {
   readonly hint?: string;
 }
 
-export interface GetQuery {
+export interface GetQuery extends AsOf {
   readonly collection: string;
   readonly ids: readonly string[];
 }
@@ -160,7 +169,7 @@ export interface GetAnswer {
   readonly moment: ResolvedMoment;
 }
 
-export interface ListQuery {
+export interface ListQuery extends AsOf {
   readonly collection: string;
   readonly where?: Where;
   readonly since?: string;
@@ -222,6 +231,8 @@ export interface CollectionStatus {
     readonly pending: number;
     readonly dead: number;
   };
+  /** A space that the collection is being embedded into, and how far that is. */
+  readonly reembedding?: { readonly space: string; readonly items: number };
 }
 
 export interface StatusAnswer {
@@ -235,7 +246,10 @@ export interface StatusAnswer {
     /** The error that poisoned it. */
     readonly reason?: string;
   };
+  /** The last event, or the one that was the last at the moment asked for. */
   readonly head: { readonly seq: number; readonly hash: string; readonly time: string };
+  /** Newest first, at most 100. */
+  readonly marks: readonly MarkView[];
   readonly collections: readonly CollectionStatus[];
   readonly checkpoint: {
     readonly seq: number;
@@ -259,7 +273,8 @@ export interface Engine {
   get(query: GetQuery, context: CallContext): Promise<GetAnswer>;
   list(query: ListQuery, context: CallContext): Promise<ListAnswer>;
   ingest(command: IngestCommand, context: CallContext): Promise<IngestAnswer>;
-  status(context: CallContext): Promise<StatusAnswer>;
+  status(query: AsOf, context: CallContext): Promise<StatusAnswer>;
+  mark(command: MarkCommand, context: CallContext): Promise<MarkAnswer>;
   close(): Promise<void>;
 }
 
@@ -278,4 +293,5 @@ export const ENGINE_METHODS = {
   list: 'read',
   ingest: 'write',
   status: 'read',
+  mark: 'write',
 } as const satisfies Record<EngineMethod, 'read' | 'write'>;

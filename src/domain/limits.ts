@@ -14,6 +14,8 @@ export const LIMITS = {
   dimension: 4096,
   /** A query's text. */
   queryBytes: 64 * 1024,
+  /** A mark's note. */
+  noteBytes: 2048,
   /** Results of one search. */
   k: 100,
   /** Items of one list. */

@@ -90,11 +90,78 @@ export interface ItemDeleted {
   readonly id: string;
 }
 
-export type DomainEvent = CollectionCreated | ActorDeclared | ItemPut | ItemDeleted;
+/**
+ * A new version with the text, metadata, origin and vectors of an earlier one. It refers, it does not copy. Where the earlier
+ * version has no vectors in the collection's present space, the next event of the transaction adds them.
+ */
+export interface ItemRestored {
+  readonly type: 'item_restored';
+  readonly collection: number;
+  readonly id: string;
+  /** The item_put whose content this version has. */
+  readonly from: number;
+}
+
+/** Vectors of a version in another space than the one it was written in. */
+export interface VectorsAdded {
+  readonly type: 'vectors_added';
+  readonly collection: number;
+  readonly id: string;
+  /** The version (item_put or item_restored) that they belong to. */
+  readonly version: number;
+  /** Id of their space: the collection's present one, or the one that is being prepared. */
+  readonly space: string;
+  readonly passages: readonly PassageRange[];
+  /** passages.length x dimension. */
+  readonly vectors: Float32Array;
+}
+
+/** A collection begins to be embedded anew, into a space beside its present one. */
+export interface SpaceBegun {
+  readonly type: 'space_begun';
+  readonly collection: number;
+  readonly space: Space;
+}
+
+/** What was begun is given up; its vectors count for nothing. */
+export interface SpaceAbandoned {
+  readonly type: 'space_abandoned';
+  readonly collection: number;
+  readonly space: string;
+}
+
+/** From here on the collection has the space that was begun. */
+export interface SpaceSwitched {
+  readonly type: 'space_switched';
+  readonly collection: number;
+  readonly space: string;
+}
+
+/** Gives this moment a name. */
+export interface MarkSet {
+  readonly type: 'mark_set';
+  readonly name: string;
+  /** Empty where none was given. */
+  readonly note: string;
+}
+
+export type DomainEvent =
+  | CollectionCreated
+  | ActorDeclared
+  | ItemPut
+  | ItemDeleted
+  | ItemRestored
+  | VectorsAdded
+  | SpaceBegun
+  | SpaceAbandoned
+  | SpaceSwitched
+  | MarkSet;
 
 /** What surrounds an event in the log; `seq` is the version of the item that it writes. */
 export interface EventContext {
   readonly seq: number;
   /** Logical time in ms since the epoch: never runs backwards. */
   readonly timeMs: number;
+  /** The event that declared who wrote it; 0 for none. */
+  readonly actor: number;
 }

@@ -8,6 +8,9 @@
  * | relative time | `now`, `10 minutes ago`, `an hour ago`, `2 days ago 14:00` | see below |
  * | day by name | `today`, `yesterday`, `yesterday 14:00`, `today 09:30`, `last monday` | the start of that day, unless a time follows; `last monday` is the latest Monday before today |
  * | mark | `before-refactoring` | a named moment |
+ * | exclusive | `before 1042`, `before 2026-03-01`, `before before-refactoring` | the moment just before it |
+ *
+ * A moment is inclusive but for the last form: what happened at it has happened.
  *
  * Seconds, minutes and hours ago are counted on the clock of physics; days, weeks, months and years on the calendar:
  * `1 day ago` is the same time on the wall clock, though 23 or 25 hours may lie between. A month ago on the 31st is the
@@ -16,10 +19,16 @@
 import { CodedError } from './errors.js';
 import { daysInMonth, utcMs, type WallClock, Zone } from './zone.js';
 
-export type Moment =
+export type Moment = (
   | { readonly kind: 'seq'; readonly seq: number }
   | { readonly kind: 'time'; readonly timeMs: number }
-  | { readonly kind: 'mark'; readonly name: string };
+  | { readonly kind: 'mark'; readonly name: string }
+  /** The last event there is, whatever the clocks say. */
+  | { readonly kind: 'now' }
+) & {
+  /** Just before it. */
+  readonly exclusive?: true;
+};
 
 export interface MomentOptions {
   /** What `now` is, in ms since the epoch. */
@@ -36,7 +45,17 @@ const DAY = /^(today|yesterday|last ([a-z]+))(?: (?:at )?(\d\d?:\d\d(?::\d\d)?))
 
 const WEEKDAYS = ['sunday', 'monday', 'tuesday', 'wednesday', 'thursday', 'friday', 'saturday'];
 /** Words that mean a time, or look so much like one that a mark of that name would mislead. */
-const RESERVED = new Set(['now', 'today', 'yesterday', 'tomorrow', 'noon', 'midnight', 'head', ...WEEKDAYS]);
+const RESERVED = new Set([
+  'now',
+  'today',
+  'yesterday',
+  'tomorrow',
+  'noon',
+  'midnight',
+  'head',
+  'before',
+  ...WEEKDAYS,
+]);
 
 /** Lengths of the units that are counted on the clock, in ms. */
 const CLOCK_UNITS: Readonly<Record<string, number>> = {
@@ -69,7 +88,13 @@ export function isMarkName(name: string): boolean {
  * Reads a moment. Whether the log reaches there, and whether the mark exists, is for the caller to find out.
  * @throws CodedError MOMENT_INVALID with examples; INVALID_ARGUMENT for an unknown zone
  */
-export function parseMoment(text: string, { nowMs, zone: zoneName }: MomentOptions): Moment {
+export function parseMoment(text: string, options: MomentOptions): Moment {
+  const before = /^\s*before\s+(?=\S)/i.exec(text);
+  if (before === null) return parseInclusive(text, options);
+  return { ...parseInclusive(text.slice(before[0].length), options), exclusive: true };
+}
+
+function parseInclusive(text: string, { nowMs, zone: zoneName }: MomentOptions): Moment {
   const trimmed = text.trim();
   if (/^\d+$/.test(trimmed)) {
     const seq = Number(trimmed);
@@ -80,7 +105,7 @@ export function parseMoment(text: string, { nowMs, zone: zoneName }: MomentOptio
   const iso = ISO.exec(trimmed);
   if (iso !== null) return { kind: 'time', timeMs: parseIso(text, iso, zone) };
   const words = trimmed.toLowerCase().replace(/\s+/g, ' ');
-  if (words === 'now') return { kind: 'time', timeMs: nowMs };
+  if (words === 'now') return { kind: 'now' };
   const ago = AGO.exec(words);
   if (ago !== null) return { kind: 'time', timeMs: parseAgo(text, ago, nowMs, zone) };
   const day = DAY.exec(words);

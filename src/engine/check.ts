@@ -3,7 +3,9 @@ import { CodedError } from '../domain/errors.js';
 import type { DeleteCommand, UpsertCommand } from '../domain/face.js';
 import { LIMITS } from '../domain/limits.js';
 import type { JsonValue } from '../domain/model.js';
+import { isMarkName } from '../domain/moment.js';
 import { findSecret } from '../domain/secrets.js';
+import type { MarkCommand } from '../domain/travel.js';
 
 /**
  * @param maxItems one file's chunks are one transaction, however many they are
@@ -44,6 +46,18 @@ export function checkDelete(command: DeleteCommand): void {
   }
   if (where !== undefined && Object.keys(where).length === 0)
     throw invalid('where: it is empty and would match every item', 'Name what to delete.');
+}
+
+/** @throws CodedError INVALID_ARGUMENT, TOO_LARGE, SECRET_SUSPECTED */
+export function checkMark({ name, note }: MarkCommand): void {
+  if (!isMarkName(name))
+    throw invalid(
+      `name: ${JSON.stringify(name.slice(0, 80))} cannot name a moment`,
+      'Begin with a letter; then letters, digits and . _ / - are fine, 128 in all. Words that mean a time, such as "today", are taken.',
+    );
+  if (note === undefined) return;
+  checkBytes('note', note, LIMITS.noteBytes, 'Store a long note as an item.');
+  checkSecret('note', note);
 }
 
 export function checkCollectionName(name: string): void {

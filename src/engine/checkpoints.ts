@@ -1,7 +1,7 @@
 /**
  * Checkpoints: saved projections, a cache. One is a directory named after the event it is complete through:
  *
- *   checkpoints/<seq, 16 digits>/   manifest.json · catalog · keywords · metadata · collection-<id>.*
+ *   checkpoints/<seq, 16 digits>/   manifest.json · catalog · keywords · metadata · vectors-<collection>-<generation>.*
  *
  * The manifest binds it to {seq, hash} of that event, to the store, and to the digest of every file. It is written into a
  * temporary directory, flushed, read back (the graph files by a worker that loads them: see VectorIndex.save), and only then
@@ -28,10 +28,11 @@ import { Catalog } from '../projections/catalog.js';
 import { KeywordIndex } from '../projections/keywords/keyword-index.js';
 import { MetadataIndex } from '../projections/metadata.js';
 import { VectorIndex } from '../projections/vectors/vector-index.js';
-import { type IndexOptions, Projections } from './projections.js';
+import { type IndexOptions, Projections, type ReadPut, vectorsKey } from './projections.js';
+import { readItemPut } from './versions.js';
 
 /** Raised when the meaning of any file changes: older checkpoints are then rebuilt from the log. */
-export const CHECKPOINT_VERSION = 1;
+export const CHECKPOINT_VERSION = 2;
 const KEPT = 2;
 const MANIFEST = 'manifest.json';
 /** A checkpoint that is being written. */
@@ -85,8 +86,8 @@ export async function saveCheckpoint(
       ['keywords', projections.keywords.save()],
       ['metadata', [projections.metadata.save()]],
     ];
-    const vectorFiles = [...projections.vectors].map(([id, index]) =>
-      index.save(temporary, `collection-${id}`),
+    const vectorFiles = [...projections.vectors].map(([key, index]) =>
+      index.save(temporary, `vectors-${key}`),
     );
     const files: ManifestFile[] = [];
     for (const [name, pieces] of parts) {
@@ -186,22 +187,30 @@ export function damaged(dir: string, what: string): CodedError {
 }
 
 /** Loads a checkpoint whose files have been checked. */
-async function load(dir: string, manifest: Manifest, indexOptions: IndexOptions): Promise<Projections> {
+async function load(
+  dir: string,
+  manifest: Manifest,
+  indexOptions: IndexOptions,
+  readPut: ReadPut,
+): Promise<Projections> {
   const read = (name: string) => readFile(join(dir, name));
   const catalog = Catalog.load(await read('catalog'));
   const keywords = KeywordIndex.load(await read('keywords'));
   const metadata = MetadataIndex.load(await read('metadata'));
-  const vectors = new Map<number, VectorIndex>();
+  const vectors = new Map<string, VectorIndex>();
   try {
-    for (const collection of catalog.collections) {
-      const options = { dimension: collection.space.dimension, metric: collection.metric, ...indexOptions };
-      vectors.set(collection.id, await VectorIndex.load(dir, `collection-${collection.id}`, options));
-    }
+    for (const { id, metric, generations } of catalog.collections)
+      for (const [generation, { space, isUsable }] of generations.entries()) {
+        if (!isUsable) continue;
+        const key = vectorsKey(id, generation);
+        const options = { dimension: space.dimension, metric, ...indexOptions };
+        vectors.set(key, await VectorIndex.load(dir, `vectors-${key}`, options));
+      }
   } catch (error) {
     await Promise.all([...vectors.values()].map(index => index.close()));
     throw error;
   }
-  return new Projections(indexOptions, catalog, keywords, metadata, vectors, {
+  return new Projections(indexOptions, readPut, catalog, keywords, metadata, vectors, {
     seq: manifest.seq,
     hash: BigInt(`0x${manifest.hash}`),
   });
@@ -225,19 +234,20 @@ export async function loadNewest(
   indexOptions: IndexOptions,
   warn: (error: Error) => void,
 ): Promise<Projections> {
+  const readPut: ReadPut = seq => readItemPut(log, seq);
   removeUnfinished(storeDir);
   for (const seq of listCheckpoints(storeDir)) {
     const dir = join(storeDir, PATHS.checkpoints, nameOf(seq));
     try {
       const manifest = await checkFiles(dir);
       assertOfThisLog(dir, manifest, log);
-      return await load(dir, manifest, indexOptions);
+      return await load(dir, manifest, indexOptions, readPut);
     } catch (error) {
       warn(error as Error);
       rmSync(dir, { recursive: true, force: true });
     }
   }
-  return new Projections(indexOptions);
+  return new Projections(indexOptions, readPut);
 }
 
 function assertOfThisLog(dir: string, manifest: Manifest, log: Log): void {

@@ -7,7 +7,7 @@ import type { Embedder } from '../embedding/embedder.js';
 import { checkCollectionName, checkUpsert } from './check.js';
 import type { ChunkPut, ChunkStore, FileCommit, StoredChunk } from './ingest/port.js';
 import type { Projections } from './projections.js';
-import { readItemPut } from './view.js';
+import type { Versions } from './versions.js';
 import { headReceipt, type Writer } from './write.js';
 
 export interface ChunkStoreOptions {
@@ -16,6 +16,7 @@ export interface ChunkStoreOptions {
   readonly projections: () => Projections;
   readonly embedder: Embedder;
   readonly writer: Writer;
+  readonly versions: Versions;
 }
 
 /** What ingest needs of the engine, over the write path and the projections. */
@@ -27,7 +28,7 @@ export class EngineChunkStore implements ChunkStore {
   }
 
   async existing(collection: string, absolutePath: string): Promise<StoredChunk[]> {
-    return this.fileItems(collection, { file: absolutePath }).map(({ item }) => ({
+    return this.fileItems(collection, { file: absolutePath }).map(item => ({
       id: item.id,
       textHash: this.hashText(item.text),
       metadata: item.metadata,
@@ -39,7 +40,7 @@ export class EngineChunkStore implements ChunkStore {
     // "0" is the character after "/": a range of strings is all that begins with the prefix.
     const below = { $gte: prefix, $lt: `${prefix.slice(0, -1)}0` };
     const files = new Set<string>();
-    for (const { item } of this.fileItems(collection, {
+    for (const item of this.fileItems(collection, {
       $or: [{ file: absolutePrefixDir }, { file: below }],
     }))
       if (typeof item.metadata.file === 'string') files.add(item.metadata.file);
@@ -108,8 +109,8 @@ export class EngineChunkStore implements ChunkStore {
     const found = [];
     for (let ordinal = 0; ordinal < live.length; ordinal++) {
       if (!(live[ordinal] & matches[ordinal])) continue;
-      const stored = readItemPut(this.options.log, catalog.seqOf(ordinal));
-      if (stored.item.origin === 'file') found.push(stored);
+      const { view } = this.options.versions.view(ordinal, collection);
+      if (view.origin === 'file') found.push(view);
     }
     return found;
   }

@@ -1,11 +1,12 @@
 import { readdirSync, statSync } from 'node:fs';
 import { statfs } from 'node:fs/promises';
 import { join } from 'node:path';
+import type { GroupCommitLog } from '../../wal/group-commit.js';
 import { hashHex } from '../../wal/hash.js';
-import type { LevelLog } from '../../wal/level-log.js';
 import type { LogRecord } from '../../wal/record.js';
 import { CodedError } from '../domain/errors.js';
 import type {
+  AsOf,
   CallContext,
   CollectionStatus,
   DeleteAnswer,
@@ -23,19 +24,26 @@ import type {
   UpsertAnswer,
   UpsertCommand,
 } from '../domain/face.js';
+import type { Space } from '../domain/model.js';
+import type { MarkAnswer, MarkCommand, MarkView } from '../domain/travel.js';
+import { createEmbedder } from '../embedding/create.js';
 import type { Embedder } from '../embedding/embedder.js';
+import type { EmbedderSettings } from '../embedding/settings.js';
 import type { Logger } from '../log.js';
+import type { CollectionState } from '../projections/registry.js';
 import { VERSION } from '../version.js';
 import { listCheckpoints, saveCheckpoint } from './checkpoints.js';
 import { EngineChunkStore } from './chunk-store.js';
 import { ingest } from './ingest/ingest.js';
 import type { Projections } from './projections.js';
+import { type At, generationOf } from './read.js';
 import { Searcher } from './search.js';
+import { Versions } from './versions.js';
 import { type WriteOptions, Writer } from './write.js';
 
 export interface StoreEngineOptions {
   readonly storeDir: string;
-  readonly log: LevelLog;
+  readonly log: GroupCommitLog;
   readonly projections: Projections;
   readonly embedder: Embedder;
   readonly metric: WriteOptions['metric'];
@@ -45,6 +53,14 @@ export interface StoreEngineOptions {
   /** Checkpoints that were discarded at the start, and why. */
   readonly warnings: readonly string[];
 }
+
+const BUILT_IN: EmbedderSettings = {
+  provider: 'embedded',
+  model: '',
+  url: '',
+  key: undefined,
+  dimension: undefined,
+};
 
 /** A checkpoint is due once this many events, or a quarter of all versions, are not in the newest one. */
 const CHECKPOINT_MIN_EVENTS = 10_000;
@@ -62,12 +78,15 @@ export class StoreEngine implements Engine {
   private checkpointIndexed: number;
   private saving: Promise<void> | undefined;
   private closing: Promise<void> | undefined;
+  /** For moments at which a collection was in the built-in embedder's space, where another one is configured. */
+  private builtIn: Promise<Embedder> | undefined;
 
   constructor(private readonly options: StoreEngineOptions) {
     const { log, projections, embedder, metric, clock } = options;
-    const shared = { log, projections: () => projections, embedder, clock };
+    const versions = new Versions(log, () => projections);
+    const shared = { log, projections: () => projections, versions, embedder, clock };
     this.writer = new Writer({ ...shared, metric });
-    this.searcher = new Searcher(shared);
+    this.searcher = new Searcher({ ...shared, embedderOf: space => this.embedderOf(space) });
     this.chunks = new EngineChunkStore({ ...shared, storeDir: options.storeDir, writer: this.writer });
     this.warnings = [...options.warnings];
     this.checkpointSeq = listCheckpoints(options.storeDir)[0] ?? 0;
@@ -148,10 +167,10 @@ export class StoreEngine implements Engine {
     return ingest(command, this.chunks, context);
   }
 
-  async status(_context: CallContext): Promise<StatusAnswer> {
+  async status(query: AsOf, context: CallContext): Promise<StatusAnswer> {
     await this.ready();
     const { storeDir, log, projections, embedder, durability } = this.options;
-    const { catalog, vectors } = projections;
+    const at = this.searcher.at(query.as_of, context);
     const disk = await statfs(storeDir);
     const memory = process.memoryUsage();
     const failure = log.failure;
@@ -165,12 +184,11 @@ export class StoreEngine implements Engine {
         state: failure ? 'poisoned' : 'ok',
         ...(failure && { reason: failure.message }),
       },
-      head: { seq: log.head.seq, hash: hashHex(log.head.hash), time: this.searcher.moment().time },
-      collections: catalog.collections.map((collection): CollectionStatus => {
-        const { kind, indexed, pending, dead } = vectors.get(collection.id)!.counts;
-        const { name, items, passages, space, metric } = collection;
-        return { name, items, passages, space, metric, index: { kind, indexed, pending, dead } };
-      }),
+      head: { seq: at.seq, hash: hashHex(log.get(at.seq).hash), time: at.time },
+      marks: marksAt(projections, at.seq),
+      collections: this.searcher
+        .collections(at)
+        .map(collection => collectionStatus(projections, collection, at)),
       checkpoint: {
         seq: this.checkpointSeq,
         age_events: projections.through.seq - this.checkpointSeq,
@@ -180,10 +198,25 @@ export class StoreEngine implements Engine {
       memory: {
         rss_bytes: memory.rss,
         heap_bytes: memory.heapUsed,
-        vectors_bytes: [...vectors.values()].reduce((sum, index) => sum + index.sizeBytes, 0),
+        vectors_bytes: [...projections.vectors.values()].reduce((sum, index) => sum + index.sizeBytes, 0),
       },
       disk: { store_bytes: directoryBytes(storeDir), free_bytes: disk.bavail * disk.bsize },
     };
+  }
+
+  async mark(command: MarkCommand, context: CallContext): Promise<MarkAnswer> {
+    await this.ready();
+    return this.writer.mark(command, context);
+  }
+
+  /** The configured embedder, or the built-in one, whichever makes vectors of this space; undefined where neither does. */
+  private async embedderOf(space: Space): Promise<Embedder | undefined> {
+    const { embedder } = this.options;
+    if ((await embedder.space()).id === space.id) return embedder;
+    if (space.provider !== 'embedded') return undefined;
+    this.builtIn ??= createEmbedder(BUILT_IN);
+    const builtIn = await this.builtIn;
+    return (await builtIn.space()).id === space.id ? builtIn : undefined;
   }
 
   /** Waits until no index has background work left: for benchmarks and tests. */
@@ -205,8 +238,52 @@ export class StoreEngine implements Engine {
     await this.saving;
     const isNewer = projections.through.seq > this.checkpointSeq;
     if (isNewer || this.indexed() > this.checkpointIndexed) await this.checkpoint();
-    await Promise.all([projections.close(), embedder.close(), log.close()]);
+    const builtIn = await this.builtIn;
+    await Promise.all([projections.close(), embedder.close(), builtIn?.close(), log.close()]);
   }
+}
+
+const MAX_MARKS = 100;
+
+function marksAt({ catalog }: Projections, seq: number): MarkView[] {
+  return catalog.registry.marks
+    .filter(mark => mark.seq <= seq)
+    .slice(-MAX_MARKS)
+    .reverse()
+    .map(({ timeMs, ...mark }) => ({ ...mark, time: new Date(timeMs).toISOString() }));
+}
+
+/** Of a past moment the counts and the space are those of then; what the index holds is always told of now. */
+function collectionStatus(projections: Projections, collection: CollectionState, at: At): CollectionStatus {
+  const { catalog } = projections;
+  const generation = generationOf(collection, at);
+  const { kind, indexed, pending, dead } = projections.vectorsOf(collection, generation).counts;
+  const { name, metric } = collection;
+  let { items, passages } = collection;
+  if (at.isPast) {
+    const mask = catalog.maskAt(new Set([collection.id]), at.seq);
+    items = 0;
+    passages = 0;
+    for (let ordinal = mask.indexOf(1); ordinal >= 0; ordinal = mask.indexOf(1, ordinal + 1)) {
+      items += 1;
+      passages += catalog.passagesOf(ordinal, generation);
+    }
+  }
+  const prepared = collection.generations[collection.preparing];
+  return {
+    name,
+    items,
+    passages,
+    space: collection.generations[generation]!.space,
+    metric,
+    index: { kind, indexed, pending, dead },
+    ...(prepared && {
+      reembedding: {
+        space: prepared.space.id,
+        items: catalog.addedCount(collection.id, collection.preparing),
+      },
+    }),
+  };
 }
 
 /** A provider that cannot be reached has no space to name; its state says why. */

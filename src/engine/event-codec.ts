@@ -7,30 +7,39 @@
  */
 import { endianness } from 'node:os';
 import { CodedError } from '../domain/errors.js';
-import type { DomainEvent, ItemPut } from '../domain/model.js';
+import type { DomainEvent, ItemPut, VectorsAdded } from '../domain/model.js';
 
 const TYPES: Record<DomainEvent['type'], number> = {
   actor_declared: 16,
   collection_created: 17,
-  // 18 collection changed (dropped, renamed), 19 space switched: reserved.
+  // 18 collection changed (dropped, renamed): reserved.
+  space_switched: 19,
+  space_begun: 20,
+  space_abandoned: 21,
   item_put: 32,
   item_deleted: 33,
-  // 34 item restored, 35 vectors added: reserved.
-  // 48 mark set: reserved.
+  item_restored: 34,
+  vectors_added: 35,
+  mark_set: 48,
 };
 const NAMES = new Map(Object.entries(TYPES).map(([name, number]) => [number, name as DomainEvent['type']]));
 const MAY_SKIP = 0x8000;
+/** For readers that look for marks alone. */
+export const MARK_TYPE = TYPES.mark_set;
 
 if (endianness() !== 'LE') throw new Error('vectors are stored little-endian; this machine is big-endian');
 
 const decoder = new TextDecoder('utf-8', { fatal: true });
 const NO_VECTORS = new Float32Array(0);
 
+/** The two events whose body ends in vectors. */
+const hasVectors = (type: DomainEvent['type']): boolean => type === 'item_put' || type === 'vectors_added';
+
 export function encodeEvent(event: DomainEvent): { type: number; body: Uint8Array } {
   const { type, ...rest } = event;
   let vectors: Float32Array = NO_VECTORS;
-  if (type === 'item_put') {
-    vectors = (rest as ItemPut).vectors;
+  if (hasVectors(type)) {
+    vectors = (rest as ItemPut | VectorsAdded).vectors;
     delete (rest as { vectors?: unknown }).vectors;
   }
   const json = Buffer.from(JSON.stringify(rest));
@@ -67,7 +76,7 @@ export function decodeEvent(type: number, body: Uint8Array, seq: number): Domain
     // Completed in place: copying an event by spread costs more than parsing it, and searches decode many.
     const event = JSON.parse(decoder.decode(body.subarray(4, 4 + jsonBytes)));
     event.type = name;
-    if (name !== 'item_put') return event;
+    if (!hasVectors(name)) return event;
     const tail = body.subarray(4 + jsonBytes);
     if (tail.length % 4 !== 0) throw new RangeError(`${tail.length} bytes are no f32 vectors`);
     // Copied where the record does not happen to be aligned for f32.

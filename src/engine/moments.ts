@@ -1,32 +1,135 @@
+/** From a moment as people write it to the event of the log that it means. */
 import type { Log } from '../../wal/log.js';
+import { readCommitted } from '../../wal/transactions.js';
 import { CodedError } from '../domain/errors.js';
 import type { ResolvedMoment } from '../domain/face.js';
-import { parseMoment } from '../domain/moment.js';
+import { type Moment, parseMoment } from '../domain/moment.js';
+import { nearest } from '../domain/nearest.js';
+import type { WrittenWithin } from '../projections/catalog.js';
+import { MARK_TYPE } from './event-codec.js';
+import { eventOf } from './projections.js';
+
+/** The marks of a store, as the catalog keeps them. */
+export interface Marks {
+  /** The event that set the mark, or undefined. */
+  seqOf(name: string): number | undefined;
+  readonly names: readonly string[];
+}
+
+export interface MomentContext {
+  readonly log: Log;
+  readonly marks: Marks;
+  readonly nowMs: number;
+  /** IANA zone of times without an offset. Default: the machine's. */
+  readonly zone?: string | undefined;
+  /** First event whose payload may still be whole. Default 1: nothing was erased. */
+  readonly horizonSeq?: number;
+}
 
 /**
- * The point of the log that a moment means: the last event of a transaction. A seq inside a transaction means its last; a
- * time means the last transaction at or before it.
- * @throws CodedError MOMENT_INVALID, MOMENT_OUT_OF_RANGE (before the first event, or beyond the head)
+ * The last event that a moment takes in. A seq inside a transaction means the transaction's last; a time the last transaction
+ * at or before it, by logical time, which never runs backwards whatever the clock did; `before X` the transaction before.
+ * @throws CodedError MOMENT_INVALID, MARK_NOT_FOUND, MOMENT_TOO_EARLY, MOMENT_TOO_LATE, MOMENT_BEYOND_HORIZON
  */
-export function resolveMoment(log: Log, text: string, nowMs: number, zone?: string): ResolvedMoment {
-  const moment = parseMoment(text, { nowMs, zone });
-  if (moment.kind === 'mark')
+export function resolveMoment(text: string, context: MomentContext): ResolvedMoment {
+  const { log } = context;
+  const moment = parseMoment(text, { nowMs: context.nowMs, zone: context.zone });
+  const seq = seqOf(text, moment, context);
+  if (seq < 1) throw tooEarly(log, text);
+  if (seq > log.head.seq) throw tooLate(log, text);
+  const horizonSeq = context.horizonSeq ?? 1;
+  if (seq < horizonSeq)
     throw new CodedError(
-      'MOMENT_INVALID',
-      `there is no mark "${moment.name}"`,
-      'Give a sequence number ("1042"), a time ("2026-03-01T14:30") or a relative time ("2 hours ago").',
+      'MOMENT_BEYOND_HORIZON',
+      `"${text}" is event ${seq}, and what was stored before event ${horizonSeq} has been erased`,
+      `Ask for event ${horizonSeq} (${describeSeq(log, horizonSeq).time}) or later.`,
+      { details: { horizon: horizonSeq } },
     );
-  const seq = moment.kind === 'seq' ? moment.seq : lastAtOrBefore(log, moment.timeMs);
-  if (seq < 1 || seq > log.head.seq) throw outOfRange(log, text, seq);
-  return describeSeq(log, endOfTransaction(log, seq));
+  return describeSeq(log, seq);
+}
+
+function seqOf(text: string, moment: Moment, { log, marks, nowMs }: MomentContext): number {
+  const isExclusive = moment.exclusive === true;
+  switch (moment.kind) {
+    case 'now':
+      return isExclusive ? startOf(log, log.head.seq) - 1 : log.head.seq;
+    case 'time': {
+      // Logical time may be ahead of the clock, after one that leapt forward and was set back.
+      if (moment.timeMs > Math.max(nowMs, log.head.logicalMs)) throw tooLate(log, text);
+      return lastAtOrBefore(log, isExclusive ? moment.timeMs - 1 : moment.timeMs);
+    }
+    default: {
+      const seq = moment.kind === 'seq' ? moment.seq : markSeq(marks, moment.name);
+      if (seq < 1 || seq > log.head.seq) return seq;
+      return isExclusive ? startOf(log, seq) - 1 : endOf(log, seq);
+    }
+  }
+}
+
+function markSeq(marks: Marks, name: string): number {
+  const seq = marks.seqOf(name);
+  if (seq !== undefined) return seq;
+  const near = nearest(name, marks.names);
+  throw new CodedError(
+    'MARK_NOT_FOUND',
+    `there is no mark "${name}"${near === undefined ? '' : `, did you mean "${near}"?`}`,
+    marks.names.length === 0
+      ? 'No mark was ever set. Give a sequence number ("1042"), a time ("2026-03-01T14:30") or a relative time ("2 hours ago").'
+      : `There are: ${marks.names.slice(-10).join(', ')}. Or give a sequence number, a time or a relative time ("2 hours ago").`,
+  );
+}
+
+/**
+ * Bounds on when something was written, both inclusive.
+ * @throws CodedError MOMENT_INVALID (a `since` that is exclusive), MARK_NOT_FOUND
+ */
+export function resolveBounds(
+  since: string | undefined,
+  until: string | undefined,
+  context: MomentContext,
+): WrittenWithin {
+  const { log, marks, nowMs, zone } = context;
+  const bounds: { -readonly [N in keyof WrittenWithin]: WrittenWithin[N] } = {};
+  if (since !== undefined) {
+    const from = parseMoment(since, { nowMs, zone });
+    if (from.exclusive)
+      throw new CodedError(
+        'MOMENT_INVALID',
+        `since: "${since}" would be a bound that lies before itself`,
+        'Leave out "before": since is inclusive.',
+      );
+    if (from.kind === 'time') bounds.sinceMs = from.timeMs;
+    else if (from.kind === 'now') bounds.sinceMs = nowMs;
+    else bounds.sinceSeq = from.kind === 'seq' ? from.seq : markSeq(marks, from.name);
+  }
+  if (until !== undefined) {
+    const to = parseMoment(until, { nowMs, zone });
+    if (to.kind === 'time') bounds.untilMs = to.exclusive ? to.timeMs - 1 : to.timeMs;
+    else if (to.kind !== 'now' || to.exclusive)
+      bounds.untilSeq = Math.min(seqOf(until, to, context), log.head.seq);
+  }
+  return bounds;
 }
 
 export function describeSeq(log: Log, seq: number): ResolvedMoment {
   return { seq, time: new Date(log.get(seq).logicalMs).toISOString() };
 }
 
+/** Reads a log through for its marks, where no catalog is at hand. */
+export async function readMarks(log: Log): Promise<Marks> {
+  const found = new Map<string, number>();
+  for await (const records of readCommitted(log, 1, log.head.seq))
+    for (const record of records) {
+      // Only a mark's payload is decoded: of a large log that is almost nothing.
+      const event = record.type === MARK_TYPE ? eventOf(record) : undefined;
+      if (event?.type === 'mark_set') found.set(event.name, record.seq);
+    }
+  return { seqOf: name => found.get(name), names: [...found.keys()] };
+}
+
 /** Logical time never runs backwards, so it can be searched; 0 when even the first event is later. */
 function lastAtOrBefore(log: Log, timeMs: number): number {
+  if (timeMs >= log.head.logicalMs) return log.head.seq;
   let low = 0;
   let high = log.head.seq;
   while (low < high) {
@@ -37,19 +140,40 @@ function lastAtOrBefore(log: Log, timeMs: number): number {
   return low;
 }
 
-function endOfTransaction(log: Log, seq: number): number {
-  let end = seq;
-  while (!log.get(end).last) end += 1;
-  return end;
+const startOf = (log: Log, seq: number): number => log.get(seq).txFirst;
+
+/** The last event of the transaction that `seq` belongs to, found by strides that double: it may be a million events long. */
+function endOf(log: Log, seq: number): number {
+  const record = log.get(seq);
+  if (record.last) return seq;
+  const isInside = (at: number) => at <= log.head.seq && log.get(at).txFirst === record.txFirst;
+  let inside = seq;
+  let stride = 1;
+  while (isInside(inside + stride)) {
+    inside += stride;
+    stride *= 2;
+  }
+  // The end is in [inside, inside + stride).
+  for (; stride > 0; stride = Math.floor(stride / 2)) if (isInside(inside + stride)) inside += stride;
+  return inside;
 }
 
-function outOfRange(log: Log, text: string, seq: number): CodedError {
+function tooEarly(log: Log, text: string): CodedError {
   const first = describeSeq(log, 1);
+  return new CodedError(
+    'MOMENT_TOO_EARLY',
+    `"${text}" is before the first event`,
+    `The log begins with event 1 (${first.time}).`,
+    { details: { first } },
+  );
+}
+
+function tooLate(log: Log, text: string): CodedError {
   const head = describeSeq(log, log.head.seq);
   return new CodedError(
-    'MOMENT_OUT_OF_RANGE',
-    seq < 1 ? `"${text}" is before the first event` : `"${text}" is beyond the last event`,
-    `The log reaches from 1 (${first.time}) to ${head.seq} (${head.time}).`,
-    { details: { first, head } },
+    'MOMENT_TOO_LATE',
+    `"${text}" is beyond the last event and beyond now`,
+    `The log ends with event ${head.seq} (${head.time}); "now" means that.`,
+    { details: { head } },
   );
 }

@@ -1,14 +1,18 @@
 import type { LogRecord } from '../../wal/record.js';
 import { FIRST_CALLER_TYPE } from '../../wal/record.js';
 import { CodedError } from '../domain/errors.js';
-import type { DomainEvent, ItemPut } from '../domain/model.js';
+import type { DomainEvent, EventContext, ItemPut, ItemRestored, VectorsAdded } from '../domain/model.js';
 import { type Applied, Catalog } from '../projections/catalog.js';
 import { KeywordIndex } from '../projections/keywords/keyword-index.js';
 import { MetadataIndex } from '../projections/metadata.js';
+import { type CollectionState, generationAt } from '../projections/registry.js';
 import { VectorIndex, type VectorIndexOptions } from '../projections/vectors/vector-index.js';
 import { decodeEvent } from './event-codec.js';
 
 export type IndexOptions = Pick<VectorIndexOptions, 'scratchDir' | 'onFailure' | 'graphThresholdRows'>;
+
+/** Reads the item_put that an event of the log is, checked: what a restored version has its content from. */
+export type ReadPut = (seq: number) => ItemPut;
 
 /**
  * Texts may wait for their words to be indexed until nothing was applied for QUIET_MS, up to these bounds: what waits costs the
@@ -34,15 +38,17 @@ export class Projections {
   private waiting: { readonly ordinal: number; readonly text: string }[] = [];
   private waitingChars = 0;
   private timer: NodeJS.Timeout | undefined;
+  private readonly closing: Promise<void>[] = [];
 
   constructor(
     /** What the vector indexes of new collections are made with besides dimension and metric. */
     private readonly indexOptions: IndexOptions,
+    private readonly readPut: ReadPut,
     readonly catalog: Catalog = new Catalog(),
     private readonly keywordIndex: KeywordIndex = KeywordIndex.empty(),
     readonly metadata: MetadataIndex = new MetadataIndex(),
-    /** By collection id. */
-    readonly vectors: Map<number, VectorIndex> = new Map(),
+    /** By vectorsKey. An index for each space that a collection has had: the past keeps its own. */
+    readonly vectors: Map<string, VectorIndex> = new Map(),
     private throughEvent: Through = { seq: 0, hash: 0n },
   ) {}
 
@@ -50,6 +56,16 @@ export class Projections {
   get keywords(): KeywordIndex {
     this.indexTexts();
     return this.keywordIndex;
+  }
+
+  /** The vectors of a collection in its present space, or in that of another of its generations. */
+  vectorsOf(collection: CollectionState, generation: number = collection.generation): VectorIndex {
+    return this.vectors.get(vectorsKey(collection.id, generation))!;
+  }
+
+  /** The vectors that answer for a moment. */
+  vectorsAt(collection: CollectionState, seq: number): VectorIndex {
+    return this.vectorsOf(collection, generationAt(collection, seq));
   }
 
   get through(): Through {
@@ -86,25 +102,92 @@ export class Projections {
   private applyRecord(record: LogRecord): void {
     const event = eventOf(record);
     if (event === undefined) return;
-    const applied = applyToCatalog(this.catalog, event, record);
-    if (event.type === 'collection_created')
-      this.vectors.set(
-        event.id,
-        VectorIndex.create({ dimension: event.space.dimension, metric: event.metric, ...this.indexOptions }),
-      );
-    else if (event.type === 'item_put') this.putItem(event, applied!);
-    else if (event.type === 'item_deleted') this.bury(event.collection, applied!.died);
+    const { catalog } = this;
+    switch (event.type) {
+      case 'item_put':
+        this.putItem(event, catalog.put(event, contextOf(record)), event.vectors);
+        break;
+      case 'item_restored':
+        this.restoreItem(event, contextOf(record));
+        break;
+      case 'item_deleted':
+        this.bury(event.collection, catalog.delete(event, contextOf(record)).died);
+        break;
+      case 'vectors_added':
+        this.addVectors(event, contextOf(record));
+        break;
+      default:
+        applyToCatalog(catalog, event, record);
+        this.followSpaces(event);
+    }
   }
 
-  private putItem(event: ItemPut, { ordinal, died }: Applied): void {
-    this.bury(event.collection, died);
-    this.waiting.push({ ordinal, text: event.text });
-    this.waitingChars += event.text.length;
+  /** An index for each space that a collection has or is prepared for. */
+  private followSpaces(event: DomainEvent): void {
+    const { catalog } = this;
+    if (event.type === 'collection_created') this.createIndex(catalog.collectionById(event.id)!, 0);
+    else if (event.type === 'space_begun') {
+      const collection = catalog.collectionById(event.collection)!;
+      this.createIndex(collection, collection.preparing);
+    } else if (event.type === 'space_abandoned') this.dropAbandoned(event.collection);
+    else if (event.type === 'space_switched') this.retireFormer(event.collection);
+  }
+
+  private createIndex(collection: CollectionState, generation: number): void {
+    const { dimension } = collection.generations[generation]!.space;
+    const options = { dimension, metric: collection.metric, ...this.indexOptions };
+    this.vectors.set(vectorsKey(collection.id, generation), VectorIndex.create(options));
+  }
+
+  /** The newest generation that was given up has no answers to give: not even for the past. */
+  private dropAbandoned(collectionId: number): void {
+    const { generations } = this.catalog.collectionById(collectionId)!;
+    generations.forEach(({ isUsable }, generation) => {
+      const key = vectorsKey(collectionId, generation);
+      const index = isUsable ? undefined : this.vectors.get(key);
+      if (index === undefined) return;
+      this.vectors.delete(key);
+      this.closing.push(index.close());
+    });
+  }
+
+  /** What a collection had before a switch answers moments before it, and only those. */
+  private retireFormer(collectionId: number): void {
+    const collection = this.catalog.collectionById(collectionId)!;
+    collection.generations.forEach((_, generation) => {
+      if (generation !== collection.generation)
+        this.vectors.get(vectorsKey(collectionId, generation))?.retire();
+    });
+  }
+
+  private putItem(content: ItemPut, { ordinal, died }: Applied, vectors: Float32Array): void {
+    this.bury(content.collection, died);
+    this.waiting.push({ ordinal, text: content.text });
+    this.waitingChars += content.text.length;
     if (this.waiting.length > WAITING_TEXTS || this.waitingChars > WAITING_CHARS) this.indexTexts();
     else if (this.timer === undefined) this.timer = setTimeout(() => this.indexTexts(), QUIET_MS).unref();
     else this.timer.refresh();
-    this.metadata.add(ordinal, event.metadata);
-    if (event.vectors.length > 0) this.vectors.get(event.collection)!.append(event.vectors, ordinal);
+    this.metadata.add(ordinal, content.metadata);
+    if (vectors.length > 0)
+      this.vectorsOf(this.catalog.collectionById(content.collection)!).append(vectors, ordinal);
+  }
+
+  private restoreItem(event: ItemRestored, context: EventContext): void {
+    const content = this.readPut(event.from);
+    const isOfPresentSpace = content.space === this.catalog.collectionById(event.collection)?.space.id;
+    const applied = this.catalog.restore(event, context);
+    this.putItem(
+      { ...content, collection: event.collection },
+      applied,
+      isOfPresentSpace ? content.vectors : NO_VECTORS,
+    );
+  }
+
+  private addVectors(event: VectorsAdded, context: EventContext): void {
+    const { ordinal, generation } = this.catalog.addVectors(event, context);
+    const index = this.vectorsOf(this.catalog.collectionById(event.collection)!, generation);
+    index.append(event.vectors, ordinal);
+    if (!this.catalog.isLive(ordinal)) index.remove(ordinal);
   }
 
   /**
@@ -118,15 +201,29 @@ export class Projections {
     for (const { ordinal, text } of this.waiting.splice(0)) this.keywordIndex.add(ordinal, text);
   }
 
-  private bury(collection: number, died: number): void {
-    if (died >= 0) this.vectors.get(collection)!.remove(died);
+  private bury(collectionId: number, died: number): void {
+    if (died < 0) return;
+    const collection = this.catalog.collectionById(collectionId)!;
+    this.vectorsOf(collection).remove(died);
+    if (collection.preparing >= 0) this.vectorsOf(collection, collection.preparing).remove(died);
   }
 
   async close(): Promise<void> {
     clearTimeout(this.timer);
-    await Promise.all([...this.vectors.values()].map(index => index.close()));
+    await Promise.all([...this.closing, ...[...this.vectors.values()].map(index => index.close())]);
   }
 }
+
+const NO_VECTORS = new Float32Array(0);
+
+/** Key of a collection's vectors of one generation; also the name of their files in a checkpoint. */
+export const vectorsKey = (collection: number, generation: number): string => `${collection}-${generation}`;
+
+const contextOf = (record: LogRecord): EventContext => ({
+  seq: record.seq,
+  timeMs: record.logicalMs,
+  actor: record.actor,
+});
 
 /** The domain event of a record; undefined for the log's own records, erased payloads and what may be skipped. */
 export function eventOf(record: LogRecord): DomainEvent | undefined {
@@ -134,23 +231,44 @@ export function eventOf(record: LogRecord): DomainEvent | undefined {
   return decodeEvent(record.type, record.body, record.seq);
 }
 
-/** @returns what became of the versions, for an event of an item */
-export function applyToCatalog(catalog: Catalog, event: DomainEvent, record: LogRecord): Applied | undefined {
-  const context = { seq: record.seq, timeMs: record.logicalMs };
+/** Brings a catalog one event further. */
+export function applyToCatalog(catalog: Catalog, event: DomainEvent, record: LogRecord): void {
+  const context = contextOf(record);
+  const { registry } = catalog;
   switch (event.type) {
     case 'collection_created': {
       const { type, ...collection } = event;
-      catalog.createCollection(collection);
-      return undefined;
+      registry.createCollection(collection, context);
+      break;
     }
     case 'actor_declared': {
       const { type, ...actor } = event;
-      catalog.declareActor(record.seq, actor);
-      return undefined;
+      registry.declareActor(record.seq, actor);
+      break;
     }
+    case 'mark_set':
+      registry.setMark(event, context);
+      break;
+    case 'space_begun':
+      registry.beginSpace(event, context);
+      break;
+    case 'space_abandoned':
+      registry.abandonSpace(event.collection, event.space, context);
+      break;
+    case 'space_switched':
+      registry.switchSpace(event.collection, event.space, context);
+      catalog.recountPassages(catalog.collectionById(event.collection)!);
+      break;
     case 'item_put':
-      return catalog.put(event, context);
+      catalog.put(event, context);
+      break;
+    case 'item_restored':
+      catalog.restore(event, context);
+      break;
     case 'item_deleted':
-      return catalog.delete(event, context);
+      catalog.delete(event, context);
+      break;
+    case 'vectors_added':
+      catalog.addVectors(event, context);
   }
 }

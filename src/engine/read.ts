@@ -14,27 +14,29 @@ import type {
   ResolvedMoment,
 } from '../domain/face.js';
 import { LIMITS } from '../domain/limits.js';
-import { parseMoment } from '../domain/moment.js';
 import { parseWhere } from '../domain/where.js';
-import type { CollectionState, WrittenWithin } from '../projections/catalog.js';
+import { type CollectionState, generationAt } from '../projections/registry.js';
 import { checkCount } from './check.js';
-import { ItemCache, type StoredItem } from './item-cache.js';
+import type { StoredItem } from './item-cache.js';
+import { type MomentContext, resolveBounds, resolveMoment } from './moments.js';
 import type { Projections } from './projections.js';
-import { readItemPut } from './view.js';
+import type { Versions } from './versions.js';
 import { collectionNotFound } from './write.js';
 
 export interface ReadOptions {
   readonly log: Log;
   readonly projections: () => Projections;
+  readonly versions: Versions;
   readonly clock: () => number;
 }
 
-/** Texts of some ten thousand notes. */
-const CACHE_BYTES = 8 * 1024 * 1024;
+/** The state that answers a query: what the events up to and including `seq` made. */
+export interface At extends ResolvedMoment {
+  /** False while it is the present one: then the projections' live parts answer. */
+  readonly isPast: boolean;
+}
 
 export class Reader {
-  private readonly cache = new ItemCache(CACHE_BYTES);
-
   constructor(protected readonly options: ReadOptions) {}
 
   /** Where the store stands now. */
@@ -43,110 +45,110 @@ export class Reader {
     return { seq, time: new Date(logicalMs).toISOString() };
   }
 
-  async get(query: GetQuery, _context: CallContext): Promise<GetAnswer> {
+  /** @throws CodedError as resolveMoment does */
+  at(asOf: string | undefined, context: CallContext): At {
+    const now = this.moment();
+    if (asOf === undefined) return { ...now, isPast: false };
+    const resolved = resolveMoment(asOf, this.momentContext(context));
+    return { ...resolved, isPast: resolved.seq < now.seq };
+  }
+
+  momentContext({ zone }: CallContext): MomentContext {
+    const { registry } = this.options.projections().catalog;
+    return {
+      log: this.options.log,
+      marks: {
+        seqOf: name => registry.mark(name)?.seq,
+        get names() {
+          return registry.marks.map(({ name }) => name);
+        },
+      },
+      nowMs: this.options.clock(),
+      zone,
+    };
+  }
+
+  async get(query: GetQuery, context: CallContext): Promise<GetAnswer> {
     checkCount('ids', query.ids.length);
-    const collection = this.collection(query.collection);
+    const at = this.at(query.as_of, context);
+    const collection = this.collection(query.collection, at);
     const { catalog } = this.options.projections();
     const items: ItemView[] = [];
     const missing: string[] = [];
     for (const id of new Set(query.ids)) {
-      const ordinal = catalog.find(collection.id, id);
+      const ordinal = catalog.findAt(collection.id, id, at.seq);
       if (ordinal < 0) missing.push(id);
-      else items.push(this.read(ordinal, collection).view);
+      else items.push(this.read(ordinal, collection, at).view);
     }
-    return { items, missing, moment: this.moment() };
+    return { items, missing, moment: momentOf(at) };
   }
 
-  /** Newest first. A cursor pins the head that the first page saw: later pages are of the same state. */
-  async list(query: ListQuery, _context: CallContext): Promise<ListAnswer> {
+  /** Newest first. A cursor pins the moment that the first page was of: later pages are of the same state. */
+  async list(query: ListQuery, context: CallContext): Promise<ListAnswer> {
     if (!Number.isInteger(query.limit) || query.limit < 1 || query.limit > LIMITS.listLimit)
       throw new CodedError('INVALID_ARGUMENT', `limit: ${query.limit}`, `Give 1 to ${LIMITS.listLimit}.`);
-    const collection = this.collection(query.collection);
+    const at = this.at(query.as_of, context);
+    const collection = this.collection(query.collection, at);
     const { catalog } = this.options.projections();
     const cursor = query.cursor === undefined ? undefined : readCursor(query.cursor, collection.id);
     const pinned = cursor
       ? { seq: cursor.pinned, time: new Date(cursor.timeMs).toISOString() }
-      : this.moment();
+      : momentOf(at);
     if (pinned.seq > this.options.log.head.seq) throw badCursor();
     const mask = catalog.maskAt(new Set([collection.id]), pinned.seq);
-    this.restrict(mask, query);
+    this.restrict(mask, query, context);
     const items: ItemView[] = [];
     const cursors: string[] = [];
     let ordinal = (cursor ? catalog.firstAtOrAfter(cursor.before) : mask.length) - 1;
     for (; ordinal >= 0 && items.length < query.limit; ordinal--) {
       if (!mask[ordinal]) continue;
-      items.push(this.read(ordinal, collection).view);
+      items.push(this.read(ordinal, collection, { ...pinned, isPast: true }).view);
       cursors.push(writeCursor(collection.id, pinned.seq, Date.parse(pinned.time), catalog.seqOf(ordinal)));
     }
     return { items, cursors, more: mask.subarray(0, ordinal + 1).includes(1), moment: pinned };
   }
 
   /** Clears from a mask what `where`, `since` and `until` leave out. */
-  protected restrict(mask: Uint8Array, filter: Filter): void {
+  protected restrict(mask: Uint8Array, filter: Filter, context: CallContext): void {
     const { catalog, metadata } = this.options.projections();
     if (filter.where !== undefined) {
       const matches = metadata.evaluate(parseWhere(filter.where), mask.length);
       for (let i = 0; i < mask.length; i++) mask[i] &= matches[i];
     }
     if (filter.since !== undefined || filter.until !== undefined)
-      catalog.restrictToWritten(mask, this.writtenWithin(filter.since, filter.until));
+      catalog.restrictToWritten(mask, resolveBounds(filter.since, filter.until, this.momentContext(context)));
   }
 
-  private writtenWithin(since: string | undefined, until: string | undefined): WrittenWithin {
-    const resolve = (name: string, text: string | undefined) => {
-      if (text === undefined) return undefined;
-      const moment = parseMoment(text, { nowMs: this.options.clock() });
-      if (moment.kind === 'mark')
-        throw new CodedError(
-          'MOMENT_INVALID',
-          `${name}: there is no mark "${text}"`,
-          'Give a sequence number ("1042"), a time ("2026-03-01T14:30") or a relative time ("2 hours ago").',
-        );
-      return moment;
-    };
-    const from = resolve('since', since);
-    const to = resolve('until', until);
-    return {
-      sinceSeq: from?.kind === 'seq' ? from.seq : undefined,
-      sinceMs: from?.kind === 'time' ? from.timeMs : undefined,
-      untilSeq: to?.kind === 'seq' ? to.seq : undefined,
-      untilMs: to?.kind === 'time' ? to.timeMs : undefined,
-    };
-  }
-
-  protected collection(name: string): CollectionState {
+  /** @throws CodedError COLLECTION_NOT_FOUND, also for one that did not exist yet; PROJECTION_FAILED */
+  collection(name: string, at: At): CollectionState {
     const projections = this.options.projections();
     projections.assertUsable();
     const collection = projections.catalog.collection(name);
     if (collection === undefined) throw collectionNotFound(projections, name);
-    return collection;
+    if (collection.createdSeq <= at.seq) return collection;
+    throw new CodedError(
+      'COLLECTION_NOT_FOUND',
+      `there was no collection "${name}" at event ${at.seq}`,
+      `Event ${collection.createdSeq} created it: ask for that moment or a later one.`,
+    );
   }
 
-  /**
-   * An item version with its text from the log.
-   * @throws WalError when the record is damaged: a wrong or silently missing answer is never given instead
-   */
-  protected read(ordinal: number, collection: CollectionState): StoredItem {
-    const { catalog } = this.options.projections();
-    const version = catalog.seqOf(ordinal);
-    const cached = this.cache.get(version);
-    if (cached !== undefined) return cached;
-    const { item, actorSeq, timeMs } = readItemPut(this.options.log, version);
-    const view: ItemView = {
-      id: item.id,
-      collection: collection.name,
-      text: item.text,
-      metadata: item.metadata,
-      version,
-      updated_at: new Date(timeMs).toISOString(),
-      origin: item.origin,
-      actor: catalog.actor(actorSeq) ?? null,
-    };
-    const stored = { view, passages: item.passages };
-    this.cache.set(version, stored);
-    return stored;
+  /** The collections that there were. */
+  collections(at: At): readonly CollectionState[] {
+    return this.options.projections().catalog.collections.filter(({ createdSeq }) => createdSeq <= at.seq);
+  }
+
+  /** @throws WalError when the record is damaged: a wrong or silently missing answer is never given instead */
+  protected read(ordinal: number, collection: CollectionState, at: At): StoredItem {
+    return this.options.versions.view(ordinal, collection, generationOf(collection, at));
   }
 }
+
+export const momentOf = ({ seq, time }: At): ResolvedMoment => ({ seq, time });
+
+/** The number of the space that a collection had. */
+export const generationOf = (collection: CollectionState, at: At): number =>
+  at.isPast ? generationAt(collection, at.seq) : collection.generation;
 
 export interface Filter {
   readonly where?: ListQuery['where'];

@@ -4,7 +4,7 @@ import { openLog } from '../../wal/open.js';
 import { readCommitted } from '../../wal/transactions.js';
 import type { Progress, ResolvedMoment } from '../domain/face.js';
 import { Catalog } from '../projections/catalog.js';
-import { describeSeq, resolveMoment } from './moments.js';
+import { describeSeq, readMarks, resolveMoment } from './moments.js';
 import { applyToCatalog, eventOf } from './projections.js';
 
 export interface ReplayOptions {
@@ -39,7 +39,7 @@ export async function replay(options: ReplayOptions): Promise<ReplaySummary> {
     const moment =
       options.until === undefined
         ? describeSeq(log, log.head.seq)
-        : resolveMoment(log, options.until, clock());
+        : resolveMoment(options.until, { log, marks: await readMarks(log), nowMs: clock() });
     const { catalog, events } = await replayCatalog(log, moment.seq, options.onProgress);
     const summary: ReplaySummary = {
       moment,

@@ -2,17 +2,21 @@ import { assertEmbeddable, checkVector } from '../domain/decide.js';
 import { CodedError } from '../domain/errors.js';
 import type { CallContext, SearchAnswer, SearchHit, SearchQuery } from '../domain/face.js';
 import { LIMITS } from '../domain/limits.js';
+import type { Space } from '../domain/model.js';
 import { parseWhere } from '../domain/where.js';
 import type { Embedder } from '../embedding/embedder.js';
-import type { CollectionState } from '../projections/catalog.js';
 import type { KeywordHits } from '../projections/keywords/keyword-hits.js';
 import type { CollectionStatistics } from '../projections/keywords/keyword-index.js';
+import type { CollectionState } from '../projections/registry.js';
+import type { VectorIndex } from '../projections/vectors/vector-index.js';
 import { fuse } from './fusion.js';
-import { Reader, type ReadOptions } from './read.js';
+import { type At, generationOf, momentOf, Reader, type ReadOptions } from './read.js';
 import { round, throwIfCancelled } from './write.js';
 
 export interface SearchOptions extends ReadOptions {
   readonly embedder: Embedder;
+  /** The embedder whose vectors a space holds: the configured one, or the built-in one; undefined for any other. */
+  readonly embedderOf: (space: Space) => Promise<Embedder | undefined>;
 }
 
 /** A version that may be among the hits. */
@@ -20,19 +24,34 @@ interface Candidate {
   readonly ordinal: number;
   readonly collection: CollectionState;
   score: number;
-  /** Its best passage by the vectors, or -1. */
+  /** Number of its best passage by meaning, or -1. */
   passage: number;
   /** Similarity to the query's vector; undefined where there is none. */
   semantic: number | undefined;
 }
 
-/** Which versions a search ranges over; the same for every search until the next event. */
+/** Which versions a search ranges over. Of the present the same until the next event; of the past for ever. */
 interface Scope {
   readonly key: string;
   readonly seq: number;
+  readonly isPast: boolean;
   readonly live: Uint8Array;
   readonly statistics: CollectionStatistics;
 }
+
+/** What a search has settled before it begins: whose vectors meet the query's, and in which state. */
+interface Plan {
+  readonly at: At;
+  readonly context: CallContext;
+  readonly collections: readonly CollectionState[];
+  readonly vectorOf: VectorOf;
+}
+
+/** The query's vector in a collection's space; undefined where there is none. */
+type VectorOf = (collection: CollectionState) => Float32Array | undefined;
+
+/** Scopes that are kept: a byte per version each. */
+const MAX_SCOPES = 8;
 
 /** Candidates that each side brings to the fusion. */
 const candidatesFor = (k: number): number => Math.max(50, 3 * k);
@@ -46,59 +65,72 @@ export class Searcher extends Reader {
 
   async search(query: SearchQuery, context: CallContext): Promise<SearchAnswer> {
     checkQuery(query);
-    const named = query.collections?.map(name => this.collection(name));
+    const asked = this.at(query.as_of, context);
+    const named = query.collections?.map(name => this.collection(name, asked));
     this.options.projections().assertUsable();
-    const vectorOf = await this.queryVector(query, named, context);
+    const vectorOf = await this.queryVector(query, named ?? this.collections(asked), named, asked, context);
     throwIfCancelled(context);
-    // From here on nothing waits: one state of the store answers.
-    const collections = (named ?? this.options.projections().catalog.collections).filter(
+    // From here on nothing waits: one state of the store answers. What was the present may have become the past.
+    const at = query.as_of === undefined ? this.at(undefined, context) : this.at(String(asked.seq), context);
+    const collections = (named ?? this.collections(at)).filter(
       collection => query.mode === 'keyword' || vectorOf(collection) !== undefined,
     );
-    const moment = this.moment();
-    const { candidates, keywords } = this.candidates(query, collections, vectorOf);
+    const plan = { at, context, collections, vectorOf };
+    const { candidates, keywords } = this.candidates(query, plan);
     const chosen = candidates
       .filter(candidate => query.min_score === undefined || candidate.score >= query.min_score)
       .slice(0, query.k);
-    const results = chosen.map(candidate => this.hit(candidate, query, keywords));
+    const results = chosen.map(candidate => this.hit(candidate, query, keywords, plan));
+    const moment = momentOf(at);
     return results.length > 0
       ? { results, moment }
-      : { results, moment, hint: this.hint(query, collections, candidates) };
+      : { results, moment, hint: this.hint(query, plan, candidates) };
   }
 
   /**
-   * The query's vector for each collection: none where the collection is of another space.
+   * The query's vector for each collection, in the space that the collection had: none where the query has none there.
    * @throws CodedError SPACE_MISMATCH, DIMENSION_MISMATCH for a collection that was asked for by name
    */
   private async queryVector(
     query: SearchQuery,
+    candidates: readonly CollectionState[],
     named: readonly CollectionState[] | undefined,
+    at: At,
     context: CallContext,
-  ): Promise<(collection: CollectionState) => Float32Array | undefined> {
+  ): Promise<VectorOf> {
     if (query.mode === 'keyword') return () => undefined;
+    const spaceOf = (collection: CollectionState) =>
+      collection.generations[generationOf(collection, at)]!.space;
     if (query.vector !== undefined) {
       const given = query.vector;
-      for (const collection of named ?? []) checkVector(given, 'query', collection);
+      for (const collection of named ?? [])
+        checkVector(given, 'query', { ...collection, space: spaceOf(collection) });
       const checked = named === undefined ? anyFinite(given) : undefined;
       const vector = checked ?? Float32Array.from(given);
-      return collection => (collection.space.dimension === vector.length ? vector : undefined);
+      return collection => (spaceOf(collection).dimension === vector.length ? vector : undefined);
     }
-    const space = await this.options.embedder.space();
-    for (const collection of named ?? []) assertEmbeddable(collection, space);
-    const { collections } = this.options.projections().catalog;
-    if (!(named ?? collections).some(collection => collection.space.id === space.id)) return () => undefined;
-    const vector = await this.options.embedder.embedQuery(query.query ?? '', context.signal);
-    return collection => (collection.space.id === space.id ? vector : undefined);
+    const vectors = new Map<string, Float32Array>();
+    for (const collection of candidates) {
+      const space = spaceOf(collection);
+      if (vectors.has(space.id)) continue;
+      const embedder = await this.options.embedderOf(space);
+      if (embedder !== undefined)
+        vectors.set(space.id, await embedder.embedQuery(query.query ?? '', context.signal));
+      else if (named !== undefined)
+        assertEmbeddable({ ...collection, space }, await this.options.embedder.space());
+    }
+    // By the state of the question: a collection that was switched to another space meanwhile is not compared with it.
+    return collection => vectors.get(spaceOf(collection).id);
   }
 
   private candidates(
     query: SearchQuery,
-    collections: readonly CollectionState[],
-    vectorOf: (collection: CollectionState) => Float32Array | undefined,
+    { at, context, collections, vectorOf }: Plan,
   ): { candidates: Candidate[]; keywords: KeywordHits | undefined } {
-    const { catalog, keywords, vectors } = this.options.projections();
+    const { catalog, keywords } = this.options.projections();
     const filtered = query.where !== undefined || query.since !== undefined || query.until !== undefined;
-    const accept = filtered ? this.scope(collections).live.slice() : undefined;
-    if (accept) this.restrict(accept, query);
+    const accept = filtered ? this.scope(collections, at).live.slice() : undefined;
+    if (accept) this.restrict(accept, query, context);
     const found = new Map<number, Candidate>();
     const withQuery = query.query !== undefined && query.mode !== 'semantic';
     // Alone, one side needs no more than k.
@@ -106,17 +138,29 @@ export class Searcher extends Reader {
     if (query.mode !== 'keyword')
       for (const collection of collections) {
         const vector = vectorOf(collection);
-        if (vector === undefined || collection.items === 0) continue;
-        const nearest = vectors.get(collection.id)!.search(vector, { k: limit, ...(accept && { accept }) });
+        if (vector === undefined) continue;
+        const index = this.indexOf(collection, at);
+        const nearest = at.isPast
+          ? index.searchPast(vector, {
+              k: limit,
+              accept: accept ?? this.scope(collections, at).live,
+              fetch: this.fetchVectors(collection, at),
+            })
+          : index.search(vector, { k: limit, ...(accept && { accept }) });
         nearest.owners.forEach((ordinal, rank) => {
           const score = nearest.scores[rank];
-          const passage = nearest.passages[rank];
-          found.set(ordinal, { ordinal, collection, score, passage, semantic: score });
+          found.set(ordinal, {
+            ordinal,
+            collection,
+            score,
+            passage: nearest.passages[rank],
+            semantic: score,
+          });
         });
       }
     let hits: KeywordHits | undefined;
     if (withQuery && collections.length > 0) {
-      const scope = this.scope(collections);
+      const scope = this.scope(collections, at);
       hits = keywords.search(query.query!, {
         live: scope.live,
         statistics: scope.statistics,
@@ -127,7 +171,10 @@ export class Searcher extends Reader {
         if (found.has(ordinal)) continue;
         const collection = catalog.collectionById(catalog.collectionOf(ordinal))!;
         const vector = vectorOf(collection);
-        const best = vector && vectors.get(collection.id)!.scoreOwner(vector, ordinal);
+        const best =
+          vector === undefined
+            ? undefined
+            : this.indexOf(collection, at).scoreOwner(vector, ordinal, this.fetchVectors(collection, at));
         found.set(ordinal, {
           ordinal,
           collection,
@@ -147,22 +194,47 @@ export class Searcher extends Reader {
     return { candidates, keywords: hits };
   }
 
-  private scope(collections: readonly CollectionState[]): Scope {
+  private indexOf(collection: CollectionState, at: At): VectorIndex {
+    return this.options.projections().vectorsOf(collection, generationOf(collection, at));
+  }
+
+  private fetchVectors(collection: CollectionState, at: At): (ordinal: number) => Float32Array {
+    const generation = generationOf(collection, at);
+    return ordinal => this.options.versions.embedded(ordinal, generation).vectors;
+  }
+
+  protected scope(collections: readonly CollectionState[], at: At): Scope {
     const { catalog, keywords, through } = this.options.projections();
     const key = collections.map(({ id }) => id).join();
-    const known = this.scopes.find(scope => scope.key === key && scope.seq === through.seq);
-    if (known) return known;
-    const live = catalog.liveMask(new Set(collections.map(({ id }) => id)));
-    const scope = { key, seq: through.seq, live, statistics: keywords.statistics(live) };
-    this.scopes = [scope, ...this.scopes.filter(other => other.seq === through.seq)].slice(0, 8);
+    const seq = at.isPast ? at.seq : through.seq;
+    const isCurrent = (scope: Scope) => scope.isPast || scope.seq === through.seq;
+    const known = this.scopes.find(
+      scope => scope.key === key && scope.seq === seq && (scope.isPast === at.isPast || seq === through.seq),
+    );
+    const live = known?.live ?? catalog.maskAt(new Set(collections.map(({ id }) => id)), seq);
+    const scope = known ?? { key, seq, isPast: at.isPast, live, statistics: keywords.statistics(live) };
+    this.scopes = [scope, ...this.scopes.filter(other => other !== scope && isCurrent(other))].slice(
+      0,
+      MAX_SCOPES,
+    );
     return scope;
   }
 
-  private hit(candidate: Candidate, query: SearchQuery, keywords: KeywordHits | undefined): SearchHit {
+  /** How many items a collection had. */
+  private itemsAt(collection: CollectionState, at: At): number {
+    return at.isPast ? this.scope([collection], at).statistics.docs : collection.items;
+  }
+
+  private hit(
+    candidate: Candidate,
+    query: SearchQuery,
+    keywords: KeywordHits | undefined,
+    { at, context }: Plan,
+  ): SearchHit {
     const { ordinal, collection } = candidate;
-    const { view, passages } = this.read(ordinal, collection);
-    const at = candidate.passage >= 0 ? candidate.passage : (keywords?.bestRange(view.text, passages) ?? 0);
-    const [start, end] = passages[at] ?? [0, view.text.length];
+    const { view, passages } = this.read(ordinal, collection, at);
+    const best = candidate.passage >= 0 ? candidate.passage : (keywords?.bestRange(view.text, passages) ?? 0);
+    const [start, end] = passages[best] ?? [0, view.text.length];
     // Field by field: a spread of ten hits costs a tenth of the search.
     const hit: SearchHit = {
       id: view.id,
@@ -177,7 +249,7 @@ export class Searcher extends Reader {
       actor: view.actor,
     };
     return query.context
-      ? { ...hit, context: this.neighbours(view.metadata, collection, query.context) }
+      ? { ...hit, context: this.neighbours(view.metadata, collection, query.context, at, context) }
       : hit;
   }
 
@@ -186,17 +258,19 @@ export class Searcher extends Reader {
     metadata: SearchHit['metadata'],
     collection: CollectionState,
     around: number,
+    at: At,
+    context: CallContext,
   ): { id: string; text: string }[] {
     const { file, chunk } = metadata;
     if (typeof file !== 'string' || typeof chunk !== 'number') return [];
     const numbers = Array.from({ length: 2 * around + 1 }, (_, i) => chunk - around + i).filter(
       n => n !== chunk,
     );
-    const mask = this.scope([collection]).live.slice();
-    this.restrict(mask, { where: { file, chunk: { $in: numbers } } });
+    const mask = this.scope([collection], at).live.slice();
+    this.restrict(mask, { where: { file, chunk: { $in: numbers } } }, context);
     const found: { id: string; text: string; chunk: number }[] = [];
     for (let ordinal = mask.indexOf(1); ordinal >= 0; ordinal = mask.indexOf(1, ordinal + 1)) {
-      const { view } = this.read(ordinal, collection);
+      const { view } = this.read(ordinal, collection, at);
       found.push({ id: view.id, text: view.text, chunk: Number(view.metadata.chunk) });
     }
     return found.sort((a, b) => a.chunk - b.chunk).map(({ id, text }) => ({ id, text }));
@@ -205,28 +279,35 @@ export class Searcher extends Reader {
   /** Where there would be hits: one sentence. */
   private hint(
     query: SearchQuery,
-    searched: readonly CollectionState[],
+    { at, context, collections: searched }: Plan,
     candidates: readonly Candidate[],
   ): string {
-    const { catalog } = this.options.projections();
     if (candidates.length > 0)
       return `${candidates.length} results score below min_score ${query.min_score}; the best has ${round(candidates[0].score)}.`;
-    const holding = catalog.collections.filter(({ items }) => items > 0);
-    if (holding.length === 0) return 'The store is empty: vector_upsert or vector_ingest fills it.';
+    const holding = this.collections(at).filter(collection => this.itemsAt(collection, at) > 0);
+    if (holding.length === 0)
+      return at.isPast
+        ? `The store was empty at event ${at.seq}.`
+        : 'The store is empty: vector_upsert or vector_ingest fills it.';
     const counts = (list: readonly CollectionState[]) =>
-      list.map(({ name, items }) => `"${name}" (${items})`).join(', ');
+      list.map(collection => `"${collection.name}" (${this.itemsAt(collection, at)})`).join(', ');
     if (query.vector !== undefined && query.collections === undefined && searched.length === 0) {
-      const dimensions = holding.map(({ name, space }) => `"${name}" (${space.dimension})`).join(', ');
+      const dimensions = holding
+        .map(collection => {
+          const { space } = collection.generations[generationOf(collection, at)]!;
+          return `"${collection.name}" (${space.dimension})`;
+        })
+        .join(', ');
       return `No collection has vectors of ${query.vector.length} components: there are ${dimensions}.`;
     }
-    if (!searched.some(({ items }) => items > 0))
+    if (!searched.some(collection => this.itemsAt(collection, at) > 0))
       return `Nothing to search here; there are items in ${counts(holding)}.`;
     const filters = (['where', 'since', 'until'] as const).filter(name => query[name] !== undefined);
     if (filters.length > 0) {
-      const mask = this.scope(searched).live.slice();
+      const mask = this.scope(searched, at).live.slice();
       const without = mask.reduce((sum, bit) => sum + bit, 0);
       if (query.where !== undefined) parseWhere(query.where);
-      this.restrict(mask, query);
+      this.restrict(mask, query, context);
       const within = mask.reduce((sum, bit) => sum + bit, 0);
       const left = `${filters.join(' and ')} ${filters.length > 1 ? 'leave' : 'leaves'} ${within} of ${without} items`;
       return within === 0 ? `${left}.` : `${left}, and none of those matches.`;

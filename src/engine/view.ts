@@ -1,9 +1,7 @@
-import type { Log } from '../../wal/log.js';
 import type { CurrentItem, StoreView } from '../domain/decide.js';
-import { CodedError } from '../domain/errors.js';
 import type { Actor, Collection, DomainEvent, ItemPut } from '../domain/model.js';
-import { decodeEvent } from './event-codec.js';
 import type { Projections } from './projections.js';
+import type { Versions } from './versions.js';
 
 /** A queued version of an item: `item` is undefined once it is deleted. */
 interface Queued {
@@ -21,10 +19,11 @@ export class WriteView implements StoreView {
   /** Keys of `items` by text. */
   private readonly texts = new Map<string, string>();
   private readonly actors = new Map<string, number>();
+  private readonly marks = new Set<string>();
 
   constructor(
-    private readonly log: Log,
     private readonly projections: () => Projections,
+    private readonly versions: Versions,
   ) {}
 
   collection(name: string): Collection | undefined {
@@ -62,12 +61,19 @@ export class WriteView implements StoreView {
 
   private stored(ordinal: number): CurrentItem {
     const version = this.projections().catalog.seqOf(ordinal);
-    return { version, item: readItemPut(this.log, version).item };
+    return { version, item: this.versions.item(ordinal) };
   }
 
   /** The event that declared the actor, queued or applied; 0 for none. */
   actorSeq(actor: Actor): number {
-    return this.projections().catalog.actorSeq(actor) || (this.actors.get(JSON.stringify(actor)) ?? 0);
+    return (
+      this.projections().catalog.registry.actorSeq(actor) || (this.actors.get(JSON.stringify(actor)) ?? 0)
+    );
+  }
+
+  /** Whether a mark of this name is set, or about to be. */
+  hasMark(name: string): boolean {
+    return this.marks.has(name) || this.projections().catalog.registry.mark(name) !== undefined;
   }
 
   /** Notes events that were just queued from `firstSeq` on. */
@@ -80,7 +86,8 @@ export class WriteView implements StoreView {
       } else if (event.type === 'item_deleted')
         this.items.set(key(event.collection, event.id), { version: seq, item: undefined });
       else if (event.type === 'collection_created') this.collections.set(event.name, { ...event, seq });
-      else {
+      else if (event.type === 'mark_set') this.marks.add(event.name);
+      else if (event.type === 'actor_declared') {
         const { type, ...actor } = event;
         this.actors.set(JSON.stringify(actor), seq);
       }
@@ -97,7 +104,8 @@ export class WriteView implements StoreView {
         if (event.type === 'item_put') this.texts.delete(key(event.collection, event.text));
       } else if (event.type === 'collection_created') {
         if (this.collections.get(event.name)?.seq === seq) this.collections.delete(event.name);
-      } else {
+      } else if (event.type === 'mark_set') this.marks.delete(event.name);
+      else if (event.type === 'actor_declared') {
         const { type, ...actor } = event;
         if (this.actors.get(JSON.stringify(actor)) === seq) this.actors.delete(JSON.stringify(actor));
       }
@@ -106,20 +114,3 @@ export class WriteView implements StoreView {
 }
 
 const key = (collection: number, id: string): string => `${collection}:${id}`;
-
-/**
- * The item version that an event wrote, read from the log and checked against its hash.
- * @throws WalError WAL_BAD_RECORD, WAL_GAP
- */
-export function readItemPut(log: Log, seq: number): { item: ItemPut; actorSeq: number; timeMs: number } {
-  const record = log.get(seq);
-  const event = record.body && decodeEvent(record.type, record.body, seq);
-  if (event?.type !== 'item_put')
-    throw new CodedError(
-      'PROJECTION_FAILED',
-      `the catalog takes event ${seq} for an item, but it is ${event?.type ?? 'erased'}`,
-      'Restart the server: the catalog is rebuilt from the log.',
-      { details: { seq } },
-    );
-  return { item: event, actorSeq: record.actor, timeMs: record.logicalMs };
-}

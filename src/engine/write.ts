@@ -19,17 +19,21 @@ import type {
   UpsertItem,
 } from '../domain/face.js';
 import type { Actor, DomainEvent, Embedded, Metric, Space } from '../domain/model.js';
+import type { MarkAnswer, MarkCommand } from '../domain/travel.js';
 import { parseWhere } from '../domain/where.js';
 import type { Embedder } from '../embedding/embedder.js';
-import { checkDelete, checkUpsert } from './check.js';
+import { checkDelete, checkMark, checkUpsert } from './check.js';
 import { encodeEvent } from './event-codec.js';
+import { describeSeq } from './moments.js';
 import type { Projections } from './projections.js';
-import { readItemPut, WriteView } from './view.js';
+import type { Versions } from './versions.js';
+import { WriteView } from './view.js';
 
 export interface WriteOptions {
   readonly log: Log;
   readonly projections: () => Projections;
   readonly embedder: Embedder;
+  readonly versions: Versions;
   /** Metric of collections that a write creates. */
   readonly metric: Metric;
 }
@@ -52,7 +56,7 @@ export class Writer {
   private readonly view: WriteView;
 
   constructor(private readonly options: WriteOptions) {
-    this.view = new WriteView(options.log, options.projections);
+    this.view = new WriteView(options.projections, options.versions);
   }
 
   async upsert(command: UpsertCommand, context: CallContext): Promise<UpsertAnswer> {
@@ -161,12 +165,13 @@ export class Writer {
     collectionName: string,
   ): Map<number, Similar[]> {
     const found = new Map<number, Similar[]>();
-    const { catalog, vectors } = this.options.projections();
+    const projections = this.options.projections();
+    const { catalog } = projections;
     const collection = catalog.collection(collectionName);
     const created = decision.items.filter(item => item.outcome === 'created').length;
     if (collection === undefined || collection.metric !== 'cosine' || created > SIMILAR_MAX_ITEMS)
       return found;
-    const index = vectors.get(collection.id)!;
+    const index = projections.vectorsOf(collection);
     decision.items.forEach((item, at) => {
       const event = item.event < 0 ? undefined : decision.events[item.event];
       if (item.outcome !== 'created' || event?.type !== 'item_put' || items[at].vector !== undefined) return;
@@ -178,10 +183,7 @@ export class Writer {
               {
                 id: catalog.idOf(ordinal),
                 score: round(hits.scores[rank]),
-                preview: readItemPut(this.options.log, catalog.seqOf(ordinal)).item.text.slice(
-                  0,
-                  PREVIEW_CHARS,
-                ),
+                preview: this.options.versions.view(ordinal, collection).view.text.slice(0, PREVIEW_CHARS),
               },
             ],
       );
@@ -210,6 +212,22 @@ export class Writer {
     for (let ordinal = 0; ordinal < live.length; ordinal++)
       if (live[ordinal] & matches[ordinal]) ids.push(catalog.idOf(ordinal));
     return ids;
+  }
+
+  async mark(command: MarkCommand, context: CallContext): Promise<MarkAnswer> {
+    checkMark(command);
+    this.options.projections().assertUsable();
+    const { name, note = '' } = command;
+    if (this.view.hasMark(name)) {
+      const set = this.options.projections().catalog.registry.mark(name);
+      throw new CodedError(
+        'MARK_EXISTS',
+        `there is a mark "${name}" already${set ? `, at event ${set.seq} (${new Date(set.timeMs).toISOString()})` : ''}`,
+        'Choose another name: a mark does not move.',
+      );
+    }
+    const { receipt } = await this.commit([{ type: 'mark_set', name, note }], context.actor);
+    return { ...receipt, name, moment: describeSeq(this.options.log, receipt.seq) };
   }
 
   /**

@@ -1,13 +1,20 @@
 import xxhash from 'xxhash-wasm';
-import { CodedError } from '../domain/errors.js';
-import type { Actor, Collection, EventContext, ItemDeleted, ItemPut } from '../domain/model.js';
+import type {
+  Actor,
+  EventContext,
+  ItemDeleted,
+  ItemPut,
+  ItemRestored,
+  VectorsAdded,
+} from '../domain/model.js';
 import { ByteReader, ByteWriter } from './bytes.js';
 import { Columns } from './columns.js';
 import { OrdinalTable } from './ordinal-table.js';
+import { type CollectionState, generationAt, malformed, Registry } from './registry.js';
 
 const { h32Raw } = await xxhash();
 
-const MAGIC = 'MVSCAT1\n';
+const MAGIC = 'MVSCAT2\n';
 
 /** What applying an item event did, so that the other projections can follow. */
 export interface Applied {
@@ -17,37 +24,54 @@ export interface Applied {
   readonly died: number;
 }
 
+const newAddedVectors = () => new Columns({ ordinal: 'u32', passages: 'u32', seq: 'f64' });
+/** Where the vectors of versions are that were not written in a generation's space; ascending by ordinal. */
+type AddedVectors = ReturnType<typeof newAddedVectors>;
+
 /**
- * Which items there are, and were: a row per item version (its *ordinal*, dense from 0, never reused), the collections, and the
- * actors. Texts, metadata and vectors are in the log and in the other projections.
+ * Which items there are, and were: a row per item version (its *ordinal*, dense from 0, never reused). Texts, metadata and
+ * vectors are in the log and in the other projections; collections, actors and marks in the registry.
+ *
+ * A version's life is [seq, died): the events from the one that wrote it to the one before what replaced or deleted it. So
+ * the state at any moment can be told from the columns alone.
  */
 export class Catalog {
   private readonly versions = new Columns({
-    /** The item_put event. */
+    /** The event that wrote it: item_put or item_restored. */
     seq: 'f64',
     /** The event that replaced or deleted it; 0 while it lives. */
     died: 'f64',
-    /** Logical time of the item_put, ms. */
+    /** Logical time of `seq`, ms. */
     timeMs: 'f64',
     collection: 'u32',
     idHash: 'u32',
     textHash: 'u32',
-    /** Where its id starts in the id bytes; it ends where the next one's starts. */
+    /** Where its id starts in the id bytes. All versions of an item share them. */
     idStart: 'u32',
+    /** Length of its id in bytes, below 2^10, and above it its passages: how many its item_put has. */
+    idLengthAndPassages: 'u32',
     /** 1 + ordinal of the version of the same id before it; 0 for none. */
     previous: 'u32',
-    passages: 'u32',
+    /** 1 + ordinal of the version whose content it has; 0 for its own. */
+    source: 'u32',
+    /** Number of who wrote it in `actorNumbers`. */
+    actor: 'u32',
   });
+  /** Deletes in the order of the log. */
+  private readonly deletes = new Columns({ seq: 'f64', timeMs: 'f64', ordinal: 'u32', actor: 'u32' });
   private ids = Buffer.alloc(4096);
   private idsLength = 0;
   /** Newest version of every id that ever was, dead or alive. */
   private readonly byId = new OrdinalTable(ordinal => this.versions.at.idHash[ordinal]);
   /** Live versions that have a text. */
   private readonly byText = new OrdinalTable(ordinal => this.versions.at.textHash[ordinal]);
-  private readonly collectionsById = new Map<number, CollectionState>();
-  private readonly collectionsByName = new Map<string, CollectionState>();
-  private readonly actorsBySeq = new Map<number, Actor>();
-  private readonly actorSeqs = new Map<string, number>();
+  /** By `<collection id>:<generation>`. */
+  private readonly added = new Map<string, AddedVectors>();
+  /** Seqs of actors, by the number that the columns hold: a seq may not fit 32 bits. */
+  private readonly actorNumbers: number[] = [0];
+  private readonly numberOfActor = new Map<number, number>([[0, 0]]);
+
+  constructor(readonly registry: Registry = new Registry()) {}
 
   /** How many ordinals there are, dead ones included. */
   get size(): number {
@@ -55,28 +79,26 @@ export class Catalog {
   }
 
   get bytes(): number {
-    return this.versions.bytes + this.ids.length + this.byId.bytes + this.byText.bytes;
-  }
-
-  collection(name: string): CollectionState | undefined {
-    return this.collectionsByName.get(name);
-  }
-
-  collectionById(id: number): CollectionState | undefined {
-    return this.collectionsById.get(id);
+    let bytes =
+      this.versions.bytes + this.deletes.bytes + this.ids.length + this.byId.bytes + this.byText.bytes;
+    for (const table of this.added.values()) bytes += table.bytes;
+    return bytes;
   }
 
   get collections(): readonly CollectionState[] {
-    return [...this.collectionsByName.values()];
+    return this.registry.collections;
+  }
+
+  collection(name: string): CollectionState | undefined {
+    return this.registry.collection(name);
+  }
+
+  collectionById(id: number): CollectionState | undefined {
+    return this.registry.collectionById(id);
   }
 
   actor(seq: number): Actor | undefined {
-    return this.actorsBySeq.get(seq);
-  }
-
-  /** The event that declared exactly this actor, or 0. */
-  actorSeq(actor: Actor): number {
-    return this.actorSeqs.get(actorKey(actor)) ?? 0;
+    return this.registry.actor(seq);
   }
 
   seqOf(ordinal: number): number {
@@ -95,27 +117,79 @@ export class Catalog {
     return this.versions.at.died[ordinal] === 0;
   }
 
-  idOf(ordinal: number): string {
-    return this.ids.toString('utf8', this.versions.at.idStart[ordinal], this.idEnd(ordinal));
+  /** The event that declared who wrote a version; 0 for none. */
+  actorOf(ordinal: number): number {
+    return this.actorNumbers[this.versions.at.actor[ordinal]!]!;
   }
 
-  private idEnd(ordinal: number): number {
-    return ordinal + 1 < this.versions.rows ? this.versions.at.idStart[ordinal + 1] : this.idsLength;
+  /** The event that replaced or deleted a version; 0 while it lives. */
+  diedOf(ordinal: number): number {
+    return this.versions.at.died[ordinal]!;
+  }
+
+  /** The version of the same item before this one, or -1. */
+  previousOf(ordinal: number): number {
+    return this.versions.at.previous[ordinal]! - 1;
+  }
+
+  /** The version whose content this one has: itself, unless it was restored. */
+  sourceOf(ordinal: number): number {
+    const source = this.versions.at.source[ordinal]!;
+    return source === 0 ? ordinal : source - 1;
+  }
+
+  isRestored(ordinal: number): boolean {
+    return this.versions.at.source[ordinal] !== 0;
+  }
+
+  idOf(ordinal: number): string {
+    const start = this.versions.at.idStart[ordinal]!;
+    return this.ids.toString('utf8', start, start + this.idLengthOf(ordinal));
+  }
+
+  private idLengthOf(ordinal: number): number {
+    return this.versions.at.idLengthAndPassages[ordinal]! & ID_LENGTH_MASK;
   }
 
   /** The live version of an id, or -1. */
   find(collection: number, id: string): number {
-    const ordinal = this.findEver(collection, Buffer.from(id));
+    const ordinal = this.findEver(collection, id);
     return ordinal >= 0 && this.isLive(ordinal) ? ordinal : -1;
   }
 
-  private findEver(collection: number, id: Buffer): number {
-    return this.byId.find(
-      idHash(collection, id),
-      ordinal =>
+  /** The version of an id that lived once event `atSeq` was applied, or -1. */
+  findAt(collection: number, id: string, atSeq: number): number {
+    return this.livedAt(this.findEver(collection, id), atSeq);
+  }
+
+  /** Of a version and those before it of the same item: the one that lived once event `atSeq` was applied, or -1. */
+  livedAt(newest: number, atSeq: number): number {
+    const { seq, died } = this.versions.at;
+    let ordinal = newest;
+    while (ordinal >= 0 && seq[ordinal]! > atSeq) ordinal = this.previousOf(ordinal);
+    return ordinal >= 0 && (died[ordinal] === 0 || died[ordinal]! > atSeq) ? ordinal : -1;
+  }
+
+  /** The newest version of an id, dead or alive, or -1. */
+  findEver(collection: number, id: string): number {
+    return this.findBytes(collection, Buffer.from(id));
+  }
+
+  /** The newest version of the item that a version belongs to. */
+  newestOf(ordinal: number): number {
+    const start = this.versions.at.idStart[ordinal]!;
+    const id = this.ids.subarray(start, start + this.idLengthOf(ordinal));
+    return this.findBytes(this.versions.at.collection[ordinal]!, id);
+  }
+
+  private findBytes(collection: number, id: Uint8Array): number {
+    return this.byId.find(idHash(collection, id), ordinal => {
+      const start = this.versions.at.idStart[ordinal]!;
+      return (
         this.versions.at.collection[ordinal] === collection &&
-        this.ids.compare(id, 0, id.length, this.versions.at.idStart[ordinal], this.idEnd(ordinal)) === 0,
-    );
+        this.ids.compare(id, 0, id.length, start, start + this.idLengthOf(ordinal)) === 0
+      );
+    });
   }
 
   /** A live version in the collection that `holds` the text, or -1. The caller compares: hashes can collide. */
@@ -136,7 +210,7 @@ export class Catalog {
     const { seq, died, collection } = this.versions.at;
     const rows = this.versions.rows;
     const mask = new Uint8Array(rows);
-    const wanted = new Uint8Array(this.collectionsById.size + 1);
+    const wanted = new Uint8Array(this.collections.length + 1);
     for (const id of collections) wanted[id] = 1;
     for (let ordinal = 0; ordinal < rows && seq[ordinal] <= atSeq; ordinal++)
       if (died[ordinal] === 0 || died[ordinal] > atSeq) mask[ordinal] = wanted[collection[ordinal]];
@@ -168,51 +242,93 @@ export class Catalog {
     return low;
   }
 
-  createCollection(collection: Collection): void {
-    const state: CollectionState = { ...collection, items: 0, passages: 0 };
-    if (collection.id !== this.collectionsById.size + 1 || this.collectionsByName.has(collection.name))
-      throw malformed(`collection ${collection.id} "${collection.name}" is out of order or there already`);
-    this.collectionsById.set(collection.id, state);
-    this.collectionsByName.set(collection.name, state);
+  /** The version that an event wrote, or -1. */
+  ordinalOf(seq: number): number {
+    const ordinal = this.firstAtOrAfter(seq);
+    return ordinal < this.versions.rows && this.versions.at.seq[ordinal] === seq ? ordinal : -1;
   }
 
-  declareActor(seq: number, actor: Actor): void {
-    this.actorsBySeq.set(seq, actor);
-    this.actorSeqs.set(actorKey(actor), seq);
+  /** Deletes by events in (afterSeq, throughSeq], oldest first. */
+  *deletesWithin(afterSeq: number, throughSeq: number): Generator<Deleted> {
+    const { at, rows } = this.deletes;
+    let low = 0;
+    for (let high = rows; low < high; ) {
+      const middle = (low + high) >>> 1;
+      if (at.seq[middle]! <= afterSeq) low = middle + 1;
+      else high = middle;
+    }
+    for (; low < rows && at.seq[low]! <= throughSeq; low++) yield this.deleteAt(low);
+  }
+
+  /** How many deletes there were. */
+  get deleteCount(): number {
+    return this.deletes.rows;
+  }
+
+  /** The n-th delete of the log, from 0. */
+  deleteAt(n: number): Deleted {
+    const { seq, timeMs, ordinal, actor } = this.deletes.at;
+    const actorSeq = this.actorNumbers[actor[n]!]!;
+    return { seq: seq[n]!, timeMs: timeMs[n]!, ordinal: ordinal[n]!, actor: actorSeq };
   }
 
   put(event: ItemPut, context: EventContext): Applied {
-    const state = this.collectionsById.get(event.collection);
-    if (state === undefined)
-      throw malformed(`event ${context.seq} names collection ${event.collection}, which is not there`);
-    const id = Buffer.from(event.id);
-    const previous = this.findEver(event.collection, id);
+    const ownTextHash = event.text === '' ? 0 : textHash(event.text);
+    return this.add(event, context, -1, ownTextHash, event.passages.length);
+  }
+
+  /** @throws CodedError PROJECTION_FAILED where `from` wrote no content */
+  restore(event: ItemRestored, context: EventContext): Applied {
+    const source = this.ordinalOf(event.from);
+    if (source < 0 || this.isRestored(source))
+      throw malformed(`event ${context.seq} restores ${event.from}, which is no item_put`);
+    const { textHash: hashes, idLengthAndPassages } = this.versions.at;
+    return this.add(event, context, source, hashes[source]!, idLengthAndPassages[source]! >>> ID_LENGTH_BITS);
+  }
+
+  private add(
+    { collection, id }: { readonly collection: number; readonly id: string },
+    context: EventContext,
+    source: number,
+    textHashOfContent: number,
+    passages: number,
+  ): Applied {
+    const state = this.registry.require(collection, context.seq);
+    const idBytes = Buffer.from(id);
+    const previous = this.findBytes(collection, idBytes);
     const ordinal = this.versions.append();
     const { at } = this.versions;
     at.seq[ordinal] = context.seq;
     at.timeMs[ordinal] = context.timeMs;
-    at.collection[ordinal] = event.collection;
-    at.idHash[ordinal] = idHash(event.collection, id);
-    at.textHash[ordinal] = event.text === '' ? 0 : textHash(event.text);
-    at.passages[ordinal] = event.passages.length;
-    at.idStart[ordinal] = this.appendId(id);
+    at.collection[ordinal] = collection;
+    at.idHash[ordinal] = idHash(collection, idBytes);
+    at.textHash[ordinal] = textHashOfContent;
+    at.idStart[ordinal] = previous >= 0 ? at.idStart[previous]! : this.appendId(idBytes);
+    at.idLengthAndPassages[ordinal] = idBytes.length | (passages << ID_LENGTH_BITS);
     at.previous[ordinal] = previous + 1;
+    at.source[ordinal] = source + 1;
+    at.actor[ordinal] = this.actorNumber(context.actor);
     const died = previous >= 0 && this.isLive(previous) ? previous : -1;
     if (died >= 0) this.bury(died, context.seq, state);
     if (previous >= 0) this.byId.replace(previous, ordinal);
     else this.byId.add(ordinal);
-    if (at.textHash[ordinal] !== 0) this.byText.add(ordinal);
+    if (textHashOfContent !== 0) this.byText.add(ordinal);
     state.items += 1;
-    state.passages += event.passages.length;
+    state.passages += this.passagesOf(ordinal, state.generation);
     return { ordinal, died };
   }
 
   delete(event: ItemDeleted, context: EventContext): Applied {
-    const state = this.collectionsById.get(event.collection);
+    const state = this.registry.require(event.collection, context.seq);
     const died = this.find(event.collection, event.id);
-    if (state === undefined || died < 0)
-      throw malformed(`event ${context.seq} deletes an item that is not there`);
+    if (died < 0) throw malformed(`event ${context.seq} deletes an item that is not there`);
     this.bury(died, context.seq, state);
+    const row = this.deletes.append();
+    const { at } = this.deletes;
+    at.seq[row] = context.seq;
+    at.timeMs[row] = context.timeMs;
+    at.ordinal[row] = died;
+    at.actor[row] = this.actorNumber(context.actor);
     return { ordinal: -1, died };
   }
 
@@ -220,7 +336,96 @@ export class Catalog {
     if (this.versions.at.textHash[ordinal] !== 0) this.byText.remove(ordinal);
     this.versions.at.died[ordinal] = seq;
     state.items -= 1;
-    state.passages -= this.versions.at.passages[ordinal];
+    state.passages -= this.passagesOf(ordinal, state.generation);
+  }
+
+  /**
+   * Notes where the vectors of a version in another space are.
+   * @returns the version's ordinal, and the generation that they are for
+   */
+  addVectors(event: VectorsAdded, context: EventContext): { ordinal: number; generation: number } {
+    const state = this.registry.require(event.collection, context.seq);
+    const ordinal = this.ordinalOf(event.version);
+    const generation = [state.preparing, state.generation].find(
+      number => state.generations[number]?.space.id === event.space,
+    );
+    if (ordinal < 0 || generation === undefined)
+      throw malformed(
+        `event ${context.seq} adds vectors of ${event.space} to version ${event.version}, which has no use for them`,
+      );
+    const key = `${event.collection}:${generation}`;
+    const table = this.added.get(key) ?? newAddedVectors();
+    this.added.set(key, table);
+    const row = table.append();
+    if (row > 0 && table.at.ordinal[row - 1]! >= ordinal)
+      throw malformed(`event ${context.seq} adds vectors out of order`);
+    table.at.ordinal[row] = ordinal;
+    table.at.passages[row] = event.passages.length;
+    table.at.seq[row] = context.seq;
+    if (generation === state.generation && this.isLive(ordinal)) state.passages += event.passages.length;
+    return { ordinal, generation };
+  }
+
+  /** The event that holds a version's vectors of a generation: its content's item_put, or a vectors_added; 0 for none. */
+  vectorsSeqOf(ordinal: number, generation: number): number {
+    const row = this.addedRow(ordinal, generation);
+    if (row >= 0) return this.addedTable(ordinal, generation)!.at.seq[row]!;
+    const source = this.sourceOf(ordinal);
+    return this.generationOfPut(source) === generation ? this.seqOf(source) : 0;
+  }
+
+  /** How many passages a version has in a generation's space. */
+  passagesOf(ordinal: number, generation: number): number {
+    const row = this.addedRow(ordinal, generation);
+    if (row >= 0) return this.addedTable(ordinal, generation)!.at.passages[row]!;
+    return this.generationOfPut(this.sourceOf(ordinal)) === generation
+      ? this.versions.at.idLengthAndPassages[ordinal]! >>> ID_LENGTH_BITS
+      : 0;
+  }
+
+  /** An item_put is embedded in what was the collection's space when it was written. */
+  private generationOfPut(ordinal: number): number {
+    const state = this.collectionById(this.collectionOf(ordinal))!;
+    return state.generations.length === 1 ? 0 : generationAt(state, this.seqOf(ordinal));
+  }
+
+  /** How many versions have vectors added for a generation. */
+  addedCount(collection: number, generation: number): number {
+    return this.added.get(`${collection}:${generation}`)?.rows ?? 0;
+  }
+
+  private addedTable(ordinal: number, generation: number): AddedVectors | undefined {
+    return this.added.get(`${this.collectionOf(ordinal)}:${generation}`);
+  }
+
+  private addedRow(ordinal: number, generation: number): number {
+    if (this.added.size === 0) return -1;
+    const table = this.addedTable(ordinal, generation);
+    if (table === undefined) return -1;
+    let low = 0;
+    for (let high = table.rows; low < high; ) {
+      const middle = (low + high) >>> 1;
+      if (table.at.ordinal[middle]! < ordinal) low = middle + 1;
+      else high = middle;
+    }
+    return low < table.rows && table.at.ordinal[low] === ordinal ? low : -1;
+  }
+
+  /** To be called when a collection's space was switched: its passages are those of the new one. */
+  recountPassages(state: CollectionState): void {
+    const live = this.liveMask(new Set([state.id]));
+    state.passages = 0;
+    for (let ordinal = live.indexOf(1); ordinal >= 0; ordinal = live.indexOf(1, ordinal + 1))
+      state.passages += this.passagesOf(ordinal, state.generation);
+  }
+
+  private actorNumber(seq: number): number {
+    let number = this.numberOfActor.get(seq);
+    if (number === undefined) {
+      number = this.actorNumbers.push(seq) - 1;
+      this.numberOfActor.set(seq, number);
+    }
+    return number;
   }
 
   private appendId(id: Buffer): number {
@@ -238,27 +443,32 @@ export class Catalog {
   save(): Uint8Array {
     const writer = new ByteWriter();
     writer.ascii(MAGIC);
-    writer.string(JSON.stringify({ collections: this.collections, actors: [...this.actorsBySeq] }));
+    writer.string(this.registry.save());
+    writer.string(JSON.stringify({ actorNumbers: this.actorNumbers, added: [...this.added.keys()] }));
     this.versions.write(writer);
+    this.deletes.write(writer);
+    for (const table of this.added.values()) table.write(writer);
     writer.bytes(this.ids.subarray(0, this.idsLength));
     return writer.finish();
   }
 
   /** @throws CodedError PROJECTION_FAILED */
   static load(bytes: Uint8Array): Catalog {
-    const catalog = new Catalog();
     const reader = new ByteReader(bytes, 'saved catalog');
     reader.expectAscii(MAGIC);
-    const { collections, actors } = JSON.parse(reader.string()) as {
-      collections: CollectionState[];
-      actors: [number, Actor][];
+    const catalog = new Catalog(Registry.load(reader.string()));
+    const { actorNumbers, added } = JSON.parse(reader.string()) as {
+      actorNumbers: number[];
+      added: string[];
     };
-    for (const collection of collections) {
-      catalog.createCollection(collection);
-      Object.assign(catalog.collectionsById.get(collection.id)!, collection);
-    }
-    for (const [seq, actor] of actors) catalog.declareActor(seq, actor);
+    for (const seq of actorNumbers) catalog.actorNumber(seq);
     catalog.versions.read(reader);
+    catalog.deletes.read(reader);
+    for (const key of added) {
+      const table = newAddedVectors();
+      table.read(reader);
+      catalog.added.set(key, table);
+    }
     catalog.ids = Buffer.from(reader.bytes());
     catalog.idsLength = catalog.ids.length;
     reader.expectEnd();
@@ -270,16 +480,29 @@ export class Catalog {
   private indexVersions(): void {
     const { at, rows } = this.versions;
     for (let ordinal = 0; ordinal < rows; ordinal++) {
-      const end = this.idEnd(ordinal);
-      if (at.idStart[ordinal] > end || end > this.idsLength)
+      if (at.idStart[ordinal]! + this.idLengthOf(ordinal) > this.idsLength)
         throw malformed(`saved catalog: id of row ${ordinal} is out of bounds`);
-      const previous = at.previous[ordinal] - 1;
-      if (previous >= ordinal) throw malformed(`saved catalog: row ${ordinal} follows a later one`);
+      const previous = at.previous[ordinal]! - 1;
+      if (previous >= ordinal || at.source[ordinal]! > ordinal)
+        throw malformed(`saved catalog: row ${ordinal} follows a later one`);
       if (previous >= 0) this.byId.replace(previous, ordinal);
       else this.byId.add(ordinal);
       if (at.died[ordinal] === 0 && at.textHash[ordinal] !== 0) this.byText.add(ordinal);
     }
   }
+}
+
+/** An id is at most 256 bytes long (LIMITS.idBytes); a text of 1 MiB has fewer than 2^22 passages. */
+const ID_LENGTH_BITS = 10;
+const ID_LENGTH_MASK = (1 << ID_LENGTH_BITS) - 1;
+
+/** A delete: of which version, when and by whom. */
+export interface Deleted {
+  readonly seq: number;
+  readonly timeMs: number;
+  readonly ordinal: number;
+  /** The event that declared the actor; 0 for none. */
+  readonly actor: number;
 }
 
 /** Bounds on when a version was written; absent ones do not bind. */
@@ -290,34 +513,9 @@ export interface WrittenWithin {
   readonly untilMs?: number | undefined;
 }
 
-/** A collection and its live counts. */
-export interface CollectionState extends Collection {
-  items: number;
-  passages: number;
-}
-
-function idHash(collection: number, id: Buffer): number {
+function idHash(collection: number, id: Uint8Array): number {
   return (h32Raw(id) ^ Math.imul(collection, 0x9e3779b1)) >>> 0;
 }
 
 /** Never 0, which stands for "no text". */
 const textHash = (text: string): number => h32Raw(Buffer.from(text)) || 1;
-
-const actorKey = (actor: Actor): string =>
-  JSON.stringify([
-    actor.clientName,
-    actor.clientVersion,
-    actor.session,
-    actor.sessionSource,
-    actor.project,
-    actor.transport,
-    actor.tool,
-  ]);
-
-function malformed(message: string): CodedError {
-  return new CodedError(
-    'PROJECTION_FAILED',
-    message,
-    'The projection is rebuilt from the log at the next start.',
-  );
-}

@@ -1,11 +1,13 @@
 import type { ByteReader, ByteWriter } from './bytes.js';
 
 const COLUMN_KINDS = { f64: Float64Array, u32: Uint32Array } as const;
+/** Rows from which on columns grow by a quarter instead of doubling: what is allocated and not used is small then. */
+const LARGE_ROWS = 16_384;
 type ColumnKind = keyof typeof COLUMN_KINDS;
 type ColumnOf<K extends ColumnKind> = InstanceType<(typeof COLUMN_KINDS)[K]>;
 
 /**
- * Rows of numbers, a typed array per column, grown together by doubling. A row costs the bytes of its columns and nothing
+ * Rows of numbers, a typed array per column, grown together. A row costs the bytes of its columns and nothing
  * else. Read and write through `at`, but never keep a column across an append: growing replaces it.
  */
 export class Columns<S extends Record<string, ColumnKind>> {
@@ -33,7 +35,8 @@ export class Columns<S extends Record<string, ColumnKind>> {
 
   /** Adds a row of zeros and returns its number. */
   append(): number {
-    if (this.rowCount === this.capacity) this.reserve(this.capacity * 2);
+    if (this.rowCount === this.capacity)
+      this.reserve(Math.ceil(this.capacity * (this.capacity < LARGE_ROWS ? 2 : 1.25)));
     return this.rowCount++;
   }
 

@@ -49,7 +49,7 @@ export async function readAll(engine: StoreEngine, ids: Ids): Promise<Reading> {
       return results.map(({ score, ...hit }) => ({ ...hit, score: score.toFixed(3) }));
     });
   await ask('status', async () => {
-    const { head, collections } = await engine.status(testContext);
+    const { head, collections } = await engine.status({}, testContext);
     return { head, collections: collections.map(({ name, items, passages }) => ({ name, items, passages })) };
   });
   return reading;

@@ -26,8 +26,6 @@ const wall = (timeMs: number, zone: string): string =>
 
 const NOW = '2026-03-30T12:34:56.789Z'; // a Monday; Berlin changed its clocks the day before
 test.each<[text: string, zone: string, expected: string]>([
-  ['now', 'UTC', NOW],
-  ['  NOW ', 'UTC', NOW],
   ['10 minutes ago', 'UTC', '2026-03-30T12:24:56.789Z'],
   ['2 hours ago', 'Europe/Berlin', '2026-03-30T10:34:56.789Z'],
   ['an hour ago', 'UTC', '2026-03-30T11:34:56.789Z'],
@@ -63,6 +61,23 @@ test.each<[text: string, zone: string, expected: string]>([
   ['2026-10-04T02:15', 'Australia/Lord_Howe', '2026-10-03T15:45:00.000Z'],
 ])('%s in %s', (text, zone, expected) => {
   expect(time(text, NOW, zone)).toBe(expected);
+});
+
+test('reads now, and the moment before another', () => {
+  expect(parseMoment(' NOW ', { nowMs: 5 })).toEqual({ kind: 'now' });
+  expect(parseMoment('before 1042', { nowMs: 5 })).toEqual({ kind: 'seq', seq: 1042, exclusive: true });
+  expect(parseMoment('Before  release-1', { nowMs: 5 })).toEqual({
+    kind: 'mark',
+    name: 'release-1',
+    exclusive: true,
+  });
+  expect(parseMoment('before 2026-03-01T00:00Z', { nowMs: 5 })).toEqual({
+    kind: 'time',
+    timeMs: Date.UTC(2026, 2, 1),
+    exclusive: true,
+  });
+  expect(() => parseMoment('before', { nowMs: 5 })).toThrowError(/is no moment/);
+  expect(() => parseMoment('before before 3', { nowMs: 5 })).toThrowError(/is no moment/);
 });
 
 test('digits alone are a sequence number', () => {

@@ -6,7 +6,7 @@ import { columns, count, oneLine, say, sayJson, size } from '../printing.js';
 
 /** `status`: the figures of a store. Exit 1 where it takes no writes, or the named collection is not there. */
 export default async function status(call: Call): Promise<number> {
-  const answer = await withEngine(call, { create: false }, engine => engine.status(contextOf('status')));
+  const answer = await withEngine(call, { create: false }, engine => engine.status({}, contextOf('status')));
   const only = call.text('collection');
   const shown =
     only === undefined ? answer : { ...answer, collections: answer.collections.filter(c => c.name === only) };

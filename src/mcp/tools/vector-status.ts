@@ -23,7 +23,7 @@ export const vectorStatus: Tool = {
 
   async run(_args, context) {
     const engine = await context.engine();
-    const status = await engine.status(context.call);
+    const status = await engine.status({}, context.call);
     // A space's id says provider, model and dimension; its digests are for machines, and long.
     const collections = status.collections.map(({ space, ...rest }) => ({ ...rest, space: space.id }));
     return { ...status, collections, session: context.session };

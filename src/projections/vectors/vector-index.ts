@@ -198,6 +198,11 @@ export class VectorIndex {
     return top.hits(similarity => scoreOf(this.options.metric, similarity));
   }
 
+  /** From here on all owners are dead. */
+  retire(): void {
+    for (const owner of new Set(this.#table.owners)) this.remove(owner);
+  }
+
   /** A row's vector as stored (of unit length under cosine), dead or alive: a view, not to be written to. */
   vector(row: number): Float32Array {
     return this.#slab.vector(row);

@@ -1,0 +1,90 @@
+import type { Log } from '../../wal/log.js';
+import { CodedError } from '../domain/errors.js';
+import type { ItemView } from '../domain/face.js';
+import type { Embedded, ItemPut } from '../domain/model.js';
+import type { CollectionState } from '../projections/registry.js';
+import { decodeEvent } from './event-codec.js';
+import { ItemCache, type StoredItem } from './item-cache.js';
+import type { Projections } from './projections.js';
+
+/** Texts of some ten thousand notes. */
+const CACHE_BYTES = 8 * 1024 * 1024;
+
+/** Item versions with their content, read from the log, each record checked against its hash. */
+export class Versions {
+  private readonly cache = new ItemCache(CACHE_BYTES);
+
+  constructor(
+    private readonly log: Log,
+    private readonly projections: () => Projections,
+  ) {}
+
+  /**
+   * A version as answers show it, with its passages in a generation's space.
+   * @throws WalError when the record is damaged: a wrong or silently missing answer is never given instead
+   */
+  view(ordinal: number, collection: CollectionState, generation = collection.generation): StoredItem {
+    const { catalog } = this.projections();
+    const version = catalog.seqOf(ordinal);
+    const vectorsSeq = catalog.vectorsSeqOf(ordinal, generation);
+    const contentSeq = catalog.seqOf(catalog.sourceOf(ordinal));
+    // Vectors beside a version have an event of their own, whose number no version has.
+    const key = vectorsSeq === contentSeq || vectorsSeq === 0 ? version : vectorsSeq;
+    const cached = this.cache.get(key);
+    if (cached !== undefined) return cached;
+    const item = readItemPut(this.log, contentSeq);
+    const passages = key === version ? item.passages : this.embedded(ordinal, generation).passages;
+    const view: ItemView = {
+      id: item.id,
+      collection: collection.name,
+      text: item.text,
+      metadata: item.metadata,
+      version,
+      updated_at: new Date(catalog.timeOf(ordinal)).toISOString(),
+      origin: item.origin,
+      actor: catalog.actor(catalog.actorOf(ordinal)) ?? null,
+    };
+    const stored = { view, passages };
+    this.cache.set(key, stored);
+    return stored;
+  }
+
+  /** A live version as the item_put that it is or was restored from, with its vectors in the collection's present space. */
+  item(ordinal: number): ItemPut {
+    const { catalog } = this.projections();
+    const { space, generation } = catalog.collectionById(catalog.collectionOf(ordinal))!;
+    const put = readItemPut(this.log, catalog.seqOf(catalog.sourceOf(ordinal)));
+    if (put.space === space.id) return put;
+    return { ...put, space: space.id, ...this.embedded(ordinal, generation) };
+  }
+
+  /** Passages and vectors of a version in a generation's space, as they were stored. */
+  embedded(ordinal: number, generation: number): Embedded {
+    const seq = this.projections().catalog.vectorsSeqOf(ordinal, generation);
+    if (seq === 0) throw notStored(this.projections().catalog.seqOf(ordinal), 'has no vectors in this space');
+    const record = this.log.get(seq);
+    const event = record.body && decodeEvent(record.type, record.body, seq);
+    if (event?.type === 'item_put' || event?.type === 'vectors_added') return event;
+    throw notStored(seq, `should hold vectors, but is ${event?.type ?? 'erased'}`);
+  }
+}
+
+/**
+ * The item_put that an event is, read from the log and checked against its hash.
+ * @throws WalError WAL_BAD_RECORD, WAL_GAP
+ */
+export function readItemPut(log: Log, seq: number): ItemPut {
+  const record = log.get(seq);
+  const event = record.body && decodeEvent(record.type, record.body, seq);
+  if (event?.type === 'item_put') return event;
+  throw notStored(seq, `should be an item's content, but is ${event?.type ?? 'erased'}`);
+}
+
+function notStored(seq: number, what: string): CodedError {
+  return new CodedError(
+    'PROJECTION_FAILED',
+    `by the catalog event ${seq} ${what}`,
+    'Restart the server: the catalog is rebuilt from the log.',
+    { details: { seq } },
+  );
+}

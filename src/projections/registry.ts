@@ -1,0 +1,216 @@
+import { CodedError } from '../domain/errors.js';
+import type { Actor, Collection, EventContext, MarkSet, Space, SpaceBegun } from '../domain/model.js';
+
+/** One of the spaces that a collection has had, or is being prepared for. */
+export interface Generation {
+  readonly space: Space;
+  /** The event that made it the collection's space; 0 for one that has not become it. */
+  sinceSeq: number;
+  /** False once it was given up. */
+  isUsable: boolean;
+}
+
+/** A collection, its live counts, and its spaces over time. */
+export interface CollectionState extends Collection {
+  readonly createdSeq: number;
+  /** The present one: that of generations[generation]. */
+  space: Space;
+  /** Number of the present generation. */
+  generation: number;
+  /** In order of their beginning; their numbers are never reused. */
+  readonly generations: Generation[];
+  /** The generation that vectors are being added for, or -1. */
+  preparing: number;
+  items: number;
+  passages: number;
+}
+
+export interface Mark {
+  readonly name: string;
+  readonly note: string;
+  readonly seq: number;
+  readonly timeMs: number;
+}
+
+/** An event that is no item's: what history shows besides them. */
+export interface Milestone {
+  readonly seq: number;
+  readonly timeMs: number;
+  readonly actor: number;
+  readonly type:
+    | 'marked'
+    | 'collection_created'
+    | 'reembedding_begun'
+    | 'reembedding_abandoned'
+    | 'reembedded';
+  /** Collection id. */
+  readonly collection?: number;
+  /** Space id. */
+  readonly space?: string;
+  readonly mark?: string;
+}
+
+interface Saved {
+  readonly collections: readonly CollectionState[];
+  readonly actors: readonly (readonly [number, Actor])[];
+  readonly marks: readonly Mark[];
+  readonly milestones: readonly Milestone[];
+}
+
+/** What a store has few of: collections with their spaces, actors, marks. Plain objects. */
+export class Registry {
+  private readonly byId = new Map<number, CollectionState>();
+  private readonly byName = new Map<string, CollectionState>();
+  private readonly actorsBySeq = new Map<number, Actor>();
+  private readonly actorSeqs = new Map<string, number>();
+  private readonly marksByName = new Map<string, Mark>();
+  /** In the order of the log. */
+  readonly milestones: Milestone[] = [];
+
+  collection(name: string): CollectionState | undefined {
+    return this.byName.get(name);
+  }
+
+  collectionById(id: number): CollectionState | undefined {
+    return this.byId.get(id);
+  }
+
+  get collections(): readonly CollectionState[] {
+    return [...this.byName.values()];
+  }
+
+  actor(seq: number): Actor | undefined {
+    return this.actorsBySeq.get(seq);
+  }
+
+  /** Every actor with the event that declared it. */
+  get actors(): Iterable<readonly [number, Actor]> {
+    return this.actorsBySeq;
+  }
+
+  /** The event that declared exactly this actor, or 0. */
+  actorSeq(actor: Actor): number {
+    return this.actorSeqs.get(actorKey(actor)) ?? 0;
+  }
+
+  mark(name: string): Mark | undefined {
+    return this.marksByName.get(name);
+  }
+
+  /** Oldest first. */
+  get marks(): readonly Mark[] {
+    return [...this.marksByName.values()];
+  }
+
+  createCollection(collection: Collection, { seq, timeMs, actor }: EventContext): void {
+    if (collection.id !== this.byId.size + 1 || this.byName.has(collection.name))
+      throw malformed(`collection ${collection.id} "${collection.name}" is out of order or there already`);
+    const generations = [{ space: collection.space, sinceSeq: seq, isUsable: true }];
+    const state = { ...collection, createdSeq: seq, generation: 0, generations, preparing: -1 };
+    this.add({ ...state, items: 0, passages: 0 });
+    const { id, space } = collection;
+    this.milestones.push({ seq, timeMs, actor, type: 'collection_created', collection: id, space: space.id });
+  }
+
+  private add(state: CollectionState): void {
+    this.byId.set(state.id, state);
+    this.byName.set(state.name, state);
+  }
+
+  declareActor(seq: number, actor: Actor): void {
+    this.actorsBySeq.set(seq, actor);
+    this.actorSeqs.set(actorKey(actor), seq);
+  }
+
+  setMark({ name, note }: MarkSet, { seq, timeMs, actor }: EventContext): void {
+    this.marksByName.set(name, { name, note, seq, timeMs });
+    this.milestones.push({ seq, timeMs, actor, type: 'marked', mark: name });
+  }
+
+  beginSpace(event: SpaceBegun, { seq, timeMs, actor }: EventContext): void {
+    const state = this.require(event.collection, seq);
+    if (state.preparing >= 0) throw malformed(`event ${seq} begins a space while another is being prepared`);
+    state.preparing = state.generations.push({ space: event.space, sinceSeq: 0, isUsable: true }) - 1;
+    const { id, space } = { id: event.collection, space: event.space.id };
+    this.milestones.push({ seq, timeMs, actor, type: 'reembedding_begun', collection: id, space });
+  }
+
+  abandonSpace(collection: number, space: string, { seq, timeMs, actor }: EventContext): void {
+    const state = this.prepared(collection, space, seq);
+    state.generations[state.preparing]!.isUsable = false;
+    state.preparing = -1;
+    this.milestones.push({ seq, timeMs, actor, type: 'reembedding_abandoned', collection, space });
+  }
+
+  switchSpace(collection: number, space: string, { seq, timeMs, actor }: EventContext): void {
+    const state = this.prepared(collection, space, seq);
+    state.generation = state.preparing;
+    state.preparing = -1;
+    state.generations[state.generation]!.sinceSeq = seq;
+    state.space = state.generations[state.generation]!.space;
+    this.milestones.push({ seq, timeMs, actor, type: 'reembedded', collection, space });
+  }
+
+  private prepared(collection: number, space: string, seq: number): CollectionState {
+    const state = this.require(collection, seq);
+    if (state.generations[state.preparing]?.space.id !== space)
+      throw malformed(`event ${seq} names space ${space}, which is not being prepared`);
+    return state;
+  }
+
+  /** @throws CodedError PROJECTION_FAILED */
+  require(collection: number, seq: number): CollectionState {
+    const state = this.byId.get(collection);
+    if (state !== undefined) return state;
+    throw malformed(`event ${seq} names collection ${collection}, which is not there`);
+  }
+
+  save(): string {
+    const saved: Saved = {
+      collections: this.collections,
+      actors: [...this.actorsBySeq],
+      marks: this.marks,
+      milestones: this.milestones,
+    };
+    return JSON.stringify(saved);
+  }
+
+  static load(json: string): Registry {
+    const registry = new Registry();
+    const { collections, actors, marks, milestones } = JSON.parse(json) as Saved;
+    for (const state of collections) registry.add(state);
+    for (const [seq, actor] of actors) registry.declareActor(seq, actor);
+    for (const mark of marks) registry.marksByName.set(mark.name, mark);
+    registry.milestones.push(...milestones);
+    return registry;
+  }
+}
+
+/** The generation whose vectors answer for a moment: the last that became the collection's space at or before it. */
+export function generationAt(collection: CollectionState, seq: number): number {
+  let found = 0;
+  collection.generations.forEach(({ sinceSeq }, number) => {
+    const isLater = sinceSeq > collection.generations[found]!.sinceSeq;
+    if (sinceSeq > 0 && sinceSeq <= seq && isLater) found = number;
+  });
+  return found;
+}
+
+const actorKey = (actor: Actor): string =>
+  JSON.stringify([
+    actor.clientName,
+    actor.clientVersion,
+    actor.session,
+    actor.sessionSource,
+    actor.project,
+    actor.transport,
+    actor.tool,
+  ]);
+
+export function malformed(message: string): CodedError {
+  return new CodedError(
+    'PROJECTION_FAILED',
+    message,
+    'The projection is rebuilt from the log at the next start.',
+  );
+}

@@ -1,0 +1,255 @@
+/**
+ * Random histories in memory, and random moments of them: whatever is asked as of a moment is answered exactly as a store
+ * rebuilt from the log up to that moment answers it.
+ */
+import fc from 'fast-check';
+import { describe, expect, it } from 'vitest';
+import { isCoded } from '#src/domain/errors.js';
+import type { Where } from '#src/domain/face.js';
+import type { JsonValue } from '#src/domain/model.js';
+import type { StoreEngine } from '#src/engine/engine.js';
+import { MemoryLog } from '#wal/memory-log.js';
+import { testContext } from '../helpers/engine.js';
+import { memoryEngine } from '../helpers/memory-engine.js';
+
+const RUNS = Number(process.env.PROPERTY_RUNS ?? 2000);
+const SEED = Number(process.env.PROPERTY_SEED ?? Date.now() % 2 ** 31);
+const COLLECTIONS = ['default', 'notes'];
+const IDS = ['a', 'b', 'c', 'd', 'ü/é'];
+const START_MS = Date.UTC(2026, 2, 1);
+
+const word = fc.constantFrom('tea', 'coffee', 'index', 'log', 'hash', 'server', 'disk', 'zebra');
+const text = fc.array(word, { minLength: 1, maxLength: 5 }).map(words => words.join(' '));
+/** Two passages now and then. */
+const longText = fc.tuple(text, fc.option(text)).map(([a, b]) => (b === null ? a : `${a}\n\n${b}`));
+const id = fc.constantFrom(...IDS);
+const metadata = fc.dictionary(
+  fc.constantFrom('kind', 'year'),
+  fc.oneof(
+    fc.constantFrom('x', 'y'),
+    fc.integer({ min: 1, max: 3 }),
+    fc.constant(null),
+    fc.constant<JsonValue>(['x', 2]),
+  ),
+);
+const where = fc.oneof(
+  fc.record({ kind: fc.constantFrom('x', 'y') }),
+  fc.record({ year: fc.record({ $gte: fc.integer({ min: 1, max: 3 }) }) }),
+  fc.record({ kind: fc.record({ $ne: fc.constant('x') }) }),
+) as fc.Arbitrary<Where>;
+const collection = fc.constantFrom(...COLLECTIONS);
+const session = fc.constantFrom('one', 'two');
+/** What the clock does between two steps, in ms: it may run backwards, or leap by a year. */
+const tick = fc.oneof(
+  { weight: 8, arbitrary: fc.integer({ min: 0, max: 100_000 }) },
+  { weight: 1, arbitrary: fc.constantFrom(-3_600_000, 366 * 86_400_000, -366 * 86_400_000) },
+);
+
+const step = fc.record({
+  session,
+  tick,
+  what: fc.oneof(
+    {
+      weight: 8,
+      arbitrary: fc.record({
+        do: fc.constant('upsert' as const),
+        collection,
+        items: fc.uniqueArray(
+          fc.record({ id, text: longText, metadata: fc.option(metadata, { nil: undefined }) }),
+          { selector: item => item.id, minLength: 1, maxLength: 4 },
+        ),
+      }),
+    },
+    { weight: 2, arbitrary: fc.record({ do: fc.constant('annotate' as const), collection, id, metadata }) },
+    {
+      weight: 3,
+      arbitrary: fc.record({
+        do: fc.constant('delete' as const),
+        collection,
+        ids: fc.uniqueArray(id, { minLength: 1, maxLength: 3 }),
+      }),
+    },
+    { weight: 1, arbitrary: fc.record({ do: fc.constant('deleteWhere' as const), collection, where }) },
+    { weight: 1, arbitrary: fc.record({ do: fc.constant('mark' as const) }) },
+    { weight: 1, arbitrary: fc.record({ do: fc.constant('rebuild' as const) }) },
+    {
+      weight: 1,
+      arbitrary: fc.record({
+        do: fc.constant('truncate' as const),
+        share: fc.double({ min: 0, max: 1, noNaN: true }),
+      }),
+    },
+  ),
+});
+type Step = typeof step extends fc.Arbitrary<infer T> ? T : never;
+
+const question = fc.record({
+  share: fc.double({ min: 0, max: 1, noNaN: true }),
+  query: text,
+  collections: fc.option(fc.uniqueArray(collection, { minLength: 1 }), { nil: undefined }),
+  where: fc.option(where, { nil: undefined }),
+  bounds: fc.option(fc.tuple(fc.nat(30), fc.nat(30)), { nil: undefined }),
+  k: fc.integer({ min: 1, max: 6 }),
+});
+type Question = typeof question extends fc.Arbitrary<infer T> ? T : never;
+
+describe('as of any moment', () => {
+  it(`answers as a store rebuilt to it, over ${RUNS} histories (seed ${SEED})`, {
+    timeout: 900_000,
+  }, async () => {
+    await fc.assert(
+      fc.asyncProperty(
+        fc.array(step, { minLength: 1, maxLength: 16 }),
+        fc.array(question, { minLength: 1, maxLength: 3 }),
+        async (steps, questions) => {
+          const history = new History();
+          await history.play(steps);
+          for (const one of questions) await history.compare(one);
+        },
+      ),
+      { numRuns: RUNS, seed: SEED },
+    );
+  });
+});
+
+class History {
+  private nowMs = START_MS;
+  private readonly clock = () => this.nowMs;
+  private log = new MemoryLog({ clock: this.clock });
+  private engine!: StoreEngine;
+  private marks = 0;
+
+  private open(log: MemoryLog): Promise<StoreEngine> {
+    return memoryEngine(log, { graphThresholdRows: 8, clock: this.clock });
+  }
+
+  async play(steps: readonly Step[]): Promise<void> {
+    this.engine = await this.open(this.log);
+    for (const one of steps) {
+      this.nowMs += one.tick;
+      await this.take(one);
+    }
+  }
+
+  private async take({ what, session: name }: Step): Promise<void> {
+    const context = { ...testContext, actor: { ...testContext.actor, session: name } };
+    switch (what.do) {
+      case 'upsert':
+        await this.engine.upsert({ collection: what.collection, items: what.items }, context);
+        return;
+      case 'annotate':
+        await refusable(
+          this.engine.upsert(
+            { collection: what.collection, items: [{ id: what.id, metadata: what.metadata }] },
+            context,
+          ),
+          ['INVALID_ARGUMENT'],
+        );
+        return;
+      case 'delete':
+        await refusable(this.engine.delete({ collection: what.collection, ids: what.ids }, context), [
+          'COLLECTION_NOT_FOUND',
+        ]);
+        return;
+      case 'deleteWhere':
+        await refusable(this.engine.delete({ collection: what.collection, where: what.where }, context), [
+          'COLLECTION_NOT_FOUND',
+        ]);
+        return;
+      case 'mark':
+        await this.engine.mark({ name: `mark-${this.marks++}` }, context);
+        return;
+      case 'rebuild':
+        this.log = this.log.prefix(this.log.head.seq, { clock: this.clock });
+        break;
+      case 'truncate':
+        this.log = this.log.prefix(this.endOf(what.share), { clock: this.clock });
+    }
+    this.engine = await this.open(this.log);
+  }
+
+  /** The end of the transaction that this share of the log falls into. */
+  private endOf(share: number): number {
+    let seq = Math.ceil(share * this.log.head.seq);
+    while (seq > 0 && !this.log.get(seq).last) seq += 1;
+    return seq;
+  }
+
+  async compare(one: Question): Promise<void> {
+    const seq = this.endOf(one.share);
+    if (seq === 0) return;
+    const as_of = String(seq);
+    const then = await this.open(this.log.prefix(seq, { clock: this.clock }));
+    const filter = {
+      ...(one.where && { where: one.where }),
+      ...(one.bounds && { since: String(one.bounds[0]), until: String(one.bounds[0] + one.bounds[1]) }),
+    };
+    for (const mode of ['hybrid', 'semantic', 'keyword'] as const) {
+      const query = {
+        query: one.query,
+        k: one.k,
+        mode,
+        ...filter,
+        ...(one.collections && { collections: one.collections }),
+      };
+      await this.same(
+        engine => engine.search({ ...query, ...(engine === this.engine && { as_of }) }, testContext),
+        then,
+        answer => ({ results: answer.results, moment: answer.moment }),
+      );
+    }
+    for (const name of COLLECTIONS) {
+      await this.same(
+        engine =>
+          engine.list(
+            { collection: name, limit: 1000, ...filter, ...(engine === this.engine && { as_of }) },
+            testContext,
+          ),
+        then,
+        answer => answer,
+      );
+      await this.same(
+        engine =>
+          engine.get({ collection: name, ids: IDS, ...(engine === this.engine && { as_of }) }, testContext),
+        then,
+        answer => answer,
+      );
+    }
+    await this.same(
+      engine => engine.status(engine === this.engine ? { as_of } : {}, testContext),
+      then,
+      ({ head, marks, collections }) => ({
+        head,
+        marks,
+        collections: collections.map(({ index, ...rest }) => rest),
+      }),
+    );
+  }
+
+  /** What the engine answers of the past is what `then` answers of its present; refusals included. */
+  private async same<T>(
+    ask: (engine: StoreEngine) => Promise<T>,
+    then: StoreEngine,
+    shape: (answer: T) => unknown,
+  ): Promise<void> {
+    const [past, present] = await Promise.all([this.engine, then].map(engine => outcome(ask(engine), shape)));
+    expect(past).toEqual(present);
+  }
+}
+
+async function outcome<T>(asked: Promise<T>, shape: (answer: T) => unknown): Promise<unknown> {
+  try {
+    return shape(await asked);
+  } catch (error) {
+    if (isCoded(error)) return { refused: error.code };
+    throw error;
+  }
+}
+
+async function refusable(call: Promise<unknown>, codes: readonly string[]): Promise<void> {
+  try {
+    await call;
+  } catch (error) {
+    if (!isCoded(error) || !codes.includes(error.code)) throw error;
+  }
+}

@@ -1,0 +1,40 @@
+import type { Embedder } from '#src/embedding/embedder.js';
+import { StoreEngine } from '#src/engine/engine.js';
+import { replayTail } from '#src/engine/open.js';
+import { Projections } from '#src/engine/projections.js';
+import { readItemPut } from '#src/engine/versions.js';
+import type { MemoryLog } from '#wal/memory-log.js';
+import { silent, TEST_CONFIG, temporaryDirectory, WordEmbedder } from './engine.js';
+
+/** Engines in memory share a directory that none of them writes to, since none of them is closed. */
+const NO_STORE = temporaryDirectory('mvs-memory-');
+
+export interface MemoryEngineOptions {
+  readonly embedder?: Embedder;
+  readonly graphThresholdRows?: number;
+  readonly clock?: () => number;
+}
+
+/** An engine whose projections are rebuilt from a log in memory: cheap enough to make one for every moment of a history. */
+export async function memoryEngine(log: MemoryLog, options: MemoryEngineOptions = {}): Promise<StoreEngine> {
+  const indexOptions = {
+    scratchDir: NO_STORE,
+    onFailure: (error: Error) => {
+      throw error;
+    },
+    ...(options.graphThresholdRows !== undefined && { graphThresholdRows: options.graphThresholdRows }),
+  };
+  const projections = new Projections(indexOptions, seq => readItemPut(log, seq));
+  await replayTail(log, projections);
+  return new StoreEngine({
+    storeDir: NO_STORE,
+    log,
+    projections,
+    embedder: options.embedder ?? new WordEmbedder(),
+    metric: TEST_CONFIG.metric,
+    durability: 'interval',
+    logger: silent,
+    clock: options.clock ?? Date.now,
+    warnings: [],
+  });
+}
