@@ -75,7 +75,7 @@ async function demo(): Promise<number> {
 
 async function ingest(server: Server, documents: string, files: number): Promise<void> {
   heading(`Ingest: ${count(files, 'Markdown file')} of this project and its dependencies`);
-  const progress = new ProgressLine(process.stderr);
+  const progress = new ProgressLine(process.stderr, { unit: 'files' });
   const started = performance.now();
   let added = 0;
   for (let done = false; !done; ) {

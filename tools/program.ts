@@ -2,7 +2,7 @@ import { parseArguments } from '../src/cli/arguments.js';
 import type { Call, Command } from '../src/cli/command.js';
 import { EXIT, exitCodeOf } from '../src/cli/exit-codes.js';
 import { commandHelp } from '../src/cli/help.js';
-import { say, sayError } from '../src/cli/printing.js';
+import { say, sayError, surviveClosedPipe } from '../src/cli/printing.js';
 
 /** Runs a program of this directory: parses, answers --help, prints every error. @returns the exit code */
 export async function runProgram(
@@ -10,6 +10,7 @@ export async function runProgram(
   argv: readonly string[],
   work: (call: Call) => Promise<number>,
 ): Promise<number> {
+  surviveClosedPipe(process.stdout);
   try {
     const whole: Command = { ...command, load: async () => work };
     const call = parseArguments(whole, argv);

@@ -1,6 +1,6 @@
 import { configOf } from '../src/cli/engine.js';
 import { EXIT } from '../src/cli/exit-codes.js';
-import { count, say, sayJson, size, styler } from '../src/cli/printing.js';
+import { count, describeOrigin, say, sayJson, size, styler } from '../src/cli/printing.js';
 import { ProgressLine } from '../src/cli/progress-line.js';
 import { JSON_OPTION, runProgram, STORE_OPTION } from './program.js';
 
@@ -22,7 +22,7 @@ export function main(argv: string[]): Promise<number> {
   } as const;
   return runProgram(command, argv, async call => {
     const { verifyStore } = await import('../src/engine/verify.js');
-    const progress = new ProgressLine(process.stderr);
+    const progress = new ProgressLine(process.stderr, { unit: 'records' });
     const report = await verifyStore(configOf(call).storePath, step => progress.show(step));
     progress.end();
     if (call.has('json')) sayJson(report);
@@ -42,6 +42,7 @@ function sayReport(report: Report): void {
       (first && head ? `, ${first.time} to ${head.time}` : ''),
   );
   if (head) say(`head      ${head.seq}  ${head.hash}`);
+  if (report.forkedFrom) say(`lineage   ${describeOrigin(report.forkedFrom)}`);
   const caches = report.checkpoints.map(({ seq, sound }) => `${seq}${sound ? '' : ' damaged'}`);
   say(`caches    ${caches.length === 0 ? 'no checkpoint' : `checkpoint ${caches.join(', ')}`}`);
   if (report.sound) {

@@ -16,6 +16,20 @@ export interface Forked {
 }
 
 /**
+ * What stands where a new store is to be.
+ * @throws WalError STORE_FOREIGN for anything but nothing or an empty directory
+ */
+export function inspectTarget(targetDir: string): 'absent' | 'empty' {
+  if (!existsSync(targetDir)) return 'absent';
+  if (statSync(targetDir).isDirectory() && readdirSync(targetDir).length === 0) return 'empty';
+  throw new WalError(
+    'STORE_FOREIGN',
+    `${targetDir} is not an empty directory`,
+    'Name a directory that does not exist yet.',
+  );
+}
+
+/**
  * Makes a new store of a log's records 1..untilSeq, equal byte for byte, and a fork record that gives it an id of its own. It
  * appears under its name only when it is whole and flushed.
  * @param untilSeq must end a transaction (RangeError otherwise)
@@ -30,13 +44,7 @@ export async function forkLog(
   options: { clock: () => number; onProgress?: (records: number) => void },
 ): Promise<Forked> {
   if (!source.get(untilSeq).last) throw new RangeError(`record ${untilSeq} does not end a transaction`);
-  const replacesEmpty = existsSync(targetDir);
-  if (replacesEmpty && (!statSync(targetDir).isDirectory() || readdirSync(targetDir).length > 0))
-    throw new WalError(
-      'STORE_FOREIGN',
-      `${targetDir} is not an empty directory`,
-      'Name a directory that does not exist yet.',
-    );
+  const replacesEmpty = inspectTarget(targetDir) === 'empty';
   const partial = `${targetDir}.partial-${process.pid}`;
   rmSync(partial, { recursive: true, force: true });
   mkdirSync(join(partial, PATHS.log), { recursive: true, mode: 0o700 });

@@ -5,6 +5,7 @@ import type { Lineage } from './log.js';
 import { type LogRecord, RecordType } from './record.js';
 
 const STORE_ID_BYTES = 16;
+const FORK_BYTES = 44;
 
 /** The body of a genesis record: store id (16 bytes). */
 export function genesisBody(storeId: string): Buffer {
@@ -13,12 +14,33 @@ export function genesisBody(storeId: string): Buffer {
 
 /** The body of a fork record: new store id (16 bytes), the id it continues (16), the last seq taken over (u64), the epoch that seq was in (u32). */
 export function forkBody(storeId: string, source: Lineage, untilSeq: number): Buffer {
-  const body = Buffer.alloc(44);
+  const body = Buffer.alloc(FORK_BYTES);
   body.write(storeId, 0, 'hex');
   body.write(source.storeId, STORE_ID_BYTES, 'hex');
   body.writeBigUInt64LE(BigInt(untilSeq), 32);
   body.writeUInt32LE(source.epoch, 40);
   return body;
+}
+
+/** Where a fork comes from. */
+export interface ForkOrigin {
+  /** The store that it continues, 32 hex digits. */
+  readonly storeId: string;
+  /** The last record that it took over. */
+  readonly seq: number;
+  /** The epoch of that store which the record was in. */
+  readonly epoch: number;
+}
+
+/** What a fork record says; undefined for any other record, and for a body that is none of a fork record. */
+export function forkOriginOf(record: LogRecord): ForkOrigin | undefined {
+  if (record.type !== RecordType.fork || record.body?.length !== FORK_BYTES) return undefined;
+  const body = Buffer.from(record.body.buffer, record.body.byteOffset, record.body.byteLength);
+  return {
+    storeId: body.toString('hex', STORE_ID_BYTES, 2 * STORE_ID_BYTES),
+    seq: Number(body.readBigUInt64LE(32)),
+    epoch: body.readUInt32LE(40),
+  };
 }
 
 /** The store id that a genesis or fork record gives, 32 hex digits; undefined for any other record. */

@@ -10,7 +10,7 @@ import { type HeadProof, Intent, readHeadFile } from './head-file.js';
 import { Findings } from './leveldb/findings.js';
 import { readLiveValues } from './leveldb/live-values.js';
 import { look } from './leveldb/look.js';
-import { storeIdOf } from './lineage.js';
+import { type ForkOrigin, forkOriginOf, storeIdOf } from './lineage.js';
 import { PATHS } from './paths.js';
 import { type ChainLink, checkFollows, decodeRecord, type LogRecord, RecordType } from './record.js';
 
@@ -34,6 +34,8 @@ export interface LogReport {
   readonly first: { readonly seq: number; readonly time: string } | undefined;
   readonly head: { readonly seq: number; readonly hash: string; readonly time: string } | undefined;
   readonly storeId: string | undefined;
+  /** Where the store comes from, if it is a fork. */
+  readonly forkedFrom: ForkOrigin | undefined;
   readonly findings: readonly LogFinding[];
 }
 
@@ -112,6 +114,7 @@ class Walk {
   private erased = 0;
   private first: LogRecord | undefined;
   private previous: LogRecord | undefined;
+  private forkedFrom: ForkOrigin | undefined;
   /** Seq of the last record seen, intact or not: what follows a damaged one is no gap. */
   lastSeq = 0;
 
@@ -146,6 +149,7 @@ class Walk {
         message: `record ${seq} gives the store id ${storeIdOf(record) ?? 'unknown'}, HEAD has ${this.proof.storeId}`,
         seq,
       });
+    if (this.proof?.lineageSeq === seq) this.forkedFrom = forkOriginOf(record);
     this.first ??= record;
     this.previous = record;
     this.onRecord?.(record);
@@ -187,7 +191,7 @@ class Walk {
   }
 
   report(): Omit<LogReport, 'findings' | 'storeId'> {
-    const { records, bytes, transactions, voided, erased, first, previous } = this;
+    const { records, bytes, transactions, voided, erased, first, previous, forkedFrom } = this;
     const at = (record: LogRecord) => ({ seq: record.seq, time: new Date(record.logicalMs).toISOString() });
     return {
       records,
@@ -195,6 +199,7 @@ class Walk {
       transactions,
       voided,
       erased,
+      forkedFrom,
       first: first && at(first),
       head: previous && { ...at(previous), hash: hashHex(previous.hash) },
     };

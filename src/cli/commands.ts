@@ -190,7 +190,8 @@ export const COMMANDS: readonly (Command | Delegated)[] = [
   },
   {
     name: 'replay',
-    summary: 'The state at an earlier moment: a summary, or a new store.',
+    summary:
+      'The state at an earlier moment, a new store of it, the events as JSON lines, or the indexes rebuilt.',
     delegate: async () => (await import('../../tools/replay.js')).main,
   },
   {

@@ -1,5 +1,6 @@
 /** Everything the command line prints goes through here: stdout for answers, stderr for errors and progress. */
-import { isCoded } from '../domain/errors.js';
+import { CodedError, isCoded } from '../domain/errors.js';
+import { EXIT } from './exit-codes.js';
 
 /**
  * Characters that could act on a terminal or turn text around: C0 and C1 controls (ESC among them), bidirectional
@@ -54,9 +55,30 @@ export function size(bytes: number): string {
   return `${unit === 0 || value >= 99.5 ? Math.round(value) : value.toFixed(1)} ${units[unit]}`;
 }
 
-/** `1 item`, `2 items`, `12 345 items` (thin grouping, no locale). */
+/** `12 345`: a whole number in groups of three digits, the same in every locale. */
+export function grouped(n: number): string {
+  return String(n).replace(/\B(?=(\d{3})+$)/g, ' ');
+}
+
+/** `1 item`, `2 items`, `12 345 items`. */
 export function count(n: number, noun: string, plural = `${noun}s`): string {
-  return `${String(n).replace(/\B(?=(\d{3})+$)/g, ' ')} ${n === 1 ? noun : plural}`;
+  return `${grouped(n)} ${n === 1 ? noun : plural}`;
+}
+
+/** `8 s`, `3 min 20 s`, `2 h 5 min`, `3 d 4 h`: the two largest units, rounded up so that work left is never 0 s. */
+export function duration(seconds: number): string {
+  const whole = Math.max(1, Math.ceil(seconds));
+  if (whole < 60) return `${whole} s`;
+  if (whole < 3600) return `${Math.floor(whole / 60)} min ${whole % 60} s`;
+  const minutes = Math.ceil(whole / 60);
+  if (minutes < 24 * 60) return `${Math.floor(minutes / 60)} h ${minutes % 60} min`;
+  const hours = Math.ceil(minutes / 60);
+  return `${grouped(Math.floor(hours / 24))} d ${hours % 24} h`;
+}
+
+/** `forked from <store id> at 1042` */
+export function describeOrigin({ storeId, seq }: { storeId: string; seq: number }): string {
+  return `forked from ${storeId} at ${seq}`;
 }
 
 export type Style = 'bold' | 'dim' | 'red' | 'green' | 'yellow' | 'cyan';
@@ -86,6 +108,25 @@ export function say(line = ''): void {
 /** An answer for programs: one JSON document on stdout. JSON escapes control characters by itself. */
 export function sayJson(value: unknown): void {
   process.stdout.write(`${JSON.stringify(value, null, 2)}\n`);
+}
+
+/**
+ * Lets a command end by itself when whoever reads its answer has gone: `… | head` closes the pipe early, which is no error of
+ * ours. Any other failure to write the answer ends the process: nothing after it could be believed.
+ */
+export function surviveClosedPipe(stream: NodeJS.WriteStream): void {
+  stream.on('error', (error: NodeJS.ErrnoException) => {
+    if (error.code === 'EPIPE') return;
+    sayError(
+      new CodedError(
+        'OUTPUT_FAILED',
+        `the answer could not be written: ${error.message}`,
+        'Check the disk and the program that stdout goes to.',
+      ),
+      false,
+    );
+    process.exit(EXIT.couldNotRun);
+  });
 }
 
 /** An error on stderr: for people with the way out, for programs as one line of JSON. */

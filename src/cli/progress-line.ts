@@ -1,36 +1,65 @@
 import type { Progress } from '../domain/face.js';
-import { oneLine } from './printing.js';
+import { duration, grouped, oneLine } from './printing.js';
+import { RateEstimate } from './rate.js';
 
 const REDRAW_MS = 80;
 /** Into a file or a CI log: a line now and then, not one per event. */
-const SPARSE_MS = 5000;
+const SPARSE_MS = 10_000;
 
-/** Progress on stderr: on a terminal one line that is drawn over, elsewhere sparse lines. */
+export interface ProgressLineOptions {
+  /** What is counted, in the plural. Default `events`. */
+  readonly unit?: string;
+  /** Milliseconds of a clock that never runs backwards. Default performance.now. */
+  readonly nowMs?: () => number;
+}
+
+/** Progress on stderr with rate and time left: on a terminal one line that is drawn over, elsewhere at most one line in ten seconds. */
 export class ProgressLine {
-  readonly #stream: NodeJS.WriteStream;
-  readonly #startedMs = performance.now();
-  #drawnMs = 0;
+  readonly #stream: Pick<NodeJS.WriteStream, 'isTTY' | 'columns' | 'write'>;
+  readonly #unit: string;
+  readonly #nowMs: () => number;
+  readonly #rate = new RateEstimate();
+  #drawnMs: number;
   #isDrawn = false;
 
-  constructor(stream: NodeJS.WriteStream) {
+  constructor(
+    stream: Pick<NodeJS.WriteStream, 'isTTY' | 'columns' | 'write'>,
+    { unit = 'events', nowMs = () => performance.now() }: ProgressLineOptions = {},
+  ) {
     this.#stream = stream;
-    this.#drawnMs = stream.isTTY ? 0 : this.#startedMs;
+    this.#unit = unit;
+    this.#nowMs = nowMs;
+    this.#drawnMs = stream.isTTY ? Number.NEGATIVE_INFINITY : nowMs();
   }
 
   /** Draws the progress, or leaves it out if the last one is too recent. */
-  show({ done, total, message }: Progress): void {
-    const nowMs = performance.now();
+  show(progress: Progress): void {
+    const nowMs = this.#nowMs();
+    this.#rate.observe(progress.done, nowMs);
     if (nowMs - this.#drawnMs < (this.#stream.isTTY ? REDRAW_MS : SPARSE_MS)) return;
     this.#drawnMs = nowMs;
-    const seconds = ((nowMs - this.#startedMs) / 1000).toFixed(0);
-    const parts = total === undefined ? `${done}` : `${done}/${total}`;
-    const line = oneLine(`${parts}  ${seconds} s  ${message}`, (this.#stream.columns ?? 100) - 1);
+    const line = oneLine(this.#describe(progress), (this.#stream.columns ?? 100) - 1);
     if (!this.#stream.isTTY) {
       this.#stream.write(`${line}\n`);
       return;
     }
     this.#stream.write(`\r\u001b[2K${line}`);
     this.#isDrawn = true;
+  }
+
+  /** `12 345 of 100 000 records, 4 200/s, 21 s left: copying` */
+  #describe({ done, total, message }: Progress): string {
+    const parts = [
+      total === undefined
+        ? `${grouped(done)} ${this.#unit}`
+        : `${grouped(done)} of ${grouped(total)} ${this.#unit}`,
+    ];
+    const { perSecond } = this.#rate;
+    if (perSecond !== undefined)
+      parts.push(`${perSecond < 9.95 ? perSecond.toFixed(1) : grouped(Math.round(perSecond))}/s`);
+    const seconds = total === undefined ? undefined : this.#rate.secondsLeft(total);
+    if (seconds !== undefined) parts.push(`${duration(seconds)} left`);
+    return `${parts.join(', ')}: ${message}`;
   }
 
   /** Takes the line away. May be called again. */

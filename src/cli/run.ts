@@ -5,7 +5,7 @@ import { parseArguments } from './arguments.js';
 import { COMMANDS } from './commands.js';
 import { EXIT, exitCodeOf } from './exit-codes.js';
 import { commandHelp, mainHelp, shortHelp } from './help.js';
-import { say, sayError } from './printing.js';
+import { say, sayError, surviveClosedPipe } from './printing.js';
 
 /**
  * Runs one command line.
@@ -13,11 +13,7 @@ import { say, sayError } from './printing.js';
  * @returns the exit code; every error has been printed
  */
 export async function run(argv: readonly string[]): Promise<number> {
-  // `… | head` closes the pipe early: that is no error of ours, and nobody is there to read one.
-  process.stdout.on('error', (error: NodeJS.ErrnoException) => {
-    if (error.code === 'EPIPE') process.exit(EXIT.ok);
-    throw error;
-  });
+  surviveClosedPipe(process.stdout);
   try {
     return await dispatch(argv);
   } catch (error) {

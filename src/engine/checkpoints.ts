@@ -7,53 +7,42 @@
  * temporary directory, flushed, read back (the graph files by a worker that loads them: see VectorIndex.save), and only then
  * renamed into place. The newest two are kept. A bad one is discarded with a warning and costs only time.
  */
-import {
-  createReadStream,
-  existsSync,
-  mkdirSync,
-  readdirSync,
-  readFileSync,
-  renameSync,
-  rmSync,
-  statSync,
-} from 'node:fs';
-import { open, readFile } from 'node:fs/promises';
+import { existsSync, mkdirSync, readdirSync, renameSync, rmSync } from 'node:fs';
+import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { createXxh64, hashHex, xxh64 } from '../../wal/hash.js';
+import { hashHex } from '../../wal/hash.js';
 import { fsyncDirectory } from '../../wal/head-file.js';
 import type { Log } from '../../wal/log.js';
 import { PATHS } from '../../wal/paths.js';
-import { CodedError } from '../domain/errors.js';
 import { Catalog } from '../projections/catalog.js';
 import { KeywordIndex } from '../projections/keywords/keyword-index.js';
 import { MetadataIndex } from '../projections/metadata.js';
 import { VectorIndex } from '../projections/vectors/vector-index.js';
+import {
+  checkFiles,
+  damaged,
+  describeFile,
+  describePieces,
+  type Manifest,
+  type ManifestFile,
+  writeManifest,
+  writeParts,
+} from './checkpoint-files.js';
 import { type IndexOptions, Projections, type ReadPut, vectorsKey } from './projections.js';
 import { readItemPut } from './versions.js';
 
 /** Raised when the meaning of any file changes: older checkpoints are then rebuilt from the log. */
 export const CHECKPOINT_VERSION = 2;
 const KEPT = 2;
-const MANIFEST = 'manifest.json';
 /** A checkpoint that is being written. */
 const TEMPORARY = 'tmp-';
-
-interface ManifestFile {
-  readonly name: string;
-  readonly bytes: number;
-  /** xxh64, 16 hex digits. */
-  readonly digest: string;
-}
-
-interface Manifest {
-  readonly version: number;
-  readonly storeId: string;
-  readonly seq: number;
-  readonly hash: string;
-  readonly files: readonly ManifestFile[];
-}
+/** A checkpoint that another one of the same event is about to replace. */
+const REPLACED = 'old-';
 
 const nameOf = (seq: number): string => String(seq).padStart(16, '0');
+
+const checkpointDir = (storeDir: string, seq: number): string =>
+  join(storeDir, PATHS.checkpoints, nameOf(seq));
 
 /** Seqs of the checkpoints in a store, newest first. */
 export function listCheckpoints(storeDir: string): number[] {
@@ -81,109 +70,70 @@ export async function saveCheckpoint(
   mkdirSync(temporary, { recursive: true, mode: 0o700 });
   try {
     // One synchronous step takes the state of all of them; the vector indexes go on by themselves from it.
-    const parts: [string, Uint8Array[]][] = [
-      ['catalog', [projections.catalog.save()]],
-      ['keywords', projections.keywords.save()],
-      ['metadata', [projections.metadata.save()]],
-    ];
-    const vectorFiles = [...projections.vectors].map(([key, index]) =>
-      index.save(temporary, `vectors-${key}`),
+    const parts = exactParts(projections);
+    const indexes = [...projections.vectors].map(([key, index]) =>
+      saveIndex(index, temporary, `vectors-${key}`),
     );
-    const files: ManifestFile[] = [];
-    for (const [name, pieces] of parts) {
-      await writeFlushed(join(temporary, name), pieces);
-      files.push(describePieces(name, pieces));
-    }
-    for (const name of (await Promise.all(vectorFiles)).flat())
-      files.push(await describeFile(temporary, name));
+    const files = (await settled([writeParts(temporary, parts), ...indexes])).flat();
     const manifest: Manifest = { version: CHECKPOINT_VERSION, storeId, seq, hash: hashHex(hash), files };
-    await writeFlushed(join(temporary, MANIFEST), [encodeManifest(manifest)]);
+    await writeManifest(temporary, manifest);
     fsyncDirectory(temporary);
-    await checkFiles(temporary);
-    const final = join(parent, nameOf(seq));
-    rmSync(final, { recursive: true, force: true });
-    renameSync(temporary, final);
-    fsyncDirectory(parent);
+    await checkFiles(temporary, CHECKPOINT_VERSION);
+    putInPlace(parent, temporary, nameOf(seq));
   } catch (error) {
     rmSync(temporary, { recursive: true, force: true });
     throw error;
   }
-  for (const old of listCheckpoints(storeDir).slice(KEPT))
-    rmSync(join(parent, nameOf(old)), { recursive: true, force: true });
+  // One beyond the head, of another history, is no reason to let go of what was just written.
+  const others = listCheckpoints(storeDir).filter(other => other !== seq);
+  for (const old of others.slice(KEPT - 1))
+    rmSync(checkpointDir(storeDir, old), { recursive: true, force: true });
   return seq;
 }
 
-async function writeFlushed(path: string, pieces: readonly Uint8Array[]): Promise<void> {
-  const file = await open(path, 'w', 0o600);
-  try {
-    for (const piece of pieces) await file.writeFile(piece);
-    await file.sync();
-  } finally {
-    await file.close();
+/** The parts of a checkpoint whose bytes follow from the events alone; the vectors' do not, since graphs are built in the background. */
+function exactParts({ catalog, keywords, metadata }: Projections): [string, Uint8Array[]][] {
+  return [
+    ['catalog', [catalog.save()]],
+    ['keywords', keywords.save()],
+    ['metadata', [metadata.save()]],
+  ];
+}
+
+/** The same parts as a manifest would name them now. */
+export function describeExactParts(projections: Projections): ManifestFile[] {
+  return exactParts(projections).map(([name, pieces]) => describePieces(name, pieces));
+}
+
+/** One of the same event is kept aside until the new one stands: a crash leaves either (see removeUnfinished). */
+function putInPlace(parent: string, temporary: string, name: string): void {
+  const final = join(parent, name);
+  const replaced = join(parent, `${REPLACED}${name}`);
+  if (existsSync(final)) {
+    rmSync(replaced, { recursive: true, force: true });
+    renameSync(final, replaced);
   }
+  renameSync(temporary, final);
+  fsyncDirectory(parent);
+  rmSync(replaced, { recursive: true, force: true });
 }
 
-/** What should be in a file, from memory: reading it back compares with this. */
-function describePieces(name: string, pieces: readonly Uint8Array[]): ManifestFile {
-  const hash = createXxh64();
-  for (const piece of pieces) hash.update(piece);
-  return {
-    name,
-    bytes: pieces.reduce((sum, piece) => sum + piece.length, 0),
-    digest: hashHex(hash.digest()),
-  };
+/** Removes every checkpoint but the one of `seq`. */
+export function removeOthers(storeDir: string, seq: number): void {
+  for (const other of listCheckpoints(storeDir))
+    if (other !== seq) rmSync(checkpointDir(storeDir, other), { recursive: true, force: true });
 }
 
-async function describeFile(dir: string, name: string): Promise<ManifestFile> {
-  return { name, bytes: statSync(join(dir, name)).size, digest: await digestFile(join(dir, name)) };
+async function saveIndex(index: VectorIndex, dir: string, name: string): Promise<ManifestFile[]> {
+  const files: ManifestFile[] = [];
+  for (const file of await index.save(dir, name)) files.push(await describeFile(dir, file));
+  return files;
 }
 
-async function digestFile(path: string): Promise<string> {
-  const hash = createXxh64();
-  for await (const piece of createReadStream(path, { highWaterMark: 1024 * 1024 }))
-    hash.update(piece as Buffer);
-  return hashHex(hash.digest());
-}
-
-/** One line of JSON and a line with its own digest. */
-function encodeManifest(manifest: Manifest): Buffer {
-  const json = JSON.stringify(manifest);
-  return Buffer.from(`${json}\n${hashHex(xxh64(Buffer.from(json)))}\n`);
-}
-
-function readManifest(dir: string): Manifest {
-  const [json = '', digest] = readFileSync(join(dir, MANIFEST), 'utf8').split('\n');
-  if (hashHex(xxh64(Buffer.from(json))) !== digest)
-    throw damaged(dir, 'its manifest does not match its digest');
-  const manifest = JSON.parse(json) as Manifest;
-  if (manifest.version !== CHECKPOINT_VERSION)
-    throw damaged(dir, `it has version ${manifest.version}, this program writes ${CHECKPOINT_VERSION}`);
-  return manifest;
-}
-
-/**
- * Checks every file of a checkpoint against its manifest.
- * @throws CodedError PROJECTION_FAILED
- */
-export async function checkFiles(dir: string): Promise<Manifest> {
-  const manifest = readManifest(dir);
-  for (const file of manifest.files) {
-    const path = join(dir, file.name);
-    if (!existsSync(path)) throw damaged(dir, `${file.name} is missing`);
-    if (statSync(path).size !== file.bytes)
-      throw damaged(dir, `${file.name} has ${statSync(path).size} bytes, not ${file.bytes}`);
-    if ((await digestFile(path)) !== file.digest)
-      throw damaged(dir, `${file.name} does not match its digest`);
-  }
-  return manifest;
-}
-
-export function damaged(dir: string, what: string): CodedError {
-  return new CodedError(
-    'PROJECTION_FAILED',
-    `checkpoint ${dir}: ${what}`,
-    'It is discarded; the log rebuilds it.',
-  );
+/** All results, or the first failure, but not before each is through: what still writes must not find its directory gone. */
+async function settled<T>(work: readonly Promise<T>[]): Promise<T[]> {
+  await Promise.allSettled(work);
+  return Promise.all(work);
 }
 
 /** Loads a checkpoint whose files have been checked. */
@@ -216,12 +166,19 @@ async function load(
   });
 }
 
-/** Removes what a crash in the middle of a checkpoint left behind; nobody would ever read or replace it. */
-function removeUnfinished(storeDir: string): void {
+/**
+ * Clears up after a crash in the middle of a checkpoint: what was being written goes; what was being replaced comes back where its
+ * successor does not stand yet.
+ */
+export function removeUnfinished(storeDir: string): void {
   const parent = join(storeDir, PATHS.checkpoints);
   if (!existsSync(parent)) return;
-  for (const name of readdirSync(parent))
-    if (name.startsWith(TEMPORARY)) rmSync(join(parent, name), { recursive: true, force: true });
+  for (const name of readdirSync(parent)) {
+    const final = join(parent, name.slice(REPLACED.length));
+    if (name.startsWith(REPLACED) && !existsSync(final)) renameSync(join(parent, name), final);
+    else if (name.startsWith(REPLACED) || name.startsWith(TEMPORARY))
+      rmSync(join(parent, name), { recursive: true, force: true });
+  }
 }
 
 /**
@@ -237,9 +194,9 @@ export async function loadNewest(
   const readPut: ReadPut = seq => readItemPut(log, seq);
   removeUnfinished(storeDir);
   for (const seq of listCheckpoints(storeDir)) {
-    const dir = join(storeDir, PATHS.checkpoints, nameOf(seq));
+    const dir = checkpointDir(storeDir, seq);
     try {
-      const manifest = await checkFiles(dir);
+      const manifest = await checkFiles(dir, CHECKPOINT_VERSION);
       assertOfThisLog(dir, manifest, log);
       return await load(dir, manifest, indexOptions, readPut);
     } catch (error) {
@@ -248,6 +205,17 @@ export async function loadNewest(
     }
   }
   return new Projections(indexOptions, readPut);
+}
+
+/**
+ * A checkpoint's manifest, its files checked.
+ * @throws CodedError PROJECTION_FAILED when it is damaged, of another version, or of another history than the log
+ */
+export async function checkedManifest(storeDir: string, seq: number, log: Log): Promise<Manifest> {
+  const dir = checkpointDir(storeDir, seq);
+  const manifest = await checkFiles(dir, CHECKPOINT_VERSION);
+  assertOfThisLog(dir, manifest, log);
+  return manifest;
 }
 
 function assertOfThisLog(dir: string, manifest: Manifest, log: Log): void {
@@ -265,7 +233,7 @@ export async function inspectCheckpoints(
   return Promise.all(
     listCheckpoints(storeDir).map(async seq => {
       try {
-        const manifest = await checkFiles(join(storeDir, PATHS.checkpoints, nameOf(seq)));
+        const manifest = await checkFiles(checkpointDir(storeDir, seq), CHECKPOINT_VERSION);
         return { seq, hash: manifest.hash };
       } catch (error) {
         return { seq, problem: (error as Error).message };

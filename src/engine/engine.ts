@@ -1,6 +1,4 @@
-import { readdirSync, statSync } from 'node:fs';
 import { statfs } from 'node:fs/promises';
-import { join } from 'node:path';
 import type { GroupCommitLog } from '../../wal/group-commit.js';
 import { hashHex } from '../../wal/hash.js';
 import type { LogRecord } from '../../wal/record.js';
@@ -34,6 +32,7 @@ import type { CollectionState } from '../projections/registry.js';
 import { VERSION } from '../version.js';
 import { listCheckpoints, saveCheckpoint } from './checkpoints.js';
 import { EngineChunkStore } from './chunk-store.js';
+import { directoryBytes } from './disk-space.js';
 import { ingest } from './ingest/ingest.js';
 import type { Projections } from './projections.js';
 import { type At, generationOf } from './read.js';
@@ -293,14 +292,4 @@ async function spaceOf(embedder: Embedder): Promise<string> {
   } catch (error) {
     return `unknown: ${(error as Error).message}`;
   }
-}
-
-function directoryBytes(dir: string): number {
-  let bytes = 0;
-  for (const entry of readdirSync(dir, { recursive: true, withFileTypes: true })) {
-    if (!entry.isFile()) continue;
-    // A file may go while LevelDB compacts; it then takes no space.
-    bytes += statSync(join(entry.parentPath, entry.name), { throwIfNoEntry: false })?.size ?? 0;
-  }
-  return bytes;
 }

@@ -52,13 +52,18 @@ export function encodeEvent(event: DomainEvent): { type: number; body: Uint8Arra
   return { type: TYPES[type], body };
 }
 
+/** The event's name by its type number; undefined for one that this version does not know. */
+export function nameOfType(type: number): DomainEvent['type'] | undefined {
+  return NAMES.get(type & ~MAY_SKIP);
+}
+
 /**
  * @param seq for error messages
  * @returns undefined for an event that this version does not know and may skip
  * @throws CodedError EVENT_UNKNOWN (must be understood, and is not), EVENT_MALFORMED
  */
 export function decodeEvent(type: number, body: Uint8Array, seq: number): DomainEvent | undefined {
-  const name = NAMES.get(type & ~MAY_SKIP);
+  const name = nameOfType(type);
   if (name === undefined) {
     if ((type & MAY_SKIP) !== 0) return undefined;
     throw new CodedError(

@@ -1,9 +1,6 @@
-import { mkdirSync, rmSync } from 'node:fs';
-import { join } from 'node:path';
 import { hashHex } from '../../wal/hash.js';
 import type { Log } from '../../wal/log.js';
 import { openLog } from '../../wal/open.js';
-import { PATHS } from '../../wal/paths.js';
 import { readCommitted } from '../../wal/transactions.js';
 import type { Config } from '../config.js';
 import type { Embedder } from '../embedding/embedder.js';
@@ -11,6 +8,7 @@ import type { Logger } from '../log.js';
 import { loadNewest } from './checkpoints.js';
 import { StoreEngine } from './engine.js';
 import type { IndexOptions, Projections } from './projections.js';
+import { emptyScratch } from './scratch.js';
 
 export interface OpenEngineOptions {
   /** The store directory; created where there is none. */
@@ -47,9 +45,7 @@ export async function openEngine(options: OpenEngineOptions): Promise<StoreEngin
         : logger.info('the store takes writes again'),
   });
   try {
-    const scratchDir = join(storeDir, PATHS.scratch);
-    rmSync(scratchDir, { recursive: true, force: true });
-    mkdirSync(scratchDir, { mode: 0o700 });
+    const scratchDir = emptyScratch(storeDir);
     const warnings: string[] = [];
     const warn = (error: Error) => {
       warnings.push(error.message);

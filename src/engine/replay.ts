@@ -1,49 +1,64 @@
-import { forkLog } from '../../wal/fork.js';
 import type { LevelLog } from '../../wal/level-log.js';
+import { type ForkOrigin, forkOriginOf } from '../../wal/lineage.js';
 import { openLog } from '../../wal/open.js';
 import { readCommitted } from '../../wal/transactions.js';
 import type { Progress, ResolvedMoment } from '../domain/face.js';
 import { Catalog } from '../projections/catalog.js';
-import { describeSeq, readMarks, resolveMoment } from './moments.js';
+import { checkTarget, type ForkedStore, type ForkPlan, fork, planFork } from './fork.js';
+import { describeSeq } from './moments.js';
 import { applyToCatalog, eventOf } from './projections.js';
+import { type Range, type RangeOptions, resolveRange } from './replay-range.js';
 
-export interface ReplayOptions {
+export interface ReplayOptions extends RangeOptions {
   readonly storeDir: string;
-  /** A moment; default: the head. */
-  readonly until?: string | undefined;
-  /** Make a new store of everything up to the moment here. */
+  /** Make a new store of everything up to the moment here: absolute. Not together with `since`: a fork is a prefix. */
   readonly to?: string | undefined;
+  /** Build the new store's checkpoint too. Default true. */
+  readonly checkpoint?: boolean;
+  /** Only tell what a fork would take, and whether it can be made. */
+  readonly dryRun?: boolean;
   readonly clock?: () => number;
-  readonly onProgress?: (progress: Progress) => void;
+  readonly onProgress?: ((progress: Progress) => void) | undefined;
 }
 
 export interface ReplaySummary {
   readonly moment: ResolvedMoment;
   readonly head: ResolvedMoment;
-  /** Events replayed, by kind. */
+  readonly storeId: string;
+  /** Where the store comes from, if it is a fork. */
+  readonly forkedFrom?: ForkOrigin;
+  /** The first event counted, where `since` was given. */
+  readonly sinceSeq?: number;
+  /** Events since `since`, by kind. */
   readonly events: Readonly<Record<string, number>>;
-  /** State at the moment. */
+  /** State at the moment, whatever `since` says. */
   readonly collections: readonly { name: string; items: number; passages: number; space: string }[];
   /** The new store, where one was asked for. */
-  readonly store?: { readonly path: string; readonly id: string; readonly seq: number };
+  readonly store?: ForkedStore;
+  /** On a dry run: what making it would take. */
+  readonly plan?: ForkPlan;
 }
 
 /**
  * Replays a store's log up to a moment, every record checked: tells the state then, and makes a new store of it on request. The
  * source is not changed.
+ * @throws WalError as openLog and reading do; CodedError as resolveRange and fork do
  */
 export async function replay(options: ReplayOptions): Promise<ReplaySummary> {
+  const { storeDir, to, onProgress } = options;
   const clock = options.clock ?? Date.now;
-  const log = await openLog({ storeDir: options.storeDir, clock });
+  const log = await openLog({ storeDir, clock });
   try {
-    const moment =
-      options.until === undefined
-        ? describeSeq(log, log.head.seq)
-        : resolveMoment(options.until, { log, marks: await readMarks(log), nowMs: clock() });
-    const { catalog, events } = await replayCatalog(log, moment.seq, options.onProgress);
+    if (to !== undefined) checkTarget(storeDir, to);
+    const range = await resolveRange(log, options, clock());
+    const { catalog, events } = await replayCatalog(log, range, onProgress);
+    const forkedFrom = forkOriginOf(log.get(log.lineage.lineageSeq));
     const summary: ReplaySummary = {
-      moment,
+      moment: range.until,
       head: describeSeq(log, log.head.seq),
+      storeId: log.lineage.storeId,
+      ...(forkedFrom && { forkedFrom }),
+      ...(options.since !== undefined && { sinceSeq: range.sinceSeq }),
       events,
       collections: catalog.collections.map(({ name, items, passages, space }) => ({
         name,
@@ -52,29 +67,33 @@ export async function replay(options: ReplayOptions): Promise<ReplaySummary> {
         space: space.id,
       })),
     };
-    if (options.to === undefined) return summary;
-    const forked = await forkLog(log, moment.seq, options.to, {
-      clock,
-      onProgress: done => options.onProgress?.({ done, total: moment.seq, message: 'copying records' }),
-    });
-    return { ...summary, store: { path: options.to, id: forked.storeId, seq: forked.seq } };
+    if (to === undefined) return summary;
+    const { checkpoint = true } = options;
+    const fromHere = { untilSeq: range.until.seq, to, checkpoint, clock, onProgress };
+    return options.dryRun
+      ? { ...summary, plan: await planFork(log, storeDir, fromHere) }
+      : { ...summary, store: await fork(log, storeDir, fromHere) };
   } finally {
     await log.close();
   }
 }
 
 /** The catalog alone tells what there is; texts and vectors need not be indexed for that. */
-async function replayCatalog(log: LevelLog, until: number, onProgress: ReplayOptions['onProgress']) {
+async function replayCatalog(
+  log: LevelLog,
+  { sinceSeq, until }: Range,
+  onProgress: ReplayOptions['onProgress'],
+) {
   const catalog = new Catalog();
   const events: Record<string, number> = {};
-  for await (const records of readCommitted(log, 1, until)) {
+  for await (const records of readCommitted(log, 1, until.seq)) {
     for (const record of records) {
       const event = eventOf(record);
       if (event === undefined) continue;
       applyToCatalog(catalog, event, record);
-      events[event.type] = (events[event.type] ?? 0) + 1;
+      if (record.seq >= sinceSeq) events[event.type] = (events[event.type] ?? 0) + 1;
     }
-    onProgress?.({ done: records[records.length - 1].seq, total: until, message: 'replaying' });
+    onProgress?.({ done: records[records.length - 1].seq, total: until.seq, message: 'replaying' });
   }
   return { catalog, events };
 }

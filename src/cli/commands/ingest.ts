@@ -21,7 +21,7 @@ export default async function ingest(call: Call): Promise<number> {
   const abort = new AbortController();
   const onInterrupt = () => abort.abort();
   process.once('SIGINT', onInterrupt);
-  const progress = new ProgressLine(process.stderr);
+  const progress = new ProgressLine(process.stderr, { unit: 'files' });
   try {
     const started = performance.now();
     const answer = await withEngine(call, { create: true }, engine =>

@@ -1,0 +1,112 @@
+/** The files of one checkpoint, and the manifest that binds them. */
+import { createReadStream, existsSync, readFileSync, statSync } from 'node:fs';
+import { open } from 'node:fs/promises';
+import { join } from 'node:path';
+import { createXxh64, hashHex, xxh64 } from '../../wal/hash.js';
+import { CodedError } from '../domain/errors.js';
+
+const MANIFEST = 'manifest.json';
+
+export interface ManifestFile {
+  readonly name: string;
+  readonly bytes: number;
+  /** xxh64, 16 hex digits. */
+  readonly digest: string;
+}
+
+export interface Manifest {
+  readonly version: number;
+  readonly storeId: string;
+  readonly seq: number;
+  readonly hash: string;
+  readonly files: readonly ManifestFile[];
+}
+
+async function writeFlushed(path: string, pieces: readonly Uint8Array[]): Promise<void> {
+  const file = await open(path, 'w', 0o600);
+  try {
+    for (const piece of pieces) await file.writeFile(piece);
+    await file.sync();
+  } finally {
+    await file.close();
+  }
+}
+
+/** Writes and flushes parts under their names. */
+export async function writeParts(
+  dir: string,
+  parts: readonly (readonly [string, Uint8Array[]])[],
+): Promise<ManifestFile[]> {
+  const files: ManifestFile[] = [];
+  for (const [name, pieces] of parts) {
+    await writeFlushed(join(dir, name), pieces);
+    files.push(describePieces(name, pieces));
+  }
+  return files;
+}
+
+/** What should be in a file, from memory: reading it back compares with this. */
+export function describePieces(name: string, pieces: readonly Uint8Array[]): ManifestFile {
+  const hash = createXxh64();
+  for (const piece of pieces) hash.update(piece);
+  return {
+    name,
+    bytes: pieces.reduce((sum, piece) => sum + piece.length, 0),
+    digest: hashHex(hash.digest()),
+  };
+}
+
+/** What is in a file, by reading it. */
+export async function describeFile(dir: string, name: string): Promise<ManifestFile> {
+  return { name, bytes: statSync(join(dir, name)).size, digest: await digestFile(join(dir, name)) };
+}
+
+async function digestFile(path: string): Promise<string> {
+  const hash = createXxh64();
+  for await (const piece of createReadStream(path, { highWaterMark: 1024 * 1024 }))
+    hash.update(piece as Buffer);
+  return hashHex(hash.digest());
+}
+
+/** Writes and flushes the manifest: one line of JSON and a line with its own digest. */
+export async function writeManifest(dir: string, manifest: Manifest): Promise<void> {
+  const json = JSON.stringify(manifest);
+  const lines = Buffer.from(`${json}\n${hashHex(xxh64(Buffer.from(json)))}\n`);
+  await writeFlushed(join(dir, MANIFEST), [lines]);
+}
+
+function readManifest(dir: string, version: number): Manifest {
+  const [json = '', digest] = readFileSync(join(dir, MANIFEST), 'utf8').split('\n');
+  if (hashHex(xxh64(Buffer.from(json))) !== digest)
+    throw damaged(dir, 'its manifest does not match its digest');
+  const manifest = JSON.parse(json) as Manifest;
+  if (manifest.version !== version)
+    throw damaged(dir, `it has version ${manifest.version}, this program writes ${version}`);
+  return manifest;
+}
+
+/**
+ * Checks every file of a checkpoint against its manifest.
+ * @param version the only one that this program reads
+ * @throws CodedError PROJECTION_FAILED
+ */
+export async function checkFiles(dir: string, version: number): Promise<Manifest> {
+  const manifest = readManifest(dir, version);
+  for (const file of manifest.files) {
+    const path = join(dir, file.name);
+    if (!existsSync(path)) throw damaged(dir, `${file.name} is missing`);
+    if (statSync(path).size !== file.bytes)
+      throw damaged(dir, `${file.name} has ${statSync(path).size} bytes, not ${file.bytes}`);
+    if ((await digestFile(path)) !== file.digest)
+      throw damaged(dir, `${file.name} does not match its digest`);
+  }
+  return manifest;
+}
+
+export function damaged(dir: string, what: string): CodedError {
+  return new CodedError(
+    'PROJECTION_FAILED',
+    `checkpoint ${dir}: ${what}`,
+    'It is discarded; the log rebuilds it.',
+  );
+}
