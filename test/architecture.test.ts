@@ -1,5 +1,6 @@
 /**
- * Imports run one way: tools, cli -> mcp, http, ops -> engine -> {domain, projections, embedding}; engine -> wal.
+ * Imports run one way: tools, cli -> mcp, http, ops -> engine -> {domain, projections, embedding}; engine -> wal; cli, mcp -> local
+ * -> {domain, wal}.
  */
 import { readdirSync, readFileSync } from 'node:fs';
 import { dirname, join, relative, sep } from 'node:path';
@@ -17,7 +18,8 @@ const MAY_IMPORT: Record<string, readonly string[]> = {
   src: ['src/domain', 'src/embedding'],
   'src/engine': ['src', 'src/domain', 'src/projections', 'src/embedding', 'wal'],
   'src/ops': ['src', 'src/domain', 'src/engine', 'wal'],
-  'src/mcp': ['src', 'src/domain', 'src/engine', 'src/ops'],
+  'src/local': ['src', 'src/domain', 'wal'],
+  'src/mcp': ['src', 'src/domain', 'src/engine', 'src/ops', 'src/local'],
   'src/http': ['src', 'src/domain', 'src/engine', 'src/ops', 'src/mcp'],
   'src/cli': [
     'src',
@@ -28,6 +30,7 @@ const MAY_IMPORT: Record<string, readonly string[]> = {
     'src/ops',
     'src/mcp',
     'src/http',
+    'src/local',
     'wal',
     'tools',
   ],

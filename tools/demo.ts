@@ -18,7 +18,7 @@ import type {
   UpsertAnswer,
 } from '../src/domain/face.js';
 import { gatherDocuments } from './demo/documents.js';
-import { Server } from './demo/server.js';
+import { MAIN, Server } from './demo/server.js';
 
 const PROJECT_ROOT = fileURLToPath(new URL('../../', import.meta.url));
 const QUESTIONS = [
@@ -55,6 +55,7 @@ async function demo(): Promise<number> {
     await ingest(server, documents, files);
     for (const question of QUESTIONS) await ask(server, documents, question);
     await overwriteAndDelete(server);
+    beside(store);
 
     heading(`${WRITERS} writers, and kill -9 of the server in the middle of them`);
     const written = await writeUntilKilled(server);
@@ -161,6 +162,17 @@ async function overwriteAndDelete(server: Server): Promise<void> {
   const { deleted, seq } = await server.call<DeleteAnswer>('vector_delete', { ids: ['deploy-day'] });
   line(`deleted  ${deleted.join(', ')}, event ${seq}`);
   await recall();
+}
+
+/** A command at a terminal while the server has the store: the server answers it. */
+function beside(store: string): void {
+  heading('A command at a terminal beside the running server');
+  const args = ['list', '-c', 'docs', '-n', '3', '--store', store];
+  const started = performance.now();
+  const { stdout, stderr } = spawnSync(process.execPath, [MAIN, ...args], { encoding: 'utf8' });
+  line(style('dim', '$ mcp-vector-server list -c docs -n 3'));
+  for (const text of `${stdout}${stderr}`.trim().split('\n')) line(oneLine(text, 120));
+  line(style('dim', `${ms(started)}, from the command’s start to its end`));
 }
 
 /** What the server acknowledged, by id. */

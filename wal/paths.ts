@@ -14,4 +14,6 @@ export const PATHS = {
   checkpoints: 'checkpoints',
   /** Files that live only while a process works on them; emptied at every start. */
   scratch: 'scratch',
+  /** Where the owner listens for other processes of its user, and their common token. */
+  socketNote: 'socket.json',
 } as const;

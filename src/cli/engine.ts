@@ -1,8 +1,8 @@
-/** Opening a store for one command. */
+/** Reaching a store for one command. */
 import { randomUUID } from 'node:crypto';
 import { homedir } from 'node:os';
 import { type Config, readConfig } from '../config.js';
-import { CodedError } from '../domain/errors.js';
+import { CodedError, isCoded } from '../domain/errors.js';
 import type { CallContext, Engine, Where } from '../domain/face.js';
 import type { Machine } from '../paths.js';
 import { VERSION } from '../version.js';
@@ -41,29 +41,68 @@ export function contextOf(command: string, more: Partial<CallContext> = {}): Cal
   };
 }
 
+/** Another command may have the store for a moment, and a server that starts or ends has it without listening. */
+const OWNER_WAIT_MS = 1_500;
+const OWNER_POLL_MS = 100;
+
 /**
- * Opens the store, does the work, closes it whatever happened.
+ * Does the work on the store: by the engine of the process that has it, or by one of our own on the store opened here. Ends
+ * what it began, whatever happened.
  * @param create make the store where there is none; a command that only reads must not leave an empty one behind
- * @throws CodedError or WalError; STORE_MISSING where there is none and `create` is false
+ * @throws CodedError or WalError; STORE_MISSING where there is none and `create` is false, STORE_IN_USE where another process has it
+ *   and does not listen, the errors of connectToOwner where it does but cannot be used
  */
 export async function withEngine<T>(
   call: Pick<Call, 'text'>,
   { create }: { create: boolean },
   work: (engine: Engine) => Promise<T>,
 ): Promise<T> {
-  const config = configOf(call);
+  const engine = await reachEngine(configOf(call), create);
+  try {
+    return await work(engine);
+  } finally {
+    await engine.close();
+  }
+}
+
+/**
+ * The owner is asked first: a running server answers before the code that opens a store would be loaded. What stands in its
+ * way counts only once the store cannot be opened either; a killed owner leaves such things behind.
+ */
+async function reachEngine(config: Config, create: boolean): Promise<Engine> {
+  const untilMs = performance.now() + OWNER_WAIT_MS;
+  for (;;) {
+    const owner = await askOwner(config.storePath);
+    if (owner.engine !== undefined) return owner.engine;
+    try {
+      return await openStore(config, create);
+    } catch (error) {
+      if (!isCoded(error) || error.code !== 'STORE_IN_USE') throw error;
+      if (owner.refusal !== undefined) throw owner.refusal;
+      if (performance.now() >= untilMs) throw error;
+    }
+    await new Promise(resolve => setTimeout(resolve, OWNER_POLL_MS));
+  }
+}
+
+async function askOwner(storePath: string): Promise<{ engine?: Engine | undefined; refusal?: Error }> {
+  const { connectToOwner } = await import('../local/client.js');
+  try {
+    return { engine: await connectToOwner(storePath) };
+  } catch (error) {
+    if (!isCoded(error)) throw error;
+    return { refusal: error };
+  }
+}
+
+async function openStore(config: Config, create: boolean): Promise<Engine> {
   // LevelDB makes its files by the umask alone, and a store is for the user alone.
   process.umask(0o077);
   const [{ openEngine }, { createLogger }] = await Promise.all([
     import('../engine/open.js'),
     import('../log.js'),
   ]);
-  const engine = await openEngine({ path: config.storePath, config, logger: createLogger(config), create });
-  try {
-    return await work(engine);
-  } finally {
-    await engine.close();
-  }
+  return openEngine({ path: config.storePath, config, logger: createLogger(config), create });
 }
 
 /** The filter of --where. @throws CodedError INVALID_ARGUMENT */

@@ -63,6 +63,18 @@ export type ErrorCode =
   | 'KEYWORDS_OUTDATED'
   | 'CANCELLED'
   | 'ENGINE_CLOSED'
+  /** The process that has the store, met over its local socket. */
+  | 'OWNER_UNRESPONSIVE'
+  | 'OWNER_VERSION_MISMATCH'
+  | 'OWNER_AUTH_FAILED'
+  | 'OWNER_BUSY'
+  /** It ended before it answered; nothing was changed. */
+  | 'OWNER_LOST'
+  /** It ended before it answered a write, which may or may not be stored. */
+  | 'OUTCOME_UNKNOWN'
+  /** The socket's directory or note is not this user's alone. */
+  | 'SOCKET_UNSAFE'
+  | 'SOCKET_UNAVAILABLE'
   | 'CLIENT_UNKNOWN'
   | 'CONFIG_UNREADABLE'
   | 'INTERNAL';

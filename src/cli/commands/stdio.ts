@@ -1,6 +1,9 @@
 import { homedir } from 'node:os';
-import { readConfig } from '../../config.js';
+import { type Config, readConfig } from '../../config.js';
+import { isCoded } from '../../domain/errors.js';
 import type { Engine } from '../../domain/face.js';
+import type { LocalServer } from '../../local/server.js';
+import type { Logger } from '../../log.js';
 import { VERSION } from '../../version.js';
 import type { Call } from '../command.js';
 import { EXIT, exitCodeOf } from '../exit-codes.js';
@@ -38,16 +41,14 @@ export async function serveStdio(store?: string): Promise<number> {
     process.on('uncaughtException', lastWords);
     process.on('unhandledRejection', lastWords);
 
-    let opening: Promise<Engine> | undefined;
-    const engine = () => {
-      opening ??= import('../../engine/open.js')
-        .then(({ openEngine }) => openEngine({ path: config.storePath, config, logger }))
-        .catch((error: unknown) => {
-          // The reason may pass (a store in use, a full disk): the next call tries again.
-          opening = undefined;
-          throw error;
-        });
-      return opening;
+    let opening: Promise<OpenedStore> | undefined;
+    const engine = async () => {
+      opening ??= openStore(config, logger).catch((error: unknown) => {
+        // The reason may pass (a store in use, a full disk): the next call tries again.
+        opening = undefined;
+        throw error;
+      });
+      return (await opening).engine;
     };
     const server = serveStdioServer({ engine, version: VERSION, roots: config.roots, logger });
     const reason = await server.ended;
@@ -60,8 +61,34 @@ export async function serveStdio(store?: string): Promise<number> {
   }
 }
 
-async function closeOpened(opening: Promise<Engine>): Promise<void> {
-  const engine = await opening.catch(() => undefined);
+interface OpenedStore {
+  readonly engine: Engine;
+  /** Settles once other processes are served, or cannot be; the first call does not wait for it. */
+  readonly local: Promise<LocalServer | undefined>;
+}
+
+async function openStore(config: Config, logger: Logger): Promise<OpenedStore> {
+  const { openEngine } = await import('../../engine/open.js');
+  const engine = await openEngine({ path: config.storePath, config, logger });
+  return { engine, local: listen(engine, config.storePath, logger) };
+}
+
+/** A server that cannot listen still serves its client: commands beside it are then told that the store is in use. */
+async function listen(engine: Engine, storeDir: string, logger: Logger): Promise<LocalServer | undefined> {
+  try {
+    const { serveLocal } = await import('../../local/server.js');
+    return await serveLocal({ storeDir, engine, logger });
+  } catch (error) {
+    if (!isCoded(error)) throw error;
+    logger.error({ code: error.code }, `${error.message} ${error.wayOut}`);
+    return undefined;
+  }
+}
+
+async function closeOpened(opening: Promise<OpenedStore>): Promise<void> {
+  const opened = await opening.catch(() => undefined);
   // An engine that never opened was reported to the call that wanted it.
-  await engine?.close();
+  if (opened === undefined) return;
+  await (await opened.local)?.close();
+  await opened.engine.close();
 }

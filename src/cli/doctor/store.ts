@@ -6,6 +6,8 @@ import { storeState } from '../../../wal/open.js';
 import { readOwner } from '../../../wal/owner.js';
 import { PATHS } from '../../../wal/paths.js';
 import { isCoded } from '../../domain/errors.js';
+import { connectToOwner } from '../../local/client.js';
+import { contextOf } from '../engine.js';
 import { count, size } from '../printing.js';
 import { type Finding, fail, ok, warn } from './finding.js';
 
@@ -99,6 +101,7 @@ async function checkContents(path: string): Promise<Finding[]> {
     // Its files change while they are looked at.
     return [
       ok('log', `in use by process ${owner.pid} since ${owner.startedAt}: not looked at while it runs`),
+      await checkOwner(path, owner.pid),
     ];
   }
   const findings = [checkHead(path)];
@@ -112,6 +115,30 @@ async function checkContents(path: string): Promise<Finding[]> {
     findings.push(ok('log', `files sound to event ${report.headSeq}, ${tables}${tail}`));
   }
   return findings;
+}
+
+/** Whether a command at a terminal would reach the store through the server that has it. */
+async function checkOwner(path: string, pid: number): Promise<Finding> {
+  const check = 'server';
+  try {
+    const engine = await connectToOwner(path);
+    if (engine === undefined) {
+      return warn(
+        check,
+        `process ${pid} has the store and does not listen: commands beside it answer STORE_IN_USE`,
+        'Restart it: an earlier version does not listen, and the log of a later one says why it cannot.',
+      );
+    }
+    try {
+      const { version, head } = await engine.status(contextOf('doctor'));
+      return ok(check, `process ${pid} answers for the store, version ${version}, at event ${head.seq}`);
+    } finally {
+      await engine.close();
+    }
+  } catch (error) {
+    if (!isCoded(error)) throw error;
+    return fail(check, `${error.code}: ${error.message}`, error.wayOut);
+  }
 }
 
 function checkHead(path: string): Finding {

@@ -1,0 +1,218 @@
+import type { Socket } from 'node:net';
+import { CodedError } from '../domain/errors.js';
+import { type CallContext, ENGINE_METHODS, type EngineMethod, type Progress } from '../domain/face.js';
+import { BadFrame, encodeFrame, FrameReader, isObject, MAX_FRAME_BYTES, type Message } from './frames.js';
+import {
+  assertSameVersion,
+  isNonce,
+  isProofOf,
+  newNonce,
+  OWN_VERSION,
+  proofOf,
+  type Transcript,
+  unproved,
+} from './handshake.js';
+import { type CallMessage, type CancelMessage, fromWire, readId } from './protocol.js';
+
+export interface ClientOptions {
+  readonly token: string;
+  /** Real path of the store. */
+  readonly storePath: string;
+  /** Who the owner is, for messages. */
+  readonly ownerName: string;
+}
+
+/** A call that has not been answered. */
+interface Pending {
+  readonly isRead: boolean;
+  readonly onProgress: ((progress: Progress) => void) | undefined;
+  resolve(value: unknown): void;
+  reject(error: unknown): void;
+}
+
+/** The owner went away in the middle of the handshake: nothing had been asked of it. */
+class OwnerGone extends Error {}
+
+/** The calling side of one connection. */
+export class ClientConnection {
+  private readonly reader = new FrameReader();
+  private readonly pending = new Map<number, Pending>();
+  private readonly closed: Promise<void>;
+  private nextId = 1;
+  /** Set while the handshake waits for the owner's next word. */
+  private waiting: { resolve(message: Message): void; reject(error: Error): void } | undefined;
+  private isReady = false;
+  /** Why this side ended the connection. */
+  private failure: CodedError | BadFrame | undefined;
+
+  constructor(
+    private readonly socket: Socket,
+    private readonly options: ClientOptions,
+  ) {
+    this.closed = new Promise(resolve => socket.once('close', resolve));
+    socket.once('close', () => this.onClose());
+    // 'close' follows, and what it means depends on what was asked.
+    socket.on('error', () => undefined);
+    socket.on('data', bytes => this.onData(bytes));
+  }
+
+  /**
+   * Both sides prove themselves, the owner first.
+   * @returns false where the owner went away in the middle: nothing was asked of it
+   * @throws CodedError OWNER_UNRESPONSIVE, OWNER_VERSION_MISMATCH, OWNER_AUTH_FAILED, OWNER_BUSY; the connection is closed then
+   */
+  async shakeHands(timeoutMs: number): Promise<boolean> {
+    const timer = setTimeout(() => this.fail(this.unresponsive(timeoutMs)), timeoutMs);
+    try {
+      const clientNonce = newNonce();
+      this.send({ type: 'hello', ...OWN_VERSION, nonce: clientNonce });
+      const transcript = this.checkChallenge(clientNonce, await this.next('challenge'));
+      this.send({ type: 'proof', proof: proofOf('client', transcript) });
+      await this.next('welcome');
+      this.isReady = true;
+      this.reader.maxBytes = MAX_FRAME_BYTES;
+      return true;
+    } catch (error) {
+      this.socket.destroy();
+      if (error instanceof OwnerGone) return false;
+      if (error instanceof BadFrame) throw unproved(`${this.impostor()} sent ${error.message}`);
+      throw error;
+    } finally {
+      clearTimeout(timer);
+    }
+  }
+
+  /**
+   * Calls a method of the owner's engine. Aborting the context's signal aborts the work there; the answer says what came of it.
+   * @param args what stands before the context
+   * @throws what the engine throws; OWNER_LOST or OUTCOME_UNKNOWN where the owner ended first; TOO_LARGE
+   */
+  call(method: EngineMethod, args: readonly object[], context: CallContext): Promise<unknown> {
+    const { actor, signal, onProgress } = context;
+    const id = this.nextId++;
+    const onAbort = () => this.send({ type: 'cancel', id } satisfies CancelMessage);
+    const answered = new Promise((resolve, reject) => {
+      // Nothing will be sent, so nothing can have been written either.
+      if (!this.socket.writable) throw this.lost(true);
+      const progress = onProgress !== undefined;
+      this.send({ type: 'call', id, method, args, actor, progress } satisfies CallMessage);
+      this.pending.set(id, { isRead: isRead(method, args), onProgress, resolve, reject });
+      signal?.addEventListener('abort', onAbort, { once: true });
+      if (signal?.aborted) onAbort();
+    });
+    return answered.finally(() => signal?.removeEventListener('abort', onAbort));
+  }
+
+  /** Ends the connection; a call in flight is answered as if the owner had ended. */
+  async close(): Promise<void> {
+    this.socket.destroySoon();
+    await this.closed;
+  }
+
+  private onData(bytes: Buffer): void {
+    try {
+      this.reader.push(bytes, message => {
+        if (!this.socket.destroyed) this.receive(message);
+      });
+    } catch (error) {
+      if (!(error instanceof BadFrame)) throw error;
+      this.fail(error);
+    }
+  }
+
+  private receive(message: Message): void {
+    if (this.isReady) {
+      this.settle(message);
+      return;
+    }
+    const { waiting } = this;
+    if (waiting === undefined) throw new BadFrame('a message out of turn');
+    this.waiting = undefined;
+    waiting.resolve(message);
+  }
+
+  private fail(reason: CodedError | BadFrame): void {
+    this.failure ??= reason;
+    this.socket.destroy();
+  }
+
+  private onClose(): void {
+    this.waiting?.reject(this.failure ?? new OwnerGone());
+    for (const { isRead, reject } of this.pending.values()) reject(this.lost(isRead));
+    this.pending.clear();
+  }
+
+  /** The owner's next word in the handshake. @throws the owner's refusal; BadFrame; OwnerGone */
+  private async next(type: 'challenge' | 'welcome'): Promise<Message> {
+    if (this.socket.destroyed) throw this.failure ?? new OwnerGone();
+    const message = await new Promise<Message>((resolve, reject) => {
+      this.waiting = { resolve, reject };
+    });
+    if (message.type === 'refused') throw fromWire(message.error);
+    if (message.type !== type) throw new BadFrame(`no ${type}`);
+    return message;
+  }
+
+  private checkChallenge(clientNonce: string, challenge: Message): Transcript {
+    assertSameVersion(challenge, 'owner');
+    if (!isNonce(challenge.nonce)) throw new BadFrame('a challenge without a nonce');
+    const { token, storePath } = this.options;
+    const transcript = { token, storePath, clientNonce, ownerNonce: challenge.nonce };
+    if (!isProofOf('owner', transcript, challenge.proof))
+      throw unproved(`${this.impostor()} did not prove that it knows the store's token`);
+    return transcript;
+  }
+
+  private settle(message: Message): void {
+    const id = readId(message);
+    const call = this.pending.get(id);
+    if (message.type === 'progress') {
+      if (isObject(message.progress)) call?.onProgress?.(message.progress as unknown as Progress);
+      return;
+    }
+    if (call === undefined) throw new BadFrame('an answer that nobody asked for');
+    if (message.type === 'answer') call.resolve(message.value);
+    else if (message.type === 'error') call.reject(fromWire(message.error));
+    else throw new BadFrame('a message that is no answer');
+    this.pending.delete(id);
+  }
+
+  private send(message: object): void {
+    const frame = encodeFrame(message);
+    if (this.socket.writable) this.socket.write(frame);
+  }
+
+  private impostor(): string {
+    return `what listens in the name of ${this.options.ownerName}`;
+  }
+
+  private unresponsive(timeoutMs: number): CodedError {
+    return new CodedError(
+      'OWNER_UNRESPONSIVE',
+      `${this.options.ownerName} does not answer within ${timeoutMs} ms: it is stopped, or stuck`,
+      'Let it go on (kill -CONT), or end it: the next command then opens the store itself.',
+    );
+  }
+
+  private lost(isRead: boolean): CodedError {
+    const why = this.failure === undefined ? '' : ` (it sent ${this.failure.message})`;
+    const what = `${this.options.ownerName} ended before it answered${why}`;
+    return isRead
+      ? new CodedError('OWNER_LOST', `${what}; nothing was changed`, 'Repeat the call.', {
+          details: { retryable: true },
+        })
+      : new CodedError(
+          'OUTCOME_UNKNOWN',
+          `${what}: the write may or may not be stored`,
+          'Read what it would have changed before you repeat it.',
+          { details: { retryable: false } },
+        );
+  }
+}
+
+/** A dry run of a write changes nothing either. */
+function isRead(method: EngineMethod, [command]: readonly object[]): boolean {
+  return (
+    ENGINE_METHODS[method] === 'read' || (command as { dry_run?: boolean } | undefined)?.dry_run === true
+  );
+}

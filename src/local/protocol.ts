@@ -1,0 +1,139 @@
+/** What is said after the handshake: calls of the engine by name, their answers, progress and cancellation. */
+import { WalError, type WalErrorCode } from '../../wal/errors.js';
+import { type Coded, CodedError, type ErrorCode, isCoded } from '../domain/errors.js';
+import { ENGINE_METHODS, type EngineMethod, type Progress } from '../domain/face.js';
+import type { Actor } from '../domain/model.js';
+import { BadFrame, isObject, type Message } from './frames.js';
+
+/** client -> owner. Several calls run at once over one connection. */
+export interface CallMessage {
+  readonly type: 'call';
+  /** Chosen by the client; unique among its calls in flight. */
+  readonly id: number;
+  readonly method: EngineMethod;
+  /** The method's arguments before the context: one object, or none. */
+  readonly args: readonly object[];
+  readonly actor: Actor;
+  /** Whether progress is wanted. */
+  readonly progress: boolean;
+}
+
+/** client -> owner: aborts the call, which is answered all the same. */
+export interface CancelMessage {
+  readonly type: 'cancel';
+  readonly id: number;
+}
+
+/** owner -> client. */
+export interface AnswerMessage {
+  readonly type: 'answer';
+  readonly id: number;
+  readonly value?: unknown;
+}
+
+/** owner -> client: the call was refused or failed. */
+export interface ErrorMessage {
+  readonly type: 'error';
+  readonly id: number;
+  readonly error: WireError;
+}
+
+/** owner -> client, any number of them before the answer. */
+export interface ProgressMessage {
+  readonly type: 'progress';
+  readonly id: number;
+  readonly progress: Progress;
+}
+
+/** owner -> client, in place of challenge or welcome; the connection is closed after it. */
+export interface RefusedMessage {
+  readonly type: 'refused';
+  readonly error: WireError;
+}
+
+/** A coded error as it travels. */
+export interface WireError extends Coded {
+  /** Whose class it had: the log's WalError or the program's CodedError. */
+  readonly layer: 'wal' | 'program';
+}
+
+/** An error of the owner's, made ready to travel. What has no code is a defect, whose text may quote what was stored. */
+export function toWire(error: unknown): WireError {
+  if (!isCoded(error)) {
+    const name = error instanceof Error ? error.name : typeof error;
+    return {
+      layer: 'program',
+      code: 'INTERNAL',
+      message: `the server that has the store failed in a way it has no code for (${name})`,
+      wayOut: "This is a bug: look into that server's log and report it.",
+    };
+  }
+  const { code, message, wayOut, details } = error;
+  const layer = error instanceof WalError ? 'wal' : 'program';
+  return { layer, code, message, wayOut, ...(details === undefined ? {} : { details }) };
+}
+
+/** The same error on the other side. @throws BadFrame where it is none */
+export function fromWire(value: unknown): CodedError | WalError {
+  if (!isObject(value)) throw new BadFrame('an error that is no object');
+  const { layer, code, message, wayOut, details } = value;
+  if (typeof code !== 'string' || typeof message !== 'string' || typeof wayOut !== 'string')
+    throw new BadFrame('an error without code, message and way out');
+  const options = isObject(details) ? { details } : {};
+  // Both sides are of one version, so their codes are the same.
+  return layer === 'wal'
+    ? new WalError(code as WalErrorCode, message, wayOut, options)
+    : new CodedError(code as ErrorCode, message, wayOut, options);
+}
+
+/** Of one field; a project's directory is the longest. */
+const MAX_ACTOR_CHARS = 4096;
+const TRANSPORTS: readonly unknown[] = [
+  'stdio',
+  'http',
+  'cli',
+  'library',
+] satisfies readonly Actor['transport'][];
+
+/** @throws BadFrame */
+export function readCall(message: Message): CallMessage {
+  const { method, args, actor, progress } = message;
+  if (typeof method !== 'string' || !Object.hasOwn(ENGINE_METHODS, method))
+    throw new BadFrame('a call of a method that there is not');
+  if (!Array.isArray(args) || args.length > 1 || !args.every(isObject))
+    throw new BadFrame('a call without arguments');
+  return {
+    type: 'call',
+    id: readId(message),
+    method: method as EngineMethod,
+    args,
+    actor: readActor(actor),
+    progress: progress === true,
+  };
+}
+
+/** @throws BadFrame */
+export function readId({ id }: Message): number {
+  if (Number.isSafeInteger(id)) return id as number;
+  throw new BadFrame('a message without the id of its call');
+}
+
+/** Written to the log as it stands, so its form is checked; what it says is the word of a process of the same user. */
+function readActor(value: unknown): Actor {
+  if (!isObject(value)) throw new BadFrame('a call without an actor');
+  const text = (field: keyof Actor): string => {
+    const found = value[field];
+    if (typeof found === 'string' && found.length <= MAX_ACTOR_CHARS) return found;
+    throw new BadFrame(`a call whose actor has no ${field}`);
+  };
+  if (!TRANSPORTS.includes(value.transport)) throw new BadFrame('a call over an unknown transport');
+  return {
+    clientName: text('clientName'),
+    clientVersion: text('clientVersion'),
+    session: text('session'),
+    sessionSource: text('sessionSource'),
+    project: text('project'),
+    transport: value.transport as Actor['transport'],
+    tool: text('tool'),
+  };
+}
