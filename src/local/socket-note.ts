@@ -8,6 +8,7 @@ import { closeSync, fstatSync, openSync, readFileSync, rmSync, writeFileSync } f
 import { join } from 'node:path';
 import { PATHS } from '../../wal/paths.js';
 import { CodedError } from '../domain/errors.js';
+import { type Host, thisHost } from './address.js';
 
 const TOKEN_BYTES = 32;
 const TOKEN = /^[0-9a-f]{64}$/;
@@ -37,7 +38,7 @@ export function removeSocketNote(storeDir: string): void {
  * The note as it stands there, which may be that of an owner long gone; undefined where there is none, or none yet whole.
  * @throws CodedError SOCKET_UNSAFE where other users may read or may have written it
  */
-export function readSocketNote(storeDir: string): SocketNote | undefined {
+export function readSocketNote(storeDir: string, host: Host = thisHost()): SocketNote | undefined {
   const path = noteFile(storeDir);
   let file: number;
   try {
@@ -48,9 +49,11 @@ export function readSocketNote(storeDir: string): SocketNote | undefined {
   }
   try {
     const { uid, mode } = fstatSync(file);
-    if (process.getuid !== undefined && uid !== process.getuid())
-      throw unsafe(path, `it belongs to user ${uid}`);
-    if (process.platform !== 'win32' && (mode & OTHERS) !== 0) throw unsafe(path, 'other users may read it');
+    // Windows keeps the store to its user by the directory it lies in.
+    if (host.platform !== 'win32') {
+      if (uid !== host.uid) throw unsafe(path, `it belongs to user ${uid}`);
+      if ((mode & OTHERS) !== 0) throw unsafe(path, 'other users may read it');
+    }
     return parse(readFileSync(file, 'utf8'));
   } finally {
     closeSync(file);

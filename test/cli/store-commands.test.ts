@@ -154,7 +154,7 @@ describe('the server', () => {
     expect(await once(child, 'exit')).toEqual([0, null]);
   });
 
-  test('holds its store: a second process is told who has it, and doctor says so', async () => {
+  test('holds its store: commands beside it reach it there, and doctor says who has it', async () => {
     const { child, request, hello } = start();
     await hello();
     const made = await request('tools/call', {
@@ -164,8 +164,11 @@ describe('the server', () => {
     expect(made.result.isError).toBeFalsy();
     const served = ['--store', join(dir, 'served')];
     const second = await runCli(['status', ...served], { env: { HOME: dir } });
-    expect(second.code).toBe(2);
-    expect(second.stderr).toMatch(new RegExp(`^error STORE_IN_USE: .*process ${child.pid} `));
+    expect(second.code).toBe(0);
+    expect(second.stdout).toMatch(/^default +1 +1 +cosine/m);
+    const verify = await runCli(['verify', ...served], { env: { HOME: dir } });
+    expect(verify.code).toBe(2);
+    expect(verify.stderr).toMatch(new RegExp(`^error STORE_IN_USE: .*process ${child.pid} `));
     const doctor = await runCli(['doctor', ...served], { env: { HOME: dir } });
     expect(doctor.stdout).toContain(`in use by process ${child.pid}`);
     child.kill('SIGTERM');
