@@ -84,10 +84,9 @@ export class ClientConnection {
 
   /**
    * Calls a method of the owner's engine. Aborting the context's signal aborts the work there; the answer says what came of it.
-   * @param args what stands before the context
    * @throws what the engine throws; OWNER_LOST or OUTCOME_UNKNOWN where the owner ended first; TOO_LARGE
    */
-  call(method: EngineMethod, args: readonly object[], context: CallContext): Promise<unknown> {
+  call(method: EngineMethod, command: object, context: CallContext): Promise<unknown> {
     const { actor, signal, onProgress } = context;
     const id = this.nextId++;
     const onAbort = () => this.send({ type: 'cancel', id } satisfies CancelMessage);
@@ -95,8 +94,8 @@ export class ClientConnection {
       // Nothing will be sent, so nothing can have been written either.
       if (!this.socket.writable) throw this.lost(true);
       const progress = onProgress !== undefined;
-      this.send({ type: 'call', id, method, args, actor, progress } satisfies CallMessage);
-      this.pending.set(id, { isRead: isRead(method, args), onProgress, resolve, reject });
+      this.send({ type: 'call', id, method, command, actor, progress } satisfies CallMessage);
+      this.pending.set(id, { isRead: isRead(method, command), onProgress, resolve, reject });
       signal?.addEventListener('abort', onAbort, { once: true });
       if (signal?.aborted) onAbort();
     });
@@ -211,8 +210,6 @@ export class ClientConnection {
 }
 
 /** A dry run of a write changes nothing either. */
-function isRead(method: EngineMethod, [command]: readonly object[]): boolean {
-  return (
-    ENGINE_METHODS[method] === 'read' || (command as { dry_run?: boolean } | undefined)?.dry_run === true
-  );
+function isRead(method: EngineMethod, command: { readonly dry_run?: boolean }): boolean {
+  return ENGINE_METHODS[method] === 'read' || command.dry_run === true;
 }

@@ -81,15 +81,12 @@ function unreachable(address: string, cause: Error): CodedError {
   );
 }
 
-/** Every method that is forwarded, by name; the last argument is the context, which stays here but for its actor. */
+/** Every method that is forwarded, by name. Of the context the actor travels, and what becomes of signal and progress. */
 function engineOver(connection: ClientConnection): Engine {
   const methods = Object.keys(ENGINE_METHODS) as EngineMethod[];
   const forwarded = methods.map(method => [
     method,
-    (...args: [...args: object[], context: CallContext]) => {
-      const context = args.pop() as CallContext;
-      return connection.call(method, args, context);
-    },
+    (command: object, context: CallContext) => connection.call(method, command, context),
   ]);
   return { ...Object.fromEntries(forwarded), close: () => connection.close() };
 }

@@ -11,8 +11,8 @@ export interface CallMessage {
   /** Chosen by the client; unique among its calls in flight. */
   readonly id: number;
   readonly method: EngineMethod;
-  /** The method's arguments before the context: one object, or none. */
-  readonly args: readonly object[];
+  /** The method's first argument: a command or a query. */
+  readonly command: object;
   readonly actor: Actor;
   /** Whether progress is wanted. */
   readonly progress: boolean;
@@ -97,16 +97,15 @@ const TRANSPORTS: readonly unknown[] = [
 
 /** @throws BadFrame */
 export function readCall(message: Message): CallMessage {
-  const { method, args, actor, progress } = message;
+  const { method, command, actor, progress } = message;
   if (typeof method !== 'string' || !Object.hasOwn(ENGINE_METHODS, method))
     throw new BadFrame('a call of a method that there is not');
-  if (!Array.isArray(args) || args.length > 1 || !args.every(isObject))
-    throw new BadFrame('a call without arguments');
+  if (!isObject(command)) throw new BadFrame('a call without its command');
   return {
     type: 'call',
     id: readId(message),
     method: method as EngineMethod,
-    args,
+    command,
     actor: readActor(actor),
     progress: progress === true,
   };

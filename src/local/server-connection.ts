@@ -39,8 +39,8 @@ export interface ConnectionOptions {
   readonly logger: Logger;
 }
 
-/** Every method of the engine as the socket knows it: arguments in, context last. */
-type Forwarded = (...args: [...args: readonly object[], context: CallContext]) => Promise<unknown>;
+/** Every method of the engine as the socket knows it. */
+type Forwarded = (command: object, context: CallContext) => Promise<unknown>;
 
 /** The owner's side of one connection. Nothing is served before both sides have proved themselves. */
 export class ServerConnection {
@@ -194,7 +194,7 @@ export class ServerConnection {
       );
   }
 
-  private run({ id, method, args, actor, progress }: CallMessage, signal: AbortSignal): Promise<unknown> {
+  private run({ id, method, command, actor, progress }: CallMessage, signal: AbortSignal): Promise<unknown> {
     const { engine } = this.options;
     const onProgress: CallContext['onProgress'] = step => {
       // News of this moment: while older bytes wait to be read, it is of no use.
@@ -202,7 +202,7 @@ export class ServerConnection {
         this.send({ type: 'progress', id, progress: step } satisfies ProgressMessage);
     };
     const context: CallContext = { actor, signal, ...(progress ? { onProgress } : {}) };
-    return (engine[method] as Forwarded).call(engine, ...args, context);
+    return (engine[method] as Forwarded).call(engine, command, context);
   }
 
   private sendAnswer({ id, method }: CallMessage, value: unknown): void {

@@ -224,7 +224,7 @@ describe('a server that ends', () => {
     await server.signal('SIGSTOP');
     const retryable = { code: 'OWNER_LOST', details: { retryable: true } };
     const expected = Promise.all([
-      expect(remote.status(testContext)).rejects.toMatchObject(retryable),
+      expect(remote.status({}, testContext)).rejects.toMatchObject(retryable),
       expect(
         remote.delete({ collection: 'default', ids: ['a'], dry_run: true }, testContext),
       ).rejects.toMatchObject(retryable),

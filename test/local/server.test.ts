@@ -74,7 +74,7 @@ async function peer(): Promise<LocalPeer> {
 
 async function expectServing(): Promise<void> {
   const other = await client();
-  expect((await other.status(testContext)).store.state).toBe('ok');
+  expect((await other.status({}, testContext)).store.state).toBe('ok');
   await other.close();
 }
 
@@ -152,7 +152,7 @@ describe('the engine over the socket', () => {
 
   test('more calls than a connection may have are refused, and the others answered', async () => {
     const remote = await client();
-    const calls = Array.from({ length: 80 }, () => remote.status(testContext));
+    const calls = Array.from({ length: 80 }, () => remote.status({}, testContext));
     const results = await Promise.allSettled(calls);
     const refused = results.filter(r => r.status === 'rejected');
     expect(refused).toHaveLength(16);
@@ -198,7 +198,7 @@ describe('long work', () => {
     const abort = new AbortController();
     const context = { signal: abort.signal, onProgress: () => abort.abort() };
     await expect(ingest(remote, documents(400), context)).rejects.toMatchObject({ code: 'CANCELLED' });
-    const { collections } = await engine.status(testContext);
+    const { collections } = await engine.status({}, testContext);
     expect(collections[0]!.items).toBeGreaterThan(0);
     expect(collections[0]!.items).toBeLessThan(400);
     await remote.close();
@@ -209,14 +209,14 @@ describe('long work', () => {
     const root = documents(400);
     const { actor } = testContext;
     const command = { paths: [root], roots: [root], collection: 'docs' };
-    caller.send({ type: 'call', id: 1, method: 'ingest', args: [command], actor, progress: true });
+    caller.send({ type: 'call', id: 1, method: 'ingest', command, actor, progress: true });
     expect(await caller.next()).toMatchObject({ type: 'progress', id: 1 });
     caller.socket.destroy();
     let before = -1;
     for (let now = 0; now !== before; ) {
       before = now;
       await new Promise(resolve => setTimeout(resolve, 60));
-      now = (await engine.status(testContext)).collections[0]!.items;
+      now = (await engine.status({}, testContext)).collections[0]!.items;
     }
     expect(before).toBeLessThan(400);
   });
@@ -230,12 +230,12 @@ describe('long work', () => {
       code: 'CANCELLED',
     });
     // Answered in order: the upsert is on its way once this is.
-    await remote.status(testContext);
+    await remote.status({}, testContext);
     const closing = listening.close();
-    await expect(remote.status(testContext)).rejects.toMatchObject({ code: 'ENGINE_CLOSED' });
+    await expect(remote.status({}, testContext)).rejects.toMatchObject({ code: 'ENGINE_CLOSED' });
     await refused;
     await closing;
-    await expect(remote.status(testContext)).rejects.toMatchObject({ code: 'OWNER_LOST' });
+    await expect(remote.status({}, testContext)).rejects.toMatchObject({ code: 'OWNER_LOST' });
     expect(await connectToOwner(other)).toBeUndefined();
     await slow.close();
   });
@@ -265,12 +265,12 @@ describe('who is let in', () => {
   test('nobody before the proof: a call is not even read', async () => {
     const hasty = await LocalPeer.connect(server.address);
     const { actor } = testContext;
-    hasty.send({ type: 'call', id: 1, method: 'status', args: [], actor, progress: false });
+    hasty.send({ type: 'call', id: 1, method: 'status', command: {}, actor, progress: false });
     expect(await hasty.next()).toBeUndefined();
     const halfway = await LocalPeer.connect(server.address);
     halfway.send({ type: 'hello', ...OWN_VERSION, nonce: newNonce() });
     expect(await halfway.next()).toMatchObject({ type: 'challenge' });
-    halfway.send({ type: 'call', id: 1, method: 'status', args: [], actor, progress: false });
+    halfway.send({ type: 'call', id: 1, method: 'status', command: {}, actor, progress: false });
     expect(await halfway.next()).toBeUndefined();
     await expectServing();
   });
@@ -325,7 +325,14 @@ describe('who is let in', () => {
 });
 
 describe('what is not understood ends its connection, and no other', () => {
-  const call = { type: 'call', id: 1, method: 'status', args: [], actor: testContext.actor, progress: false };
+  const call = {
+    type: 'call',
+    id: 1,
+    method: 'status',
+    command: {},
+    actor: testContext.actor,
+    progress: false,
+  };
 
   test.each<[string, object | Buffer]>([
     ['a frame of 65 MiB', Buffer.from('01001004', 'hex')],
@@ -333,7 +340,7 @@ describe('what is not understood ends its connection, and no other', () => {
     ['an unknown type', { type: 'open sesame' }],
     ['a method of the prototype', { ...call, method: 'constructor' }],
     ['the owner’s own end', { ...call, method: 'close' }],
-    ['arguments that are none', { ...call, args: [1] }],
+    ['a command that is none', { ...call, command: [1] }],
     ['no id', { ...call, id: 'x' }],
     ['no actor', { ...call, actor: undefined }],
     ['an actor of an unknown transport', { ...call, actor: { ...call.actor, transport: 'telepathy' } }],
@@ -344,7 +351,7 @@ describe('what is not understood ends its connection, and no other', () => {
     bad.send(message);
     await bad.closed;
     expect(logged.filter(([level]) => level === 'warn')).toHaveLength(1);
-    expect((await other.status(testContext)).store.state).toBe('ok');
+    expect((await other.status({}, testContext)).store.state).toBe('ok');
     await other.close();
   });
 

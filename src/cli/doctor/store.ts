@@ -130,7 +130,7 @@ async function checkOwner(path: string, pid: number): Promise<Finding> {
       );
     }
     try {
-      const { version, head } = await engine.status(contextOf('doctor'));
+      const { version, head } = await engine.status({}, contextOf('doctor'));
       return ok(check, `process ${pid} answers for the store, version ${version}, at event ${head.seq}`);
     } finally {
       await engine.close();
