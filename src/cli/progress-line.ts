@@ -7,7 +7,7 @@ const REDRAW_MS = 80;
 const SPARSE_MS = 10_000;
 
 export interface ProgressLineOptions {
-  /** What is counted, in the plural. Default `events`. */
+  /** What is counted, in the plural, unless a step says otherwise. Default `events`. */
   readonly unit?: string;
   /** Milliseconds of a clock that never runs backwards. Default performance.now. */
   readonly nowMs?: () => number;
@@ -18,7 +18,9 @@ export class ProgressLine {
   readonly #stream: Pick<NodeJS.WriteStream, 'isTTY' | 'columns' | 'write'>;
   readonly #unit: string;
   readonly #nowMs: () => number;
-  readonly #rate = new RateEstimate();
+  #rate = new RateEstimate();
+  /** What the rate is of. */
+  #counted: string | undefined;
   #drawnMs: number;
   #isDrawn = false;
 
@@ -35,6 +37,8 @@ export class ProgressLine {
   /** Draws the progress, or leaves it out if the last one is too recent. */
   show(progress: Progress): void {
     const nowMs = this.#nowMs();
+    if (progress.unit !== this.#counted) this.#rate = new RateEstimate();
+    this.#counted = progress.unit;
     this.#rate.observe(progress.done, nowMs);
     if (nowMs - this.#drawnMs < (this.#stream.isTTY ? REDRAW_MS : SPARSE_MS)) return;
     this.#drawnMs = nowMs;
@@ -48,14 +52,11 @@ export class ProgressLine {
   }
 
   /** `12 345 of 100 000 records, 4 200/s, 21 s left: copying` */
-  #describe({ done, total, message }: Progress): string {
-    const parts = [
-      total === undefined
-        ? `${grouped(done)} ${this.#unit}`
-        : `${grouped(done)} of ${grouped(total)} ${this.#unit}`,
-    ];
+  #describe({ done, total, unit = this.#unit, message }: Progress): string {
+    const parts = [`${grouped(done)}${total === undefined ? '' : ` of ${grouped(total)}`} ${unit}`];
     const { perSecond } = this.#rate;
-    if (perSecond !== undefined)
+    // A worker that reports only when it is through has no speed to show.
+    if (perSecond !== undefined && perSecond > 0)
       parts.push(`${perSecond < 9.95 ? perSecond.toFixed(1) : grouped(Math.round(perSecond))}/s`);
     const seconds = total === undefined ? undefined : this.#rate.secondsLeft(total);
     if (seconds !== undefined) parts.push(`${duration(seconds)} left`);

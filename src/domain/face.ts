@@ -19,6 +19,8 @@ export interface Progress {
   readonly done: number;
   /** Absent while unknown. */
   readonly total?: number;
+  /** What is counted, in the plural, where that is not what the whole work counts. */
+  readonly unit?: string;
   readonly message: string;
 }
 

@@ -72,7 +72,7 @@ async function graphs(projections: Projections, onProgress: BuildOptions['onProg
     const counts = indexes.map(index => index.counts);
     const done = counts.reduce((sum, { indexed }) => sum + indexed, 0);
     const total = counts.reduce((sum, { indexed, pending }) => sum + indexed + pending, 0);
-    if (total > done) onProgress?.({ done, total, message: 'linking vectors into graphs' });
+    if (total > done) onProgress?.({ done, total, unit: 'vectors', message: 'linking them into graphs' });
   };
   const timer = setInterval(tell, POLL_MS);
   try {

@@ -75,7 +75,7 @@ export async function planFork(
   for await (const piece of log.raw(1, untilSeq)) {
     records += piece.length;
     for (const [, value] of piece) recordBytes += value.length;
-    onProgress?.({ done: records, total: untilSeq, message: 'measuring records' });
+    onProgress?.({ done: records, total: untilSeq, unit: 'records', message: 'measuring' });
   }
   const space = await assertSpace(
     to,
@@ -93,7 +93,7 @@ export async function fork(log: LevelLog, sourceDir: string, options: ForkOption
   await planFork(log, sourceDir, options);
   await forkLog(log, untilSeq, to, {
     clock,
-    onProgress: done => onProgress?.({ done, total: untilSeq, message: 'copying records' }),
+    onProgress: done => onProgress?.({ done, total: untilSeq, unit: 'records', message: 'copying' }),
   });
   const made = await openLog({ storeDir: to, clock });
   try {

@@ -115,6 +115,15 @@ describe('the line', () => {
     expect(written[1]).toBe('\r\u001b[2K2 files, 0.5/s: b[2J.md');
   });
 
+  test('a step may count something else; work that does not move has no rate', () => {
+    const { written, clock, line } = lineOn(true, 'records');
+    for (; clock.ms <= 1000; clock.ms += 1000)
+      line.show({ done: 5, total: 10, unit: 'vectors', message: 'linking' });
+    expect(written[1]).toBe('\r\u001b[2K5 of 10 vectors: linking');
+    line.show({ done: 9000, total: 10_000, message: 'the rate of vectors is none of records' });
+    expect(written[2]).toBe('\r\u001b[2K9 000 of 10 000 records: the rate of vectors is none of records');
+  });
+
   test('elsewhere at most one line in ten seconds, and none for what is done sooner', () => {
     const { written, clock, line } = lineOn(false);
     for (; clock.ms < 35_000; clock.ms += 50)

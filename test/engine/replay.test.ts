@@ -58,9 +58,7 @@ describe('a fork', () => {
       checkpoint: seq + 1,
       forkedFrom: { storeId: source, seq, epoch: 1 },
     });
-    expect([...messages]).toEqual(
-      expect.arrayContaining(['replaying', 'copying records', 'applying events']),
-    );
+    expect([...messages]).toEqual(expect.arrayContaining(['replaying', 'copying', 'applying events']));
     const values = await rawValues(store, seq);
     expect(await rawValues(to, seq)).toEqual(values);
     expect(plan).toMatchObject({ target: 'absent', records: seq });
