@@ -1,6 +1,6 @@
 /**
- * Imports run one way: tools, cli -> mcp, http, ops -> engine -> {domain, projections, embedding}; engine -> wal; cli, mcp -> local
- * -> {domain, wal}.
+ * Imports run one way: tools, cli -> mcp, http, ops -> engine -> {domain, projections, embedding}; engine -> wal;
+ * cli, mcp -> local -> {domain, wal}.
  */
 import { readdirSync, readFileSync } from 'node:fs';
 import { dirname, join, relative, sep } from 'node:path';

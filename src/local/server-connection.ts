@@ -1,6 +1,6 @@
 import type { Socket } from 'node:net';
 import { CodedError, isCoded } from '../domain/errors.js';
-import { type CallContext, ENGINE_METHODS, type Engine } from '../domain/face.js';
+import { type CallContext, ENGINE_METHODS, type Engine, type EngineMethod } from '../domain/face.js';
 import type { Logger } from '../log.js';
 import { BadFrame, encodeFrame, FrameReader, MAX_FRAME_BYTES, type Message } from './frames.js';
 import {
@@ -27,7 +27,7 @@ import {
 /** Calls of one connection that may run at once: more are refused, not queued. */
 const MAX_CALLS = 64;
 /** How long calls may still run once the owner closes, and how long after that they have to notice that they were aborted. */
-const DRAIN_MS = 1_000;
+const DRAIN_MS = 500;
 const ABORTED_MS = 500;
 
 export interface ConnectionOptions {
@@ -164,12 +164,13 @@ export class ServerConnection {
   }
 
   private async answer(call: CallMessage): Promise<void> {
-    const { id } = call;
+    const { id, method } = call;
     const abort = new AbortController();
     try {
       this.assertServing();
+      if (!isEngineMethod(method)) throw unknownMethod(method);
       this.calls.set(id, abort);
-      this.sendAnswer(call, await this.run(call, abort.signal));
+      this.sendAnswer(id, method, await this.run(call, method, abort.signal));
     } catch (error) {
       this.logFailure(call, error);
       this.send({ type: 'error', id, error: toWire(error) } satisfies ErrorMessage);
@@ -194,7 +195,8 @@ export class ServerConnection {
       );
   }
 
-  private run({ id, method, command, actor, progress }: CallMessage, signal: AbortSignal): Promise<unknown> {
+  private run(call: CallMessage, method: EngineMethod, signal: AbortSignal): Promise<unknown> {
+    const { id, command, actor, progress } = call;
     const { engine } = this.options;
     const onProgress: CallContext['onProgress'] = step => {
       // News of this moment: while older bytes wait to be read, it is of no use.
@@ -205,7 +207,7 @@ export class ServerConnection {
     return (engine[method] as Forwarded).call(engine, command, context);
   }
 
-  private sendAnswer({ id, method }: CallMessage, value: unknown): void {
+  private sendAnswer(id: number, method: EngineMethod, value: unknown): void {
     try {
       this.send({ type: 'answer', id, value } satisfies AnswerMessage);
     } catch (error) {
@@ -243,6 +245,16 @@ export class ServerConnection {
     });
   }
 }
+
+const isEngineMethod = (method: string): method is EngineMethod => Object.hasOwn(ENGINE_METHODS, method);
+
+/** Two builds of one version, as while developing. */
+const unknownMethod = (method: string) =>
+  new CodedError(
+    'OWNER_VERSION_MISMATCH',
+    `the server that has the store does not know ${JSON.stringify(method.slice(0, 32))}, this command does`,
+    'Restart that server: it runs an earlier build.',
+  );
 
 /** The type of a message for the log, which may hold anything. */
 const described = ({ type }: Message) => JSON.stringify(type.slice(0, 32));

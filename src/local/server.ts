@@ -27,7 +27,7 @@ export interface LocalServer {
   /** A socket's absolute path, or the name of a pipe. */
   readonly address: string;
   /**
-   * Takes no new calls, lets those in flight end for at most a second and a half, and is gone. To be called before the
+   * Takes no new calls, lets those in flight end for at most a second, and is gone. To be called before the
    * engine's close. Does not reject.
    */
   close(): Promise<void>;

@@ -114,7 +114,7 @@ describe('the engine over the socket', () => {
             expect(await settle(call(remote))).toEqual(await settle(call(engine)));
         },
       ),
-      { numRuns: 25 },
+      { numRuns: 15 },
     );
     await remote.close();
   });
@@ -157,6 +157,21 @@ describe('the engine over the socket', () => {
     const refused = results.filter(r => r.status === 'rejected');
     expect(refused).toHaveLength(16);
     for (const { reason } of refused) expect(reason).toMatchObject({ code: 'OWNER_BUSY' });
+    await remote.close();
+  });
+
+  test('an answer beyond the limit is a coded refusal, and the connection goes on', async () => {
+    const remote = await client();
+    // Escaped, each of its characters takes six bytes.
+    const long = '\u0001'.repeat(1 << 20);
+    const ids = Array.from({ length: 11 }, (_, i) => `long-${i}`);
+    const items = ids.map(id => ({ id, text: long, vector: [1, 2] }));
+    await engine.upsert({ collection: 'long', items }, testContext);
+    await expect(remote.get({ collection: 'long', ids }, testContext)).rejects.toMatchObject({
+      code: 'TOO_LARGE',
+    });
+    const one = await remote.get({ collection: 'long', ids: ['long-7'] }, testContext);
+    expect(one.items[0]!.text).toBe(long);
     await remote.close();
   });
 
@@ -338,8 +353,7 @@ describe('what is not understood ends its connection, and no other', () => {
     ['a frame of 65 MiB', Buffer.from('01001004', 'hex')],
     ['HTTP', Buffer.from('GET / HTTP/1.1\r\nHost: localhost\r\n\r\n')],
     ['an unknown type', { type: 'open sesame' }],
-    ['a method of the prototype', { ...call, method: 'constructor' }],
-    ['the owner’s own end', { ...call, method: 'close' }],
+    ['a method that is no name', { ...call, method: 7 }],
     ['a command that is none', { ...call, command: [1] }],
     ['no id', { ...call, id: 'x' }],
     ['no actor', { ...call, actor: undefined }],
@@ -353,6 +367,21 @@ describe('what is not understood ends its connection, and no other', () => {
     expect(logged.filter(([level]) => level === 'warn')).toHaveLength(1);
     expect((await other.status({}, testContext)).store.state).toBe('ok');
     await other.close();
+  });
+
+  test('what is no method of a client’s is not called: the owner’s own end, what objects have, what a later build may have', async () => {
+    const other = await peer();
+    for (const [id, method] of ['close', 'constructor', '__proto__', 'defragment'].entries()) {
+      other.send({ ...call, id, method });
+      expect(await other.next()).toMatchObject({
+        type: 'error',
+        id,
+        error: { code: 'OWNER_VERSION_MISMATCH' },
+      });
+    }
+    other.send(call);
+    expect(await other.next()).toMatchObject({ type: 'answer', id: 1 });
+    other.socket.destroy();
   });
 
   test('an id that is in use', async () => {
