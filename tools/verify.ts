@@ -14,7 +14,7 @@ export function main(argv: string[]): Promise<number> {
     usage: '[options]',
     details: [
       'Checks LevelDB’s files block by block, every record’s hash, sequence, chain and times, transactions, the head proof,',
-      'what the events say, and the checkpoints. Exit 0: sound. 1: damaged. 2: could not run, for example because a server',
+      'what the events say, the checkpoints, and what was cut off into quarantine. Exit 0: sound. 1: damaged. 2: could not run, for example because a server',
       'has the store open.',
     ].join('\n'),
     options: { ...STORE_OPTION, ...JSON_OPTION },
@@ -43,6 +43,16 @@ function sayReport(report: Report): void {
   );
   if (head) say(`head      ${head.seq}  ${head.hash}`);
   if (report.forkedFrom) say(`lineage   ${describeOrigin(report.forkedFrom)}`);
+  for (const { epoch, seq, time, cut } of report.epochs)
+    say(`epoch     ${epoch} since ${seq}  ${time}; it was cut off: ${seq} to ${cut.seq}  ${cut.hash}`);
+  if (report.pendingCut)
+    say(
+      `cut       begun after ${report.pendingCut.after}, and interrupted: the next start of the server finishes it`,
+    );
+  for (const { path, sound, first, last } of report.quarantines)
+    say(
+      `kept      ${path}${first === undefined ? '' : `  (${first} to ${last})`}${sound ? '' : '  damaged'}`,
+    );
   const caches = report.checkpoints.map(({ seq, sound }) => `${seq}${sound ? '' : ' damaged'}`);
   say(`caches    ${caches.length === 0 ? 'no checkpoint' : `checkpoint ${caches.join(', ')}`}`);
   if (report.sound) {
@@ -59,6 +69,8 @@ function sayReport(report: Report): void {
   say(
     'What to do: keep a copy of the whole store directory before anything else touches it, then restore a backup.',
   );
+  if (findings.every(({ code }) => code === 'QUARANTINE_DAMAGED'))
+    say('Only what was cut off earlier is concerned: the store itself is sound.');
   if (findings.every(({ code }) => code.startsWith('CHECKPOINT_')))
     say(
       'Only checkpoints are concerned: they are caches, and the next start of the server rebuilds them from the log.',

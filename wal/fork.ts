@@ -4,7 +4,7 @@ import { dirname, join } from 'node:path';
 import { WalError } from './errors.js';
 import { fsyncDirectory, HeadFile, Intent } from './head-file.js';
 import type { LevelLog } from './level-log.js';
-import { forkBody } from './lineage.js';
+import { epochAfter, forkBody } from './lineage.js';
 import { logDatabase } from './open-database.js';
 import { PATHS } from './paths.js';
 import { checkFollows, decodeRecord, encodeKey, encodeRecord, type LogRecord, RecordType } from './record.js';
@@ -59,6 +59,7 @@ export async function forkLog(
       nonce: '0'.repeat(32),
       wallMs: options.clock(),
       lineageSeq: head.seq,
+      epochSeq: 0,
     });
     fsyncDirectory(join(partial, PATHS.log));
     fsyncDirectory(partial);
@@ -89,11 +90,13 @@ async function copyRecords(
   try {
     const put = (seq: number, value: Uint8Array) => ({ type: 'put' as const, key: encodeKey(seq), value });
     let previous: LogRecord | undefined;
+    let epoch = 1;
     for await (const piece of source.raw(1, untilSeq)) {
       for (const [seq, value] of piece) {
         const record = decodeRecord(value, seq);
         checkFollows(previous, record);
         previous = record;
+        epoch = epochAfter(epoch, record);
       }
       await database.batch(
         piece.map(([seq, value]) => put(seq, value)),
@@ -116,7 +119,7 @@ async function copyRecords(
       long: false,
       actor: 0,
       prevHash: last.hash,
-      body: forkBody(storeId, source.lineage, untilSeq),
+      body: forkBody(storeId, { storeId: source.lineage.storeId, epoch }, untilSeq),
     });
     await database.batch([put(seq, bytes)], { sync: true });
     return { storeId, seq, hash };

@@ -4,8 +4,8 @@
  *
  *   off size   (slot 0 at byte 0, slot 1 at byte 4096; all little-endian)
  *    0   8   "MVSHEAD1"
- *    8   4   slot format version (1)
- *   12   4   intent: 0 none, 1 the store is being created, 2 closed cleanly
+ *    8   4   slot format version: 1, or 2 once anything was cut off the log
+ *   12   4   intent: 0 none, 1 the store is being created, 2 closed cleanly, 3 (version 2) the log is being cut
  *   16   8   counter: the valid slot with the higher one counts
  *   24  16   store id
  *   40   4   epoch
@@ -15,7 +15,9 @@
  *   64  16   owner nonce
  *   80   8   wall time, ms
  *   88   8   lineage seq: the genesis or fork record that gave the store its id; 0 before there is one
- *   96  24   zero
+ *   96   8   version 2: seq of the record that began the epoch (that will begin it, with intent 3); else zero
+ *  104   8   intent 3: seq of the last record of the log that is being cut; else zero
+ *  112   8   intent 3: its hash; else zero
  *  120   8   xxh64 of bytes 0..119
  */
 import {
@@ -34,12 +36,14 @@ import { WalError } from './errors.js';
 import { xxh64 } from './hash.js';
 
 const MAGIC = 'MVSHEAD1';
-const SLOT_VERSION = 1;
+/** A program that knows only the first cannot know the record type `epoch` either, and must refuse the store. */
+const SLOT_VERSION = { plain: 1, epochs: 2 } as const;
 const SLOT_STRIDE = 4096;
 const SLOT_BYTES = 128;
 export const HEAD_FILE_BYTES = SLOT_STRIDE + SLOT_BYTES;
 
-export const Intent = { none: 0, create: 1, closed: 2 } as const;
+/** What the process that wrote the slot was about to do. Numbers on disk never change meaning. */
+export const Intent = { none: 0, create: 1, closed: 2, truncate: 3 } as const;
 
 export interface HeadProof {
   readonly counter: number;
@@ -54,13 +58,18 @@ export interface HeadProof {
   readonly wallMs: number;
   /** Seq of the genesis or fork record that gave the store its id. */
   readonly lineageSeq: number;
+  /** Seq of the record that began the epoch; 0 in the first epoch of a lineage. */
+  readonly epochSeq: number;
+  /** With Intent.truncate alone: the last record of the log that is being cut. `seq` and `hash` are then the record that stays. */
+  readonly cut?: { readonly seq: number; readonly hash: bigint } | undefined;
 }
 
 /** Encodes one slot (exported for tests and FORMAT.md's example). */
 export function encodeSlot(proof: HeadProof): Buffer {
   const slot = Buffer.alloc(SLOT_BYTES);
   slot.write(MAGIC, 0, 'latin1');
-  slot.writeUInt32LE(SLOT_VERSION, 8);
+  const cutting = proof.intent === Intent.truncate;
+  slot.writeUInt32LE(cutting || proof.epochSeq > 0 ? SLOT_VERSION.epochs : SLOT_VERSION.plain, 8);
   slot.writeUInt32LE(proof.intent, 12);
   slot.writeBigUInt64LE(BigInt(proof.counter), 16);
   slot.write(proof.storeId, 24, 'hex');
@@ -70,6 +79,12 @@ export function encodeSlot(proof: HeadProof): Buffer {
   slot.write(proof.nonce, 64, 'hex');
   slot.writeBigUInt64LE(BigInt(proof.wallMs), 80);
   slot.writeBigUInt64LE(BigInt(proof.lineageSeq), 88);
+  slot.writeBigUInt64LE(BigInt(proof.epochSeq), 96);
+  if (cutting !== (proof.cut !== undefined)) throw new RangeError('what is cut and its intent go together');
+  if (proof.cut !== undefined) {
+    slot.writeBigUInt64LE(BigInt(proof.cut.seq), 104);
+    slot.writeBigUInt64LE(proof.cut.hash, 112);
+  }
   slot.writeBigUInt64LE(xxh64(slot.subarray(0, 120)), 120);
   return slot;
 }
@@ -78,7 +93,7 @@ type Slot =
   | { kind: 'valid'; proof: HeadProof }
   | { kind: 'empty' }
   | { kind: 'bad' }
-  | { kind: 'newer'; version: number };
+  | { kind: 'newer'; what: string };
 
 function decodeSlot(slot: Buffer): Slot {
   if (slot.every(byte => byte === 0)) return { kind: 'empty' };
@@ -86,11 +101,19 @@ function decodeSlot(slot: Buffer): Slot {
     return { kind: 'bad' };
   if (slot.toString('latin1', 0, 8) !== MAGIC) return { kind: 'bad' };
   const version = slot.readUInt32LE(8);
-  if (version !== SLOT_VERSION) return { kind: 'newer', version };
+  if (version < SLOT_VERSION.plain || version > SLOT_VERSION.epochs)
+    return {
+      kind: 'newer',
+      what: `has format version ${version}; this program reads versions ${SLOT_VERSION.plain} and ${SLOT_VERSION.epochs}`,
+    };
+  const intent = slot.readUInt32LE(12);
+  // What is about to be done to a log must be understood before it is touched.
+  if (intent > (version === SLOT_VERSION.plain ? Intent.closed : Intent.truncate))
+    return { kind: 'newer', what: `has the intent ${intent}, which this program does not know` };
   return {
     kind: 'valid',
     proof: {
-      intent: slot.readUInt32LE(12),
+      intent,
       counter: Number(slot.readBigUInt64LE(16)),
       storeId: slot.toString('hex', 24, 40),
       epoch: slot.readUInt32LE(40),
@@ -99,6 +122,10 @@ function decodeSlot(slot: Buffer): Slot {
       nonce: slot.toString('hex', 64, 80),
       wallMs: Number(slot.readBigUInt64LE(80)),
       lineageSeq: Number(slot.readBigUInt64LE(88)),
+      epochSeq: version === SLOT_VERSION.plain ? 0 : Number(slot.readBigUInt64LE(96)),
+      ...(intent === Intent.truncate && {
+        cut: { seq: Number(slot.readBigUInt64LE(104)), hash: slot.readBigUInt64LE(112) },
+      }),
     },
   };
 }
@@ -116,7 +143,7 @@ function newest(slots: Slot[], path: string): HeadProof {
   if (newer?.kind === 'newer')
     throw new WalError(
       'WAL_NEWER_FORMAT',
-      `${path} has format version ${newer.version}; this program reads version ${SLOT_VERSION}`,
+      `${path} ${newer.what}`,
       'Open the store with the program version that wrote it, or a later one.',
     );
   const valid = slots.flatMap(slot => (slot.kind === 'valid' ? [slot.proof] : []));

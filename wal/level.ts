@@ -8,6 +8,17 @@ export { Level };
 /** Deletes a database, taking its lock first. (`level` types itself by its abstract interface, which leaves this out.) */
 export const destroyDatabase = (Level as unknown as { destroy(location: string): Promise<void> }).destroy;
 
+/**
+ * Merges the tables that hold keys of [first, last], both inclusive, so that what was deleted or written over is gone from
+ * the disk. No iterator may be open. LevelDB does not tell of a failure: it refuses the next write.
+ */
+export function compactRange<K>(database: Level<K, Uint8Array>, first: K, last: K): Promise<void> {
+  return (database as unknown as { compactRange(first: K, last: K): Promise<void> }).compactRange(
+    first,
+    last,
+  );
+}
+
 /** The options the log is always opened with; wal/leveldb/ reads its files on the strength of them. */
 export const LOG_OPTIONS = {
   keyEncoding: 'buffer',

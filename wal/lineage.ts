@@ -13,7 +13,11 @@ export function genesisBody(storeId: string): Buffer {
 }
 
 /** The body of a fork record: new store id (16 bytes), the id it continues (16), the last seq taken over (u64), the epoch that seq was in (u32). */
-export function forkBody(storeId: string, source: Lineage, untilSeq: number): Buffer {
+export function forkBody(
+  storeId: string,
+  source: Pick<Lineage, 'storeId' | 'epoch'>,
+  untilSeq: number,
+): Buffer {
   const body = Buffer.alloc(FORK_BYTES);
   body.write(storeId, 0, 'hex');
   body.write(source.storeId, STORE_ID_BYTES, 'hex');
@@ -41,6 +45,41 @@ export function forkOriginOf(record: LogRecord): ForkOrigin | undefined {
     seq: Number(body.readBigUInt64LE(32)),
     epoch: body.readUInt32LE(40),
   };
+}
+
+/** What an epoch record says. */
+export interface EpochStart {
+  /** The epoch that it begins. */
+  readonly epoch: number;
+  /** The last record of what was cut off. */
+  readonly cut: { readonly seq: number; readonly hash: bigint };
+}
+
+const EPOCH_BYTES = 20;
+
+/** The body of an epoch record: new epoch (u32), the last sequence number that was cut off (u64), that record's hash (8). */
+export function epochBody({ epoch, cut }: EpochStart): Buffer {
+  const body = Buffer.alloc(EPOCH_BYTES);
+  body.writeUInt32LE(epoch, 0);
+  body.writeBigUInt64LE(BigInt(cut.seq), 4);
+  body.writeBigUInt64LE(cut.hash, 12);
+  return body;
+}
+
+/** What an epoch record says; undefined for any other record, and for a body that is none of an epoch record. */
+export function epochStartOf(record: LogRecord): EpochStart | undefined {
+  if (record.type !== RecordType.epoch || record.body?.length !== EPOCH_BYTES) return undefined;
+  const body = Buffer.from(record.body.buffer, record.body.byteOffset, record.body.byteLength);
+  return {
+    epoch: body.readUInt32LE(0),
+    cut: { seq: Number(body.readBigUInt64LE(4)), hash: body.readBigUInt64LE(12) },
+  };
+}
+
+/** The epoch that a log is in once it holds `record`: a lineage begins with epoch 1. @param epoch that of the record before */
+export function epochAfter(epoch: number, record: LogRecord): number {
+  if (record.type === RecordType.genesis || record.type === RecordType.fork) return 1;
+  return epochStartOf(record)?.epoch ?? epoch;
 }
 
 /** The store id that a genesis or fork record gives, 32 hex digits; undefined for any other record. */

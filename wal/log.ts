@@ -20,8 +20,10 @@ export interface Head {
 export interface Lineage {
   /** 32 hex digits, chosen at random at init. */
   readonly storeId: string;
-  /** Counts truncations and restores. */
+  /** 1 in a new store; each cut of the log begins another. */
   readonly epoch: number;
+  /** The record that began the epoch; 0 in the first one of a lineage. */
+  readonly epochSeq: number;
   /** The genesis or fork record that gave the store its id. */
   readonly lineageSeq: number;
 }

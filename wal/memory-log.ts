@@ -10,7 +10,12 @@ export interface MemoryLogOptions {
 
 /** The log without a disk: for tests and for stores that need not outlive the process. Same bytes, same checks. */
 export class MemoryLog extends GroupCommitLog {
-  readonly lineage: Lineage = { storeId: randomBytes(16).toString('hex'), epoch: 1, lineageSeq: 0 };
+  readonly lineage: Lineage = {
+    storeId: randomBytes(16).toString('hex'),
+    epoch: 1,
+    epochSeq: 0,
+    lineageSeq: 0,
+  };
   private readonly stored: Uint8Array[] = [];
 
   constructor(options: MemoryLogOptions = {}) {

@@ -6,14 +6,15 @@ import { describe } from './group-commit.js';
 import { fsyncDirectory, HeadFile, type HeadProof, holdsHead, Intent, readHeadFile } from './head-file.js';
 import { type Durability, LevelLog } from './level-log.js';
 import { look } from './leveldb/look.js';
-import { genesisBody, storeIdOf } from './lineage.js';
+import { epochStartOf, genesisBody, storeIdOf } from './lineage.js';
 import type { Lineage } from './log.js';
-import { logDatabase, openDatabase, voidUnfinished } from './open-database.js';
+import { logDatabase, type OpenedDatabase, openDatabase, voidUnfinished } from './open-database.js';
 import { type Ownership, takeOwnership } from './owner.js';
 import { PATHS } from './paths.js';
 import { PROBE_FILE } from './probe.js';
 import type { QueueLimits } from './queue.js';
-import { decodeRecord, encodeKey, encodeRecord, RecordType } from './record.js';
+import { decodeRecord, encodeKey, encodeRecord, type LogRecord, RecordType } from './record.js';
+import { beginCut, type Cut, finishCut, type OnCutStep } from './truncate.js';
 
 export interface OpenLogOptions {
   /** The store directory. */
@@ -27,12 +28,17 @@ export interface OpenLogOptions {
   readonly limits?: Partial<QueueLimits>;
   readonly intervalMs?: number;
   readonly onState?: (failure: WalError | undefined) => void;
+  /** Cut the log before it is opened; export the tail first (quarantine.ts). Default: only an interrupted cut is finished. */
+  readonly cut?: Cut;
+  /** Told of every step of a cut, one that another process began included. */
+  readonly onCutStep?: OnCutStep;
 }
 
 /**
  * Opens a store's log, taking ownership of the store. Repairs nothing and deletes no evidence: whatever is off is an error.
  * @throws WalError STORE_MISSING, STORE_FOREIGN, STORE_IN_USE, WAL_HEAD_MISSING, WAL_HEAD_DAMAGED, WAL_HEAD_MISMATCH,
- *   WAL_LOST_TAIL, WAL_FILES_DAMAGED, WAL_BAD_RECORD, WAL_GAP, WAL_CHAIN_BROKEN, WAL_NEWER_FORMAT, WAL_IO
+ *   WAL_LOST_TAIL, WAL_FILES_DAMAGED, WAL_BAD_RECORD, WAL_GAP, WAL_CHAIN_BROKEN, WAL_NEWER_FORMAT, WAL_IO; with `cut`
+ *   WAL_CONFLICT when the log does not end where the cut says
  */
 export async function openLog(options: OpenLogOptions): Promise<LevelLog> {
   try {
@@ -70,8 +76,11 @@ async function openStore(options: OpenLogOptions): Promise<LevelLog> {
   const ownership = await takeOwnership(storeDir);
   try {
     // Looked at again: another process may have made the store between the look and the lock.
-    const head =
-      storeState(storeDir) === 'none' ? initialise(storeDir, ownership, clock) : readProof(storeDir);
+    let head = storeState(storeDir) === 'none' ? initialise(storeDir, ownership, clock) : readProof(storeDir);
+    if (options.cut) {
+      await beginCut(storeDir, ownership.nonce, head, options.cut, clock, options.onCutStep);
+      head = readProof(storeDir);
+    }
     return await openOwned(options, ownership, head, clock);
   } catch (error) {
     await ownership.release();
@@ -114,6 +123,7 @@ function initialise(storeDir: string, ownership: Ownership, clock: () => number)
     nonce: ownership.nonce,
     wallMs: clock(),
     lineageSeq: 1,
+    epochSeq: 0,
   });
   return readProof(storeDir);
 }
@@ -140,16 +150,23 @@ async function openOwned(
   const opened = await openDatabase(storeDir, proof);
   let headFile: HeadFile | undefined;
   try {
-    const { storeId, epoch, lineageSeq } = proof;
-    const lineage: Lineage = { storeId, epoch, lineageSeq };
-    opened.guard.assertReadable(lineageSeq, lineageSeq);
-    assertLineage(opened.database.getSync(encodeKey(lineageSeq)), lineage);
+    const { storeId, epoch, lineageSeq, epochSeq } = proof;
+    const lineage: Lineage = { storeId, epoch, lineageSeq, epochSeq };
+    const cutting = proof.intent === Intent.truncate;
+    assertStoreId(opened, lineage);
+    if (cutting) await finishCut(storeDir, opened, proof, clock, options.onCutStep);
+    else assertEpoch(opened, lineage);
     await voidUnfinished(opened, clock());
     headFile = HeadFile.open(join(storeDir, PATHS.head), ownership.nonce);
-    await headFile.write(
-      { ...lineage, intent: Intent.none, seq: opened.head.seq, hash: opened.head.hash, wallMs: clock() },
-      { claim: true },
-    );
+    const { seq, hash } = opened.head;
+    const reached = { ...lineage, intent: Intent.none, seq, hash, wallMs: clock() };
+    await headFile.write(reached, { claim: true });
+    if (cutting) {
+      options.onCutStep?.('head', 1, 2);
+      // No slot may go on to tell of an intent, once more has been written behind the cut.
+      await headFile.write(reached);
+      options.onCutStep?.('head', 2, 2);
+    }
     // LevelDB does not flush the rename of CURRENT; until it is durable, the evidence may be all there is.
     fsyncDirectory(join(storeDir, PATHS.log));
     opened.sound();
@@ -169,15 +186,36 @@ async function openOwned(
   }
 }
 
+const MIXED_WAY_OUT = 'HEAD and the log were mixed from two stores: put back a pair that belongs together.';
+
 /** A record in the log says whose it is; a log put beside another store's HEAD is found by it. */
-function assertLineage(value: Uint8Array | undefined, lineage: Lineage): void {
-  const storeId = value && storeIdOf(decodeRecord(value, lineage.lineageSeq));
-  if (storeId !== lineage.storeId)
+function assertStoreId(opened: OpenedDatabase, { storeId, lineageSeq }: Lineage): void {
+  const record = recordAt(opened, lineageSeq);
+  const found = record && storeIdOf(record);
+  if (found !== storeId)
     throw new WalError(
       'WAL_HEAD_MISMATCH',
-      `the log belongs to store ${storeId ?? 'unknown'}, HEAD to store ${lineage.storeId}`,
-      'HEAD and the log were mixed from two stores: put back a pair that belongs together.',
+      `the log belongs to store ${found ?? 'unknown'}, HEAD to store ${storeId}`,
+      MIXED_WAY_OUT,
     );
+}
+
+/** Another one says since when the epoch is HEAD's. */
+function assertEpoch(opened: OpenedDatabase, { epoch, epochSeq }: Lineage): void {
+  if (epochSeq === 0) return;
+  const record = recordAt(opened, epochSeq);
+  if (record === undefined || epochStartOf(record)?.epoch !== epoch)
+    throw new WalError(
+      'WAL_HEAD_MISMATCH',
+      `HEAD says that record ${epochSeq} began epoch ${epoch}, which it did not`,
+      MIXED_WAY_OUT,
+    );
+}
+
+function recordAt({ guard, database }: OpenedDatabase, seq: number): LogRecord | undefined {
+  guard.assertReadable(seq, seq);
+  const value = database.getSync(encodeKey(seq));
+  return value && decodeRecord(value, seq);
 }
 
 /** More than log and table of a database take that holds the genesis record alone. */

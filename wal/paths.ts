@@ -10,6 +10,8 @@ export const PATHS = {
   ownerNote: 'owner.json',
   /** Hard links to what LevelDB's open may drop or rewrite. */
   evidence: 'evidence',
+  /** What was cut off the log, as raw records. */
+  quarantine: 'quarantine',
   /** Saved projections: a cache. */
   checkpoints: 'checkpoints',
   /** Files that live only while a process works on them; emptied at every start. */

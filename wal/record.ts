@@ -40,7 +40,8 @@ export const RecordType = {
   genesis: 1,
   /** The store continues another's records under an id of its own. */
   fork: 2,
-  // 3 epoch: reserved for lineage.
+  /** The log was cut after the record before this one; a new epoch begins. */
+  epoch: 3,
   /** Ends a transaction of several batches: it counts. */
   commit: 4,
   /** Ends one that never got its commit: it is void. */

@@ -10,7 +10,7 @@ import { type HeadProof, Intent, readHeadFile } from './head-file.js';
 import { Findings } from './leveldb/findings.js';
 import { readLiveValues } from './leveldb/live-values.js';
 import { look } from './leveldb/look.js';
-import { type ForkOrigin, forkOriginOf, storeIdOf } from './lineage.js';
+import { epochAfter, epochStartOf, type ForkOrigin, forkOriginOf, storeIdOf } from './lineage.js';
 import { PATHS } from './paths.js';
 import { type ChainLink, checkFollows, decodeRecord, type LogRecord, RecordType } from './record.js';
 
@@ -36,7 +36,21 @@ export interface LogReport {
   readonly storeId: string | undefined;
   /** Where the store comes from, if it is a fork. */
   readonly forkedFrom: ForkOrigin | undefined;
+  /** The cuts that its epoch records tell of, oldest first; those of the stores that it was forked from included. */
+  readonly epochs: readonly EpochReport[];
+  /** A cut that was interrupted, and that the next start finishes: what is behind `after` goes. No damage. */
+  readonly pendingCut: { readonly after: number; readonly head: number } | undefined;
   readonly findings: readonly LogFinding[];
+}
+
+/** An epoch and what was cut off before it began. */
+export interface EpochReport {
+  readonly epoch: number;
+  /** Its epoch record. */
+  readonly seq: number;
+  readonly time: string;
+  /** The last record of what was cut off, which began with this record's number. */
+  readonly cut: { readonly seq: number; readonly hash: string };
 }
 
 export interface VerifyLogOptions {
@@ -76,7 +90,13 @@ export async function verifyLog(storeDir: string, options: VerifyLogOptions = {}
     }
   findings.push(...blocks.list.map(inLog));
   walk.finish();
-  return { ...walk.report(), storeId: proof?.storeId, findings };
+  const { cut } = proof ?? {};
+  return {
+    ...walk.report(),
+    storeId: proof?.storeId,
+    pendingCut: cut && { after: proof!.seq, head: cut.seq },
+    findings,
+  };
 }
 
 function readProof(storeDir: string, findings: LogFinding[]): HeadProof | undefined {
@@ -115,6 +135,9 @@ class Walk {
   private first: LogRecord | undefined;
   private previous: LogRecord | undefined;
   private forkedFrom: ForkOrigin | undefined;
+  private readonly epochs: EpochReport[] = [];
+  /** The epoch that the log is in, and the record that began it; 0 for a lineage's first. */
+  private epoch = { number: 1, seq: 0 };
   /** Seq of the last record seen, intact or not: what follows a damaged one is no gap. */
   lastSeq = 0;
 
@@ -150,9 +173,31 @@ class Walk {
         seq,
       });
     if (this.proof?.lineageSeq === seq) this.forkedFrom = forkOriginOf(record);
+    this.followEpoch(record);
     this.first ??= record;
     this.previous = record;
     this.onRecord?.(record);
+  }
+
+  private followEpoch(record: LogRecord): void {
+    const { seq } = record;
+    if (record.type === RecordType.epoch) {
+      const start = epochStartOf(record);
+      if (start === undefined || start.epoch <= this.epoch.number || start.cut.seq < seq)
+        this.findings.push({
+          code: 'WAL_BAD_RECORD',
+          message: `record ${seq} does not begin an epoch after epoch ${this.epoch.number}`,
+          seq,
+        });
+      else {
+        const cut = { seq: start.cut.seq, hash: hashHex(start.cut.hash) };
+        const time = new Date(record.logicalMs).toISOString();
+        this.epochs.push({ epoch: start.epoch, seq, time, cut });
+      }
+    }
+    const number = epochAfter(this.epoch.number, record);
+    const began = record.type === RecordType.epoch ? seq : this.epoch.seq;
+    this.epoch = { number, seq: number === 1 ? 0 : began };
   }
 
   private check<T>(seq: number, what: () => T): T | undefined {
@@ -181,8 +226,10 @@ class Walk {
         message: `the log ends at record ${this.lastSeq}, but HEAD has seen record ${proof.seq}: ${proof.seq - this.lastSeq} acknowledged records are lost`,
         seq: this.lastSeq + 1,
       });
-    // The next start voids it; until then it does not count, which is no damage.
-    if (previous !== undefined && !previous.last && !previous.long)
+    const beingCut = proof?.cut !== undefined && previous !== undefined && previous.seq > proof.seq;
+    if (proof && !beingCut) this.checkEpoch(proof);
+    // The next start voids a long one, and finishes a cut; until then what is there of it does not count, which is no damage.
+    if (previous !== undefined && !previous.last && !previous.long && !beingCut)
       this.findings.push({
         code: 'WAL_CHAIN_BROKEN',
         message: `the log ends inside the transaction that begins at ${previous.txFirst}`,
@@ -190,8 +237,19 @@ class Walk {
       });
   }
 
-  report(): Omit<LogReport, 'findings' | 'storeId'> {
-    const { records, bytes, transactions, voided, erased, first, previous, forkedFrom } = this;
+  private checkEpoch({ epoch, epochSeq }: HeadProof): void {
+    if (this.epoch.number === epoch && this.epoch.seq === epochSeq) return;
+    // Lost with the tail, which has its finding, or yet to be written by whoever finishes an interrupted cut.
+    if (this.lastSeq < epochSeq) return;
+    this.findings.push({
+      code: 'WAL_HEAD_MISMATCH',
+      message: `HEAD is in epoch ${epoch} since record ${epochSeq}, the log in epoch ${this.epoch.number} since record ${this.epoch.seq}`,
+      file: PATHS.head,
+    });
+  }
+
+  report(): Omit<LogReport, 'findings' | 'storeId' | 'pendingCut'> {
+    const { records, bytes, transactions, voided, erased, first, previous, forkedFrom, epochs } = this;
     const at = (record: LogRecord) => ({ seq: record.seq, time: new Date(record.logicalMs).toISOString() });
     return {
       records,
@@ -200,6 +258,7 @@ class Walk {
       voided,
       erased,
       forkedFrom,
+      epochs,
       first: first && at(first),
       head: previous && { ...at(previous), hash: hashHex(previous.hash) },
     };

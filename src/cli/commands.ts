@@ -195,6 +195,11 @@ export const COMMANDS: readonly (Command | Delegated)[] = [
     delegate: async () => (await import('../../tools/replay.js')).main,
   },
   {
+    name: 'rollback',
+    summary: 'Cut the log after a moment: what would go, or do it.',
+    delegate: async () => (await import('../../tools/rollback.js')).main,
+  },
+  {
     name: 'verify',
     summary: 'Walk the whole log and report every finding.',
     delegate: async () => (await import('../../tools/verify.js')).main,

@@ -218,6 +218,19 @@ export async function checkedManifest(storeDir: string, seq: number, log: Log): 
   return manifest;
 }
 
+/**
+ * Removes the checkpoints that are complete through a later event than `seq`: after a cut they are of another history. A crash
+ * before leaves them to loadNewest, which discards them by their hash.
+ * @returns their seqs, newest first
+ */
+export function discardCheckpoints(storeDir: string, seq: number): number[] {
+  const discarded = listCheckpoints(storeDir).filter(candidate => candidate > seq);
+  const parent = join(storeDir, PATHS.checkpoints);
+  for (const later of discarded) rmSync(join(parent, nameOf(later)), { recursive: true, force: true });
+  if (discarded.length > 0) fsyncDirectory(parent);
+  return discarded;
+}
+
 function assertOfThisLog(dir: string, manifest: Manifest, log: Log): void {
   if (manifest.storeId !== log.lineage.storeId) throw damaged(dir, `it belongs to store ${manifest.storeId}`);
   if (manifest.seq > log.head.seq)

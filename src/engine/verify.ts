@@ -1,8 +1,10 @@
 import { existsSync } from 'node:fs';
+import { relative } from 'node:path';
 import { WalError } from '../../wal/errors.js';
 import { hashHex } from '../../wal/hash.js';
 import { storeState } from '../../wal/open.js';
 import { takeOwnership } from '../../wal/owner.js';
+import { inspectQuarantines } from '../../wal/quarantine.js';
 import { type LogFinding, type LogReport, verifyLog } from '../../wal/verify.js';
 import { isCoded } from '../domain/errors.js';
 import type { Progress } from '../domain/face.js';
@@ -13,10 +15,20 @@ export interface VerifyReport extends LogReport {
   readonly sound: boolean;
   readonly storePath: string;
   readonly checkpoints: readonly { readonly seq: number; readonly sound: boolean }[];
+  /** What was cut off the log at some time, oldest first. */
+  readonly quarantines: readonly QuarantineReport[];
+}
+
+export interface QuarantineReport {
+  readonly path: string;
+  readonly sound: boolean;
+  /** Absent where its manifest cannot be read. */
+  readonly first?: number;
+  readonly last?: number;
 }
 
 /**
- * Verifies a store that no server has open: the whole log, what its events say, and the checkpoints.
+ * Verifies a store that no server has open: the whole log, what its events say, the checkpoints, and what is in quarantine.
  * @throws WalError STORE_MISSING, STORE_FOREIGN, STORE_IN_USE: nothing could be verified
  */
 export async function verifyStore(
@@ -55,6 +67,10 @@ export async function verifyStore(
         }
       },
     });
+    const quarantines = await inspectQuarantines(storeDir);
+    for (const { path, problem } of quarantines)
+      if (problem !== undefined)
+        findings.push({ code: 'QUARANTINE_DAMAGED', message: problem, file: relative(storeDir, path) });
     const all = [...log.findings, ...findings];
     return {
       ...log,
@@ -62,6 +78,11 @@ export async function verifyStore(
       sound: all.length === 0,
       storePath: storeDir,
       checkpoints: saved.map(({ seq, problem }) => ({ seq, sound: problem === undefined })),
+      quarantines: quarantines.map(({ path, manifest, problem }) => ({
+        path,
+        sound: problem === undefined,
+        ...(manifest && { first: manifest.first.seq, last: manifest.last.seq }),
+      })),
     };
   } finally {
     await ownership.release();

@@ -80,7 +80,13 @@ test('holds what it needs, and neither tests, benchmarks nor the demo', () => {
     .filter(entry => entry.isFile())
     .map(entry => relative(installed, join(entry.parentPath, entry.name)));
   expect(files).toEqual(
-    expect.arrayContaining(['dist/src/cli/main.js', 'tools/verify', 'tools/replay', 'LICENSE']),
+    expect.arrayContaining([
+      'dist/src/cli/main.js',
+      'tools/verify',
+      'tools/replay',
+      'tools/rollback',
+      'LICENSE',
+    ]),
   );
   expect(files.filter(file => /(^|\/)(test|bench|demo|scripts)(\/|\.)/.test(file))).toEqual([]);
 });

@@ -71,7 +71,7 @@ test('the log opens, reads every record and goes on behind them', async () => {
   for await (const piece of log.read()) rows.push(...piece.map(row));
   expect(rows).toEqual(RECORDS);
   expect(RECORDS.map(([seq]) => row(log.get(seq as number)))).toEqual(RECORDS);
-  expect(log.lineage).toEqual({ storeId: STORE_ID, epoch: 1, lineageSeq: 1 });
+  expect(log.lineage).toEqual({ storeId: STORE_ID, epoch: 1, epochSeq: 0, lineageSeq: 1 });
   const committed: number[] = [];
   for await (const piece of readCommitted(log, 1, log.head.seq))
     committed.push(...piece.map(({ seq }) => seq));

@@ -268,7 +268,15 @@ async function reopenAndPut(text: string): Promise<void> {
 }
 
 describe('an interrupted creation is finished, from every state that a crash can leave', () => {
-  const create = { intent: Intent.create, epoch: 1, seq: 0, hash: 0n, wallMs: 1, lineageSeq: 1 } as const;
+  const create = {
+    intent: Intent.create,
+    epoch: 1,
+    seq: 0,
+    hash: 0n,
+    wallMs: 1,
+    lineageSeq: 1,
+    epochSeq: 0,
+  } as const;
   const storeId = 'ab'.repeat(16);
   const beginHead = () => HeadFile.create(at(PATHS.head), { ...create, storeId, nonce: '0'.repeat(32) });
   const states: [string, () => void | Promise<void>][] = [

@@ -241,6 +241,7 @@ describe('wal/FORMAT.md shows what the code writes', () => {
       nonce: 'f0f1f2f3f4f5f6f7f8f9fafbfcfdfeff',
       wallMs: Date.UTC(2026, 0, 1),
       lineageSeq: 1,
+      epochSeq: 0,
     });
     expect(dump('Worked example: a slot')).toBe(slot.toString('hex'));
   });

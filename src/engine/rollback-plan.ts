@@ -1,0 +1,162 @@
+/** What would go, and what would become of the items, if the log were cut after a moment. */
+import { join } from 'node:path';
+import type { Log } from '../../wal/log.js';
+import { PATHS } from '../../wal/paths.js';
+import type { LogRecord } from '../../wal/record.js';
+import { readCommitted } from '../../wal/transactions.js';
+import { isCoded } from '../domain/errors.js';
+import type { Progress, ResolvedMoment } from '../domain/face.js';
+import { Catalog } from '../projections/catalog.js';
+import { listCheckpoints } from './checkpoints.js';
+import { describeSeq } from './moments.js';
+import { applyToCatalog, eventOf } from './projections.js';
+
+export interface RollbackPlan {
+  /** What stays, up to and including this. */
+  readonly to: ResolvedMoment;
+  readonly head: ResolvedMoment;
+  readonly epoch: number;
+  /** Records of the log that go, its own included. */
+  readonly records: number;
+  /** Events that go, by kind; `erased` are those without a payload. */
+  readonly events: Readonly<Record<string, number>>;
+  readonly actors: readonly ActorShare[];
+  readonly items: ItemChanges;
+  /** Collections that did not exist at the moment. */
+  readonly collections: readonly string[];
+  /** Events through which the checkpoints that go are complete. */
+  readonly checkpoints: readonly number[];
+  /** Where the records will be, in a folder of their own. */
+  readonly quarantine: string;
+  /** Events that this program cannot make sense of, the first few; what they did to items is not in `items`. */
+  readonly unreadable: readonly string[];
+}
+
+/** Who wrote what goes. */
+export interface ActorShare {
+  /** As the client declared itself: unverified. Empty where no actor was declared. */
+  readonly client: string;
+  readonly session: string;
+  readonly tool: string;
+  readonly events: number;
+}
+
+export interface ItemChanges {
+  readonly changed: number;
+  readonly restored: number;
+  readonly removed: number;
+  /** The first LISTED_ITEMS of them; the numbers are of all. */
+  readonly list: readonly ItemChange[];
+}
+
+export interface ItemChange {
+  readonly collection: string;
+  readonly id: string;
+  /**
+   * `changed`: it lives then and now, in another version. `restored`: it lived then and is deleted now. `removed`: it lives now and
+   * did not then.
+   */
+  readonly becomes: 'changed' | 'restored' | 'removed';
+  /** The version that it will have. */
+  readonly version?: number;
+}
+
+const LISTED_ITEMS = 1000;
+const LISTED_UNREADABLE = 20;
+
+/**
+ * Reads the whole log, every record and the chain checked; nothing is changed.
+ * @param to the last record of a transaction
+ */
+export async function planRollback(
+  log: Log,
+  to: ResolvedMoment,
+  storeDir: string,
+  onProgress: ((progress: Progress) => void) | undefined,
+): Promise<RollbackPlan> {
+  const catalog = new Catalog();
+  const events: Record<string, number> = {};
+  const byActor = new Map<number, number>();
+  const collections: string[] = [];
+  const unreadable: string[] = [];
+  // Whoever cuts an event off because it cannot be read must not be held up by it.
+  const apply = (record: LogRecord): string | undefined => {
+    try {
+      const event = eventOf(record);
+      if (event === undefined) return undefined;
+      applyToCatalog(catalog, event, record);
+      if (event.type === 'collection_created' && record.seq > to.seq) collections.push(event.name);
+      return event.type;
+    } catch (error) {
+      if (!isCoded(error)) throw error;
+      if (unreadable.length < LISTED_UNREADABLE) unreadable.push(`${error.code}: ${error.message}`);
+      return 'unreadable';
+    }
+  };
+  const total = log.head.seq;
+  for await (const records of readCommitted(log, 1, total)) {
+    for (const record of records) {
+      const type = record.body === undefined ? 'erased' : apply(record);
+      if (record.seq <= to.seq || type === undefined) continue;
+      events[type] = (events[type] ?? 0) + 1;
+      byActor.set(record.actor, (byActor.get(record.actor) ?? 0) + 1);
+    }
+    onProgress?.({ done: records[records.length - 1].seq, total, message: 'checking the log' });
+  }
+  return {
+    to,
+    head: describeSeq(log, total),
+    epoch: log.lineage.epoch,
+    records: total - to.seq,
+    events,
+    actors: sharesOf(byActor, catalog),
+    items: changesBack(catalog, to.seq),
+    collections,
+    checkpoints: listCheckpoints(storeDir).filter(seq => seq > to.seq),
+    quarantine: join(storeDir, PATHS.quarantine),
+    unreadable,
+  };
+}
+
+const NOBODY = { clientName: '', session: '', tool: '' };
+
+/** Actors that differ in nothing that is shown count as one; most events first. */
+function sharesOf(byActor: ReadonlyMap<number, number>, catalog: Catalog): ActorShare[] {
+  const shares = new Map<string, ActorShare>();
+  for (const [seq, events] of byActor) {
+    const { clientName: client, session, tool } = catalog.actor(seq) ?? NOBODY;
+    const key = JSON.stringify([client, session, tool]);
+    shares.set(key, { client, session, tool, events: events + (shares.get(key)?.events ?? 0) });
+  }
+  return [...shares.values()].sort((a, b) => b.events - a.events);
+}
+
+/** The state at `toSeq` against the state now. @param catalog with every event applied */
+function changesBack(catalog: Catalog, toSeq: number): ItemChanges {
+  const all = new Set(catalog.collections.map(({ id }) => id));
+  const then = catalog.maskAt(all, toSeq);
+  const now = catalog.liveMask(all);
+  const counts = { changed: 0, restored: 0, removed: 0 };
+  const list: ItemChange[] = [];
+  const note = (ordinal: number, becomes: ItemChange['becomes'], version?: number) => {
+    counts[becomes] += 1;
+    if (list.length >= LISTED_ITEMS) return;
+    const collection = catalog.collectionById(catalog.collectionOf(ordinal))!.name;
+    list.push({
+      collection,
+      id: catalog.idOf(ordinal),
+      becomes,
+      ...(version !== undefined && { version }),
+    });
+  };
+  for (let ordinal = 0; ordinal < then.length; ordinal++) {
+    if (then[ordinal] === 0 || now[ordinal] === 1) continue;
+    const current = catalog.find(catalog.collectionOf(ordinal), catalog.idOf(ordinal));
+    // Its living version of now is accounted for by this one.
+    if (current >= 0) now[current] = 0;
+    note(ordinal, current >= 0 ? 'changed' : 'restored', catalog.seqOf(ordinal));
+  }
+  for (let ordinal = 0; ordinal < now.length; ordinal++)
+    if (now[ordinal] === 1 && then[ordinal] === 0) note(ordinal, 'removed');
+  return { ...counts, list };
+}
