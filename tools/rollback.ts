@@ -20,8 +20,8 @@ export function main(argv: string[]): Promise<number> {
       'and the preview says what would go. The records are copied to quarantine/ in the store first, and the copy is read back.',
       'The server must be stopped. To take back changes and keep the history of them, revert them instead.',
       '',
-      'A moment is a sequence number (1042), a time (2026-03-01T14:30, in this machine’s zone unless it names one) or a',
-      'relative time ("2 hours ago", "yesterday 14:00"); a number inside a transaction means its end.',
+      'A moment is a sequence number (1042), a time (2026-03-01T14:30, in this machine’s zone unless it names one), a relative',
+      'time ("2 hours ago", "yesterday 14:00"), a mark, or "before" one of these; inside a transaction it means its end.',
       '',
       'Examples:',
       '  tools/rollback --to "yesterday 18:00"                                        what would go',
@@ -60,7 +60,7 @@ export function main(argv: string[]): Promise<number> {
     if (call.has('reason') && !call.has('truncate')) throw usage(command, '--reason goes with --truncate');
     // LevelDB makes its files by the umask alone, and a store is for the user alone.
     process.umask(0o077);
-    const progress = new ProgressLine(process.stderr);
+    const progress = new ProgressLine(process.stderr, { unit: 'records' });
     const answer = await rollback({
       storeDir: storePath,
       to,
@@ -89,7 +89,7 @@ type Answer = Awaited<ReturnType<typeof import('../src/engine/rollback.js')['rol
 type Summary = ReturnType<typeof import('../src/engine/rollback.js')['quarantinesOf']>[number];
 
 function sayAnswer(answer: Answer): void {
-  const { to, head, records, events, actors, collections, checkpoints, done, unreadable } = answer;
+  const { to, head, records, events, actors, collections, marks, checkpoints, done, unreadable } = answer;
   say(`to          ${to.seq}  ${to.time}${records === 0 ? '  (the head)' : ''}`);
   if (records === 0) {
     say('Nothing is behind it: there is nothing to cut.');
@@ -105,6 +105,7 @@ function sayAnswer(answer: Answer): void {
     say(`  … and ${actors.length - SHOWN_ACTORS} more authors: --json has them`);
   sayItems(answer.items);
   if (collections.length > 0) say(`collections ${collections.map(printable).join(', ')} did not exist then`);
+  if (marks.length > 0) say(`marks       ${marks.map(printable).join(', ')} did not exist then`);
   if (checkpoints.length > 0) say(`checkpoints ${checkpoints.join(', ')} ${done ? 'went' : 'would go'}`);
   for (const problem of unreadable) say(`unreadable  ${oneLine(problem, 200)}`);
   if (done === undefined) {

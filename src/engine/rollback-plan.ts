@@ -24,6 +24,8 @@ export interface RollbackPlan {
   readonly items: ItemChanges;
   /** Collections that did not exist at the moment. */
   readonly collections: readonly string[];
+  /** Marks that did not exist at the moment. */
+  readonly marks: readonly string[];
   /** Events through which the checkpoints that go are complete. */
   readonly checkpoints: readonly number[];
   /** Where the records will be, in a folder of their own. */
@@ -78,6 +80,7 @@ export async function planRollback(
   const events: Record<string, number> = {};
   const byActor = new Map<number, number>();
   const collections: string[] = [];
+  const marks: string[] = [];
   const unreadable: string[] = [];
   // Whoever cuts an event off because it cannot be read must not be held up by it.
   const apply = (record: LogRecord): string | undefined => {
@@ -85,7 +88,10 @@ export async function planRollback(
       const event = eventOf(record);
       if (event === undefined) return undefined;
       applyToCatalog(catalog, event, record);
-      if (event.type === 'collection_created' && record.seq > to.seq) collections.push(event.name);
+      if (record.seq > to.seq) {
+        if (event.type === 'collection_created') collections.push(event.name);
+        if (event.type === 'mark_set') marks.push(event.name);
+      }
       return event.type;
     } catch (error) {
       if (!isCoded(error)) throw error;
@@ -112,6 +118,7 @@ export async function planRollback(
     actors: sharesOf(byActor, catalog),
     items: changesBack(catalog, to.seq),
     collections,
+    marks,
     checkpoints: listCheckpoints(storeDir).filter(seq => seq > to.seq),
     quarantine: join(storeDir, PATHS.quarantine),
     unreadable,

@@ -14,7 +14,8 @@ import type { OnCutStep } from '../../wal/truncate.js';
 import { CodedError } from '../domain/errors.js';
 import type { Progress, Receipt, ResolvedMoment } from '../domain/face.js';
 import { discardCheckpoints } from './checkpoints.js';
-import { describeSeq, resolveMoment } from './moments.js';
+import { describeSeq } from './moments.js';
+import { resolveRange } from './replay-range.js';
 import { planRollback, type RollbackPlan } from './rollback-plan.js';
 
 export interface RollbackOptions {
@@ -45,7 +46,7 @@ export interface RolledBack extends Receipt {
 /**
  * Tells what goes when the log is cut after a moment, and on request cuts it. A crash at any step leaves the store as it was or, once
  * it has been opened again, as it is to be.
- * @throws CodedError MOMENT_INVALID, MOMENT_OUT_OF_RANGE (also for a moment before the store became one of its own)
+ * @throws CodedError as resolveMoment does; MOMENT_TOO_EARLY also for a moment before the store became one of its own
  * @throws WalError as openLog does; WAL_CONFLICT when a server came between preview and cut: nothing was changed
  */
 export async function rollback(options: RollbackOptions): Promise<RollbackAnswer> {
@@ -78,7 +79,7 @@ export async function rollback(options: RollbackOptions): Promise<RollbackAnswer
 /** Everything that is done while the log is still whole: what would go, and its copy. */
 async function prepare(log: LevelLog, options: RollbackOptions, clock: () => number) {
   const { storeDir, truncate, onProgress } = options;
-  const to = resolveMoment(log, options.to, clock());
+  const { until: to } = await resolveRange(log, { until: options.to }, clock());
   assertOwnHistory(log, to);
   const plan = await planRollback(log, to, storeDir, onProgress);
   const onStep: ExportOptions['onStep'] = (step, done, total) =>
@@ -95,7 +96,7 @@ function assertOwnHistory(log: LevelLog, to: ResolvedMoment): void {
   const { lineageSeq } = log.lineage;
   if (to.seq >= lineageSeq) return;
   throw new CodedError(
-    'MOMENT_OUT_OF_RANGE',
+    'MOMENT_TOO_EARLY',
     `event ${to.seq} is from before this store became one of its own, at event ${lineageSeq}`,
     'Make a new store of that moment instead: tools/replay --until … --to DIR.',
     { details: { first: describeSeq(log, lineageSeq) } },

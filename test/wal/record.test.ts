@@ -4,6 +4,7 @@ import { describe, expect, test } from 'vitest';
 import { WalError } from '#wal/errors.js';
 import { xxh64 } from '#wal/hash.js';
 import { encodeSlot, Intent } from '#wal/head-file.js';
+import { epochBody, epochStartOf } from '#wal/lineage.js';
 import {
   checkFollows,
   decodeKey,
@@ -230,8 +231,22 @@ describe('wal/FORMAT.md shows what the code writes', () => {
     expect(erased.slice(0, 4) + erased.slice(160)).toBe(dump('The same record, erased'));
   });
 
+  const CUT = { seq: 9, hash: 0x1122334455667788n };
+
+  test('an epoch record', () => {
+    const given: RecordFields = {
+      ...EXAMPLE,
+      ...{ type: RecordType.epoch, seq: 3, txFirst: 3, prevHash: encodeRecord(EXAMPLE, NONCE).hash },
+      ...{ wallMs: EXAMPLE.wallMs + 1000, logicalMs: EXAMPLE.logicalMs + 1000 },
+      body: epochBody({ epoch: 2, cut: CUT }),
+    };
+    const { bytes } = encodeRecord(given, NONCE);
+    expect(dump('Worked example: an epoch record')).toBe(bytes.toString('hex'));
+    expect(epochStartOf(decodeRecord(bytes, 3))).toEqual({ epoch: 2, cut: CUT });
+  });
+
   test('a slot of HEAD', () => {
-    const slot = encodeSlot({
+    const proof = {
       counter: 7,
       intent: Intent.none,
       storeId: '000102030405060708090a0b0c0d0e0f',
@@ -242,7 +257,10 @@ describe('wal/FORMAT.md shows what the code writes', () => {
       wallMs: Date.UTC(2026, 0, 1),
       lineageSeq: 1,
       epochSeq: 0,
-    });
-    expect(dump('Worked example: a slot')).toBe(slot.toString('hex'));
+    };
+    expect(dump('Worked example: a slot')).toBe(encodeSlot(proof).toString('hex'));
+    const cutting = encodeSlot({ ...proof, intent: Intent.truncate, epoch: 2, epochSeq: 3, cut: CUT });
+    const shown = [cutting.subarray(8, 16), cutting.subarray(40, 44), cutting.subarray(96)];
+    expect(dump('The same slot, while the log is being cut')).toBe(Buffer.concat(shown).toString('hex'));
   });
 });

@@ -22,6 +22,7 @@ export interface ShownWrite {
 
 interface CheckedTable extends TableKeys {
   readonly name: string;
+  readonly firstSeq: number;
   readonly lastSeq: number;
 }
 
@@ -58,11 +59,11 @@ export async function readLiveTables(
     for (const { stamp, seq } of [smallest, largest])
       if (stamp > newest.stamp) newest = { stamp, file: name, seq };
     const known = await checkTable(dir, file, table, smallest, largest, findings);
-    if (known !== undefined) checked.push({ name, lastSeq: largest.seq, ...known });
+    if (known !== undefined) checked.push({ name, firstSeq: smallest.seq, lastSeq: largest.seq, ...known });
     // A damaged table has its finding; that its keys are missing as well would be no news.
     else claims.push({ first: smallest.seq, last: largest.seq, stamp: smallest.stamp, deleted: false });
   }
-  applyRuns([...claims, ...(await settleDoubts(dir, checked, findings))], keys);
+  applyRuns(await settleDoubts(dir, checked, claims, findings), keys);
   return newest;
 }
 
@@ -100,46 +101,84 @@ async function checkTable(
 }
 
 /**
- * The runs of all tables. Blocks are read only where no table's index tells which keys are there; and the last one of
- * the table that ends the log, as it may say that the tail was deleted.
+ * The runs of all tables. Blocks are read where no table's index tells which keys are there. As to deletions, an index may not show
+ * them: of a key that was put and deleted while in memory, a table holds both, and its index may name the put. But only tails are
+ * ever deleted, so the keys are a prefix at any time: if the highest one that the indexes claim is there, so is the rest, and if
+ * it is not, the tables that delete it are read whole.
  */
 async function settleDoubts(
   dir: string,
   tables: readonly CheckedTable[],
+  claims: readonly WrittenRun[],
   findings: Findings,
 ): Promise<WrittenRun[]> {
-  const certain = new KeyRanges();
-  for (const table of tables) for (const { first, last } of table.runs) certain.add(first, last);
-  const lastSeq = tables.reduce((max, table) => Math.max(max, table.lastSeq), 0);
-
+  /** Damaged blocks; one may be read more than once. */
+  const reported = new Set<string>();
   const readKeys = async (name: string, isWanted: (range: KeyRange) => boolean): Promise<WrittenRun[]> => {
     const read = await findings.attempt(name, () => keysByReading(join(dir, name), isWanted));
     if (read === undefined) return [];
     findings.bytesRead += read.bytesRead;
     for (const { offset, problem, seq } of read.damaged) {
+      if (reported.has(`${name} ${offset}`)) continue;
+      reported.add(`${name} ${offset}`);
       findings.add('TABLE_DAMAGED', name, `${name}: the block at byte ${offset} ${problem}`, seq);
     }
     return read.runs;
   };
+  const overlaps = (a: KeyRange, b: KeyRange) => a.first <= b.last && b.first <= a.last;
 
-  const settle = async ({
-    name,
-    runs,
-    doubts,
-    holdsDeletions,
-    lastSeq: last,
-  }: CheckedTable): Promise<WrittenRun[]> => {
-    if (holdsDeletions) return readKeys(name, () => true);
-    const open = doubts.flatMap(doubt => certain.gaps(doubt.first, doubt.last));
-    if (last === lastSeq) open.push({ first: lastSeq, last: lastSeq });
-    if (open.length === 0) return [...runs];
-    const found = await readKeys(name, range =>
-      open.some(gap => gap.first <= range.last && range.first <= gap.last),
-    );
-    return found.some(({ deleted }) => deleted) ? readKeys(name, () => true) : [...runs, ...found];
+  const certain = new KeyRanges();
+  for (const table of tables) for (const { first, last } of table.runs) certain.add(first, last);
+  const settled = new Map<CheckedTable, readonly WrittenRun[]>();
+  const byIndex = new Set<CheckedTable>();
+  const readWhole = async (table: CheckedTable) => {
+    byIndex.delete(table);
+    settled.set(table, await readKeys(table.name, () => true));
   };
+  for (const table of tables) {
+    if (table.holdsDeletions) {
+      await readWhole(table);
+      continue;
+    }
+    const open = table.doubts.flatMap(doubt => certain.gaps(doubt.first, doubt.last));
+    const found =
+      open.length === 0 ? [] : await readKeys(table.name, range => open.some(gap => overlaps(gap, range)));
+    if (found.some(({ deleted }) => deleted)) await readWhole(table);
+    else {
+      byIndex.add(table);
+      settled.set(table, [...table.runs, ...found]);
+    }
+  }
 
-  const settled: WrittenRun[] = [];
-  for (const table of tables) for (const run of await settle(table)) settled.push(run);
-  return settled;
+  for (;;) {
+    const runs = [...claims, ...[...settled.values()].flat()];
+    const keys = new KeyRanges();
+    applyRuns(runs, keys);
+    const top = keys.max;
+    // What another table seemed to hold was deleted and put again, in blocks that the index does not tell of.
+    const gaps = keys.gaps(1, top);
+    const suspects = [...byIndex].filter(({ doubts }) =>
+      gaps.some(gap => doubts.some(doubt => overlaps(gap, doubt))),
+    );
+    if (suspects.length === 0) suspects.push(...(await tablesDeleting(top)));
+    if (suspects.length === 0) return runs;
+    for (const table of suspects) await readWhole(table);
+  }
+
+  /** Of the tables that are known by their index, those that delete a key, if that is the last that was done to it. */
+  async function tablesDeleting(key: number): Promise<CheckedTable[]> {
+    let newest: WrittenRun | undefined;
+    const deleting: CheckedTable[] = [];
+    for (const table of byIndex) {
+      if (table.firstSeq > key || table.lastSeq < key) continue;
+      const read = await readKeys(table.name, range => overlaps(range, { first: key, last: key }));
+      const entry = read.find(run => run.first <= key && key <= run.last);
+      if (entry === undefined) continue;
+      if (entry.deleted) deleting.push(table);
+      if (newest === undefined || stampOf(entry, key) > stampOf(newest, key)) newest = entry;
+    }
+    return newest?.deleted === true ? deleting : [];
+  }
 }
+
+const stampOf = (run: WrittenRun, key: number): number => run.stamp + key - run.first;

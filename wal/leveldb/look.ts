@@ -6,8 +6,8 @@
  * are parsed here first, read-only: MANIFEST and live logs whole, of each live table the footer, index, metaindex
  * and filter. As keys are dense from 1, the key ranges of tables and logs must tile 1..head.
  *
- * What is not looked at: the data blocks of tables, but for the last one and those where events were written again
- * (each record carries its own hash), and whether the tail is complete (only something outside LevelDB can know;
+ * What is not looked at: the data blocks of tables, but for the last one and those where events were written again or
+ * deleted (each record carries its own hash), and whether the tail is complete (only something outside LevelDB can know;
  * compare `headSeq` with the HEAD file).
  */
 import { readdir, readFile, stat } from 'node:fs/promises';
