@@ -1,6 +1,7 @@
 import { hashHex } from '../../wal/hash.js';
 import type { Log } from '../../wal/log.js';
 import { openLog } from '../../wal/open.js';
+import { PATHS } from '../../wal/paths.js';
 import { readCommitted } from '../../wal/transactions.js';
 import type { Config } from '../config.js';
 import type { Embedder } from '../embedding/embedder.js';
@@ -34,6 +35,7 @@ export async function openEngine(options: OpenEngineOptions): Promise<StoreEngin
   const clock = options.clock ?? Date.now;
   const embedder =
     options.embedder ?? (await (await import('../embedding/create.js')).createEmbedder(config.embedder));
+  let hasFinishedCut = false;
   const log = await openLog({
     storeDir,
     create: options.create ?? true,
@@ -43,6 +45,9 @@ export async function openEngine(options: OpenEngineOptions): Promise<StoreEngin
       failure
         ? logger.error({ code: failure.code }, failure.message)
         : logger.info('the store takes writes again'),
+    onCutStep: step => {
+      hasFinishedCut ||= step === 'head';
+    },
   });
   try {
     const scratchDir = emptyScratch(storeDir);
@@ -51,6 +56,12 @@ export async function openEngine(options: OpenEngineOptions): Promise<StoreEngin
       warnings.push(error.message);
       logger.warn(error.message);
     };
+    if (hasFinishedCut)
+      warn(
+        new Error(
+          `an interrupted rollback was finished: the log was cut after event ${log.lineage.epochSeq - 1}, and what was behind it is in ${PATHS.quarantine}/`,
+        ),
+      );
     const indexOptions: IndexOptions = {
       scratchDir,
       onFailure: warn,

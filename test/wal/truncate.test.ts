@@ -501,6 +501,6 @@ test('random appends, cuts and crashes against a plain array', async () => {
         expect(await findings()).toEqual([]);
       }
     }),
-    { numRuns: Number(process.env.CUT_RUNS ?? 12) },
+    { numRuns: Number(process.env.CUT_RUNS ?? 6) },
   );
 });
