@@ -189,7 +189,7 @@ describe('HEAD', () => {
   test('a newer version is refused by name', async () => {
     await made('a');
     const slot = encodeSlot(readHeadFile(at(PATHS.head))!.proof);
-    slot.writeUInt32LE(2, 8);
+    slot.writeUInt32LE(3, 8);
     slot.writeBigUInt64LE(xxh64(slot.subarray(0, 120)), 120);
     overwriteWith(at(PATHS.head), SLOT[0], slot);
     const error = await expectRefusal('WAL_NEWER_FORMAT');
