@@ -53,7 +53,7 @@ export async function rollback(options: RollbackOptions): Promise<RollbackAnswer
   const { storeDir, onProgress } = options;
   const clock = options.clock ?? Date.now;
   const onCutStep: OnCutStep = (step, done, total) =>
-    onProgress?.({ done, total, message: CUT_MESSAGES[step] });
+    onProgress?.({ done, total, unit: step === 'delete' ? 'records' : 'steps', message: CUT_MESSAGES[step] });
   const log = await openLog({ storeDir, clock, onCutStep });
   let prepared: Awaited<ReturnType<typeof prepare>>;
   try {

@@ -193,7 +193,7 @@ describe('HEAD', () => {
     slot.writeBigUInt64LE(xxh64(slot.subarray(0, 120)), 120);
     overwriteWith(at(PATHS.head), SLOT[0], slot);
     const error = await expectRefusal('WAL_NEWER_FORMAT');
-    expect(error.message).toMatch(/version 2.*version 1/);
+    expect(error.message).toMatch(/version 3.*versions 1 and 2/);
   });
 
   test('of another store', async () => {
