@@ -1,5 +1,5 @@
 import { WalError } from './errors.js';
-import type { Appended, Head, Lineage, Log, NewEvent, ReadOptions } from './log.js';
+import type { Appended, Head, Lineage, Log, NewEvent, OpenTransaction, ReadOptions } from './log.js';
 import { AppendQueue, DEFAULT_LIMITS, type Pending, type QueueLimits } from './queue.js';
 import { checkFollows, decodeRecord, type LogRecord } from './record.js';
 
@@ -38,11 +38,36 @@ export abstract class GroupCommitLog implements Log {
   }
 
   append(events: readonly NewEvent[], expectedSeq?: number): Appended {
-    if (this.closing) throw closedError();
-    if (this.latched) throw notWritten(this.latched);
+    this.assertWritable();
     const appended = this.queue.push(events, expectedSeq);
     this.flushing ??= this.flush();
     return appended;
+  }
+
+  begin(): OpenTransaction {
+    this.assertWritable();
+    const firstSeq = this.queue.begin();
+    const queued = (push: () => Appended): Appended => {
+      this.assertWritable();
+      const appended = push();
+      this.flushing ??= this.flush();
+      return appended;
+    };
+    return {
+      firstSeq,
+      append: async events => queued(() => this.queue.pushPart(events)).durable,
+      commit: async () => {
+        const appended = queued(() => this.queue.pushEnd('commit'));
+        await appended.durable;
+        return { ...appended, firstSeq };
+      },
+      abort: async () => queued(() => this.queue.pushEnd('abort')).durable,
+    };
+  }
+
+  private assertWritable(): void {
+    if (this.closing) throw closedError();
+    if (this.latched) throw notWritten(this.latched);
   }
 
   private async flush(): Promise<void> {
@@ -71,12 +96,15 @@ export abstract class GroupCommitLog implements Log {
   /** Followers first, then whoever waits for the write: a writer always finds its own write applied. */
   private acknowledge(batch: readonly Pending[]): void {
     for (const pending of batch) {
-      this.publish(pending.records.map(({ record }) => record));
+      const records = pending.records.map(({ record }) => record);
+      // Of a transaction in parts nothing counts before its commit; an aborted one only takes up numbers.
+      if (pending.kind === 'abort') this.moveHead(records[records.length - 1]);
+      else if (pending.kind !== 'part') this.publish(records);
       pending.settle();
     }
   }
 
-  /** Moves the durable head behind `records`, a committed transaction, and tells the followers. */
+  /** Moves the durable head behind `records`, a committed transaction or its commit record, and tells the followers. */
   protected publish(records: readonly LogRecord[]): void {
     this.moveHead(records[records.length - 1]);
     for (const listener of this.listeners) {

@@ -110,8 +110,9 @@ export class LevelLog extends GroupCommitLog {
       await this.logFile.settle(part.length, bytes);
     }
     if (this.options.durability === 'strict') {
-      const { lastSeq, lastHash } = batch[batch.length - 1];
-      await this.proveHead({ seq: lastSeq, hash: lastHash });
+      // A part is not acknowledged, and may become void.
+      const last = batch.findLast(({ kind }) => kind !== 'part');
+      if (last) await this.proveHead({ seq: last.lastSeq, hash: last.lastHash });
     }
   }
 
@@ -204,7 +205,10 @@ export class LevelLog extends GroupCommitLog {
       start = end;
     }
     for (const pending of this.held) {
-      const written = tail.some(record => record.seq === pending.lastSeq && record.hash === pending.lastHash);
+      // A part without its commit is there, but void: the reopening has aborted its transaction.
+      const written =
+        pending.kind !== 'part' &&
+        tail.some(record => record.seq === pending.lastSeq && record.hash === pending.lastHash);
       pending.settle(
         written
           ? undefined

@@ -43,6 +43,23 @@ export interface Appended {
   readonly durable: Promise<void>;
 }
 
+/**
+ * A transaction that is written in parts, because it is too long to be held in memory. It counts as a whole with its commit,
+ * or not at all. While one is open, append refuses with WAL_BUSY.
+ */
+export interface OpenTransaction {
+  readonly firstSeq: number;
+  /**
+   * Writes a part. Resolves when it is durable: to wait for each part bounds the memory.
+   * @throws WalError what stopped the writes; the transaction is then void
+   */
+  append(events: readonly NewEvent[]): Promise<void>;
+  /** Makes it count. `durable` has resolved. */
+  commit(): Promise<Appended>;
+  /** Makes it void. */
+  abort(): Promise<void>;
+}
+
 export interface ReadOptions {
   /** First and last seq, both inclusive. Default: 1 to the durable head. */
   readonly from?: number;
@@ -76,6 +93,12 @@ export interface Log {
   append(events: readonly NewEvent[], expectedSeq?: number): Appended;
 
   /**
+   * Begins a transaction that is written in parts, behind all that is queued.
+   * @throws WalError as append does
+   */
+  begin(): OpenTransaction;
+
+  /**
    * One record by its number, checked.
    * @throws WalError WAL_BAD_RECORD, WAL_GAP when it is not there though it must be, WAL_IO while the log is being reopened, WAL_CLOSED
    * @throws RangeError for a number outside 1..head
@@ -89,7 +112,8 @@ export interface Log {
   read(options?: ReadOptions): AsyncIterable<LogRecord[]>;
 
   /**
-   * Calls `listener` with the records of every transaction when it has become durable, in order, before its append resolves. Whoever
+   * Calls `listener` with the records of every transaction when it has become durable, in order, before its append resolves; of one
+   * that was written in parts with its commit record alone, since the rest may be more than memory holds. Whoever
    * subscribes and then reads up to `head` misses nothing and sees nothing twice. It must not throw. Returns the unsubscribe.
    */
   subscribe(listener: (records: readonly LogRecord[]) => void): () => void;

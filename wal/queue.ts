@@ -26,8 +26,10 @@ export interface EncodedRecord {
   readonly bytes: Buffer;
 }
 
-/** A queued transaction. */
+/** A queued transaction, or a part of one that is written in parts. */
 export interface Pending {
+  /** `part`: nothing counts before its `commit` or `abort`, which is the last record of its own entry. */
+  readonly kind: 'whole' | 'part' | 'commit' | 'abort';
   readonly records: readonly EncodedRecord[];
   readonly sizeBytes: number;
   readonly lastSeq: number;
@@ -35,8 +37,22 @@ export interface Pending {
   settle(error?: Error): void;
 }
 
+/** What the records of a transaction share, and how many there are so far. */
+interface Opened {
+  readonly wallMs: number;
+  readonly logicalMs: number;
+  readonly txFirst: number;
+  index: number;
+  readonly long: boolean;
+}
+
+const COMMIT: NewEvent = { type: RecordType.commit, body: new Uint8Array(0), actor: 0 };
+const ABORT: NewEvent = { type: RecordType.abort, body: new Uint8Array(0), actor: 0 };
+
 export class AppendQueue {
   private waiting: Pending[] = [];
+  /** The transaction that is being written in parts. */
+  private open: Opened | undefined;
   private waitingBytes = 0;
 
   constructor(
@@ -63,6 +79,12 @@ export class AppendQueue {
         'Read what was appended meanwhile and decide again.',
         { details: { expected: expectedSeq, next: this.nextSeq } },
       );
+    if (this.open)
+      throw new WalError(
+        'WAL_BUSY',
+        `the transaction that begins at record ${this.open.txFirst} is still being written`,
+        'Nothing was written. Try again when it is done.',
+      );
     const bodyBytes = sizeOf(events);
     if (
       this.waiting.length >= this.limits.maxQueuedTransactions ||
@@ -73,14 +95,65 @@ export class AppendQueue {
         `${this.waiting.length} transactions (${this.waitingBytes} bytes) wait for the disk already`,
         'Nothing was written. Try again in a moment, with fewer writes at a time.',
       );
+    const isLong = bodyBytes > this.limits.maxBatchBytes;
+    const all = isLong ? [...events, COMMIT] : events;
+    return this.enqueue(
+      'whole',
+      all,
+      { ...this.times(), txFirst: this.nextSeq, index: 0, long: isLong },
+      true,
+    );
+  }
+
+  /** Opens a transaction that is written in parts. @returns its first seq */
+  begin(): number {
+    if (this.open)
+      throw new WalError(
+        'WAL_BUSY',
+        `the transaction that begins at record ${this.open.txFirst} is still being written`,
+        'Try again when it is done.',
+      );
+    this.open = { ...this.times(), txFirst: this.nextSeq, index: 0, long: true };
+    return this.open.txFirst;
+  }
+
+  /** Queues a part of the open transaction. Not bounded: whoever writes waits for each part. */
+  pushPart(events: readonly NewEvent[]): Appended {
+    assertAppendable(events);
+    return this.enqueue('part', events, this.assertOpen(), false);
+  }
+
+  /** Queues the end of the open transaction. */
+  pushEnd(kind: 'commit' | 'abort'): Appended {
+    const opened = this.assertOpen();
+    this.open = undefined;
+    return this.enqueue(kind, [kind === 'commit' ? COMMIT : ABORT], opened, true);
+  }
+
+  private assertOpen(): Opened {
+    if (this.open) return this.open;
+    throw new WalError(
+      'WAL_POISONED',
+      'nothing was written: the transaction ended with the write that failed',
+      'Once the store takes writes again, repeat the call.',
+    );
+  }
+
+  private enqueue(
+    kind: Pending['kind'],
+    events: readonly NewEvent[],
+    transaction: Opened,
+    isEnd: boolean,
+  ): Appended {
     const before = this.tail;
     let encoded: EncodedRecord[];
     try {
-      encoded = this.encode(events, bodyBytes > this.limits.maxBatchBytes);
+      encoded = this.encode(events, transaction, isEnd);
     } catch (error) {
       this.tail = before;
       throw error;
     }
+    transaction.index += events.length;
     const sizeBytes = encoded.reduce((sum, { bytes }) => sum + bytes.length, 0);
     let settle!: (error?: Error) => void;
     const durable = new Promise<void>((resolve, reject) => {
@@ -89,7 +162,7 @@ export class AppendQueue {
     // The log latches its failure as well; a caller who does not wait must not crash the process.
     durable.catch(() => undefined);
     const last = encoded[encoded.length - 1].record;
-    this.waiting.push({ records: encoded, sizeBytes, lastSeq: last.seq, lastHash: last.hash, settle });
+    this.waiting.push({ kind, records: encoded, sizeBytes, lastSeq: last.seq, lastHash: last.hash, settle });
     this.waitingBytes += sizeBytes;
     return {
       firstSeq: before.seq + 1,
@@ -101,21 +174,26 @@ export class AppendQueue {
     };
   }
 
-  /** @param long in several batches, with a commit record at its end */
-  private encode(events: readonly NewEvent[], long: boolean): EncodedRecord[] {
+  private times(): { wallMs: number; logicalMs: number } {
     const wallMs = this.clock();
-    const logicalMs = Math.max(wallMs, this.tail.logicalMs);
-    const txFirst = this.tail.seq + 1;
-    const all = long ? [...events, { type: RecordType.commit, body: new Uint8Array(0), actor: 0 }] : events;
-    return all.map((event, index) => {
+    return { wallMs, logicalMs: Math.max(wallMs, this.tail.logicalMs) };
+  }
+
+  /** @param isEnd the last event ends the transaction */
+  private encode(
+    events: readonly NewEvent[],
+    { wallMs, logicalMs, txFirst, index: firstIndex, long }: Opened,
+    isEnd: boolean,
+  ): EncodedRecord[] {
+    return events.map((event, index) => {
       const fields = {
         type: event.type,
-        seq: txFirst + index,
+        seq: txFirst + firstIndex + index,
         wallMs,
         logicalMs,
         txFirst,
-        txIndex: index,
-        last: index === all.length - 1,
+        txIndex: firstIndex + index,
+        last: isEnd && index === events.length - 1,
         long,
         actor: event.actor,
         prevHash: this.tail.hash,
@@ -145,6 +223,7 @@ export class AppendQueue {
   /** Drops everything that waits and starts again behind `tail`. The dropped transactions are returned. */
   reset(tail: Head): Pending[] {
     this.tail = tail;
+    this.open = undefined;
     this.waitingBytes = 0;
     return this.waiting.splice(0);
   }

@@ -2,6 +2,7 @@ import { statfs } from 'node:fs/promises';
 import type { GroupCommitLog } from '../../wal/group-commit.js';
 import { hashHex } from '../../wal/hash.js';
 import type { LogRecord } from '../../wal/record.js';
+import { readCommitted } from '../../wal/transactions.js';
 import { CodedError } from '../domain/errors.js';
 import type {
   AsOf,
@@ -76,6 +77,8 @@ export class StoreEngine implements Engine {
   /** Rows that the graphs in the newest checkpoint hold: they go on growing without an event. */
   private checkpointIndexed: number;
   private saving: Promise<void> | undefined;
+  /** A long transaction that is being applied; nothing else is written meanwhile. */
+  private applying: Promise<void> | undefined;
   private closing: Promise<void> | undefined;
   /** For moments at which a collection was in the built-in embedder's space, where another one is configured. */
   private builtIn: Promise<Embedder> | undefined;
@@ -84,7 +87,7 @@ export class StoreEngine implements Engine {
     const { log, projections, embedder, metric, clock } = options;
     const versions = new Versions(log, () => projections);
     const shared = { log, projections: () => projections, versions, embedder, clock };
-    this.writer = new Writer({ ...shared, metric });
+    this.writer = new Writer({ ...shared, metric, settled: () => this.settled() });
     this.searcher = new Searcher({ ...shared, embedderOf: space => this.embedderOf(space) });
     this.chunks = new EngineChunkStore({ ...shared, storeDir: options.storeDir, writer: this.writer });
     this.warnings = [...options.warnings];
@@ -94,8 +97,21 @@ export class StoreEngine implements Engine {
   }
 
   private apply(records: readonly LogRecord[]): void {
+    const { log, projections } = this.options;
+    const [first] = records;
+    // Of a transaction that was written in parts there is only its commit.
+    if (first.seq !== first.txFirst)
+      this.applying = projections
+        .applyInPieces(first.txFirst, readCommitted(log, first.txFirst, first.seq))
+        .then(() => this.saveIfDue());
+    else {
+      projections.apply(records);
+      this.saveIfDue();
+    }
+  }
+
+  private saveIfDue(): void {
     const { projections } = this.options;
-    projections.apply(records);
     const due = Math.max(CHECKPOINT_MIN_EVENTS, projections.catalog.size * CHECKPOINT_SHARE);
     if (projections.through.seq - this.checkpointSeq >= due) this.saving ??= this.checkpoint();
   }
@@ -115,6 +131,12 @@ export class StoreEngine implements Engine {
     } finally {
       this.saving = undefined;
     }
+  }
+
+  /** Resolves when nothing is queued, in flight, or durable and not yet applied. */
+  private async settled(): Promise<void> {
+    await this.options.log.drained();
+    await this.applying;
   }
 
   private indexed(): number {
@@ -232,7 +254,7 @@ export class StoreEngine implements Engine {
 
   private async shutDown(): Promise<void> {
     const { log, projections, embedder } = this.options;
-    await log.drained();
+    await this.settled();
     this.unsubscribe();
     await this.saving;
     const isNewer = projections.through.seq > this.checkpointSeq;

@@ -1,5 +1,5 @@
 /** From a moment as people write it to the event of the log that it means. */
-import type { Log } from '../../wal/log.js';
+import type { Head, Log } from '../../wal/log.js';
 import { readCommitted } from '../../wal/transactions.js';
 import { CodedError } from '../domain/errors.js';
 import type { ResolvedMoment } from '../domain/face.js';
@@ -19,6 +19,8 @@ export interface Marks {
 export interface MomentContext {
   readonly log: Log;
   readonly marks: Marks;
+  /** The last event that counts. Default: the log's. */
+  readonly head?: Head;
   readonly nowMs: number;
   /** IANA zone of times without an offset. Default: the machine's. */
   readonly zone?: string | undefined;
@@ -32,11 +34,11 @@ export interface MomentContext {
  * @throws CodedError MOMENT_INVALID, MARK_NOT_FOUND, MOMENT_TOO_EARLY, MOMENT_TOO_LATE, MOMENT_BEYOND_HORIZON
  */
 export function resolveMoment(text: string, context: MomentContext): ResolvedMoment {
-  const { log } = context;
+  const { log, head = log.head } = context;
   const moment = parseMoment(text, { nowMs: context.nowMs, zone: context.zone });
   const seq = seqOf(text, moment, context);
   if (seq < 1) throw tooEarly(log, text);
-  if (seq > log.head.seq) throw tooLate(log, text);
+  if (seq > head.seq) throw tooLate(head, text);
   const horizonSeq = context.horizonSeq ?? 1;
   if (seq < horizonSeq)
     throw new CodedError(
@@ -48,19 +50,19 @@ export function resolveMoment(text: string, context: MomentContext): ResolvedMom
   return describeSeq(log, seq);
 }
 
-function seqOf(text: string, moment: Moment, { log, marks, nowMs }: MomentContext): number {
+function seqOf(text: string, moment: Moment, { log, head = log.head, marks, nowMs }: MomentContext): number {
   const isExclusive = moment.exclusive === true;
   switch (moment.kind) {
     case 'now':
-      return isExclusive ? startOf(log, log.head.seq) - 1 : log.head.seq;
+      return isExclusive ? startOf(log, head.seq) - 1 : head.seq;
     case 'time': {
       // Logical time may be ahead of the clock, after one that leapt forward and was set back.
-      if (moment.timeMs > Math.max(nowMs, log.head.logicalMs)) throw tooLate(log, text);
-      return lastAtOrBefore(log, isExclusive ? moment.timeMs - 1 : moment.timeMs);
+      if (moment.timeMs > Math.max(nowMs, head.logicalMs)) throw tooLate(head, text);
+      return lastAtOrBefore(log, head, isExclusive ? moment.timeMs - 1 : moment.timeMs);
     }
     default: {
       const seq = moment.kind === 'seq' ? moment.seq : markSeq(marks, moment.name);
-      if (seq < 1 || seq > log.head.seq) return seq;
+      if (seq < 1 || seq > head.seq) return seq;
       return isExclusive ? startOf(log, seq) - 1 : endOf(log, seq);
     }
   }
@@ -88,7 +90,7 @@ export function resolveBounds(
   until: string | undefined,
   context: MomentContext,
 ): WrittenWithin {
-  const { log, marks, nowMs, zone } = context;
+  const { log, head = log.head, marks, nowMs, zone } = context;
   const bounds: { -readonly [N in keyof WrittenWithin]: WrittenWithin[N] } = {};
   if (since !== undefined) {
     const from = parseMoment(since, { nowMs, zone });
@@ -106,7 +108,7 @@ export function resolveBounds(
     const to = parseMoment(until, { nowMs, zone });
     if (to.kind === 'time') bounds.untilMs = to.exclusive ? to.timeMs - 1 : to.timeMs;
     else if (to.kind !== 'now' || to.exclusive)
-      bounds.untilSeq = Math.min(seqOf(until, to, context), log.head.seq);
+      bounds.untilSeq = Math.min(seqOf(until, to, context), head.seq);
   }
   return bounds;
 }
@@ -128,10 +130,10 @@ export async function readMarks(log: Log): Promise<Marks> {
 }
 
 /** Logical time never runs backwards, so it can be searched; 0 when even the first event is later. */
-function lastAtOrBefore(log: Log, timeMs: number): number {
-  if (timeMs >= log.head.logicalMs) return log.head.seq;
+function lastAtOrBefore(log: Log, head: Head, timeMs: number): number {
+  if (timeMs >= head.logicalMs) return head.seq;
   let low = 0;
-  let high = log.head.seq;
+  let high = head.seq;
   while (low < high) {
     const middle = Math.ceil((low + high) / 2);
     if (log.get(middle).logicalMs <= timeMs) low = middle;
@@ -143,7 +145,7 @@ function lastAtOrBefore(log: Log, timeMs: number): number {
 const startOf = (log: Log, seq: number): number => log.get(seq).txFirst;
 
 /** The last event of the transaction that `seq` belongs to, found by strides that double: it may be a million events long. */
-function endOf(log: Log, seq: number): number {
+export function endOf(log: Log, seq: number): number {
   const record = log.get(seq);
   if (record.last) return seq;
   const isInside = (at: number) => at <= log.head.seq && log.get(at).txFirst === record.txFirst;
@@ -168,8 +170,8 @@ function tooEarly(log: Log, text: string): CodedError {
   );
 }
 
-function tooLate(log: Log, text: string): CodedError {
-  const head = describeSeq(log, log.head.seq);
+function tooLate({ seq, logicalMs }: Head, text: string): CodedError {
+  const head = { seq, time: new Date(logicalMs).toISOString() };
   return new CodedError(
     'MOMENT_TOO_LATE',
     `"${text}" is beyond the last event and beyond now`,

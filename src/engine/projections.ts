@@ -21,6 +21,8 @@ export type ReadPut = (seq: number) => ItemPut;
 const WAITING_TEXTS = 2048;
 const WAITING_CHARS = 512 * 1024;
 const QUIET_MS = 100;
+/** Events of a long transaction that are applied in one turn of the event loop: some 10 ms. */
+const PIECE_EVENTS = 128;
 
 /** The event up to which projections are complete. */
 export interface Through {
@@ -39,6 +41,7 @@ export class Projections {
   private waitingChars = 0;
   private timer: NodeJS.Timeout | undefined;
   private readonly closing: Promise<void>[] = [];
+  private visible: number | undefined;
 
   constructor(
     /** What the vector indexes of new collections are made with besides dimension and metric. */
@@ -73,6 +76,42 @@ export class Projections {
   }
 
   /**
+   * The event that the present ends with, while a transaction is being applied that is too long for one turn of the event
+   * loop: until all of it is, readers are answered as of the moment before it. Otherwise undefined.
+   */
+  get visibleSeq(): number | undefined {
+    return this.visible;
+  }
+
+  /**
+   * Applies a transaction in pieces, between which others may read.
+   * @param firstSeq its first event
+   */
+  async applyInPieces(firstSeq: number, pieces: AsyncIterable<readonly LogRecord[]>): Promise<void> {
+    this.visible = firstSeq - 1;
+    try {
+      for await (const records of pieces)
+        for (let start = 0; start < records.length; start += PIECE_EVENTS) {
+          this.apply(records.slice(start, start + PIECE_EVENTS));
+          await new Promise(resolve => setImmediate(resolve));
+        }
+    } catch (error) {
+      this.fail(`the transaction that begins with event ${firstSeq} could not be read`, error, firstSeq);
+    } finally {
+      this.visible = undefined;
+    }
+  }
+
+  private fail(what: string, error: unknown, seq: number): void {
+    this.failure ??= new CodedError(
+      'PROJECTION_FAILED',
+      `${what}: ${(error as Error).message}`,
+      'The log is as it is. Verify the store; if it is sound, report this with the event: a fixed version rebuilds everything from the log.',
+      { cause: error, details: { seq } },
+    );
+  }
+
+  /**
    * Applies committed records in sequence order. Total: an event that cannot be applied marks the projections as failed, and their
    * reads refuse, rather than a crash here and at every later start.
    */
@@ -82,12 +121,7 @@ export class Projections {
       try {
         this.applyRecord(record);
       } catch (error) {
-        this.failure = new CodedError(
-          'PROJECTION_FAILED',
-          `event ${record.seq} could not be applied: ${(error as Error).message}`,
-          'The log is intact. Report this with the event; a fixed version rebuilds everything from the log.',
-          { cause: error, details: { seq: record.seq } },
-        );
+        this.fail(`event ${record.seq} could not be applied`, error, record.seq);
         return;
       }
       this.throughEvent = { seq: record.seq, hash: record.hash };

@@ -2,7 +2,7 @@
  * The read path: query -> moment -> candidates from vectors and keywords -> filter -> fuse -> texts from the log, each
  * checked against its hash.
  */
-import type { Log } from '../../wal/log.js';
+import type { Head, Log } from '../../wal/log.js';
 import { CodedError } from '../domain/errors.js';
 import type {
   CallContext,
@@ -41,16 +41,22 @@ export class Reader {
 
   /** Where the store stands now. */
   moment(): ResolvedMoment {
-    const { seq, logicalMs } = this.options.log.head;
+    const { seq, logicalMs } = this.head;
     return { seq, time: new Date(logicalMs).toISOString() };
+  }
+
+  /** The last event that counts for readers: of a long transaction none does before all of it is applied. */
+  private get head(): Head {
+    const { log } = this.options;
+    const { visibleSeq } = this.options.projections();
+    return visibleSeq === undefined ? log.head : log.get(visibleSeq);
   }
 
   /** @throws CodedError as resolveMoment does */
   at(asOf: string | undefined, context: CallContext): At {
     const now = this.moment();
-    if (asOf === undefined) return { ...now, isPast: false };
-    const resolved = resolveMoment(asOf, this.momentContext(context));
-    return { ...resolved, isPast: resolved.seq < now.seq };
+    const resolved = asOf === undefined ? now : resolveMoment(asOf, this.momentContext(context));
+    return { ...resolved, isPast: resolved.seq < this.options.log.head.seq };
   }
 
   momentContext({ zone }: CallContext): MomentContext {
@@ -63,6 +69,7 @@ export class Reader {
           return registry.marks.map(({ name }) => name);
         },
       },
+      head: this.head,
       nowMs: this.options.clock(),
       zone,
     };
@@ -94,7 +101,7 @@ export class Reader {
     const pinned = cursor
       ? { seq: cursor.pinned, time: new Date(cursor.timeMs).toISOString() }
       : momentOf(at);
-    if (pinned.seq > this.options.log.head.seq) throw badCursor();
+    if (pinned.seq > this.head.seq) throw badCursor();
     const mask = catalog.maskAt(new Set([collection.id]), pinned.seq);
     this.restrict(mask, query, context);
     const items: ItemView[] = [];

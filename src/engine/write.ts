@@ -34,6 +34,8 @@ export interface WriteOptions {
   readonly projections: () => Projections;
   readonly embedder: Embedder;
   readonly versions: Versions;
+  /** Resolves when all that was queued is durable and applied. */
+  readonly settled: () => Promise<void>;
   /** Metric of collections that a write creates. */
   readonly metric: Metric;
 }
@@ -54,9 +56,32 @@ const PREVIEW_CHARS = 160;
 
 export class Writer {
   private readonly view: WriteView;
+  /** Set while one writer has the log for itself. */
+  private gate: Promise<void> | undefined;
 
   constructor(private readonly options: WriteOptions) {
     this.view = new WriteView(options.projections, options.versions);
+  }
+
+  /** Resolves when no other writer has the log for itself. What follows in the same turn of the event loop may append. */
+  async turn(): Promise<void> {
+    while (this.gate) await this.gate;
+  }
+
+  /** Does the work while nothing else is written, on a state in which all that was written is applied. */
+  async exclusive<T>(work: () => Promise<T>): Promise<T> {
+    await this.turn();
+    let open!: () => void;
+    this.gate = new Promise(resolve => {
+      open = resolve;
+    });
+    try {
+      await this.options.settled();
+      return await work();
+    } finally {
+      this.gate = undefined;
+      open();
+    }
   }
 
   async upsert(command: UpsertCommand, context: CallContext): Promise<UpsertAnswer> {
@@ -105,6 +130,7 @@ export class Writer {
     let waitsFor = turn;
     const embedderSpace = needsEmbedder ? await this.options.embedder.space() : undefined;
     for (;;) {
+      await this.turn();
       throwIfCancelled(context);
       this.options.projections().assertUsable();
       const decision = decideUpsert(this.view, {
@@ -194,6 +220,7 @@ export class Writer {
 
   async delete(command: DeleteCommand, context: CallContext): Promise<DeleteAnswer> {
     checkDelete(command);
+    await this.turn();
     this.options.projections().assertUsable();
     const collection = this.view.collection(command.collection);
     if (collection === undefined) throw collectionNotFound(this.options.projections(), command.collection);
@@ -216,6 +243,7 @@ export class Writer {
 
   async mark(command: MarkCommand, context: CallContext): Promise<MarkAnswer> {
     checkMark(command);
+    await this.turn();
     this.options.projections().assertUsable();
     const { name, note = '' } = command;
     if (this.view.hasMark(name)) {
