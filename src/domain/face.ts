@@ -3,7 +3,7 @@
  * calls the same face over a local socket, so nothing in them is a function or a live object (except in CallContext).
  */
 import type { Actor, JsonValue, Metadata, Metric, Origin, Space } from './model.js';
-import type { MarkAnswer, MarkCommand, MarkView } from './travel.js';
+import type { MarkAnswer, MarkCommand, MarkView, RevertAnswer, RevertCommand } from './travel.js';
 
 /** What a call brings along besides its arguments. */
 export interface CallContext {
@@ -277,6 +277,7 @@ export interface Engine {
   ingest(command: IngestCommand, context: CallContext): Promise<IngestAnswer>;
   status(query: AsOf, context: CallContext): Promise<StatusAnswer>;
   mark(command: MarkCommand, context: CallContext): Promise<MarkAnswer>;
+  revert(command: RevertCommand, context: CallContext): Promise<RevertAnswer>;
   close(): Promise<void>;
 }
 
@@ -296,4 +297,5 @@ export const ENGINE_METHODS = {
   ingest: 'write',
   status: 'read',
   mark: 'write',
+  revert: 'write',
 } as const satisfies Record<EngineMethod, 'read' | 'write'>;

@@ -139,9 +139,9 @@ export interface RevertStep {
   /** What it is now, and what it becomes again. */
   readonly version: number;
   readonly to_version: number;
-  /** How the text begins now and then; absent where there is none. */
-  readonly now?: string;
-  readonly then?: string;
+  /** How the text begins now, and how it will; absent where there is none. */
+  readonly text?: string;
+  readonly to_text?: string;
 }
 
 export interface RevertConflict {

@@ -24,7 +24,7 @@ import type {
   UpsertCommand,
 } from '../domain/face.js';
 import type { Space } from '../domain/model.js';
-import type { MarkAnswer, MarkCommand, MarkView } from '../domain/travel.js';
+import type { MarkAnswer, MarkCommand, MarkView, RevertAnswer, RevertCommand } from '../domain/travel.js';
 import { createEmbedder } from '../embedding/create.js';
 import type { Embedder } from '../embedding/embedder.js';
 import type { EmbedderSettings } from '../embedding/settings.js';
@@ -37,6 +37,7 @@ import { directoryBytes } from './disk-space.js';
 import { ingest } from './ingest/ingest.js';
 import type { Projections } from './projections.js';
 import { type At, generationOf } from './read.js';
+import { Reverter } from './revert.js';
 import { Searcher } from './search.js';
 import { Versions } from './versions.js';
 import { type WriteOptions, Writer } from './write.js';
@@ -70,6 +71,7 @@ const CHECKPOINT_SHARE = 0.25;
 export class StoreEngine implements Engine {
   private readonly writer: Writer;
   private readonly searcher: Searcher;
+  private readonly reverter: Reverter;
   private readonly chunks: EngineChunkStore;
   private readonly unsubscribe: () => void;
   private readonly warnings: string[];
@@ -88,7 +90,15 @@ export class StoreEngine implements Engine {
     const versions = new Versions(log, () => projections);
     const shared = { log, projections: () => projections, versions, embedder, clock };
     this.writer = new Writer({ ...shared, metric, settled: () => this.settled() });
-    this.searcher = new Searcher({ ...shared, embedderOf: space => this.embedderOf(space) });
+    const embedderOf = (space: Space) => this.embedderOf(space);
+    this.searcher = new Searcher({ ...shared, embedderOf });
+    this.reverter = new Reverter({
+      ...shared,
+      storeDir: options.storeDir,
+      reader: this.searcher,
+      writer: this.writer,
+      embedderOf,
+    });
     this.chunks = new EngineChunkStore({ ...shared, storeDir: options.storeDir, writer: this.writer });
     this.warnings = [...options.warnings];
     this.checkpointSeq = listCheckpoints(options.storeDir)[0] ?? 0;
@@ -228,6 +238,11 @@ export class StoreEngine implements Engine {
   async mark(command: MarkCommand, context: CallContext): Promise<MarkAnswer> {
     await this.ready();
     return this.writer.mark(command, context);
+  }
+
+  async revert(command: RevertCommand, context: CallContext): Promise<RevertAnswer> {
+    await this.ready();
+    return this.reverter.revert(command, context);
   }
 
   /** The configured embedder, or the built-in one, whichever makes vectors of this space; undefined where neither does. */

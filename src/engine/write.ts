@@ -259,6 +259,51 @@ export class Writer {
   }
 
   /**
+   * One transaction of as many events as there are, in bounded memory. Only within `exclusive`.
+   * @param eventsFrom the events, told which sequence number the first of them will have
+   * @throws CodedError CANCELLED, and what the events throw: nothing of it counts then
+   */
+  async commitStream(
+    eventsFrom: (firstSeq: number) => Iterable<DomainEvent>,
+    context: CallContext,
+    onPart: (events: number) => void,
+  ): Promise<Committed> {
+    const { log, settled } = this.options;
+    const known = this.view.actorSeq(context.actor);
+    const eventsSeq = log.nextSeq + (known === 0 ? 1 : 0);
+    const parts = partsOf(eventsFrom(eventsSeq));
+    const first = parts.next();
+    if (first.done) return this.commit([], context.actor);
+    const second = parts.next();
+    if (second.done) return this.commit(first.value, context.actor);
+    const transaction = log.begin();
+    try {
+      const actor = known === 0 ? transaction.firstSeq : known;
+      const write = (part: readonly DomainEvent[]) =>
+        transaction.append(part.map(event => ({ ...encodeEvent(event), actor })));
+      if (known === 0) await write([{ type: 'actor_declared', ...context.actor }]);
+      let written = 0;
+      for (const part of chain([first.value, second.value], parts)) {
+        throwIfCancelled(context);
+        await write(part);
+        written += part.length;
+        onPart(written);
+      }
+      const { lastSeq, hash } = await transaction.commit();
+      await settled();
+      return {
+        receipt: { seq: lastSeq, hash: hashHex(hash) },
+        firstSeq: transaction.firstSeq,
+        eventsSeq,
+      };
+    } catch (error) {
+      // Where the log itself failed, its reopening makes the transaction void.
+      if (log.failure === undefined) await transaction.abort();
+      throw error;
+    }
+  }
+
+  /**
    * Queues events as one transaction and waits until they are durable and applied.
    * @throws WalError WAL_BUSY, WAL_POISONED, WAL_OUTCOME_UNKNOWN, WAL_CLOSED
    */
@@ -287,8 +332,31 @@ export class Writer {
   }
 }
 
+/** Events that are written as one ordinary transaction; more than these go to the log in parts of as many. */
+const PART_EVENTS = 4096;
+const PART_BYTES = 8 * 1024 * 1024;
+
 export function headReceipt(log: Log): Receipt {
   return { seq: log.head.seq, hash: hashHex(log.head.hash) };
+}
+
+function* partsOf(events: Iterable<DomainEvent>): Generator<DomainEvent[]> {
+  let part: DomainEvent[] = [];
+  let bytes = 0;
+  for (const event of events) {
+    part.push(event);
+    bytes += event.type === 'vectors_added' ? event.vectors.byteLength : 0;
+    if (part.length < PART_EVENTS && bytes < PART_BYTES) continue;
+    yield part;
+    part = [];
+    bytes = 0;
+  }
+  if (part.length > 0) yield part;
+}
+
+function* chain<T>(first: Iterable<T>, rest: Iterable<T>): Generator<T> {
+  yield* first;
+  yield* rest;
 }
 
 /** Scores as people read them; more digits than this are noise of f32. */

@@ -232,14 +232,18 @@ export class Catalog {
 
   /** The first ordinal whose version is `seq` or later. */
   firstAtOrAfter(seq: number): number {
-    let low = 0;
-    let high = this.versions.rows;
-    while (low < high) {
-      const middle = (low + high) >>> 1;
-      if (this.versions.at.seq[middle] < seq) low = middle + 1;
-      else high = middle;
-    }
-    return low;
+    return lowerBound(this.versions.at.seq, this.versions.rows, seq);
+  }
+
+  /** A seq such that the changes of items at or after `timeMs` are exactly those with that seq or a later one. */
+  firstSeqSince(timeMs: number): number {
+    const written = lowerBound(this.versions.at.timeMs, this.versions.rows, timeMs);
+    const deleted = lowerBound(this.deletes.at.timeMs, this.deletes.rows, timeMs);
+    const { MAX_SAFE_INTEGER } = Number;
+    return Math.min(
+      written < this.versions.rows ? this.versions.at.seq[written]! : MAX_SAFE_INTEGER,
+      deleted < this.deletes.rows ? this.deletes.at.seq[deleted]! : MAX_SAFE_INTEGER,
+    );
   }
 
   /** The version that an event wrote, or -1. */
@@ -250,14 +254,15 @@ export class Catalog {
 
   /** Deletes by events in (afterSeq, throughSeq], oldest first. */
   *deletesWithin(afterSeq: number, throughSeq: number): Generator<Deleted> {
-    const { at, rows } = this.deletes;
-    let low = 0;
-    for (let high = rows; low < high; ) {
-      const middle = (low + high) >>> 1;
-      if (at.seq[middle]! <= afterSeq) low = middle + 1;
-      else high = middle;
-    }
-    for (; low < rows && at.seq[low]! <= throughSeq; low++) yield this.deleteAt(low);
+    const first = lowerBound(this.deletes.at.seq, this.deletes.rows, afterSeq + 1);
+    for (let n = first; n < this.deletes.rows && this.deletes.at.seq[n]! <= throughSeq; n++)
+      yield this.deleteAt(n);
+  }
+
+  /** The event that declared who made the delete `seq`. */
+  deleterOf(seq: number): number {
+    for (const { actor } of this.deletesWithin(seq - 1, seq)) return actor;
+    throw malformed(`event ${seq} ended a version, but is no delete`);
   }
 
   /** How many deletes there were. */
@@ -370,22 +375,35 @@ export class Catalog {
   vectorsSeqOf(ordinal: number, generation: number): number {
     const row = this.addedRow(ordinal, generation);
     if (row >= 0) return this.addedTable(ordinal, generation)!.at.seq[row]!;
-    const source = this.sourceOf(ordinal);
-    return this.generationOfPut(source) === generation ? this.seqOf(source) : 0;
+    return this.hasOwnVectors(ordinal, generation) ? this.seqOf(this.sourceOf(ordinal)) : 0;
   }
 
   /** How many passages a version has in a generation's space. */
   passagesOf(ordinal: number, generation: number): number {
     const row = this.addedRow(ordinal, generation);
     if (row >= 0) return this.addedTable(ordinal, generation)!.at.passages[row]!;
-    return this.generationOfPut(this.sourceOf(ordinal)) === generation
+    return this.hasOwnVectors(ordinal, generation)
       ? this.versions.at.idLengthAndPassages[ordinal]! >>> ID_LENGTH_BITS
       : 0;
   }
 
-  /** An item_put is embedded in what was the collection's space when it was written. */
-  private generationOfPut(ordinal: number): number {
+  /** Id of the space that a version's content was embedded in when it was first written. */
+  spaceOfContent(ordinal: number): string {
     const state = this.collectionById(this.collectionOf(ordinal))!;
+    return state.generations[this.generationOf(this.sourceOf(ordinal), state)]!.space.id;
+  }
+
+  /** Whether a version was written with the vectors of its content, in a generation's reign. */
+  private hasOwnVectors(ordinal: number, generation: number): boolean {
+    const state = this.collectionById(this.collectionOf(ordinal))!;
+    if (this.generationOf(ordinal, state) !== generation) return false;
+    return (
+      !this.isRestored(ordinal) || this.spaceOfContent(ordinal) === state.generations[generation]!.space.id
+    );
+  }
+
+  /** The generation in whose reign a version was written. */
+  private generationOf(ordinal: number, state: CollectionState): number {
     return state.generations.length === 1 ? 0 : generationAt(state, this.seqOf(ordinal));
   }
 
@@ -402,13 +420,8 @@ export class Catalog {
     if (this.added.size === 0) return -1;
     const table = this.addedTable(ordinal, generation);
     if (table === undefined) return -1;
-    let low = 0;
-    for (let high = table.rows; low < high; ) {
-      const middle = (low + high) >>> 1;
-      if (table.at.ordinal[middle]! < ordinal) low = middle + 1;
-      else high = middle;
-    }
-    return low < table.rows && table.at.ordinal[low] === ordinal ? low : -1;
+    const row = lowerBound(table.at.ordinal, table.rows, ordinal);
+    return row < table.rows && table.at.ordinal[row] === ordinal ? row : -1;
   }
 
   /** To be called when a collection's space was switched: its passages are those of the new one. */
@@ -511,6 +524,18 @@ export interface WrittenWithin {
   readonly sinceMs?: number | undefined;
   readonly untilSeq?: number | undefined;
   readonly untilMs?: number | undefined;
+}
+
+/** The first of `rows` ascending values that is at least `value`. */
+function lowerBound(values: Float64Array | Uint32Array, rows: number, value: number): number {
+  let low = 0;
+  let high = rows;
+  while (low < high) {
+    const middle = (low + high) >>> 1;
+    if (values[middle]! < value) low = middle + 1;
+    else high = middle;
+  }
+  return low;
 }
 
 function idHash(collection: number, id: Uint8Array): number {

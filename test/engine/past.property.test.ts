@@ -45,6 +45,9 @@ const tick = fc.oneof(
   { weight: 1, arbitrary: fc.constantFrom(-3_600_000, 366 * 86_400_000, -366 * 86_400_000) },
 );
 
+/** Of the log's length. */
+const share = fc.double({ min: 0, max: 1, noNaN: true });
+
 const step = fc.record({
   session,
   tick,
@@ -71,20 +74,21 @@ const step = fc.record({
     },
     { weight: 1, arbitrary: fc.record({ do: fc.constant('deleteWhere' as const), collection, where }) },
     { weight: 1, arbitrary: fc.record({ do: fc.constant('mark' as const) }) },
+    { weight: 1, arbitrary: fc.record({ do: fc.constant('revertTo' as const), share }) },
+    { weight: 1, arbitrary: fc.record({ do: fc.constant('revertSession' as const), session }) },
+    { weight: 1, arbitrary: fc.record({ do: fc.constant('revertSpan' as const), share, length: fc.nat(8) }) },
+    { weight: 1, arbitrary: fc.record({ do: fc.constant('revertIds' as const), collection, id }) },
     { weight: 1, arbitrary: fc.record({ do: fc.constant('rebuild' as const) }) },
     {
       weight: 1,
-      arbitrary: fc.record({
-        do: fc.constant('truncate' as const),
-        share: fc.double({ min: 0, max: 1, noNaN: true }),
-      }),
+      arbitrary: fc.record({ do: fc.constant('truncate' as const), share }),
     },
   ),
 });
 type Step = typeof step extends fc.Arbitrary<infer T> ? T : never;
 
 const question = fc.record({
-  share: fc.double({ min: 0, max: 1, noNaN: true }),
+  share,
   query: text,
   collections: fc.option(fc.uniqueArray(collection, { minLength: 1 }), { nil: undefined }),
   where: fc.option(where, { nil: undefined }),
@@ -158,6 +162,26 @@ class History {
         return;
       case 'mark':
         await this.engine.mark({ name: `mark-${this.marks++}` }, context);
+        return;
+      case 'revertTo': {
+        const seq = this.endOf(what.share);
+        if (seq > 0) await this.engine.revert({ to: String(seq), dry_run: false }, context);
+        return;
+      }
+      case 'revertSession':
+        await this.engine.revert({ session: what.session, dry_run: false }, context);
+        return;
+      case 'revertSpan': {
+        const since = this.endOf(what.share);
+        const span = { since: String(since), until: String(since + what.length) };
+        await this.engine.revert({ ...span, dry_run: false, overwrite_conflicts: true }, context);
+        return;
+      }
+      case 'revertIds':
+        await refusable(
+          this.engine.revert({ ids: [what.id], collection: what.collection, dry_run: false }, context),
+          ['COLLECTION_NOT_FOUND', 'INVALID_ARGUMENT'],
+        );
         return;
       case 'rebuild':
         this.log = this.log.prefix(this.log.head.seq, { clock: this.clock });
