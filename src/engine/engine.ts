@@ -201,8 +201,10 @@ export class StoreEngine implements Engine {
   async status(query: AsOf, context: CallContext): Promise<StatusAnswer> {
     await this.ready();
     const { storeDir, log, projections, embedder, durability } = this.options;
-    const at = this.searcher.at(query.as_of, context);
     const disk = await statfs(storeDir);
+    const embedderStatus = { space: await spaceOf(embedder), state: embedder.state() };
+    // From here on nothing waits: one state of the store answers.
+    const at = this.searcher.at(query.as_of, context);
     const memory = process.memoryUsage();
     const failure = log.failure;
     return {
@@ -225,7 +227,7 @@ export class StoreEngine implements Engine {
         age_events: projections.through.seq - this.checkpointSeq,
         warnings: this.warnings,
       },
-      embedder: { space: await spaceOf(embedder), state: embedder.state() },
+      embedder: embedderStatus,
       memory: {
         rss_bytes: memory.rss,
         heap_bytes: memory.heapUsed,

@@ -38,6 +38,46 @@ describe.each(implementations)('%s', (_, make) => {
   beforeEach(() => use());
   afterEach(() => log.close());
 
+  describe('begin', () => {
+    test('a transaction in parts counts with its commit, and followers are told of that alone', async () => {
+      const told: number[][] = [];
+      log.subscribe(records => told.push(records.map(({ seq }) => seq)));
+      const transaction = log.begin();
+      expect(transaction.firstSeq).toBe(start + 1);
+      await transaction.append([event('a'), event('b')]);
+      await transaction.append([event('c')]);
+      expect(log.head.seq).toBe(start);
+      expect(() => log.append([event('d')])).toThrowError(expect.objectContaining({ code: 'WAL_BUSY' }));
+      expect(() => log.begin()).toThrowError(expect.objectContaining({ code: 'WAL_BUSY' }));
+      const { firstSeq, lastSeq, hash } = await transaction.commit();
+      expect({ firstSeq, lastSeq }).toEqual({ firstSeq: start + 1, lastSeq: start + 4 });
+      expect(log.head).toMatchObject({ seq: lastSeq, hash });
+      expect(told).toEqual([[lastSeq]]);
+      expect(log.get(lastSeq)).toMatchObject({ type: RecordType.commit, txFirst: start + 1, last: true });
+      await log.append([event('d')]).durable;
+      const committed = [];
+      for await (const records of readCommitted(log, start + 1, log.head.seq))
+        committed.push(...records.filter(({ type }) => type !== RecordType.commit).map(textOf));
+      expect(committed).toEqual(['a', 'b', 'c', 'd']);
+      await expect(transaction.append([event('e')])).rejects.toThrowError();
+    });
+
+    test('an aborted one only takes up numbers', async () => {
+      const told: number[][] = [];
+      log.subscribe(records => told.push(records.map(({ seq }) => seq)));
+      const transaction = log.begin();
+      await transaction.append([event('a'), event('b')]);
+      await transaction.abort();
+      expect(log.head.seq).toBe(start + 3);
+      await log.append([event('c')]).durable;
+      expect(told).toEqual([[start + 4]]);
+      const committed = [];
+      for await (const records of readCommitted(log, start + 1, log.head.seq))
+        committed.push(...records.map(textOf));
+      expect(committed).toEqual(['c']);
+    });
+  });
+
   describe('append', () => {
     test('answers the numbers at once, and the head follows when they are durable', async () => {
       const appended = log.append([event('a'), event('b')]);
