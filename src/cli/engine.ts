@@ -42,7 +42,7 @@ export function contextOf(command: string, more: Partial<CallContext> = {}): Cal
 }
 
 /** Another command may have the store for a moment, and a server that starts or ends has it without listening. */
-const OWNER_WAIT_MS = 1_500;
+const OWNER_WAIT_MS = 3_000;
 const OWNER_POLL_MS = 100;
 
 /**
