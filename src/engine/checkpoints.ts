@@ -55,7 +55,7 @@ export function listCheckpoints(storeDir: string): number[] {
 }
 
 /**
- * Saves projections. Events may be applied meanwhile: what is saved is the state at the call.
+ * Saves projections. Events may be applied meanwhile: what is saved is the state at the call, or soon after it.
  * @returns the seq through which the checkpoint is complete
  */
 export async function saveCheckpoint(
@@ -63,6 +63,7 @@ export async function saveCheckpoint(
   storeId: string,
   projections: Projections,
 ): Promise<number> {
+  for (let wait = unsettled(projections); wait !== undefined; wait = unsettled(projections)) await wait;
   const { seq, hash } = projections.through;
   const parent = join(storeDir, PATHS.checkpoints);
   const temporary = join(parent, `${TEMPORARY}${nameOf(seq)}`);
@@ -89,6 +90,12 @@ export async function saveCheckpoint(
   for (const old of others.slice(KEPT - 1))
     rmSync(checkpointDir(storeDir, old), { recursive: true, force: true });
   return seq;
+}
+
+/** Settles when no index delays its part of the state any more: all parts must be of one event. Undefined if none does. */
+function unsettled(projections: Projections): Promise<unknown> | undefined {
+  const waits = [...projections.vectors.values()].flatMap(index => index.unsettled ?? []);
+  return waits.length === 0 ? undefined : Promise.all(waits);
 }
 
 /** The parts of a checkpoint whose bytes follow from the events alone; the vectors' do not, since graphs are built in the background. */

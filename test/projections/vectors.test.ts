@@ -76,10 +76,11 @@ describe('scores', () => {
   test('a cosine never passes 1, whatever the rounding', () => {
     const next = seeded(3);
     const index = open({ dimension: 384, metric: 'cosine' });
-    for (let owner = 0; owner < 200; owner++) index.append(vectors(1, next, 384), owner);
-    for (let row = 0; row < 200; row++) {
-      const { owners, scores } = index.search(index.vector(row).slice(), { k: 1 });
-      expect(owners[0]).toBe(row);
+    const rows = Array.from({ length: 200 }, () => vectors(1, next, 384));
+    for (const [owner, vector] of rows.entries()) index.append(vector, owner);
+    for (const [owner, vector] of rows.entries()) {
+      const { owners, scores } = index.search(vector, { k: 1 });
+      expect(owners[0]).toBe(owner);
       expect(scores[0]).toBeLessThanOrEqual(1);
       expect(scores[0]).toBeGreaterThan(0.999999);
     }
@@ -122,13 +123,12 @@ describe('refusals', () => {
     expect(() => index.append(Float32Array.of(1, 2, 3), 5)).toThrow(coded('INVALID_ARGUMENT'));
     expect(() => index.search(Float32Array.of(1, 2), { k: 1 })).toThrow(coded('DIMENSION_MISMATCH'));
     expect(() => index.search(new Float32Array(3), { k: 1 })).toThrow(coded('INVALID_ARGUMENT'));
-    expect(() => index.vector(1)).toThrow(RangeError);
     expect(() => index.scoreOwner(Float32Array.of(1, 2), 5)).toThrow(coded('DIMENSION_MISMATCH'));
     expect(() => index.scoreOwner(Float32Array.of(1, 2, 3), 7, () => Float32Array.of(1))).toThrow(
       coded('DIMENSION_MISMATCH'),
     );
     expect(() => open({ dimension: 4097, metric: 'l2' })).toThrow(coded('INVALID_ARGUMENT'));
-    expect(index.append(Float32Array.of(3, 2, 1), 6)).toBe(1);
+    index.append(Float32Array.of(3, 2, 1), 6);
     expect(index.counts).toMatchObject({ rows: 2, live: 2, dead: 0, kind: 'scan', pending: 0 });
   });
 

@@ -10,7 +10,6 @@ import type { VectorSlab } from './vector-slab.js';
 export interface GraphIndexOptions extends GraphParams {
   readonly graphThresholdRows: number;
   readonly workerBacklogRows: number;
-  readonly rebuildDeadShare: number;
   readonly scratchDir: string;
   readonly onFailure: (error: Error) => void;
 }
@@ -88,6 +87,11 @@ export class GraphIndex {
   /** See GraphEngine.search; rows that died while a file was written may still be among them. */
   search(query: Float32Array, k: number, ef: number): Uint32Array {
     return this.#engine!.search(query, k, ef);
+  }
+
+  /** A file that is being written; see VectorIndex.unsettled. */
+  get writing(): Promise<void> | undefined {
+    return this.#writing;
   }
 
   /** To be called after rows were appended or loaded. */
@@ -189,11 +193,8 @@ export class GraphIndex {
     const backlogRows = this.table.rows - this.#end;
     if (stopped || !this.wanted) {
       this.#settleIdle();
-    } else if (this.#deadRows > (this.#engine?.rows ?? 0) * this.options.rebuildDeadShare) {
-      if (this.table.live > this.options.graphThresholdRows) this.#startWork('rebuild');
-      else this.#dropGraph();
     } else if (backlogRows > this.options.workerBacklogRows) {
-      this.#startWork('extend');
+      this.#startWork();
     } else if (backlogRows > 0) {
       this.#timer = setTimeout(() => this.#addSlice(), Math.max(PAUSE_MS, this.#quietInMs()));
     } else {
@@ -227,8 +228,8 @@ export class GraphIndex {
     this.#schedule();
   }
 
-  #startWork(kind: 'extend' | 'rebuild'): void {
-    this.#work = this.#buildInWorker(kind)
+  #startWork(): void {
+    this.#work = this.#buildInWorker()
       .catch(error => {
         if (!this.#closed.signal.aborted) this.#fail(error);
       })
@@ -238,7 +239,7 @@ export class GraphIndex {
       });
   }
 
-  async #buildInWorker(kind: 'extend' | 'rebuild'): Promise<void> {
+  async #buildInWorker(): Promise<void> {
     const { table, slab } = this;
     const dir = await mkdtemp(join(this.options.scratchDir, 'mcp-vector-graph-'));
     try {
@@ -250,12 +251,7 @@ export class GraphIndex {
       const path = join(dir, 'graph');
       let basePath: string | undefined;
       const base = join(dir, 'base');
-      if (kind === 'extend' && (await this.save(base, begin))) {
-        basePath = base;
-      } else {
-        begin();
-        for (let row = 0; row < flags.length; row++) flags[row]! &= DEAD | SURPLUS;
-      }
+      if (await this.save(base, begin)) basePath = base;
       let engine = hnswlib.create(this.#params);
       // A graph without a row has no file: all rows may be dead or surplus.
       if (basePath !== undefined || flags.some(flag => (flag & (DEAD | SURPLUS)) === 0)) {
@@ -272,7 +268,6 @@ export class GraphIndex {
       }
       while (this.#writing !== undefined) await this.#writing;
       // From here to the end without an await: a search sees the old graph or the new one.
-      if (kind === 'rebuild') table.leaveGraph();
       for (let row = 0; row < flags.length; row++) {
         if ((flags[row]! & (DEAD | SURPLUS)) === 0) table.enterGraph(row);
       }
@@ -283,14 +278,6 @@ export class GraphIndex {
     } finally {
       await rm(dir, { recursive: true, force: true });
     }
-  }
-
-  #dropGraph(): void {
-    this.#engine = undefined;
-    this.#end = 0;
-    this.#deadRows = 0;
-    this.table.leaveGraph();
-    this.#schedule();
   }
 
   #fail(error: Error): void {

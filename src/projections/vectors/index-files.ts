@@ -1,4 +1,4 @@
-import { open, readFile } from 'node:fs/promises';
+import { type FileHandle, open, readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { CodedError } from '../../domain/errors.js';
 import type { Metric } from '../../domain/model.js';
@@ -8,24 +8,26 @@ import type { VectorSlab } from './vector-slab.js';
 /*
  * A saved index, all numbers little-endian:
  *   <name>.vectors  f32, rows x dimension, as stored (normalised under cosine), nothing else
- *   <name>.rows     header of 8 u32 {magic, version, dimension, metric, rows, 0, 0, 0}, then the owner of each row (u32),
+ *   <name>.rows     header of 8 u32 {magic, version, dimension, metric, rows, coded rows, 0, 0}, then the owner of each row (u32),
  *                   then the flags of each row (u8: 1 dead, 2 in the graph, 4 never to be)
  *   <name>.graph    hnswlib's own file, only if there is a graph (see hnswlib-file.ts)
+ *   <name>.codes    the codes of dead rows, only if there are any (see codes-file.ts)
  * It is a cache without checksums of its own: whoever keeps it keeps digests of the files and compares them first.
  */
 const MAGIC = 0x5852_4f56; // "VORX"
-const VERSION = 1;
+const VERSION = 2;
 const HEADER_U32S = 8;
 /** Numbers on disk never change meaning. */
-const METRIC_NUMBERS: Record<Metric, number> = { cosine: 1, ip: 2, l2: 3 };
+export const METRIC_NUMBERS: Record<Metric, number> = { cosine: 1, ip: 2, l2: 3 };
 
 /** Rows are copied through a buffer of this size, between awaits: a step takes about 1 ms. */
-const COPY_BYTES = 4 * 1024 * 1024;
+export const COPY_BYTES = 4 * 1024 * 1024;
 
 export const indexPaths = (dir: string, name: string) => ({
   vectors: join(dir, `${name}.vectors`),
   rows: join(dir, `${name}.rows`),
   graph: join(dir, `${name}.graph`),
+  codes: join(dir, `${name}.codes`),
 });
 
 /** Writes the first `rows` rows of the slab and syncs the file. Later appends do not matter: rows never change. */
@@ -46,10 +48,10 @@ export async function writeVectors(path: string, slab: VectorSlab, rows: number)
   }
 }
 
-/** The bytes of the .rows file for the table as it is now. */
-export function encodeRows(table: RowTable, dimension: number, metric: Metric): Buffer {
+/** The bytes of the .rows file for the table as it is now. @param coded rows in the .codes file */
+export function encodeRows(table: RowTable, dimension: number, metric: Metric, coded: number): Buffer {
   const { rows } = table;
-  const header = Uint32Array.of(MAGIC, VERSION, dimension, METRIC_NUMBERS[metric], rows, 0, 0, 0);
+  const header = Uint32Array.of(MAGIC, VERSION, dimension, METRIC_NUMBERS[metric], rows, coded, 0, 0);
   const bytes = (array: Uint32Array | Uint8Array) =>
     Buffer.from(array.buffer, array.byteOffset, array.byteLength);
   return Buffer.concat([bytes(header), bytes(table.owners), bytes(table.flags)]);
@@ -67,13 +69,14 @@ export async function writeSynced(path: string, bytes: Buffer): Promise<void> {
 
 /**
  * Fills an empty table and slab from their files.
+ * @returns how many rows are in the .codes file
  * @throws CodedError INDEX_DAMAGED if a file is missing, of the wrong size, or made for another dimension or metric
  */
 export async function readRowsAndVectors(
   paths: ReturnType<typeof indexPaths>,
   table: RowTable,
   slab: VectorSlab,
-): Promise<void> {
+): Promise<number> {
   const bytes = await readFile(paths.rows).catch(error => {
     throw indexDamaged(paths.rows, 'it cannot be read', error);
   });
@@ -81,7 +84,7 @@ export async function readRowsAndVectors(
   if (bytes.length < headerBytes) throw indexDamaged(paths.rows, 'it ends within its header');
   // Copied, since a Buffer may start anywhere and a Uint32Array may not.
   const aligned = new Uint8Array(bytes).buffer;
-  const [magic, version, dimension, metric, rows] = new Uint32Array(aligned, 0, HEADER_U32S);
+  const [magic, version, dimension, metric, rows, coded] = new Uint32Array(aligned, 0, HEADER_U32S);
   if (magic !== MAGIC) throw indexDamaged(paths.rows, 'it is not a file of row owners');
   if (version !== VERSION)
     throw indexDamaged(paths.rows, `it has format ${version}, this is format ${VERSION}`);
@@ -102,6 +105,7 @@ export async function readRowsAndVectors(
     new Uint32Array(aligned, headerBytes, rows),
     new Uint8Array(aligned, headerBytes + rows! * 4, rows),
   );
+  return coded!;
 }
 
 async function readVectors(path: string, slab: VectorSlab, rows: number): Promise<void> {
@@ -118,16 +122,20 @@ async function readVectors(path: string, slab: VectorSlab, rows: number): Promis
     const floats = new Float32Array(Math.min(stepRows, rows) * dimension);
     for (let first = 0; first < rows; first += stepRows) {
       const count = Math.min(stepRows, rows - first);
-      const step = Buffer.from(floats.buffer, floats.byteOffset, count * dimension * 4);
-      for (let done = 0; done < step.length; ) {
-        const { bytesRead } = await file.read(step, done, step.length - done, null);
-        if (bytesRead === 0) throw indexDamaged(path, 'it became shorter while it was read');
-        done += bytesRead;
-      }
+      await readFully(file, path, Buffer.from(floats.buffer, floats.byteOffset, count * dimension * 4));
       slab.appendStored(floats.subarray(0, count * dimension));
     }
   } finally {
     await file.close();
+  }
+}
+
+/** Fills `target` with what comes next. @throws CodedError INDEX_DAMAGED if the file ends before */
+export async function readFully(file: FileHandle, path: string, target: Buffer): Promise<void> {
+  for (let done = 0; done < target.length; ) {
+    const { bytesRead } = await file.read(target, done, target.length - done, null);
+    if (bytesRead === 0) throw indexDamaged(path, 'it ends too early');
+    done += bytesRead;
   }
 }
 

@@ -51,9 +51,9 @@ export class RowTable {
     return this.#flags.subarray(0, this.#rows);
   }
 
-  /** @throws CodedError INVALID_ARGUMENT unless `owner` is a u32 above the last one */
-  assertAscending(owner: number): void {
-    const last = this.#rows === 0 ? -1 : this.#owners[this.#rows - 1]!;
+  /** @throws CodedError INVALID_ARGUMENT unless `owner` is a u32 above the last one here and above `elsewhere` */
+  assertAscending(owner: number, elsewhere = -1): void {
+    const last = Math.max(elsewhere, this.#rows === 0 ? -1 : this.#owners[this.#rows - 1]!);
     if (Number.isInteger(owner) && owner > last && owner <= 0xffff_ffff) return;
     throw new CodedError(
       'INVALID_ARGUMENT',

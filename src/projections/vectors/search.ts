@@ -1,13 +1,6 @@
-import type { GraphIndex } from './graph-index.js';
-import type { RowTable } from './row-table.js';
 import { TopOwners } from './top-owners.js';
+import type { VectorRows } from './vector-rows.js';
 import { CHUNK_ROWS, type VectorSlab } from './vector-slab.js';
-
-interface Parts {
-  readonly table: RowTable;
-  readonly slab: VectorSlab;
-  readonly graph: GraphIndex;
-}
 
 interface OwnerSearch {
   readonly query: Float32Array;
@@ -28,7 +21,7 @@ const walkCostRows = (graphThresholdRows: number, ef: number) =>
  * the graph brings too few; of the rows after the graph's end by an exact scan.
  */
 export function searchOwners(
-  { table, slab, graph }: Parts,
+  { table, slab, graph }: VectorRows,
   { query, k, accept, ef }: OwnerSearch,
 ): TopOwners {
   const comparable = slab.setQuery(query);
@@ -106,7 +99,7 @@ export function searchOwners(
 }
 
 /** Offers the dead rows whose owner is accepted, scored exactly. The query is the one that the slab has. */
-export function scanDead({ table, slab }: Parts, accept: Uint8Array, top: TopOwners): void {
+export function scanDead({ table, slab }: VectorRows, accept: Uint8Array, top: TopOwners): void {
   const { owners } = table;
   const rows = table.acceptedRows(accept, 'dead');
   for (let first = 0; first < rows.length; first += CHUNK_ROWS) {

@@ -58,6 +58,12 @@ export class TopOwners {
     if (this.#size === this.k) this.threshold = similarities[this.k - 1]!;
   }
 
+  /** Offers all that was kept to another. */
+  copyTo(other: TopOwners): void {
+    for (let i = 0; i < this.#size; i++)
+      other.offer(this.#owners[i]!, this.#passages[i]!, this.#similarities[i]!);
+  }
+
   /** What was kept, best first, with scores by `toScore`. */
   hits(toScore: (similarity: number) => number): OwnerHits {
     return {

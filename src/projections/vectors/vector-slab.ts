@@ -124,6 +124,11 @@ export class VectorSlab {
     return target;
   }
 
+  /** The query of the score calls, as it is compared: a view, valid until the next setQuery. */
+  get query(): Float32Array {
+    return this.#floats.subarray(QUERY_AT / 4, QUERY_AT / 4 + this.dimension);
+  }
+
   /**
    * Raw similarities of rows [first, first + count), count <= CHUNK_ROWS.
    * @returns a view of the scratch area, valid until the next score call

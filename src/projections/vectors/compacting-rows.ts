@@ -1,0 +1,222 @@
+import { setTimeout as sleep } from 'node:timers/promises';
+import { CodedError, isCoded } from '../../domain/errors.js';
+import { BinaryCodes } from './binary-codes.js';
+import { Compaction } from './compaction.js';
+import { VectorRows, type VectorRowsOptions } from './vector-rows.js';
+
+export interface CompactingRowsOptions extends VectorRowsOptions {
+  readonly compactDeadShare: number;
+  readonly compactMinDeadRows: number;
+  readonly compactNowDeadRows: number;
+}
+
+/** Moving rows goes on for this long, then the event loop gets its turn. */
+const SLICE_MS = 3;
+const PAUSE_MS = 1;
+/** While the graph over the new rows is built, rows that were appended meanwhile are moved this often. */
+const FOLLOW_MS = 20;
+/** After a failure, the time until a death makes it try again. */
+const RETRY_AFTER_MS = 60_000;
+
+/**
+ * The rows in use and the codes of rows that were in use: when too many rows are dead, the live ones move to new VectorRows and of
+ * the dead ones codes are kept. In the background, between turns of the event loop; the graph over the new rows is there before
+ * they are used. At once, and the graph later, when deaths get too far ahead: a long replay may leave no turns.
+ */
+export class CompactingRows {
+  #rows: VectorRows;
+  #codes: BinaryCodes | undefined;
+  #compaction: Compaction | undefined;
+  #background: Promise<void> | undefined;
+  #isRetired = false;
+  #failure: Error | undefined;
+  #retryAtMs = 0;
+  readonly #saves = new Set<Promise<unknown>>();
+  /** Rows that were replaced, until nothing of theirs is under way any more. */
+  readonly #leaving = new Set<Promise<unknown>>();
+  readonly #closed = new AbortController();
+
+  constructor(readonly options: CompactingRowsOptions) {
+    this.#rows = new VectorRows(options);
+  }
+
+  /** Those in use: not to be kept beyond a turn. */
+  get rows(): VectorRows {
+    return this.#rows;
+  }
+
+  /** Undefined as long as there are none. */
+  get codes(): BinaryCodes | undefined {
+    return this.#codes !== undefined && this.#codes.rows > 0 ? this.#codes : undefined;
+  }
+
+  /** Empty codes, to be filled from a file. */
+  newCodes(): BinaryCodes {
+    this.#codes = new BinaryCodes(this.options.dimension, this.options.metric);
+    return this.#codes;
+  }
+
+  get failure(): Error | undefined {
+    return this.#failure;
+  }
+
+  /** Memory of all, rows that are being moved to included. */
+  get sizeBytes(): number {
+    return this.#rows.sizeBytes + (this.#compaction?.into.sizeBytes ?? 0) + (this.#codes?.sizeBytes ?? 0);
+  }
+
+  /** See VectorIndex.append. */
+  append(vectors: Float32Array, owner: number): void {
+    this.#rows.append(vectors, owner, this.#codes?.lastOwner);
+  }
+
+  /** See VectorIndex.remove. */
+  remove(owner: number): void {
+    this.#rows.remove(owner);
+    this.#compaction?.into.remove(owner);
+    this.compactIfDue();
+  }
+
+  /** See VectorIndex.retire. */
+  retire(): void {
+    this.#isRetired = this.#rows.table.rows > 0;
+    this.#rows.removeAll();
+    this.#compaction?.into.removeAll();
+    this.compactIfDue();
+  }
+
+  /** Keeps the rows in use from being let go, should they be replaced, before `save` has settled. */
+  hold(save: Promise<unknown>): void {
+    track(this.#saves, save);
+  }
+
+  /** Resolves when nothing is left to be done; rejects with the failure that keeps it from being done. */
+  async idle(): Promise<void> {
+    do {
+      await this.#background;
+      await this.#rows.graph.idle();
+    } while (this.#background !== undefined);
+    if (this.#failure !== undefined) throw this.#failure;
+  }
+
+  async close(): Promise<void> {
+    this.#closed.abort();
+    await this.#compaction?.into.graph.close();
+    await this.#background;
+    await this.#rows.graph.close();
+    await Promise.all(this.#leaving);
+  }
+
+  /** Starts a compaction if one is due. To be called after rows were loaded. */
+  compactIfDue(): void {
+    const { dead, live, rows } = this.#rows.table;
+    const { compactDeadShare, compactMinDeadRows, compactNowDeadRows } = this.options;
+    if (this.#closed.signal.aborted || performance.now() < this.#retryAtMs) return;
+    if (dead > live + compactNowDeadRows) {
+      this.#compactNow();
+    } else if (this.#background === undefined) {
+      const isDue = this.#isRetired ? dead > 0 : dead >= compactMinDeadRows && dead > compactDeadShare * rows;
+      if (isDue) this.#compactInBackground();
+    }
+  }
+
+  #begin(): Compaction {
+    this.#codes ??= this.newCodes();
+    this.#compaction = new Compaction(this.#rows, new VectorRows(this.options), this.#codes);
+    return this.#compaction;
+  }
+
+  #compactNow(): void {
+    try {
+      this.#finish(this.#compaction ?? this.#begin());
+    } catch (error) {
+      this.#fail(error as Error);
+    }
+  }
+
+  #compactInBackground(): void {
+    this.#background = this.#compact()
+      .catch(error => {
+        if (!this.#closed.signal.aborted) this.#fail(error);
+      })
+      .finally(() => {
+        this.#background = undefined;
+        this.compactIfDue();
+      });
+  }
+
+  async #compact(): Promise<void> {
+    const compaction = this.#begin();
+    const { graph } = compaction.into;
+    await this.#inSlices(compaction);
+    if (graph.wanted) {
+      graph.follow();
+      let isBuilding = true;
+      const built = () => {
+        isBuilding = false;
+      };
+      // Its failure is its own to report and to try again; what the graph lacks is scanned.
+      graph.idle().then(built, built);
+      // Rows that are written meanwhile follow, so that little is left for the end.
+      while (isBuilding && this.#isWanted(compaction)) {
+        await sleep(FOLLOW_MS);
+        await this.#inSlices(compaction);
+      }
+    }
+    if (this.#isWanted(compaction)) this.#finish(compaction);
+  }
+
+  /** False once it was finished at once, or the index was closed. */
+  #isWanted(compaction: Compaction): boolean {
+    return this.#compaction === compaction && !this.#closed.signal.aborted;
+  }
+
+  async #inSlices(compaction: Compaction): Promise<void> {
+    for (const steps = compaction.steps(); ; ) {
+      await sleep(PAUSE_MS);
+      for (const untilMs = performance.now() + SLICE_MS; performance.now() < untilMs; ) {
+        if (!this.#isWanted(compaction) || steps.next().done) return;
+      }
+    }
+  }
+
+  /** Does what is left, and replaces the rows in use. */
+  #finish(compaction: Compaction): void {
+    for (const steps = compaction.steps(); !steps.next().done; );
+    compaction.codes.commit();
+    const old = this.#rows;
+    this.#rows = compaction.into;
+    this.#compaction = undefined;
+    this.#isRetired = false;
+    this.#failure = undefined;
+    track(
+      this.#leaving,
+      Promise.allSettled(this.#saves).then(() => old.graph.close()),
+    );
+    this.#rows.graph.follow();
+  }
+
+  /** Goes on with the rows as they are. */
+  #fail(error: Error): void {
+    const into = this.#compaction?.into;
+    this.#compaction = undefined;
+    this.#codes?.rollback();
+    if (into !== undefined) track(this.#leaving, into.graph.close());
+    this.#failure = isCoded(error)
+      ? error
+      : new CodedError(
+          'INTERNAL',
+          `the vectors of dead versions could not be given up: ${error.message}`,
+          'Search goes on with all of them; it is tried again with a death after a minute.',
+          { cause: error },
+        );
+    this.#retryAtMs = performance.now() + RETRY_AFTER_MS;
+    this.options.onFailure(this.#failure);
+  }
+}
+
+function track(set: Set<Promise<unknown>>, promise: Promise<unknown>): void {
+  set.add(promise);
+  const forget = () => set.delete(promise);
+  promise.then(forget, forget);
+}

@@ -1,0 +1,65 @@
+import { type BinaryCodes, CHUNK_BLOCKS } from './binary-codes.js';
+import { bestOfVectors } from './search.js';
+import { TopOwners } from './top-owners.js';
+import type { VectorSlab } from './vector-slab.js';
+
+/**
+ * The vectors of an owner, passages x dimension as they were appended, read from where they are kept for good.
+ * Undefined if they are not there any more: then the owner is not found any more.
+ */
+export type FetchVectors = (owner: number) => Float32Array | undefined;
+
+/**
+ * Owners whose vectors one search fetches at most, about 10 ms: reached where thousands are equally near as far as one bit a
+ * dimension can tell, as among random vectors of no structure.
+ */
+const MOST_FETCHED = 2000;
+
+interface CodedSearch {
+  readonly codes: BinaryCodes;
+  /** Which compares; it has the query. */
+  readonly slab: VectorSlab;
+  /** As it is compared. */
+  readonly query: Float32Array;
+  readonly accept: Uint8Array;
+  readonly fetch: FetchVectors;
+}
+
+/**
+ * Offers the owners that only codes are left of, scored exactly. First their bounds are taken: k owners whose lower bounds are
+ * known make a floor, and who cannot reach it is out. The others are fetched in the order of their upper bounds until the next
+ * one cannot enter `top` any more.
+ * @returns how many were fetched
+ */
+export function searchCodes({ codes, slab, query, accept, fetch }: CodedSearch, top: TopOwners): number {
+  const blocks = codes.blocksOf(accept);
+  if (blocks.length === 0) return 0;
+  codes.setQuery(query);
+  const floor = new TopOwners(top.k);
+  top.copyTo(floor);
+  let candidates: { owner: number; upper: number }[] = [];
+  for (let at = 0; at < blocks.length; at += 2 * CHUNK_BLOCKS) {
+    const found = codes.scan(blocks.subarray(at, at + 2 * CHUNK_BLOCKS), floor.threshold);
+    for (let i = 0; i < found.count; i++) {
+      const upper = found.upper[i]!;
+      if (upper < floor.threshold) continue;
+      const owner = found.owners[i]!;
+      candidates.push({ owner, upper: Number.isNaN(upper) ? Number.POSITIVE_INFINITY : upper });
+      if (found.lower[i]! >= floor.threshold) floor.offer(owner, 0, found.lower[i]!);
+    }
+  }
+  candidates = candidates
+    .filter(({ upper }) => upper >= floor.threshold)
+    .sort((a, b) => b.upper - a.upper || a.owner - b.owner);
+  const seen = new Set<number>();
+  for (const { owner, upper } of candidates) {
+    if (upper < top.threshold || seen.size === MOST_FETCHED) break;
+    if (seen.has(owner)) continue;
+    seen.add(owner);
+    const vectors = fetch(owner);
+    const best = vectors && bestOfVectors(slab, vectors);
+    if (best !== undefined && best.similarity >= top.threshold)
+      top.offer(owner, best.passage, best.similarity);
+  }
+  return seen.size;
+}

@@ -1,0 +1,71 @@
+import type { Metric } from '../../domain/model.js';
+import { EqualVectors } from './equal-vectors.js';
+import { GraphIndex, type GraphIndexOptions } from './graph-index.js';
+import { RowTable } from './row-table.js';
+import { VectorSlab } from './vector-slab.js';
+
+export interface VectorRowsOptions extends GraphIndexOptions {
+  readonly dimension: number;
+  readonly metric: Metric;
+}
+
+/**
+ * Rows with their vectors, and the graph over them: what is searched for the living. Rows are numbered from 0 and never moved;
+ * when too many of them are dead, the live ones go to a new VectorRows (see Compaction).
+ */
+export class VectorRows {
+  readonly table = new RowTable();
+  readonly slab: VectorSlab;
+  readonly graph: GraphIndex;
+  readonly #equalVectors = new EqualVectors(row => this.slab.vector(row));
+
+  constructor(readonly options: VectorRowsOptions) {
+    this.slab = new VectorSlab(options.dimension, options.metric);
+    this.graph = new GraphIndex(this.table, this.slab, options);
+  }
+
+  /** @param lastOwner of rows that are not here any more. @throws CodedError as VectorIndex.append */
+  append(vectors: Float32Array, owner: number, lastOwner?: number): void {
+    this.table.assertAscending(owner, lastOwner);
+    const first = this.slab.append(vectors);
+    this.#enter(owner, first);
+    this.graph.follow();
+  }
+
+  /** Takes over an owner's rows as they are. The graph does not follow by itself: see GraphIndex.follow. */
+  take(from: VectorRows, owner: number, first: number, count: number): void {
+    const target = this.slab.rows;
+    for (let row = first; row < first + count; row++) this.slab.appendStored(from.slab.vector(row));
+    this.#enter(owner, target);
+  }
+
+  #enter(owner: number, first: number): void {
+    this.table.append(owner, this.slab.rows - first);
+    for (let row = first; row < this.slab.rows; row++) {
+      if (this.#equalVectors.isSurplus(row)) this.table.markSurplus(row);
+    }
+  }
+
+  /** The owner's rows are dead from now on, those that are not already. */
+  remove(owner: number): void {
+    const { first, count } = this.table.rowsOf(owner);
+    for (let row = first; row < first + count; row++) if (this.table.kill(row)) this.graph.rowDied(row);
+  }
+
+  /** All rows are dead from now on. */
+  removeAll(): void {
+    for (let row = 0; row < this.table.rows; row++) if (this.table.kill(row)) this.graph.rowDied(row);
+  }
+
+  /** To be called once table and slab were filled from files. */
+  async loaded(graphPath: string): Promise<void> {
+    for (let row = 0; row < this.slab.rows; row++) this.#equalVectors.isSurplus(row);
+    if (this.table.hasGraph) await this.graph.load(graphPath);
+    this.graph.follow();
+  }
+
+  /** Memory of vectors, rows and graph. */
+  get sizeBytes(): number {
+    return this.slab.sizeBytes + this.table.sizeBytes + this.#equalVectors.sizeBytes + this.graph.sizeBytes;
+  }
+}
