@@ -49,6 +49,11 @@ export const RecordType = {
   // 6 gap acknowledged, 7 erasure: reserved.
 } as const;
 
+const OWN_TYPES: ReadonlySet<number> = new Set(Object.values(RecordType));
+
+/** Whether a record is one of the log's own, which mean nothing to a reader of events. An own type of a later version is not. */
+export const isOwnType = (type: number): boolean => OWN_TYPES.has(type);
+
 const FORM_WHOLE = 1;
 const FORM_ERASED = 2;
 const FLAG_LAST = 1;

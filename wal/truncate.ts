@@ -113,6 +113,7 @@ export async function finishCut(
     await logFile.settle(keys.length, 0);
     onStep?.('delete', cut.seq - low + 1, total);
   }
+  opened.guard.assertMergeable(proof.epochSeq, cut.seq);
   await compactRange(database, encodeKey(proof.epochSeq), encodeKey(cut.seq));
   fsyncDirectory(join(storeDir, PATHS.log));
   onStep?.('compact', 1, 1);

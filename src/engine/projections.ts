@@ -1,5 +1,5 @@
 import type { LogRecord } from '../../wal/record.js';
-import { FIRST_CALLER_TYPE } from '../../wal/record.js';
+import { isOwnType } from '../../wal/record.js';
 import { CodedError } from '../domain/errors.js';
 import type { DomainEvent, EventContext, ItemPut, ItemRestored, VectorsAdded } from '../domain/model.js';
 import { type Applied, Catalog } from '../projections/catalog.js';
@@ -261,7 +261,7 @@ const contextOf = (record: LogRecord): EventContext => ({
 
 /** The domain event of a record; undefined for the log's own records, erased payloads and what may be skipped. */
 export function eventOf(record: LogRecord): DomainEvent | undefined {
-  if (record.type < FIRST_CALLER_TYPE || record.body === undefined) return undefined;
+  if (isOwnType(record.type) || record.body === undefined) return undefined;
   return decodeEvent(record.type, record.body, record.seq);
 }
 

@@ -18,7 +18,7 @@ import { parseWhere } from '../domain/where.js';
 import { type CollectionState, generationAt } from '../projections/registry.js';
 import { checkCount } from './check.js';
 import type { StoredItem } from './item-cache.js';
-import { type MomentContext, resolveBounds, resolveMoment } from './moments.js';
+import { describeSeq, type MomentContext, resolveBounds, resolveMoment } from './moments.js';
 import type { Projections } from './projections.js';
 import type { Versions } from './versions.js';
 import { collectionNotFound } from './write.js';
@@ -101,7 +101,9 @@ export class Reader {
     const pinned = cursor
       ? { seq: cursor.pinned, time: new Date(cursor.timeMs).toISOString() }
       : momentOf(at);
-    if (pinned.seq > this.head.seq) throw badCursor();
+    // The log may have been cut since, and the number used again.
+    if (pinned.seq > this.head.seq || describeSeq(this.options.log, pinned.seq).time !== pinned.time)
+      throw badCursor();
     const mask = catalog.maskAt(new Set([collection.id]), pinned.seq);
     this.restrict(mask, query, context);
     const items: ItemView[] = [];

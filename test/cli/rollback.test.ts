@@ -173,6 +173,8 @@ describe('the cut', () => {
       },
     });
     await expect(failed).rejects.toMatchObject({ code: 'WAL_IO' });
+    const doctor = await runCli(['doctor', '--store', store], { env: { HOME: dir } });
+    expect(doctor.stdout).toMatch(/^warn +head proof +a rollback to event 6 was interrupted/m);
     const engine = await openTestEngine(store);
     const { checkpoint } = await engine.status({}, testContext);
     expect(checkpoint.warnings).toEqual([
@@ -198,6 +200,28 @@ describe('the cut', () => {
     expect(checkpoint.warnings).toEqual([expect.stringContaining('event 12 has another hash in the log')]);
     await engine.close();
     expect(await items()).toEqual(THEN);
+  });
+
+  test('ends a page-by-page reading, also once its number has been used again', async () => {
+    fresh();
+    const list = async (cursor?: string) => {
+      const engine = await openTestEngine(store);
+      try {
+        const query = { collection: 'default', limit: 1, ...(cursor !== undefined && { cursor }) };
+        return await engine.list(query, testContext);
+      } finally {
+        await engine.close();
+      }
+    };
+    const [cursor] = (await list()).cursors;
+    expect((await list(cursor)).items).toHaveLength(1);
+    await rollback({ storeDir: store, to: '6', truncate: { reason: 'a test' } });
+    await expect(list(cursor)).rejects.toMatchObject({ code: 'CURSOR_INVALID' });
+    const engine = await openTestEngine(store);
+    for (let i = 0; i < 6; i++)
+      await engine.upsert({ collection: 'default', items: [{ text: `new ${i}` }] }, testContext);
+    await engine.close();
+    await expect(list(cursor)).rejects.toMatchObject({ code: 'CURSOR_INVALID' });
   });
 
   test('takes off an event that this program cannot read', async () => {

@@ -6,6 +6,8 @@ import { describe, expect, test } from 'vitest';
 import type { DomainEvent } from '#src/domain/model.js';
 import { givenSpace } from '#src/domain/space.js';
 import { decodeEvent, encodeEvent } from '#src/engine/event-codec.js';
+import { eventOf } from '#src/engine/projections.js';
+import { decodeRecord, encodeRecord, RecordType } from '#wal/record.js';
 
 const document = readFileSync(new URL('../../docs/events.md', import.meta.url), 'utf8');
 
@@ -53,4 +55,14 @@ test('the example is what the code writes', () => {
     ([, bytes]) => bytes,
   );
   expect(hex.join(' ').replaceAll(' ', '')).toBe(Buffer.from(encodeEvent(events[3]!).body).toString('hex'));
+});
+
+test('the log’s own records are passed over, but for those of a later version: they must be understood', () => {
+  const first = { seq: 1, txFirst: 1, txIndex: 0, last: true, long: false, actor: 0, prevHash: 0n };
+  const record = (type: number) =>
+    decodeRecord(encodeRecord({ ...first, type, wallMs: 1, logicalMs: 1, body: Buffer.from('{}') }).bytes, 1);
+  for (const type of Object.values(RecordType)) expect(eventOf(record(type))).toBeUndefined();
+  for (const type of [6, 7, 8, 15])
+    expect(() => eventOf(record(type))).toThrow(expect.objectContaining({ code: 'EVENT_UNKNOWN' }));
+  expect(eventOf(record(0x8000 | 6))).toBeUndefined();
 });

@@ -53,6 +53,28 @@ export class TableGuard {
     }
   }
 
+  /**
+   * To be called before LevelDB merges the tables that hold any of records `from` to `to`, which go: it would write what else is in
+   * them with new checksums, damaged or not.
+   * @throws WalError WAL_BAD_RECORD
+   */
+  assertMergeable(from: number, to: number): void {
+    let [first, last] = [from, to];
+    for (let merged = 0; ; ) {
+      const tables = this.tables.filter(table => table.first <= last && table.last >= first);
+      // A merge takes in every table that overlaps one of those it takes in.
+      if (tables.length === merged) return;
+      merged = tables.length;
+      for (const table of tables) {
+        first = Math.min(first, table.first);
+        last = Math.max(last, table.last);
+        table.bad ??= this.readThrough(table);
+        const hit = table.bad.find(block => (block.firstSeq || table.first) < from);
+        if (hit !== undefined) throw damagedBlock(table, hit);
+      }
+    }
+  }
+
   private readThrough(table: GuardedTable): readonly BadBlock[] {
     this.unread -= 1;
     try {

@@ -152,6 +152,12 @@ function checkHead(path: string): Finding {
         'Run `mcp-vector-server verify` for what is there, or restore a backup.',
       );
     }
+    if (head.proof.cut !== undefined)
+      return warn(
+        check,
+        `a rollback to event ${head.proof.seq} was interrupted`,
+        'The next start of the server, or of any command on the store, finishes it.',
+      );
     return ok(check, `event ${head.proof.seq}, written ${new Date(head.proof.wallMs).toISOString()}`);
   } catch (error) {
     if (!isCoded(error)) throw error;
