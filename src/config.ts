@@ -4,7 +4,13 @@ import { CodedError } from './domain/errors.js';
 import { LIMITS } from './domain/limits.js';
 import type { Metric } from './domain/model.js';
 import { nearest } from './domain/nearest.js';
-import { ApiKey, type EmbedderSettings, PROVIDER_DEFAULTS, PROVIDERS } from './embedding/settings.js';
+import {
+  ApiKey,
+  type EmbedderChoice,
+  type EmbedderSettings,
+  PROVIDER_DEFAULTS,
+  PROVIDERS,
+} from './embedding/settings.js';
 import { defaultStorePath, expandHome, type Machine } from './paths.js';
 
 const METRICS = ['cosine', 'ip', 'l2'] as const satisfies readonly Metric[];
@@ -254,6 +260,23 @@ function readEmbedder(env: NodeJS.ProcessEnv): EmbedderSettings {
     key: token === undefined ? undefined : new ApiKey(token),
     dimension: dimension === undefined ? undefined : readDimension(dimension),
   };
+}
+
+/**
+ * Settings for a model that is asked for beside the configured one. URL, key and dimension are the environment's where it
+ * configures the same provider; those of another provider are none of this one's business, so then its defaults count.
+ * @throws CodedError CONFIG_INVALID, mostly for a key that is missing
+ */
+export function settingsForChoice(
+  env: NodeJS.ProcessEnv,
+  { provider, model }: EmbedderChoice,
+): EmbedderSettings {
+  const isConfigured = readEmbedder(env).provider === provider;
+  return readEmbedder({
+    ...(isConfigured ? env : { OPENAI_API_KEY: env.OPENAI_API_KEY }),
+    VECTOR_EMBEDDER: provider,
+    ...(model !== undefined && { VECTOR_EMBEDDER_MODEL: model }),
+  });
 }
 
 function readDimension(value: string): number {

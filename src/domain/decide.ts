@@ -176,14 +176,20 @@ function newCollection(view: StoreView, inputs: UpsertInputs): Collection {
 /** @throws CodedError SPACE_MISMATCH when texts cannot be embedded into the collection */
 export function assertEmbeddable(collection: Collection, embedder: Space | undefined): void {
   if (embedder?.id === collection.space.id) return;
-  const given = collection.space.provider === 'given';
   throw new CodedError(
     'SPACE_MISMATCH',
     `collection "${collection.name}" holds vectors of ${collection.space.id}; the embedder's space is ${embedder?.id ?? 'unknown'}`,
-    given
-      ? `Give a vector of ${collection.space.dimension} components, search with mode "keyword", or use another collection.`
-      : 'Set the embedder back to the one that wrote the collection, search with mode "keyword", or use another collection.',
+    `${wayToSpace(collection.space, embedder)}, search with mode "keyword", or use another collection.`,
   );
+}
+
+/** What makes vectors of a space again, as the beginning of a sentence. */
+function wayToSpace({ provider, model, dimension }: Space, embedder: Space | undefined): string {
+  if (provider === 'given') return `Give a vector of ${dimension} components`;
+  if (provider === 'embedded') return 'Its model was that of another version: embed it anew (reembed)';
+  if (provider === embedder?.provider && model === embedder.model)
+    return 'The model of that name is another one now, or gives another dimension: embed the collection anew (reembed)';
+  return `Set VECTOR_EMBEDDER=${provider} and VECTOR_EMBEDDER_MODEL=${model} and start the server again, embed the collection anew (reembed)`;
 }
 
 /**

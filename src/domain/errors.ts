@@ -39,6 +39,10 @@ export type ErrorCode =
   | 'MARK_EXISTS'
   | 'PLAN_STALE'
   | 'REVERT_EMPTY'
+  /** Re-embedding: begun into another space; another call is at it; items without a text. */
+  | 'REEMBED_OTHER_SPACE'
+  | 'REEMBED_RUNNING'
+  | 'REEMBED_NO_TEXT'
   | 'SECRET_SUSPECTED'
   | 'ROOTS_UNSET'
   | 'OUTSIDE_ROOTS'

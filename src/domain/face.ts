@@ -3,7 +3,15 @@
  * calls the same face over a local socket, so nothing in them is a function or a live object (except in CallContext).
  */
 import type { Actor, JsonValue, Metadata, Metric, Origin, Space } from './model.js';
-import type { MarkAnswer, MarkCommand, MarkView, RevertAnswer, RevertCommand } from './travel.js';
+import type {
+  MarkAnswer,
+  MarkCommand,
+  MarkView,
+  ReembedAnswer,
+  ReembedCommand,
+  RevertAnswer,
+  RevertCommand,
+} from './travel.js';
 
 /** What a call brings along besides its arguments. */
 export interface CallContext {
@@ -233,7 +241,7 @@ export interface CollectionStatus {
     readonly pending: number;
     readonly dead: number;
   };
-  /** A space that the collection is being embedded into, and how far that is. */
+  /** A space that the collection is being embedded into, and how many of its items have vectors there. */
   readonly reembedding?: { readonly space: string; readonly items: number };
 }
 
@@ -278,6 +286,7 @@ export interface Engine {
   status(query: AsOf, context: CallContext): Promise<StatusAnswer>;
   mark(command: MarkCommand, context: CallContext): Promise<MarkAnswer>;
   revert(command: RevertCommand, context: CallContext): Promise<RevertAnswer>;
+  reembed(command: ReembedCommand, context: CallContext): Promise<ReembedAnswer>;
   close(): Promise<void>;
 }
 
@@ -298,4 +307,5 @@ export const ENGINE_METHODS = {
   status: 'read',
   mark: 'write',
   revert: 'write',
+  reembed: 'write',
 } as const satisfies Record<EngineMethod, 'read' | 'write'>;

@@ -182,22 +182,43 @@ export interface MarkView {
 }
 
 export interface ReembedCommand {
-  /** Only these. Default: every collection with texts whose space is another one. */
+  /**
+   * `provider/model`; URL, key and dimension are those of the environment of the process that has the store. Default: the
+   * embedder that is configured there.
+   */
+  readonly to?: string;
+  /** Only these. Default: every collection whose vectors a model made. */
   readonly collections?: readonly string[];
   /** Give up what was begun. */
   readonly abandon?: boolean;
-  /** Answer after this many ms with done:false; the same call goes on. */
+  /** Only tell what would be done. */
+  readonly dry_run?: boolean;
+  /** Answer after this many ms with done:false; the same call goes on. At least one batch of texts is embedded. */
   readonly budget_ms?: number;
+}
+
+export interface ReembeddedCollection {
+  readonly name: string;
+  /** Ids of the spaces: the one it had before this call, and the other. */
+  readonly from: string;
+  readonly to: string;
+  /** `planned`: a dry run, or the time was up before it. `begun`: not all of it is there yet. */
+  readonly state: 'planned' | 'begun' | 'switched' | 'abandoned' | 'unchanged';
+  readonly items: number;
+  /** Items without vectors in `to`. */
+  readonly remaining: number;
+  /** Items whose texts this call embedded, or on a dry run would embed. */
+  readonly embedded: number;
+  /** Items whose vectors in `to` were in the log already. */
+  readonly reused: number;
+  /** A dry run: characters (UTF-16 code units) of the texts that would be embedded. */
+  readonly characters?: number;
+  /** The event that switched it: moments before it answer from the old space. */
+  readonly switched_seq?: number;
 }
 
 export interface ReembedAnswer {
   readonly done: boolean;
-  readonly collections: readonly {
-    readonly name: string;
-    readonly from: string;
-    readonly to: string;
-    readonly state: 'switched' | 'begun' | 'abandoned' | 'unchanged';
-    readonly items: number;
-    readonly remaining: number;
-  }[];
+  readonly dry_run: boolean;
+  readonly collections: readonly ReembeddedCollection[];
 }

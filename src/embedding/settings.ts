@@ -1,4 +1,6 @@
 import { inspect } from 'node:util';
+import { CodedError } from '../domain/errors.js';
+import { nearest } from '../domain/nearest.js';
 
 export const PROVIDERS = ['embedded', 'openai', 'ollama'] as const;
 export type Provider = (typeof PROVIDERS)[number];
@@ -34,6 +36,43 @@ export interface EmbedderSettings {
   readonly key: ApiKey | undefined;
   /** Vector dimension to ask the provider for; undefined takes the model's own. */
   readonly dimension: number | undefined;
+}
+
+/** A model by provider and name, as somebody asks for it; without a name the configured or default one of the provider. */
+export interface EmbedderChoice {
+  readonly provider: Provider;
+  readonly model: string | undefined;
+}
+
+/**
+ * Reads `provider/model`, `openai/text-embedding-3-large` or `openai`. What stands behind the first slash is the model, other
+ * slashes and all.
+ * @throws CodedError INVALID_ARGUMENT
+ */
+export function parseEmbedderChoice(text: string): EmbedderChoice {
+  const slash = text.indexOf('/');
+  const name = slash < 0 ? text : text.slice(0, slash);
+  const model = slash < 0 ? undefined : text.slice(slash + 1);
+  const provider = PROVIDERS.find(known => known === name);
+  const wayOut = 'Give one of: embedded, openai/<model>, ollama/<model>.';
+  if (provider === undefined) {
+    const near = nearest(name, PROVIDERS);
+    const hint = near === undefined ? '' : `, did you mean ${near}?`;
+    throw new CodedError(
+      'INVALID_ARGUMENT',
+      `${JSON.stringify(name)} is no provider of embeddings${hint}`,
+      wayOut,
+    );
+  }
+  if (model?.trim() === '')
+    throw new CodedError('INVALID_ARGUMENT', `${text}: the model has no name`, wayOut);
+  if (provider === 'embedded' && model !== undefined)
+    throw new CodedError(
+      'INVALID_ARGUMENT',
+      `${text}: the built-in embedder has one model`,
+      'Say `embedded` alone.',
+    );
+  return { provider, model };
 }
 
 /** Model and base URL where the configuration names none. */

@@ -5,7 +5,7 @@ import { LIMITS } from '../domain/limits.js';
 import type { JsonValue } from '../domain/model.js';
 import { isMarkName } from '../domain/moment.js';
 import { findSecret } from '../domain/secrets.js';
-import type { MarkCommand } from '../domain/travel.js';
+import type { MarkCommand, ReembedCommand } from '../domain/travel.js';
 
 /**
  * @param maxItems one file's chunks are one transaction, however many they are
@@ -58,6 +58,16 @@ export function checkMark({ name, note }: MarkCommand): void {
   if (note === undefined) return;
   checkBytes('note', note, LIMITS.noteBytes, 'Store a long note as an item.');
   checkSecret('note', note);
+}
+
+/** @throws CodedError INVALID_ARGUMENT */
+export function checkReembed({ to, collections, abandon, dry_run, budget_ms }: ReembedCommand): void {
+  if (collections?.length === 0)
+    throw invalid('collections: it is empty', 'Leave it out to embed every collection anew.');
+  if (abandon === true && (to !== undefined || dry_run === true || budget_ms !== undefined))
+    throw invalid('abandon: it goes with nothing but collections', 'Leave out to, dry_run and budget_ms.');
+  if (budget_ms !== undefined && !(budget_ms >= 0))
+    throw invalid(`budget_ms: ${budget_ms}`, 'Give a number of milliseconds.');
 }
 
 export function checkCollectionName(name: string): void {

@@ -3,8 +3,8 @@ import { hashHex, xxh64 } from '../../wal/hash.js';
 import type { Log } from '../../wal/log.js';
 import type { CallContext, Receipt } from '../domain/face.js';
 import { parseWhere } from '../domain/where.js';
-import type { Embedder } from '../embedding/embedder.js';
 import { checkCollectionName, checkUpsert } from './check.js';
+import type { Embedders } from './embedders.js';
 import type { ChunkPut, ChunkStore, FileCommit, StoredChunk } from './ingest/port.js';
 import type { Projections } from './projections.js';
 import type { Versions } from './versions.js';
@@ -14,7 +14,7 @@ export interface ChunkStoreOptions {
   readonly storeDir: string;
   readonly log: Log;
   readonly projections: () => Projections;
-  readonly embedder: Embedder;
+  readonly embedders: Embedders;
   readonly writer: Writer;
   readonly versions: Versions;
 }
@@ -87,7 +87,7 @@ export class EngineChunkStore implements ChunkStore {
   }
 
   cut(text: string): Promise<(readonly [start: number, end: number])[]> {
-    return this.options.embedder.cut(text);
+    return this.options.embedders.configured.cut(text);
   }
 
   hashText(text: string): string {

@@ -23,20 +23,28 @@ import type {
   UpsertAnswer,
   UpsertCommand,
 } from '../domain/face.js';
-import type { Space } from '../domain/model.js';
-import type { MarkAnswer, MarkCommand, MarkView, RevertAnswer, RevertCommand } from '../domain/travel.js';
-import { createEmbedder } from '../embedding/create.js';
+import type {
+  MarkAnswer,
+  MarkCommand,
+  MarkView,
+  ReembedAnswer,
+  ReembedCommand,
+  RevertAnswer,
+  RevertCommand,
+} from '../domain/travel.js';
 import type { Embedder } from '../embedding/embedder.js';
-import type { EmbedderSettings } from '../embedding/settings.js';
 import type { Logger } from '../log.js';
 import type { CollectionState } from '../projections/registry.js';
 import { VERSION } from '../version.js';
 import { listCheckpoints, saveCheckpoint } from './checkpoints.js';
 import { EngineChunkStore } from './chunk-store.js';
 import { directoryBytes } from './disk-space.js';
+import type { Embedders } from './embedders.js';
 import { ingest } from './ingest/ingest.js';
 import type { Projections } from './projections.js';
 import { type At, generationOf } from './read.js';
+import { Reembedder } from './reembed.js';
+import type { BatchSizes } from './reembed-run.js';
 import { Reverter } from './revert.js';
 import { Searcher } from './search.js';
 import { Versions } from './versions.js';
@@ -46,22 +54,16 @@ export interface StoreEngineOptions {
   readonly storeDir: string;
   readonly log: GroupCommitLog;
   readonly projections: Projections;
-  readonly embedder: Embedder;
+  readonly embedders: Embedders;
   readonly metric: WriteOptions['metric'];
   readonly durability: 'interval' | 'strict';
   readonly logger: Logger;
   readonly clock: () => number;
+  /** For tests: how much a re-embedding takes on at once. */
+  readonly reembedBatches?: BatchSizes | undefined;
   /** Checkpoints that were discarded at the start, and why. */
   readonly warnings: readonly string[];
 }
-
-const BUILT_IN: EmbedderSettings = {
-  provider: 'embedded',
-  model: '',
-  url: '',
-  key: undefined,
-  dimension: undefined,
-};
 
 /** A checkpoint is due once this many events, or a quarter of all versions, are not in the newest one. */
 const CHECKPOINT_MIN_EVENTS = 10_000;
@@ -72,6 +74,7 @@ export class StoreEngine implements Engine {
   private readonly writer: Writer;
   private readonly searcher: Searcher;
   private readonly reverter: Reverter;
+  private readonly reembedder: Reembedder;
   private readonly chunks: EngineChunkStore;
   private readonly unsubscribe: () => void;
   private readonly warnings: string[];
@@ -82,22 +85,23 @@ export class StoreEngine implements Engine {
   /** A long transaction that is being applied; nothing else is written meanwhile. */
   private applying: Promise<void> | undefined;
   private closing: Promise<void> | undefined;
-  /** For moments at which a collection was in the built-in embedder's space, where another one is configured. */
-  private builtIn: Promise<Embedder> | undefined;
 
   constructor(private readonly options: StoreEngineOptions) {
-    const { log, projections, embedder, metric, clock } = options;
+    const { log, projections, embedders, metric, clock } = options;
     const versions = new Versions(log, () => projections);
-    const shared = { log, projections: () => projections, versions, embedder, clock };
+    const shared = { log, projections: () => projections, versions, embedders, clock };
     this.writer = new Writer({ ...shared, metric, settled: () => this.settled() });
-    const embedderOf = (space: Space) => this.embedderOf(space);
-    this.searcher = new Searcher({ ...shared, embedderOf });
+    this.searcher = new Searcher(shared);
+    this.reembedder = new Reembedder({
+      ...shared,
+      writer: this.writer,
+      batches: options.reembedBatches,
+    });
     this.reverter = new Reverter({
       ...shared,
       storeDir: options.storeDir,
       reader: this.searcher,
       writer: this.writer,
-      embedderOf,
     });
     this.chunks = new EngineChunkStore({ ...shared, storeDir: options.storeDir, writer: this.writer });
     this.warnings = [...options.warnings];
@@ -200,9 +204,10 @@ export class StoreEngine implements Engine {
 
   async status(query: AsOf, context: CallContext): Promise<StatusAnswer> {
     await this.ready();
-    const { storeDir, log, projections, embedder, durability } = this.options;
+    const { storeDir, log, projections, embedders, durability } = this.options;
     const disk = await statfs(storeDir);
-    const embedderStatus = { space: await spaceOf(embedder), state: embedder.state() };
+    const { configured } = embedders;
+    const embedderStatus = { space: await spaceOf(configured), state: configured.state() };
     // From here on nothing waits: one state of the store answers.
     const at = this.searcher.at(query.as_of, context);
     const memory = process.memoryUsage();
@@ -247,14 +252,9 @@ export class StoreEngine implements Engine {
     return this.reverter.revert(command, context);
   }
 
-  /** The configured embedder, or the built-in one, whichever makes vectors of this space; undefined where neither does. */
-  private async embedderOf(space: Space): Promise<Embedder | undefined> {
-    const { embedder } = this.options;
-    if ((await embedder.space()).id === space.id) return embedder;
-    if (space.provider !== 'embedded') return undefined;
-    this.builtIn ??= createEmbedder(BUILT_IN);
-    const builtIn = await this.builtIn;
-    return (await builtIn.space()).id === space.id ? builtIn : undefined;
+  async reembed(command: ReembedCommand, context: CallContext): Promise<ReembedAnswer> {
+    await this.ready();
+    return this.reembedder.reembed(command, context);
   }
 
   /** Waits until no index has background work left: for benchmarks and tests. */
@@ -270,14 +270,14 @@ export class StoreEngine implements Engine {
   }
 
   private async shutDown(): Promise<void> {
-    const { log, projections, embedder } = this.options;
+    const { log, projections, embedders } = this.options;
+    await this.reembedder.stop();
     await this.settled();
     this.unsubscribe();
     await this.saving;
     const isNewer = projections.through.seq > this.checkpointSeq;
     if (isNewer || this.indexed() > this.checkpointIndexed) await this.checkpoint();
-    const builtIn = await this.builtIn;
-    await Promise.all([projections.close(), embedder.close(), builtIn?.close(), log.close()]);
+    await Promise.all([projections.close(), embedders.close(), log.close()]);
   }
 }
 
@@ -307,7 +307,7 @@ function collectionStatus(projections: Projections, collection: CollectionState,
       passages += catalog.passagesOf(ordinal, generation);
     }
   }
-  const prepared = collection.generations[collection.preparing];
+  const preparing = at.isPast ? catalog.registry.preparingAt(collection.id, at.seq) : collection.preparing;
   return {
     name,
     items,
@@ -315,10 +315,10 @@ function collectionStatus(projections: Projections, collection: CollectionState,
     space: collection.generations[generation]!.space,
     metric,
     index: { kind, indexed, pending, dead },
-    ...(prepared && {
+    ...(preparing >= 0 && {
       reembedding: {
-        space: prepared.space.id,
-        items: catalog.addedCount(collection.id, collection.preparing),
+        space: collection.generations[preparing]!.space.id,
+        items: catalog.addedCount(collection.id, preparing, at.seq),
       },
     }),
   };

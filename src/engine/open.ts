@@ -3,12 +3,16 @@ import type { Log } from '../../wal/log.js';
 import { openLog } from '../../wal/open.js';
 import { PATHS } from '../../wal/paths.js';
 import { readCommitted } from '../../wal/transactions.js';
-import type { Config } from '../config.js';
+import { type Config, settingsForChoice } from '../config.js';
+import { createEmbedder } from '../embedding/create.js';
 import type { Embedder } from '../embedding/embedder.js';
+import { parseEmbedderChoice } from '../embedding/settings.js';
 import type { Logger } from '../log.js';
 import { loadNewest } from './checkpoints.js';
+import { type EmbedderSource, Embedders } from './embedders.js';
 import { StoreEngine } from './engine.js';
 import type { IndexOptions, Projections } from './projections.js';
+import type { BatchSizes } from './reembed-run.js';
 import { emptyScratch } from './scratch.js';
 
 export interface OpenEngineOptions {
@@ -18,12 +22,16 @@ export interface OpenEngineOptions {
   readonly logger: Logger;
   /** Default: the one that the configuration names, loaded at first use. */
   readonly embedder?: Embedder;
+  /** Embedders that are asked for by name. Default: made with the settings that the process' environment has for them. */
+  readonly embedderSource?: EmbedderSource;
   /** Default: true. */
   readonly create?: boolean;
   /** Wall clock in ms. Default Date.now. */
   readonly clock?: () => number;
   /** For tests: collections get a graph from this many rows on. */
   readonly graphThresholdRows?: number;
+  /** For tests: how much a re-embedding takes on at once. */
+  readonly reembedBatches?: BatchSizes;
 }
 
 /**
@@ -33,8 +41,11 @@ export interface OpenEngineOptions {
 export async function openEngine(options: OpenEngineOptions): Promise<StoreEngine> {
   const { path: storeDir, config, logger } = options;
   const clock = options.clock ?? Date.now;
-  const embedder =
-    options.embedder ?? (await (await import('../embedding/create.js')).createEmbedder(config.embedder));
+  const embedders = new Embedders({
+    configured: options.embedder ?? (await createEmbedder(config.embedder)),
+    provider: config.embedder.provider,
+    source: options.embedderSource ?? sourceOf(process.env),
+  });
   let hasFinishedCut = false;
   const log = await openLog({
     storeDir,
@@ -74,18 +85,24 @@ export async function openEngine(options: OpenEngineOptions): Promise<StoreEngin
       storeDir,
       log,
       projections,
-      embedder,
+      embedders,
       metric: config.metric,
       durability: config.durability,
       logger,
       clock,
       warnings,
+      reembedBatches: options.reembedBatches,
     });
   } catch (error) {
     await log.close();
     throw error;
   }
 }
+
+const sourceOf =
+  (env: NodeJS.ProcessEnv): EmbedderSource =>
+  name =>
+    createEmbedder(settingsForChoice(env, parseEmbedderChoice(name)));
 
 /** Applies what the projections have not seen yet, each record checked. */
 export async function replayTail(

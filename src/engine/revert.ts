@@ -11,7 +11,7 @@ import { CodedError } from '../domain/errors.js';
 import type { CallContext } from '../domain/face.js';
 import type { DomainEvent, Embedded, Space } from '../domain/model.js';
 import type { RevertAnswer, RevertCommand, RevertConflict, RevertStep } from '../domain/travel.js';
-import type { Embedder } from '../embedding/embedder.js';
+import { type Embedders, embedChecked } from './embedders.js';
 import type { Reader, ReadOptions } from './read.js';
 import { changesOf, planRevert, type RevertPlan, type Selection } from './revert-plan.js';
 import { argumentsOf, selectionOf } from './revert-selection.js';
@@ -22,8 +22,7 @@ export interface RevertOptions extends ReadOptions {
   readonly storeDir: string;
   readonly reader: Reader;
   readonly writer: Writer;
-  readonly embedder: Embedder;
-  readonly embedderOf: (space: Space) => Promise<Embedder | undefined>;
+  readonly embedders: Embedders;
 }
 
 /** Steps and conflicts that an answer shows; the counts are of all. */
@@ -176,13 +175,13 @@ export class Reverter {
     throwIfCancelled(context);
     const { catalog } = this.options.projections();
     const collection = catalog.collectionById(catalog.collectionOf(targets[0]!))!;
-    const embedder = await this.options.embedderOf(space);
+    const embedder = await this.options.embedders.of(space);
     if (embedder === undefined) {
-      assertEmbeddable({ ...collection, space }, await this.options.embedder.space());
+      assertEmbeddable({ ...collection, space }, await this.options.embedders.configured.space());
       return;
     }
     const texts = targets.map(target => this.options.versions.view(target, collection).view.text);
-    const embedded = await embedder.embedTexts(texts, context.signal);
+    const embedded = await embedChecked(embedder, texts, space, context.signal);
     targets.forEach((target, index) => {
       spool.add(catalog.sourceOf(target), space, embedded[index]!);
     });

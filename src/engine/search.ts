@@ -2,21 +2,18 @@ import { assertEmbeddable, checkVector } from '../domain/decide.js';
 import { CodedError } from '../domain/errors.js';
 import type { CallContext, SearchAnswer, SearchHit, SearchQuery } from '../domain/face.js';
 import { LIMITS } from '../domain/limits.js';
-import type { Space } from '../domain/model.js';
 import { parseWhere } from '../domain/where.js';
-import type { Embedder } from '../embedding/embedder.js';
 import type { KeywordHits } from '../projections/keywords/keyword-hits.js';
 import type { CollectionStatistics } from '../projections/keywords/keyword-index.js';
 import type { CollectionState } from '../projections/registry.js';
 import type { VectorIndex } from '../projections/vectors/vector-index.js';
+import type { Embedders } from './embedders.js';
 import { fuse } from './fusion.js';
 import { type At, generationOf, momentOf, Reader, type ReadOptions } from './read.js';
 import { round, throwIfCancelled } from './write.js';
 
 export interface SearchOptions extends ReadOptions {
-  readonly embedder: Embedder;
-  /** The embedder whose vectors a space holds: the configured one, or the built-in one; undefined for any other. */
-  readonly embedderOf: (space: Space) => Promise<Embedder | undefined>;
+  readonly embedders: Embedders;
 }
 
 /** A version that may be among the hits. */
@@ -68,8 +65,15 @@ export class Searcher extends Reader {
     const asked = this.at(query.as_of, context);
     const named = query.collections?.map(name => this.collection(name, asked));
     this.options.projections().assertUsable();
-    const vectorOf = await this.queryVector(query, named ?? this.collections(asked), named, asked, context);
-    throwIfCancelled(context);
+    const candidatesFrom = named ?? this.collections(asked);
+    let vectorOf: VectorOf;
+    let generations: readonly number[];
+    do {
+      generations = candidatesFrom.map(({ generation }) => generation);
+      vectorOf = await this.queryVector(query, candidatesFrom, named, asked, context);
+      throwIfCancelled(context);
+      // Again where a collection was switched to another space meanwhile.
+    } while (candidatesFrom.some(({ generation }, i) => generation !== generations[i]));
     // From here on nothing waits: one state of the store answers. What was the present may have become the past.
     const at = query.as_of === undefined ? this.at(undefined, context) : this.at(String(asked.seq), context);
     const collections = (named ?? this.collections(at)).filter(
@@ -113,11 +117,11 @@ export class Searcher extends Reader {
     for (const collection of candidates) {
       const space = spaceOf(collection);
       if (vectors.has(space.id)) continue;
-      const embedder = await this.options.embedderOf(space);
+      const embedder = await this.options.embedders.of(space);
       if (embedder !== undefined)
         vectors.set(space.id, await embedder.embedQuery(query.query ?? '', context.signal));
       else if (named !== undefined)
-        assertEmbeddable({ ...collection, space }, await this.options.embedder.space());
+        assertEmbeddable({ ...collection, space }, await this.options.embedders.configured.space());
     }
     // By the state of the question: a collection that was switched to another space meanwhile is not compared with it.
     return collection => vectors.get(spaceOf(collection).id);

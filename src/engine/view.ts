@@ -44,6 +44,15 @@ export class WriteView implements StoreView {
     return ordinal < 0 ? undefined : this.stored(ordinal);
   }
 
+  /** Whether a version is what its item will be once all that is queued is applied. */
+  isCurrent(collection: number, id: string, version: number): boolean {
+    const queued = this.items.get(key(collection, id));
+    if (queued) return queued.item !== undefined && queued.version === version;
+    const { catalog } = this.projections();
+    const ordinal = catalog.find(collection, id);
+    return ordinal >= 0 && catalog.seqOf(ordinal) === version;
+  }
+
   byText(collection: number, text: string): CurrentItem | undefined {
     const queued = this.items.get(this.texts.get(key(collection, text)) ?? '');
     if (queued?.item?.text === text) return { version: queued.version, item: queued.item };

@@ -23,6 +23,7 @@ import type { MarkAnswer, MarkCommand } from '../domain/travel.js';
 import { parseWhere } from '../domain/where.js';
 import type { Embedder } from '../embedding/embedder.js';
 import { checkDelete, checkMark, checkUpsert } from './check.js';
+import { type Embedders, embedChecked } from './embedders.js';
 import { encodeEvent } from './event-codec.js';
 import { describeSeq } from './moments.js';
 import type { Projections } from './projections.js';
@@ -32,7 +33,7 @@ import { WriteView } from './view.js';
 export interface WriteOptions {
   readonly log: Log;
   readonly projections: () => Projections;
-  readonly embedder: Embedder;
+  readonly embedders: Embedders;
   readonly versions: Versions;
   /** Resolves when all that was queued is durable and applied. */
   readonly settled: () => Promise<void>;
@@ -49,6 +50,14 @@ export interface Committed {
   readonly eventsSeq: number;
 }
 
+/** What a call embeds its texts with. */
+interface Model {
+  /** The space that the collection had when this was chosen; undefined while there was none. */
+  readonly wanted: string | undefined;
+  readonly embedder: Embedder;
+  readonly space: Space;
+}
+
 /** Near-duplicates are looked for only in calls of up to this many items: an agent's notes, not a bulk load. */
 const SIMILAR_MAX_ITEMS = 32;
 const SIMILAR_MIN_SCORE = 0.85;
@@ -63,14 +72,15 @@ export class Writer {
     this.view = new WriteView(options.projections, options.versions);
   }
 
-  /** Resolves when no other writer has the log for itself. What follows in the same turn of the event loop may append. */
+  /** Resolves when no other writer has the log for itself. Whoever goes on to write looks again, in the step in which it appends. */
   async turn(): Promise<void> {
     while (this.gate) await this.gate;
   }
 
   /** Does the work while nothing else is written, on a state in which all that was written is applied. */
   async exclusive<T>(work: () => Promise<T>): Promise<T> {
-    await this.turn();
+    // Looked at and taken in one step of the event loop, here and wherever something is written.
+    while (this.gate) await this.gate;
     let open!: () => void;
     this.gate = new Promise(resolve => {
       open = resolve;
@@ -128,19 +138,30 @@ export class Writer {
     const embedded = new Map<string, Embedded>();
     const needsEmbedder = fixed.items.some(item => item.text !== undefined && item.vector === undefined);
     let waitsFor = turn;
-    const embedderSpace = needsEmbedder ? await this.options.embedder.space() : undefined;
+    let model: Model | undefined;
     for (;;) {
-      await this.turn();
+      while (this.gate) await this.gate;
       throwIfCancelled(context);
       this.options.projections().assertUsable();
+      const wanted = this.view.collection(fixed.collection)?.space;
+      if (needsEmbedder && (model === undefined || model.wanted !== wanted?.id)) {
+        // The first time round, or the collection was switched to another space, or created, while this call was embedding.
+        const former = model;
+        model = await this.modelFor(wanted);
+        if (former?.space.id !== model.space.id) embedded.clear();
+        continue;
+      }
       const decision = decideUpsert(this.view, {
         ...fixed,
         embedded,
-        embedderSpace,
+        embedderSpace: model?.space,
         metric: this.options.metric,
       });
       if (decision.missing.length > 0) {
-        await this.embed(decision.missing, embedderSpace, embedded, context);
+        // Texts wait for an embedder alone where an item needs one, and then there is a model.
+        const { embedder, space } = model!;
+        const results = await embedChecked(embedder, decision.missing, space, context.signal);
+        for (const [index, text] of decision.missing.entries()) embedded.set(text, results[index]!);
         continue;
       }
       if (waitsFor !== undefined) {
@@ -158,27 +179,13 @@ export class Writer {
     }
   }
 
-  private async embed(
-    texts: readonly string[],
-    space: Space | undefined,
-    into: Map<string, Embedded>,
-    context: CallContext,
-  ): Promise<void> {
-    const results = await this.options.embedder.embedTexts(texts, context.signal);
-    texts.forEach((text, index) => {
-      const { passages, vectors } = results[index];
-      if (
-        space === undefined ||
-        passages.length === 0 ||
-        vectors.length !== passages.length * space.dimension
-      )
-        throw new CodedError(
-          'EMBEDDER_BAD_ANSWER',
-          `the embedder gave ${vectors.length} numbers for ${passages.length} passages of ${space?.dimension ?? 0} dimensions`,
-          'Check the embedder; nothing was written.',
-        );
-      into.set(text, results[index]);
-    });
+  /** What embeds texts into a space, or into that of a collection which this call creates. */
+  private async modelFor(wanted: Space | undefined): Promise<Model> {
+    const { embedders } = this.options;
+    const own = wanted && (await embedders.of(wanted));
+    // Where none makes vectors of the space, the decision refuses and names the configured one's.
+    const embedder = own ?? embedders.configured;
+    return { wanted: wanted?.id, embedder, space: await embedder.space() };
   }
 
   /**
@@ -220,7 +227,7 @@ export class Writer {
 
   async delete(command: DeleteCommand, context: CallContext): Promise<DeleteAnswer> {
     checkDelete(command);
-    await this.turn();
+    while (this.gate) await this.gate;
     this.options.projections().assertUsable();
     const collection = this.view.collection(command.collection);
     if (collection === undefined) throw collectionNotFound(this.options.projections(), command.collection);
@@ -243,7 +250,7 @@ export class Writer {
 
   async mark(command: MarkCommand, context: CallContext): Promise<MarkAnswer> {
     checkMark(command);
-    await this.turn();
+    while (this.gate) await this.gate;
     this.options.projections().assertUsable();
     const { name, note = '' } = command;
     if (this.view.hasMark(name)) {
@@ -304,10 +311,21 @@ export class Writer {
   }
 
   /**
-   * Queues events as one transaction and waits until they are durable and applied.
+   * One transaction that is decided in a single step against all that is applied and queued.
+   * @throws WalError as commit, and what `decide` throws: then nothing is written
+   */
+  async transact(decide: (view: WriteView) => readonly DomainEvent[], actor: Actor): Promise<Committed> {
+    while (this.gate) await this.gate;
+    this.options.projections().assertUsable();
+    return this.commit(decide(this.view), actor);
+  }
+
+  /**
+   * Queues events as one transaction and waits until they are durable and applied. For callers that have the log for themselves
+   * (see exclusive): others decide in the same step.
    * @throws WalError WAL_BUSY, WAL_POISONED, WAL_OUTCOME_UNKNOWN, WAL_CLOSED
    */
-  private async commit(events: readonly DomainEvent[], actor: Actor): Promise<Committed> {
+  async commit(events: readonly DomainEvent[], actor: Actor): Promise<Committed> {
     const { log } = this.options;
     if (events.length === 0) return { receipt: headReceipt(log), firstSeq: 0, eventsSeq: 0 };
     const transactionSeq = log.nextSeq;

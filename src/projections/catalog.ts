@@ -407,9 +407,49 @@ export class Catalog {
     return state.generations.length === 1 ? 0 : generationAt(state, this.seqOf(ordinal));
   }
 
-  /** How many versions have vectors added for a generation. */
-  addedCount(collection: number, generation: number): number {
-    return this.added.get(`${collection}:${generation}`)?.rows ?? 0;
+  /** How many of the versions that lived once event `atSeq` was applied had vectors added for a generation by then. */
+  addedCount(collection: number, generation: number, atSeq: number): number {
+    const table = this.added.get(`${collection}:${generation}`);
+    if (table === undefined) return 0;
+    const { died } = this.versions.at;
+    const { ordinal, seq } = table.at;
+    let count = 0;
+    // Events name versions that were there, and come in their order: beyond the first that is later, all are.
+    for (let row = 0; row < table.rows && seq[row]! <= atSeq; row++) {
+      const end = died[ordinal[row]!]!;
+      if (end === 0 || end > atSeq) count += 1;
+    }
+    return count;
+  }
+
+  /**
+   * Live versions of a collection without vectors added for a generation. Vectors are added in the order of the versions to all
+   * that live, so those without are behind the last that has some.
+   * @param generation -1 for one that is not begun: all lack
+   * @param limit how many are named at most
+   * @returns `ordinals` ascending, and the number of all
+   */
+  lackingVectors(
+    collection: number,
+    generation: number,
+    limit: number,
+  ): { readonly ordinals: readonly number[]; readonly count: number } {
+    const table = this.added.get(`${collection}:${generation}`);
+    const { died, collection: collectionOf } = this.versions.at;
+    const ordinals: number[] = [];
+    let count = 0;
+    const start = table === undefined || table.rows === 0 ? 0 : table.at.ordinal[table.rows - 1]! + 1;
+    for (let ordinal = start; ordinal < this.size; ordinal++) {
+      if (died[ordinal] !== 0 || collectionOf[ordinal] !== collection) continue;
+      count += 1;
+      if (ordinals.length < limit) ordinals.push(ordinal);
+    }
+    return { ordinals, count };
+  }
+
+  /** False for a version that is only a vector. */
+  hasText(ordinal: number): boolean {
+    return this.versions.at.textHash[ordinal] !== 0;
   }
 
   private addedTable(ordinal: number, generation: number): AddedVectors | undefined {

@@ -151,6 +151,20 @@ export class Registry {
     this.milestones.push({ seq, timeMs, actor, type: 'reembedded', collection, space });
   }
 
+  /** Number of the generation that a collection was being prepared for once event `seq` was applied, or -1. */
+  preparingAt(collection: number, seq: number): number {
+    let begun = 0;
+    let isUnderWay = false;
+    for (const milestone of this.milestones) {
+      if (milestone.seq > seq) break;
+      if (milestone.collection !== collection || milestone.type === 'collection_created') continue;
+      isUnderWay = milestone.type === 'reembedding_begun';
+      if (isUnderWay) begun += 1;
+    }
+    // The first generation is the one that the collection was created with.
+    return isUnderWay ? begun : -1;
+  }
+
   private prepared(collection: number, space: string, seq: number): CollectionState {
     const state = this.require(collection, seq);
     if (state.generations[state.preparing]?.space.id !== space)

@@ -9,7 +9,7 @@ import type { Where } from '#src/domain/face.js';
 import type { JsonValue } from '#src/domain/model.js';
 import type { StoreEngine } from '#src/engine/engine.js';
 import { MemoryLog } from '#wal/memory-log.js';
-import { testContext } from '../helpers/engine.js';
+import { OTHER_WORDS, testContext, WordEmbedder } from '../helpers/engine.js';
 import { memoryEngine } from '../helpers/memory-engine.js';
 
 const RUNS = Number(process.env.PROPERTY_RUNS ?? 2000);
@@ -78,6 +78,22 @@ const step = fc.record({
     { weight: 1, arbitrary: fc.record({ do: fc.constant('revertSession' as const), session }) },
     { weight: 1, arbitrary: fc.record({ do: fc.constant('revertSpan' as const), share, length: fc.nat(8) }) },
     { weight: 1, arbitrary: fc.record({ do: fc.constant('revertIds' as const), collection, id }) },
+    {
+      weight: 2,
+      arbitrary: fc.record({
+        do: fc.constant('reembed' as const),
+        to: fc.constantFrom('words', 'other'),
+        collections: fc.option(fc.constantFrom(['default'], ['notes']), { nil: undefined }),
+        // Some of it, all of it, or all of it while others write.
+        how: fc.constantFrom('begin', 'finish', 'beside'),
+        items: fc.uniqueArray(fc.record({ id, text: longText }), {
+          selector: item => item.id,
+          minLength: 1,
+          maxLength: 2,
+        }),
+      }),
+    },
+    { weight: 1, arbitrary: fc.record({ do: fc.constant('abandon' as const) }) },
     { weight: 1, arbitrary: fc.record({ do: fc.constant('rebuild' as const) }) },
     {
       weight: 1,
@@ -124,7 +140,12 @@ class History {
   private marks = 0;
 
   private open(log: MemoryLog): Promise<StoreEngine> {
-    return memoryEngine(log, { graphThresholdRows: 8, clock: this.clock });
+    return memoryEngine(log, {
+      graphThresholdRows: 8,
+      clock: this.clock,
+      others: { words: new WordEmbedder(), other: new WordEmbedder(OTHER_WORDS) },
+      reembedBatches: { items: 2, lastItems: 1 },
+    });
   }
 
   async play(steps: readonly Step[]): Promise<void> {
@@ -182,6 +203,30 @@ class History {
           this.engine.revert({ ids: [what.id], collection: what.collection, dry_run: false }, context),
           ['COLLECTION_NOT_FOUND', 'INVALID_ARGUMENT'],
         );
+        return;
+      case 'reembed': {
+        const { to, collections } = what;
+        const command = { to, ...(collections && { collections }) };
+        const budget = what.how === 'begin' ? { budget_ms: 0 } : {};
+        const calls: Promise<unknown>[] = [
+          refusable(this.engine.reembed({ ...command, ...budget }, context), [
+            'COLLECTION_NOT_FOUND',
+            'REEMBED_OTHER_SPACE',
+          ]),
+        ];
+        if (what.how === 'beside')
+          for (const item of what.items)
+            calls.push(
+              this.engine.upsert({ collection: 'default', items: [item] }, context),
+              refusable(this.engine.delete({ collection: 'notes', ids: [item.id] }, context), [
+                'COLLECTION_NOT_FOUND',
+              ]),
+            );
+        await Promise.all(calls);
+        return;
+      }
+      case 'abandon':
+        await this.engine.reembed({ abandon: true }, context);
         return;
       case 'rebuild':
         this.log = this.log.prefix(this.log.head.seq, { clock: this.clock });

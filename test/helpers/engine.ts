@@ -2,9 +2,10 @@ import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type { CallContext } from '#src/domain/face.js';
-import type { Embedded } from '#src/domain/model.js';
+import type { Embedded, Space } from '#src/domain/model.js';
 import { makeSpace } from '#src/domain/space.js';
 import type { Embedder } from '#src/embedding/embedder.js';
+import type { EmbedderSource } from '#src/engine/embedders.js';
 import type { StoreEngine } from '#src/engine/engine.js';
 import { type OpenEngineOptions, openEngine } from '#src/engine/open.js';
 import { createLogger } from '#src/log.js';
@@ -16,42 +17,46 @@ export function temporaryDirectory(name = 'mvs-test-'): string {
   return dir;
 }
 
-const WORD_DIMENSION = 32;
+export const WORDS = { model: 'words', dimension: 32, seed: 7 } as const;
+/** Another model: other axes, and more of them. */
+export const OTHER_WORDS = { model: 'other-words', dimension: 48, seed: 1031 } as const;
+type WordModel = { readonly model: string; readonly dimension: number; readonly seed: number };
 
 /**
  * An embedder whose answers a test can compute by hand: each word points along one axis, a text along the sum of its words; a
  * blank line starts another passage.
  */
 export class WordEmbedder implements Embedder {
-  private readonly identity = makeSpace({
-    provider: 'test',
-    model: 'words',
-    dimension: WORD_DIMENSION,
-    weightsDigest: '',
-    preprocessingDigest: '',
-  });
+  private readonly identity: Space;
   embeddedTexts = 0;
+
+  constructor(private readonly words: WordModel = WORDS) {
+    const { model, dimension } = words;
+    const digests = { weightsDigest: '', preprocessingDigest: '' };
+    this.identity = makeSpace({ provider: 'test', model, dimension, ...digests });
+  }
 
   async space() {
     return this.identity;
   }
 
-  async embedTexts(texts: readonly string[]): Promise<Embedded[]> {
+  async embedTexts(texts: readonly string[], _signal?: AbortSignal): Promise<Embedded[]> {
     this.embeddedTexts += texts.length;
+    const { dimension } = this.words;
     return texts.map(text => {
       const passages = [...text.matchAll(/[\s\S]+?(?:\n\n|$)/g)].map(
         match => [match.index, match.index + match[0].length] as const,
       );
-      const vectors = new Float32Array(passages.length * WORD_DIMENSION);
+      const vectors = new Float32Array(passages.length * dimension);
       passages.forEach(([start, end], row) => {
-        vectors.set(wordVector(text.slice(start, end)), row * WORD_DIMENSION);
+        vectors.set(wordVector(text.slice(start, end), this.words), row * dimension);
       });
       return { passages, vectors };
     });
   }
 
   async embedQuery(text: string): Promise<Float32Array> {
-    return wordVector(text);
+    return wordVector(text, this.words);
   }
 
   async cut(text: string): Promise<(readonly [number, number])[]> {
@@ -65,17 +70,26 @@ export class WordEmbedder implements Embedder {
   async close(): Promise<void> {}
 }
 
-export function wordVector(text: string): Float32Array {
-  const vector = new Float32Array(WORD_DIMENSION);
+export function wordVector(text: string, { dimension, seed }: WordModel = WORDS): Float32Array {
+  const vector = new Float32Array(dimension);
   vector[0] = 0.1;
   for (const word of text.toLowerCase().match(/\w+/g) ?? []) {
-    let hash = 7;
+    let hash = seed;
     for (const char of word) hash = (Math.imul(hash, 31) + char.charCodeAt(0)) | 0;
-    vector[1 + (Math.abs(hash) % (WORD_DIMENSION - 1))] += 1;
+    vector[1 + (Math.abs(hash) % (dimension - 1))] += 1;
   }
   const norm = Math.hypot(...vector);
   return vector.map(value => value / norm);
 }
+
+/** A source of the embedders that a test names, and of no others. */
+export const namedEmbedders =
+  (embedders: Readonly<Record<string, Embedder>>): EmbedderSource =>
+  async name => {
+    const embedder = embedders[name];
+    if (embedder === undefined) throw new Error(`no embedder is named ${name}`);
+    return embedder;
+  };
 
 export const testContext: CallContext = {
   actor: {

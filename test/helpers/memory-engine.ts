@@ -1,18 +1,23 @@
 import type { Embedder } from '#src/embedding/embedder.js';
+import { Embedders } from '#src/engine/embedders.js';
 import { StoreEngine } from '#src/engine/engine.js';
 import { replayTail } from '#src/engine/open.js';
 import { Projections } from '#src/engine/projections.js';
+import type { BatchSizes } from '#src/engine/reembed-run.js';
 import { readItemPut } from '#src/engine/versions.js';
 import type { MemoryLog } from '#wal/memory-log.js';
-import { silent, TEST_CONFIG, temporaryDirectory, WordEmbedder } from './engine.js';
+import { namedEmbedders, silent, TEST_CONFIG, temporaryDirectory, WordEmbedder } from './engine.js';
 
 /** Engines in memory share a directory that none of them writes to, since none of them is closed. */
 const NO_STORE = temporaryDirectory('mvs-memory-');
 
 export interface MemoryEngineOptions {
   readonly embedder?: Embedder;
+  /** By the name that a re-embedding asks for; for collections in their space from the start. */
+  readonly others?: Readonly<Record<string, Embedder>>;
   readonly graphThresholdRows?: number;
   readonly clock?: () => number;
+  readonly reembedBatches?: BatchSizes;
 }
 
 /** An engine whose projections are rebuilt from a log in memory: cheap enough to make one for every moment of a history. */
@@ -26,15 +31,22 @@ export async function memoryEngine(log: MemoryLog, options: MemoryEngineOptions 
   };
   const projections = new Projections(indexOptions, seq => readItemPut(log, seq));
   await replayTail(log, projections);
+  const embedders = new Embedders({
+    configured: options.embedder ?? new WordEmbedder(),
+    provider: 'test',
+    source: namedEmbedders(options.others ?? {}),
+  });
+  for (const name of Object.keys(options.others ?? {})) await embedders.named(name);
   return new StoreEngine({
     storeDir: NO_STORE,
     log,
     projections,
-    embedder: options.embedder ?? new WordEmbedder(),
+    embedders,
     metric: TEST_CONFIG.metric,
     durability: 'interval',
     logger: silent,
     clock: options.clock ?? Date.now,
     warnings: [],
+    reembedBatches: options.reembedBatches,
   });
 }
