@@ -272,11 +272,17 @@ export function settingsForChoice(
   { provider, model }: EmbedderChoice,
 ): EmbedderSettings {
   const isConfigured = readEmbedder(env).provider === provider;
-  return readEmbedder({
-    ...(isConfigured ? env : { OPENAI_API_KEY: env.OPENAI_API_KEY }),
-    VECTOR_EMBEDDER: provider,
-    ...(model !== undefined && { VECTOR_EMBEDDER_MODEL: model }),
-  });
+  const named = { VECTOR_EMBEDDER: provider, ...(model !== undefined && { VECTOR_EMBEDDER_MODEL: model }) };
+  if (isConfigured) return readEmbedder({ ...env, ...named });
+  const { OPENAI_API_KEY } = env;
+  if (provider === 'openai' && (OPENAI_API_KEY?.trim() ?? '') === '')
+    throw new CodedError(
+      'CONFIG_INVALID',
+      'OPENAI_API_KEY: is not set, and api.openai.com answers nobody without a key',
+      'Set it where the store is open, or VECTOR_EMBEDDER=openai there with VECTOR_EMBEDDER_KEY or another VECTOR_EMBEDDER_URL.',
+      { details: { variable: 'OPENAI_API_KEY' } },
+    );
+  return readEmbedder({ OPENAI_API_KEY, ...named });
 }
 
 function readDimension(value: string): number {

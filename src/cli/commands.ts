@@ -189,6 +189,11 @@ export const COMMANDS: readonly (Command | Delegated)[] = [
     load: async () => (await import('./commands/delete.js')).default,
   },
   {
+    name: 'reembed',
+    summary: 'Embed collections anew with another model, beside a running server.',
+    delegate: async () => (await import('../../tools/reembed.js')).main,
+  },
+  {
     name: 'replay',
     summary:
       'The state at an earlier moment, a new store of it, the events as JSON lines, or the indexes rebuilt.',

@@ -90,13 +90,15 @@ export class ReembedRun {
       const { count, ordinals } = this.lacking(items);
       this.report(count);
       const isAhead = count > lastItems && count <= lowest - minGain;
+      // What the writers added in excess is paid for by half as much again, so that bulk loads do not draw it out for ever.
+      const gain = Math.max(minGain, (count - lowest) / 2);
       lowest = Math.min(lowest, count);
       if (isAhead) {
         const prepared = await this.prepare(ordinals);
         await writer.transact(view => this.additions(prepared, view), this.context.actor);
         // Where everything was there already, nothing has waited for the disk.
         await new Promise(resolve => setImmediate(resolve));
-      } else switchedSeq = await writer.exclusive(() => this.catchUp(lowest - minGain));
+      } else switchedSeq = await writer.exclusive(() => this.catchUp(lowest - gain));
     } while (switchedSeq === undefined && performance.now() < this.untilMs);
     const { count } = this.lacking(0);
     if (switchedSeq !== undefined) this.report(0);

@@ -83,6 +83,7 @@ test('holds what it needs, and neither tests, benchmarks nor the demo', () => {
     expect.arrayContaining([
       'dist/src/cli/main.js',
       'tools/verify',
+      'tools/reembed',
       'tools/replay',
       'tools/rollback',
       'LICENSE',
@@ -129,7 +130,7 @@ test('npx runs help, setup and doctor', () => {
 });
 
 test('the programs of tools/ run from the package', () => {
-  for (const name of ['verify', 'replay']) {
+  for (const name of ['verify', 'replay', 'reembed']) {
     const shim = join(installed, 'tools', name);
     expect(execFileSync(shim, ['--help'], { encoding: 'utf8', cwd: dirname(consumer) })).toContain('Usage');
   }
