@@ -90,14 +90,17 @@ type Summary = ReturnType<typeof import('../src/engine/rollback.js')['quarantine
 
 function sayAnswer(answer: Answer): void {
   const { to, head, records, events, actors, collections, marks, checkpoints, done, unreadable } = answer;
-  say(`to          ${to.seq}  ${to.time}${records === 0 ? '  (the head)' : ''}`);
+  if (answer.finishedEarlier) say('An earlier rollback had been interrupted: it is finished now.');
+  say(`to          ${to.seq}  ${to.time}`);
   if (records === 0) {
     say('Nothing is behind it: there is nothing to cut.');
     return;
   }
   say(`head        ${head.seq}  ${head.time}`);
   const range = to.seq + 1 === head.seq ? `${head.seq}` : `${to.seq + 1} to ${head.seq}`;
-  say(`${done ? 'cut       ' : 'would cut '}  ${count(records, 'record')}: ${range}`);
+  say(
+    `${done ? 'cut       ' : 'would cut '}  ${count(records, 'record')}: ${range}  (${size(answer.sizeBytes)})`,
+  );
   const kinds = Object.entries(events).map(([kind, n]) => `${kind} ${n}`);
   say(`events      ${kinds.join(', ') || 'none'}`);
   for (const actor of actors.slice(0, SHOWN_ACTORS)) say(`  by        ${actorLine(actor)}`);

@@ -16,8 +16,10 @@ export interface RollbackPlan {
   readonly to: ResolvedMoment;
   readonly head: ResolvedMoment;
   readonly epoch: number;
-  /** Records of the log that go, its own included. */
+  /** Records of the log that go, its own included; 0 where only the record of an earlier cut at the same place would. */
   readonly records: number;
+  /** Bytes of those that count: records of aborted transactions go as well. */
+  readonly sizeBytes: number;
   /** Events that go, by kind; `erased` are those without a payload. */
   readonly events: Readonly<Record<string, number>>;
   readonly actors: readonly ActorShare[];
@@ -78,6 +80,7 @@ export async function planRollback(
 ): Promise<RollbackPlan> {
   const catalog = new Catalog();
   const events: Record<string, number> = {};
+  let sizeBytes = 0;
   const byActor = new Map<number, number>();
   const collections: string[] = [];
   const marks: string[] = [];
@@ -103,23 +106,29 @@ export async function planRollback(
   for await (const records of readCommitted(log, 1, total)) {
     for (const record of records) {
       const type = record.body === undefined ? 'erased' : apply(record);
-      if (record.seq <= to.seq || type === undefined) continue;
+      if (record.seq <= to.seq) continue;
+      sizeBytes += record.sizeBytes;
+      if (type === undefined) continue;
       events[type] = (events[type] ?? 0) + 1;
       byActor.set(record.actor, (byActor.get(record.actor) ?? 0) + 1);
     }
     onProgress?.({ done: records[records.length - 1].seq, total, message: 'checking the log' });
   }
+  // The same rollback twice, for instance after a crash, is one.
+  const isCutThere = log.lineage.epochSeq === to.seq + 1 && total === log.lineage.epochSeq;
+  const records = isCutThere ? 0 : total - to.seq;
   return {
     to,
     head: describeSeq(log, total),
     epoch: log.lineage.epoch,
-    records: total - to.seq,
+    records,
+    sizeBytes,
     events,
     actors: sharesOf(byActor, catalog),
     items: changesBack(catalog, to.seq),
     collections,
     marks,
-    checkpoints: listCheckpoints(storeDir).filter(seq => seq > to.seq),
+    checkpoints: records === 0 ? [] : listCheckpoints(storeDir).filter(seq => seq > to.seq),
     quarantine: join(storeDir, PATHS.quarantine),
     unreadable,
   };

@@ -14,6 +14,7 @@ import type { OnCutStep } from '../../wal/truncate.js';
 import { CodedError } from '../domain/errors.js';
 import type { Progress, Receipt, ResolvedMoment } from '../domain/face.js';
 import { discardCheckpoints } from './checkpoints.js';
+import { assertSpace, storeBytes } from './disk-space.js';
 import { describeSeq } from './moments.js';
 import { resolveRange } from './replay-range.js';
 import { planRollback, type RollbackPlan } from './rollback-plan.js';
@@ -29,6 +30,8 @@ export interface RollbackOptions {
 }
 
 export interface RollbackAnswer extends RollbackPlan {
+  /** An earlier rollback had been interrupted, and was finished before anything else. */
+  readonly finishedEarlier: boolean;
   /** Absent after a preview, and where nothing is behind the moment. */
   readonly done?: RolledBack;
 }
@@ -46,14 +49,18 @@ export interface RolledBack extends Receipt {
 /**
  * Tells what goes when the log is cut after a moment, and on request cuts it. A crash at any step leaves the store as it was or, once
  * it has been opened again, as it is to be.
- * @throws CodedError as resolveMoment does; MOMENT_TOO_EARLY also for a moment before the store became one of its own
+ * @throws CodedError as resolveMoment does; MOMENT_TOO_EARLY also for a moment before the store became one of its own;
+ *   DISK_FULL: nothing was begun
  * @throws WalError as openLog does; WAL_CONFLICT when a server came between preview and cut: nothing was changed
  */
 export async function rollback(options: RollbackOptions): Promise<RollbackAnswer> {
   const { storeDir, onProgress } = options;
   const clock = options.clock ?? Date.now;
-  const onCutStep: OnCutStep = (step, done, total) =>
+  let finishedEarlier = false;
+  const onCutStep: OnCutStep = (step, done, total) => {
+    finishedEarlier ||= step === 'head';
     onProgress?.({ done, total, unit: step === 'delete' ? 'records' : 'steps', message: CUT_MESSAGES[step] });
+  };
   const log = await openLog({ storeDir, clock, onCutStep });
   let prepared: Awaited<ReturnType<typeof prepare>>;
   try {
@@ -61,7 +68,8 @@ export async function rollback(options: RollbackOptions): Promise<RollbackAnswer
   } finally {
     await log.close();
   }
-  const { plan, quarantine, cut } = prepared;
+  const { quarantine, cut } = prepared;
+  const plan = { ...prepared.plan, finishedEarlier };
   if (quarantine === undefined) return plan;
   const shortened = await openLog({ storeDir, clock, cut, onCutStep });
   try {
@@ -84,11 +92,12 @@ async function prepare(log: LevelLog, options: RollbackOptions, clock: () => num
   const plan = await planRollback(log, to, storeDir, onProgress);
   const onStep: ExportOptions['onStep'] = (step, done, total) =>
     onProgress?.({ done, total, message: EXPORT_MESSAGES[step] });
-  const quarantine =
-    truncate === undefined || plan.records === 0
-      ? undefined
-      : await exportTail(log, storeDir, to.seq, { reason: truncate.reason, clock, onStep });
-  return { plan, quarantine, cut: { after: { seq: to.seq, hash: log.get(to.seq).hash }, head: log.head } };
+  const cut = { after: { seq: to.seq, hash: log.get(to.seq).hash }, head: log.head };
+  if (truncate === undefined || plan.records === 0) return { plan, cut, quarantine: undefined };
+  // The copy, and what LevelDB writes while it deletes and merges: half way, a full disk would keep the store from being opened.
+  await assertSpace(storeDir, storeBytes(plan.sizeBytes));
+  const quarantine = await exportTail(log, storeDir, to.seq, { reason: truncate.reason, clock, onStep });
+  return { plan, cut, quarantine };
 }
 
 /** The records before a fork are the parent's history: without the fork record, this store would be another. */

@@ -90,7 +90,7 @@ describe('the preview', () => {
     expect(plan.done).toBeUndefined();
     const { code, stdout } = await cli('--to', '6');
     expect(code).toBe(0);
-    expect(stdout).toMatch(/^would cut +6 records: 7 to 12$/m);
+    expect(stdout).toMatch(/^would cut +6 records: 7 to 12 {2}\([\d.]+ kB\)$/m);
     expect(stdout).toContain('session session-2');
     expect(stdout).toContain('Nothing was changed. To cut: tools/rollback --to 6 --truncate --yes');
     expect(stdout).not.toContain('\u001b');
@@ -138,6 +138,10 @@ describe('the cut', () => {
       },
     ]);
     expect((await cli('--list')).stdout).toContain('the agent went astray');
+    // A checkpoint of the new head was saved meanwhile; saying the same again changes nothing.
+    const again = await json('--to', '6', '--truncate', '--yes');
+    expect(again).toMatchObject({ records: 0, checkpoints: [], epoch: 2, finishedEarlier: false });
+    expect(again.done).toBeUndefined();
     const verify = await runCli(['verify', '--store', store], { env: { HOME: dir } });
     expect(verify.code).toBe(0);
     expect(verify.stdout).toMatch(/^epoch +2 since 7 /m);
@@ -173,6 +177,10 @@ describe('the cut', () => {
       },
     });
     await expect(failed).rejects.toMatchObject({ code: 'WAL_IO' });
+    const copy = `${store}-again`;
+    cpSync(store, copy, { recursive: true });
+    const again = await rollback({ storeDir: copy, to: '6', truncate: { reason: 'again' } });
+    expect(again).toMatchObject({ records: 0, epoch: 2, finishedEarlier: true });
     const doctor = await runCli(['doctor', '--store', store], { env: { HOME: dir } });
     expect(doctor.stdout).toMatch(/^warn +head proof +a rollback to event 6 was interrupted/m);
     const engine = await openTestEngine(store);
