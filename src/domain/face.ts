@@ -4,6 +4,10 @@
  */
 import type { Actor, JsonValue, Metadata, Metric, Origin, Space } from './model.js';
 import type {
+  DiffAnswer,
+  DiffQuery,
+  HistoryAnswer,
+  HistoryQuery,
   MarkAnswer,
   MarkCommand,
   MarkView,
@@ -284,6 +288,8 @@ export interface Engine {
   list(query: ListQuery, context: CallContext): Promise<ListAnswer>;
   ingest(command: IngestCommand, context: CallContext): Promise<IngestAnswer>;
   status(query: AsOf, context: CallContext): Promise<StatusAnswer>;
+  history(query: HistoryQuery, context: CallContext): Promise<HistoryAnswer>;
+  diff(query: DiffQuery, context: CallContext): Promise<DiffAnswer>;
   mark(command: MarkCommand, context: CallContext): Promise<MarkAnswer>;
   revert(command: RevertCommand, context: CallContext): Promise<RevertAnswer>;
   reembed(command: ReembedCommand, context: CallContext): Promise<ReembedAnswer>;
@@ -305,6 +311,8 @@ export const ENGINE_METHODS = {
   list: 'read',
   ingest: 'write',
   status: 'read',
+  history: 'read',
+  diff: 'read',
   mark: 'write',
   revert: 'write',
   reembed: 'write',

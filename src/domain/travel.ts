@@ -39,6 +39,8 @@ export interface HistoryQuery {
 export interface VersionView {
   readonly version: number;
   readonly text: string;
+  /** The text goes on: in a history of more than one item only its first 200 characters are shown. */
+  readonly cut?: true;
   readonly metadata: Metadata;
 }
 
@@ -98,6 +100,8 @@ export interface ItemDiff {
   readonly words?: readonly WordRun[];
   /** Metadata keys that differ. */
   readonly metadata?: readonly string[];
+  /** The vector given by hand differs. */
+  readonly vector?: true;
 }
 
 export interface DiffAnswer {

@@ -4,8 +4,9 @@ import type { DeleteCommand, UpsertCommand } from '../domain/face.js';
 import { LIMITS } from '../domain/limits.js';
 import type { JsonValue } from '../domain/model.js';
 import { isMarkName } from '../domain/moment.js';
+import { nearest } from '../domain/nearest.js';
 import { findSecret } from '../domain/secrets.js';
-import type { MarkCommand, ReembedCommand } from '../domain/travel.js';
+import { CHANGE_TYPES, type HistoryQuery, type MarkCommand, type ReembedCommand } from '../domain/travel.js';
 
 /**
  * @param maxItems one file's chunks are one transaction, however many they are
@@ -87,6 +88,27 @@ export function checkId(at: string, id: string): void {
 
 export function checkCount(at: string, count: number, max: number = LIMITS.itemsPerCall): void {
   if (count < 1 || count > max) throw invalid(`${at}: ${count} entries`, `Give 1 to ${max} a call.`);
+}
+
+/** Bounds the entries of a page. @throws CodedError INVALID_ARGUMENT */
+export function checkLimit(limit: number): void {
+  if (!Number.isInteger(limit) || limit < 1 || limit > LIMITS.listLimit)
+    throw invalid(`limit: ${limit}`, `Give 1 to ${LIMITS.listLimit}.`);
+}
+
+/** @throws CodedError INVALID_ARGUMENT */
+export function checkHistory({ limit, actor, types }: HistoryQuery): void {
+  checkLimit(limit);
+  if (actor === '') throw invalid('actor: it is empty', 'Give a part of a client name, or leave it out.');
+  if (types?.length === 0) throw invalid('types: it is empty', 'Leave it out for every type.');
+  for (const type of types ?? []) {
+    if ((CHANGE_TYPES as readonly string[]).includes(type)) continue;
+    const near = nearest(type, CHANGE_TYPES);
+    throw invalid(
+      `types: ${JSON.stringify(type)} is none${near === undefined ? '' : `, did you mean "${near}"?`}`,
+      `There are: ${CHANGE_TYPES.join(', ')}.`,
+    );
+  }
 }
 
 function checkBytes(at: string, text: string, limit: number, wayOut: string): void {

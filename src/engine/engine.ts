@@ -24,6 +24,10 @@ import type {
   UpsertCommand,
 } from '../domain/face.js';
 import type {
+  DiffAnswer,
+  DiffQuery,
+  HistoryAnswer,
+  HistoryQuery,
   MarkAnswer,
   MarkCommand,
   MarkView,
@@ -38,8 +42,10 @@ import type { CollectionState } from '../projections/registry.js';
 import { VERSION } from '../version.js';
 import { listCheckpoints, saveCheckpoint } from './checkpoints.js';
 import { EngineChunkStore } from './chunk-store.js';
+import { DiffReader } from './diff.js';
 import { directoryBytes } from './disk-space.js';
 import type { Embedders } from './embedders.js';
+import { HistoryReader } from './history.js';
 import { ingest } from './ingest/ingest.js';
 import type { Projections } from './projections.js';
 import { type At, generationOf } from './read.js';
@@ -75,6 +81,8 @@ export class StoreEngine implements Engine {
   private readonly searcher: Searcher;
   private readonly reverter: Reverter;
   private readonly reembedder: Reembedder;
+  private readonly historyReader: HistoryReader;
+  private readonly diffReader: DiffReader;
   private readonly chunks: EngineChunkStore;
   private readonly unsubscribe: () => void;
   private readonly warnings: string[];
@@ -103,6 +111,8 @@ export class StoreEngine implements Engine {
       reader: this.searcher,
       writer: this.writer,
     });
+    this.historyReader = new HistoryReader(shared);
+    this.diffReader = new DiffReader(shared);
     this.chunks = new EngineChunkStore({ ...shared, storeDir: options.storeDir, writer: this.writer });
     this.warnings = [...options.warnings];
     this.checkpointSeq = listCheckpoints(options.storeDir)[0] ?? 0;
@@ -240,6 +250,16 @@ export class StoreEngine implements Engine {
       },
       disk: { store_bytes: directoryBytes(storeDir), free_bytes: disk.bavail * disk.bsize },
     };
+  }
+
+  async history(query: HistoryQuery, context: CallContext): Promise<HistoryAnswer> {
+    await this.ready();
+    return this.historyReader.history(query, context);
+  }
+
+  async diff(query: DiffQuery, context: CallContext): Promise<DiffAnswer> {
+    await this.ready();
+    return this.diffReader.diff(query, context);
   }
 
   async mark(command: MarkCommand, context: CallContext): Promise<MarkAnswer> {

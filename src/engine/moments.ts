@@ -113,6 +113,22 @@ export function resolveBounds(
   return bounds;
 }
 
+/** Events by number, first and last inclusive; none where the last is before the first. */
+export interface SeqSpan {
+  readonly firstSeq: number;
+  readonly lastSeq: number;
+}
+
+/** The events that bounds take in, of those up to the head. */
+export function spanOf(
+  { sinceSeq, sinceMs, untilSeq, untilMs }: WrittenWithin,
+  { log, head = log.head }: Pick<MomentContext, 'log' | 'head'>,
+): SeqSpan {
+  const firstSeq = sinceMs === undefined ? (sinceSeq ?? 1) : lastAtOrBefore(log, head, sinceMs - 1) + 1;
+  const lastSeq = untilMs === undefined ? (untilSeq ?? head.seq) : lastAtOrBefore(log, head, untilMs);
+  return { firstSeq: Math.max(1, firstSeq), lastSeq: Math.min(lastSeq, head.seq) };
+}
+
 export function describeSeq(log: Log, seq: number): ResolvedMoment {
   return { seq, time: new Date(log.get(seq).logicalMs).toISOString() };
 }

@@ -13,10 +13,11 @@ import type {
   ListQuery,
   ResolvedMoment,
 } from '../domain/face.js';
-import { LIMITS } from '../domain/limits.js';
+import type { VersionView } from '../domain/travel.js';
 import { parseWhere } from '../domain/where.js';
 import { type CollectionState, generationAt } from '../projections/registry.js';
-import { checkCount } from './check.js';
+import { checkCount, checkLimit } from './check.js';
+import { badCursor, readCursor, writeCursor } from './cursor.js';
 import type { StoredItem } from './item-cache.js';
 import { describeSeq, type MomentContext, resolveBounds, resolveMoment } from './moments.js';
 import type { Projections } from './projections.js';
@@ -50,6 +51,16 @@ export class Reader {
     const { log } = this.options;
     const { visibleSeq } = this.options.projections();
     return visibleSeq === undefined ? log.head : log.get(visibleSeq);
+  }
+
+  /**
+   * The moment that a cursor pins.
+   * @throws CodedError CURSOR_INVALID where the log has another event there, or none: it may have been cut since, and the number used again
+   */
+  protected pinned(seq: number, timeMs: number): ResolvedMoment {
+    const moment = seq >= 1 && seq <= this.head.seq ? describeSeq(this.options.log, seq) : undefined;
+    if (moment === undefined || Date.parse(moment.time) !== timeMs) throw badCursor();
+    return moment;
   }
 
   /** @throws CodedError as resolveMoment does */
@@ -92,23 +103,17 @@ export class Reader {
 
   /** Newest first. A cursor pins the moment that the first page was of: later pages are of the same state. */
   async list(query: ListQuery, context: CallContext): Promise<ListAnswer> {
-    if (!Number.isInteger(query.limit) || query.limit < 1 || query.limit > LIMITS.listLimit)
-      throw new CodedError('INVALID_ARGUMENT', `limit: ${query.limit}`, `Give 1 to ${LIMITS.listLimit}.`);
+    checkLimit(query.limit);
     const at = this.at(query.as_of, context);
     const collection = this.collection(query.collection, at);
     const { catalog } = this.options.projections();
-    const cursor = query.cursor === undefined ? undefined : readCursor(query.cursor, collection.id);
-    const pinned = cursor
-      ? { seq: cursor.pinned, time: new Date(cursor.timeMs).toISOString() }
-      : momentOf(at);
-    // The log may have been cut since, and the number used again.
-    if (pinned.seq > this.head.seq || describeSeq(this.options.log, pinned.seq).time !== pinned.time)
-      throw badCursor();
+    const cursor = query.cursor === undefined ? undefined : readCursor(query.cursor, collection.id, 3);
+    const pinned = cursor ? this.pinned(cursor[0], cursor[1]) : momentOf(at);
     const mask = catalog.maskAt(new Set([collection.id]), pinned.seq);
     this.restrict(mask, query, context);
     const items: ItemView[] = [];
     const cursors: string[] = [];
-    let ordinal = (cursor ? catalog.firstAtOrAfter(cursor.before) : mask.length) - 1;
+    let ordinal = (cursor ? catalog.firstAtOrAfter(cursor[2]) : mask.length) - 1;
     for (; ordinal >= 0 && items.length < query.limit; ordinal--) {
       if (!mask[ordinal]) continue;
       items.push(this.read(ordinal, collection, { ...pinned, isPast: true }).view);
@@ -151,6 +156,26 @@ export class Reader {
   protected read(ordinal: number, collection: CollectionState, at: At): StoredItem {
     return this.options.versions.view(ordinal, collection, generationOf(collection, at));
   }
+
+  /**
+   * What a version says, dead or alive.
+   * @param maxChars of its text. Default: all of it
+   */
+  protected content(ordinal: number, maxChars?: number): VersionView {
+    const { catalog } = this.options.projections();
+    const version = catalog.seqOf(ordinal);
+    const collection = catalog.collectionById(catalog.collectionOf(ordinal))!;
+    const generation = generationAt(collection, version);
+    const { text, metadata } = this.options.versions.view(ordinal, collection, generation).view;
+    if (maxChars === undefined || text.length <= maxChars) return { version, text, metadata };
+    return { version, text: beginning(text, maxChars), cut: true, metadata };
+  }
+}
+
+/** The first `maxChars` UTF-16 code units of a text, or one less: never half a surrogate pair. */
+function beginning(text: string, maxChars: number): string {
+  const isWithinPair = /[\ud800-\udbff]/.test(text.charAt(maxChars - 1));
+  return text.slice(0, isWithinPair ? maxChars - 1 : maxChars);
 }
 
 export const momentOf = ({ seq, time }: At): ResolvedMoment => ({ seq, time });
@@ -163,37 +188,4 @@ export interface Filter {
   readonly where?: ListQuery['where'];
   readonly since?: string;
   readonly until?: string;
-}
-
-/** [collection, pinned head, its time, seq of the last item shown] */
-function writeCursor(collection: number, pinned: number, timeMs: number, before: number): string {
-  return Buffer.from(JSON.stringify([collection, pinned, timeMs, before])).toString('base64url');
-}
-
-function readCursor(cursor: string, collection: number): { pinned: number; timeMs: number; before: number } {
-  let fields: unknown;
-  try {
-    fields = JSON.parse(Buffer.from(cursor, 'base64url').toString());
-  } catch (error) {
-    throw badCursor(error);
-  }
-  if (
-    !Array.isArray(fields) ||
-    fields.length !== 4 ||
-    !fields.every(Number.isSafeInteger) ||
-    fields[0] !== collection
-  )
-    throw badCursor();
-  const [, pinned, timeMs, before] = fields as number[];
-  if (Math.abs(timeMs) > 8.64e15) throw badCursor();
-  return { pinned, timeMs, before };
-}
-
-function badCursor(cause?: unknown): CodedError {
-  return new CodedError(
-    'CURSOR_INVALID',
-    'the cursor is not one that this collection gave',
-    'Start again without a cursor; pass next_cursor on unchanged.',
-    { cause },
-  );
 }

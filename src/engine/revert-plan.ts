@@ -4,6 +4,7 @@
  */
 import { createHash } from 'node:crypto';
 import type { Catalog } from '../projections/catalog.js';
+import { changesOf, type ItemChange } from './changes.js';
 
 /** Which changes are to be taken back. */
 export interface Selection {
@@ -18,17 +19,6 @@ export interface Selection {
   isSelected(change: ItemChange): boolean;
 }
 
-/** A version that was written, or a delete. */
-export interface ItemChange {
-  readonly seq: number;
-  /** The event that declared who made it. */
-  readonly actor: number;
-  /** The version that lived before it, or -1. */
-  readonly before: number;
-  /** The version that it wrote; -1 for a delete. */
-  readonly after: number;
-}
-
 export interface RevertPlan {
   /** The items' newest versions, dead or alive, ascending. */
   readonly newest: Uint32Array;
@@ -40,21 +30,6 @@ export interface RevertPlan {
   readonly conflicts: Uint32Array;
   /** Of the arguments and of every version concerned: 16 hex digits. */
   readonly digest: string;
-}
-
-/** The changes of an item, newest first. */
-export function* changesOf(catalog: Catalog, newest: number): Generator<ItemChange> {
-  for (let ordinal = newest, next = 0; ordinal >= 0; ordinal = catalog.previousOf(ordinal)) {
-    const seq = catalog.seqOf(ordinal);
-    const died = catalog.diedOf(ordinal);
-    // What ended it was a delete, unless it was the version after it.
-    if (died !== 0 && died !== next)
-      yield { seq: died, actor: catalog.deleterOf(died), before: ordinal, after: -1 };
-    const previous = catalog.previousOf(ordinal);
-    const before = previous >= 0 && catalog.diedOf(previous) === seq ? previous : -1;
-    yield { seq, actor: catalog.actorOf(ordinal), before, after: ordinal };
-    next = seq;
-  }
 }
 
 /**

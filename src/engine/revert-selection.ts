@@ -1,11 +1,12 @@
 import { CodedError } from '../domain/errors.js';
 import type { CallContext } from '../domain/face.js';
 import type { RevertCommand } from '../domain/travel.js';
-import type { Catalog, WrittenWithin } from '../projections/catalog.js';
+import type { Catalog } from '../projections/catalog.js';
+import { changesOf } from './changes.js';
 import { checkCount, checkId } from './check.js';
-import { resolveBounds, resolveMoment } from './moments.js';
+import { resolveBounds, resolveMoment, spanOf } from './moments.js';
 import type { Reader } from './read.js';
-import { changesOf, type Selection } from './revert-plan.js';
+import type { Selection } from './revert-plan.js';
 
 /**
  * Which changes a command means, on the present state.
@@ -47,7 +48,8 @@ export function selectionOf(
       isSelected: change => seqs.has(change.seq),
     };
   }
-  const bounds = boundsOf(catalog, resolveBounds(command.since, command.until, moments), now.seq);
+  const span = spanOf(resolveBounds(command.since, command.until, moments), moments);
+  const bounds = { fromSeq: span.firstSeq, throughSeq: span.lastSeq };
   if (command.session === undefined) return { ...bounds, ...within, isSelected: () => true };
   const session = sessionOf(command, context);
   const actors = new Set<number>();
@@ -83,20 +85,6 @@ function itemsOf(catalog: Catalog, collection: number, ids: readonly string[]): 
       'Name the collection that it is in; vector_history shows what was there.',
     );
   });
-}
-
-/** Bounds in time as bounds in events: versions and times ascend together. */
-function boundsOf(
-  catalog: Catalog,
-  { sinceSeq, sinceMs, untilSeq, untilMs }: WrittenWithin,
-  headSeq: number,
-): { fromSeq: number; throughSeq: number } {
-  const fromMs = sinceMs === undefined ? 1 : catalog.firstSeqSince(sinceMs);
-  const toMs = untilMs === undefined ? headSeq : catalog.firstSeqSince(untilMs + 1) - 1;
-  return {
-    fromSeq: Math.max(sinceSeq ?? 1, fromMs),
-    throughSeq: Math.min(untilSeq ?? headSeq, toMs, headSeq),
-  };
 }
 
 function checkArguments(command: RevertCommand): void {

@@ -138,6 +138,11 @@ export class Catalog {
     return source === 0 ? ordinal : source - 1;
   }
 
+  /** False where the texts of two versions differ for certain: their hashes do. */
+  mayHaveSameText(one: number, other: number): boolean {
+    return this.versions.at.textHash[one] === this.versions.at.textHash[other];
+  }
+
   isRestored(ordinal: number): boolean {
     return this.versions.at.source[ordinal] !== 0;
   }
@@ -235,17 +240,6 @@ export class Catalog {
     return lowerBound(this.versions.at.seq, this.versions.rows, seq);
   }
 
-  /** A seq such that the changes of items at or after `timeMs` are exactly those with that seq or a later one. */
-  firstSeqSince(timeMs: number): number {
-    const written = lowerBound(this.versions.at.timeMs, this.versions.rows, timeMs);
-    const deleted = lowerBound(this.deletes.at.timeMs, this.deletes.rows, timeMs);
-    const { MAX_SAFE_INTEGER } = Number;
-    return Math.min(
-      written < this.versions.rows ? this.versions.at.seq[written]! : MAX_SAFE_INTEGER,
-      deleted < this.deletes.rows ? this.deletes.at.seq[deleted]! : MAX_SAFE_INTEGER,
-    );
-  }
-
   /** The version that an event wrote, or -1. */
   ordinalOf(seq: number): number {
     const ordinal = this.firstAtOrAfter(seq);
@@ -254,9 +248,14 @@ export class Catalog {
 
   /** Deletes by events in (afterSeq, throughSeq], oldest first. */
   *deletesWithin(afterSeq: number, throughSeq: number): Generator<Deleted> {
-    const first = lowerBound(this.deletes.at.seq, this.deletes.rows, afterSeq + 1);
-    for (let n = first; n < this.deletes.rows && this.deletes.at.seq[n]! <= throughSeq; n++)
+    const { at, rows } = this.deletes;
+    for (let n = this.firstDeleteAtOrAfter(afterSeq + 1); n < rows && at.seq[n]! <= throughSeq; n++)
       yield this.deleteAt(n);
+  }
+
+  /** The number of the first delete by event `seq` or a later one; deleteCount where there is none. */
+  firstDeleteAtOrAfter(seq: number): number {
+    return lowerBound(this.deletes.at.seq, this.deletes.rows, seq);
   }
 
   /** The event that declared who made the delete `seq`. */

@@ -1,0 +1,165 @@
+/** What was added, changed and removed between two moments. */
+import { isDeepStrictEqual } from 'node:util';
+import { CodedError } from '../domain/errors.js';
+import type { CallContext, ResolvedMoment } from '../domain/face.js';
+import type { Metadata } from '../domain/model.js';
+import type { DiffAnswer, DiffQuery, ItemDiff } from '../domain/travel.js';
+import { parseWhere } from '../domain/where.js';
+import { type NetChange, netChanges } from './changes.js';
+import { checkLimit } from './check.js';
+import { badCursor, PAGE_CHARS, queryNumber, readCursor, writeCursor } from './cursor.js';
+import { resolveMoment } from './moments.js';
+import { Reader } from './read.js';
+import { Slices } from './slices.js';
+import { readItemPut } from './versions.js';
+import { diffWords } from './words.js';
+
+type Counts = DiffAnswer['counts'];
+type Kind = ItemDiff['change'];
+
+/** The two states that are compared, and where the page begins. */
+interface Pinned {
+  readonly from: ResolvedMoment;
+  readonly to: ResolvedMoment;
+  /** Only items whose last change was before this event. */
+  readonly belowSeq: number;
+  /** Of all items, once the first page has counted them. */
+  readonly counts?: Counts;
+}
+
+export class DiffReader extends Reader {
+  /**
+   * The items that differ between two moments, the one changed last first. What was changed and changed back, or came and went, does
+   * not differ. Costs what changed in between, not what the store holds; with `where`, a pass over that metadata as well. A page ends
+   * with `limit`, or once it holds PAGE_CHARS of text.
+   * @throws CodedError INVALID_ARGUMENT (`from` after `to`), COLLECTION_NOT_FOUND, CURSOR_INVALID, CANCELLED, and as resolveMoment does
+   */
+  async diff(query: DiffQuery, context: CallContext): Promise<DiffAnswer> {
+    checkLimit(query.limit);
+    this.options.projections().assertUsable();
+    const number = queryNumber('diff', query.from, query.to, query.collection, query.where);
+    const pinned = this.pin(query, number, context);
+    const slices = new Slices(context);
+    const found = await this.find(query, pinned, slices);
+    const items: ItemDiff[] = [];
+    const cursors: string[] = [];
+    const { added, changed, removed } = found.counts;
+    let chars = 0;
+    for (const { kind, change } of found.page) {
+      if (chars >= PAGE_CHARS) break;
+      const item = this.item(kind, change);
+      items.push(item);
+      cursors.push(writeCursor(number, pinned.from.seq, pinned.to.seq, change.seq, added, changed, removed));
+      chars += (item.from?.text.length ?? 0) + (item.to?.text.length ?? 0);
+      if (slices.isOver) await slices.next();
+    }
+    const more = found.more || items.length < found.page.length;
+    return { from: pinned.from, to: pinned.to, counts: found.counts, items, cursors, more };
+  }
+
+  private pin(query: DiffQuery, number: number, context: CallContext): Pinned {
+    if (query.cursor !== undefined) {
+      const [fromSeq, toSeq, belowSeq, added, changed, removed] = readCursor(query.cursor, number, 6);
+      if (fromSeq > toSeq) throw badCursor();
+      const counts = { added, changed, removed };
+      return { from: this.pinned(fromSeq), to: this.pinned(toSeq), belowSeq, counts };
+    }
+    const from = resolveMoment(query.from, this.momentContext(context));
+    const to = query.to === undefined ? this.moment() : resolveMoment(query.to, this.momentContext(context));
+    if (from.seq > to.seq)
+      throw new CodedError(
+        'INVALID_ARGUMENT',
+        `from: "${query.from}" is event ${from.seq}, which is after event ${to.seq} of to`,
+        'Swap from and to: from is the older moment.',
+      );
+    return { from, to, belowSeq: to.seq + 1 };
+  }
+
+  /** The differences of a page, without their texts, and whether more follow. The first page goes through all, to count them. */
+  private async find({ collection: name, where, limit }: DiffQuery, pinned: Pinned, slices: Slices) {
+    const { catalog, metadata } = this.options.projections();
+    const isPast = pinned.to.seq < this.options.log.head.seq;
+    const collection = name === undefined ? undefined : this.collection(name, { ...pinned.to, isPast });
+    const mask = where && metadata.evaluate(parseWhere(where), catalog.firstAtOrAfter(pinned.to.seq + 1));
+    const { from, to, belowSeq } = pinned;
+    const span = { fromSeq: from.seq, toSeq: to.seq, belowSeq, collection: collection?.id };
+    const counts = { added: 0, changed: 0, removed: 0 };
+    const page: { kind: Kind; change: NetChange }[] = [];
+    let more = false;
+    for (const change of netChanges(catalog, span)) {
+      if (slices.isOver) await slices.next();
+      if (mask && !mask[change.before] && !mask[change.after]) continue;
+      const kind = this.kindOf(change);
+      if (kind === undefined) continue;
+      counts[kind] += 1;
+      if (page.length < limit) page.push({ kind, change });
+      else if (pinned.counts === undefined) more = true;
+      else return { page, counts: pinned.counts, more: true };
+    }
+    return { page, counts: pinned.counts ?? counts, more };
+  }
+
+  private kindOf({ before, after }: NetChange): Kind | undefined {
+    if (before < 0) return after < 0 ? undefined : 'added';
+    if (after < 0) return 'removed';
+    return this.isSame(before, after) ? undefined : 'changed';
+  }
+
+  /** Whether two versions of an item say the same. Records are read only where the columns cannot tell. */
+  private isSame(before: number, after: number): boolean {
+    const { catalog } = this.options.projections();
+    if (catalog.sourceOf(before) === catalog.sourceOf(after)) return true;
+    if (!catalog.mayHaveSameText(before, after)) return false;
+    const [older, newer] = [this.content(before), this.content(after)];
+    return (
+      older.text === newer.text &&
+      isDeepStrictEqual(older.metadata, newer.metadata) &&
+      !this.haveOtherVectors(before, after, newer.text)
+    );
+  }
+
+  /** A vector that was computed from the text says nothing that the text does not say; one that was given by hand does. */
+  private haveOtherVectors(before: number, after: number, text: string): boolean {
+    const { catalog } = this.options.projections();
+    const { generations } = catalog.collectionById(catalog.collectionOf(after))!;
+    if (text !== '' && !generations.some(({ space }) => space.provider === 'given')) return false;
+    const [older, newer] = [before, after].map(ordinal =>
+      readItemPut(this.options.log, catalog.seqOf(catalog.sourceOf(ordinal))),
+    );
+    return older.space === newer.space && !isDeepStrictEqual(older.vectors, newer.vectors);
+  }
+
+  private item(kind: Kind, { before, after }: NetChange): ItemDiff {
+    const { catalog } = this.options.projections();
+    const any = after >= 0 ? after : before;
+    const collection = catalog.collectionById(catalog.collectionOf(any))!.name;
+    const from = before >= 0 ? this.content(before) : undefined;
+    const to = after >= 0 ? this.content(after) : undefined;
+    const item = {
+      collection,
+      id: catalog.idOf(any),
+      change: kind,
+      ...(from && { from }),
+      ...(to && { to }),
+    };
+    if (kind !== 'changed' || from === undefined || to === undefined) return item;
+    const keys = differingKeys(from.metadata, to.metadata);
+    return {
+      ...item,
+      ...(from.text !== to.text && { words: diffWords(from.text, to.text) }),
+      ...(keys.length > 0 && { metadata: keys }),
+      ...(this.haveOtherVectors(before, after, to.text) && { vector: true }),
+    };
+  }
+}
+
+/** Top-level keys of metadata that only one side has, or whose values differ; sorted. */
+function differingKeys(older: Metadata, newer: Metadata): string[] {
+  const keys = new Set([...Object.keys(older), ...Object.keys(newer)]);
+  return [...keys]
+    .filter(
+      key =>
+        Object.hasOwn(older, key) !== Object.hasOwn(newer, key) || !isDeepStrictEqual(older[key], newer[key]),
+    )
+    .sort();
+}
