@@ -1,3 +1,4 @@
+import { CHANGE_TYPES } from '../domain/travel.js';
 import { CLIENT_IDS, LAUNCHER_CHOICES } from './choices.js';
 import type { Command, Delegated, Options } from './command.js';
 
@@ -172,6 +173,61 @@ export const COMMANDS: readonly (Command | Delegated)[] = [
     },
     positionals: { min: 0, max: 0 },
     load: async () => (await import('./commands/list.js')).default,
+  },
+  {
+    name: 'history',
+    summary: 'Who wrote what, when, through which client and tool, newest first.',
+    usage: '[<id>] [options]',
+    details:
+      'Of one item with what each change did to its text and metadata: [-removed-]{+added+}, in colours on a terminal.\nWithout an id and a collection: of the whole store, with marks and changes of model.',
+    options: {
+      collection: {
+        ...COLLECTION.collection!,
+        meaning: 'Only this collection. Default: all; with an id: default.',
+      },
+      since: { type: 'string', value: 'MOMENT', meaning: 'Only changes at or after it.' },
+      until: { type: 'string', value: 'MOMENT', meaning: 'Only changes at or before it.' },
+      actor: {
+        type: 'string',
+        value: 'NAME',
+        meaning: 'Only by clients whose name holds this, in any case.',
+      },
+      session: { type: 'string', value: 'ID', meaning: 'Only of this session.' },
+      project: { type: 'string', value: 'DIR', meaning: 'Only by clients that worked in this directory.' },
+      types: {
+        type: 'string',
+        value: 'TYPES',
+        meaning: `Only these, with commas: ${CHANGE_TYPES.join(', ')}.`,
+      },
+      limit: { type: 'string', short: 'n', value: 'N', meaning: 'How many, 1 to 1000. Default: 50.' },
+      cursor: { type: 'string', value: 'CURSOR', meaning: 'Go on where an earlier history ended.' },
+      ...STORE,
+      ...JSON_OUT,
+    },
+    positionals: { min: 0, max: 1 },
+    load: async () => (await import('./commands/history.js')).default,
+  },
+  {
+    name: 'diff',
+    summary: 'What was added, changed and removed between two moments.',
+    usage: '<from> [<to>] [options]',
+    details: [
+      'Texts are compared word by word: [-removed-]{+added+}, in colours on a terminal. <to> is now unless given.',
+      'Examples:',
+      '  mcp-vector-server diff "2 hours ago"',
+      '  mcp-vector-server diff yesterday today -c docs',
+      '  mcp-vector-server diff before-refactoring 1042',
+    ].join('\n'),
+    options: {
+      collection: { ...COLLECTION.collection!, meaning: 'Only this collection. Default: all.' },
+      ...WHERE,
+      limit: { type: 'string', short: 'n', value: 'N', meaning: 'How many items, 1 to 1000. Default: 50.' },
+      cursor: { type: 'string', value: 'CURSOR', meaning: 'Go on where an earlier diff ended.' },
+      ...STORE,
+      ...JSON_OUT,
+    },
+    positionals: { min: 1, max: 2 },
+    load: async () => (await import('./commands/diff.js')).default,
   },
   {
     name: 'delete',

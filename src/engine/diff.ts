@@ -2,17 +2,16 @@
 import { isDeepStrictEqual } from 'node:util';
 import { CodedError } from '../domain/errors.js';
 import type { CallContext, ResolvedMoment } from '../domain/face.js';
-import type { Metadata } from '../domain/model.js';
 import type { DiffAnswer, DiffQuery, ItemDiff } from '../domain/travel.js';
 import { parseWhere } from '../domain/where.js';
 import { type NetChange, netChanges } from './changes.js';
 import { checkLimit } from './check.js';
 import { badCursor, PAGE_CHARS, queryNumber, readCursor, writeCursor } from './cursor.js';
+import { differingKeys, diffWords } from './differences.js';
 import { resolveMoment } from './moments.js';
 import { Reader } from './read.js';
 import { Slices } from './slices.js';
 import { readItemPut } from './versions.js';
-import { diffWords } from './words.js';
 
 type Counts = DiffAnswer['counts'];
 type Kind = ItemDiff['change'];
@@ -151,15 +150,4 @@ export class DiffReader extends Reader {
       ...(this.haveOtherVectors(before, after, to.text) && { vector: true }),
     };
   }
-}
-
-/** Top-level keys of metadata that only one side has, or whose values differ; sorted. */
-function differingKeys(older: Metadata, newer: Metadata): string[] {
-  const keys = new Set([...Object.keys(older), ...Object.keys(newer)]);
-  return [...keys]
-    .filter(
-      key =>
-        Object.hasOwn(older, key) !== Object.hasOwn(newer, key) || !isDeepStrictEqual(older[key], newer[key]),
-    )
-    .sort();
 }

@@ -1,5 +1,7 @@
-/** What changed between two texts, word by word. */
+/** What changed between two texts, word by word, and between two items' metadata. */
+import { isDeepStrictEqual } from 'node:util';
 import { diffArrays } from 'diff/lib/diff/array.js';
+import type { Metadata } from '../domain/model.js';
 import type { WordRun } from '../domain/travel.js';
 
 /**
@@ -80,4 +82,15 @@ class Runs {
     this.flush();
     return this.runs;
   }
+}
+
+/** Top-level keys of metadata that only one side has, or whose values differ; sorted. */
+export function differingKeys(older: Metadata, newer: Metadata): string[] {
+  const keys = new Set([...Object.keys(older), ...Object.keys(newer)]);
+  return [...keys]
+    .filter(
+      key =>
+        Object.hasOwn(older, key) !== Object.hasOwn(newer, key) || !isDeepStrictEqual(older[key], newer[key]),
+    )
+    .sort();
 }
