@@ -8,7 +8,7 @@ import { type NetChange, netChanges } from './changes.js';
 import { checkLimit } from './check.js';
 import { badCursor, PAGE_CHARS, queryNumber, readCursor, writeCursor } from './cursor.js';
 import { differingKeys, diffWords } from './differences.js';
-import { resolveMoment } from './moments.js';
+import { describeSeq, resolveMoment } from './moments.js';
 import { Reader } from './read.js';
 import { Slices } from './slices.js';
 import { readItemPut } from './versions.js';
@@ -42,26 +42,30 @@ export class DiffReader extends Reader {
     const found = await this.find(query, pinned, slices);
     const items: ItemDiff[] = [];
     const cursors: string[] = [];
+    const { from, to } = pinned;
     const { added, changed, removed } = found.counts;
+    const pinnedFields = [number, from.seq, to.seq, Date.parse(to.time)] as const;
     let chars = 0;
     for (const { kind, change } of found.page) {
       if (chars >= PAGE_CHARS) break;
       const item = this.item(kind, change);
       items.push(item);
-      cursors.push(writeCursor(number, pinned.from.seq, pinned.to.seq, change.seq, added, changed, removed));
+      cursors.push(writeCursor(...pinnedFields, change.seq, added, changed, removed));
       chars += (item.from?.text.length ?? 0) + (item.to?.text.length ?? 0);
       if (slices.isOver) await slices.next();
     }
     const more = found.more || items.length < found.page.length;
-    return { from: pinned.from, to: pinned.to, counts: found.counts, items, cursors, more };
+    return { from, to, counts: found.counts, items, cursors, more };
   }
 
   private pin(query: DiffQuery, number: number, context: CallContext): Pinned {
     if (query.cursor !== undefined) {
-      const [fromSeq, toSeq, belowSeq, added, changed, removed] = readCursor(query.cursor, number, 6);
-      if (fromSeq > toSeq) throw badCursor();
-      const counts = { added, changed, removed };
-      return { from: this.pinned(fromSeq), to: this.pinned(toSeq), belowSeq, counts };
+      const fields = readCursor(query.cursor, number, 7);
+      const [fromSeq, toSeq, toMs, belowSeq, added, changed, removed] = fields;
+      const to = this.pinned(toSeq, toMs);
+      if (fromSeq < 1 || fromSeq > toSeq) throw badCursor();
+      const from = describeSeq(this.options.log, fromSeq);
+      return { from, to, belowSeq, counts: { added, changed, removed } };
     }
     const from = resolveMoment(query.from, this.momentContext(context));
     const to = query.to === undefined ? this.moment() : resolveMoment(query.to, this.momentContext(context));

@@ -27,6 +27,7 @@ export class HistoryReader extends Reader {
     const session = query.session === 'current' ? context.actor.session : query.session;
     const number = numberOf(query, session);
     const pinned = this.pin(query, number, context);
+    const pinnedMs = Date.parse(pinned.moment.time);
     const slices = new Slices(context);
     const changes: Change[] = [];
     const cursors: string[] = [];
@@ -37,7 +38,7 @@ export class HistoryReader extends Reader {
       if (more) break;
       const change = this.change(found, query.id === undefined ? PREVIEW_CHARS : undefined, changes.at(-1));
       changes.push(change);
-      cursors.push(writeCursor(number, pinned.moment.seq, pinned.firstSeq, change.seq));
+      cursors.push(writeCursor(number, pinned.moment.seq, pinnedMs, pinned.firstSeq, change.seq));
       chars += (change.before?.text.length ?? 0) + (change.after?.text.length ?? 0);
       if (slices.isOver) await slices.next();
     }
@@ -51,8 +52,8 @@ export class HistoryReader extends Reader {
       const span = spanOf(resolveBounds(query.since, query.until, moments), moments);
       return { moment: this.moment(), ...span };
     }
-    const [pinnedSeq, firstSeq, belowSeq] = readCursor(query.cursor, number, 3);
-    return { moment: this.pinned(pinnedSeq), firstSeq, lastSeq: Math.min(pinnedSeq, belowSeq - 1) };
+    const [seq, timeMs, firstSeq, belowSeq] = readCursor(query.cursor, number, 4);
+    return { moment: this.pinned(seq, timeMs), firstSeq, lastSeq: Math.min(seq, belowSeq - 1) };
   }
 
   private find(
