@@ -30,6 +30,11 @@ const SECRETS: Options = {
   'allow-secrets': { type: 'boolean', meaning: 'Store text that looks like a credential all the same.' },
 };
 
+const YES: Options = { yes: { type: 'boolean', meaning: 'Do it, instead of showing what would be done.' } };
+const CONFLICTS: Options = {
+  'overwrite-conflicts': { type: 'boolean', meaning: 'Also take back what someone else changed later.' },
+};
+
 /** Every command, in the order of --help. */
 export const COMMANDS: readonly (Command | Delegated)[] = [
   {
@@ -151,6 +156,22 @@ export const COMMANDS: readonly (Command | Delegated)[] = [
     load: async () => (await import('./commands/ingest.js')).default,
   },
   {
+    name: 'upsert',
+    summary: 'Store a text, or update the item of an id.',
+    usage: '[<text> | -] [options]',
+    details: 'With "-" the text is read from stdin. The same text twice is one item.',
+    options: {
+      ...COLLECTION,
+      id: { type: 'string', value: 'ID', meaning: 'The item’s id. Default: a random one.' },
+      metadata: { type: 'string', value: 'JSON', meaning: 'Merged into what is there; null removes a key.' },
+      ...SECRETS,
+      ...STORE,
+      ...JSON_OUT,
+    },
+    positionals: { min: 0, max: 1 },
+    load: async () => (await import('./commands/upsert.js')).default,
+  },
+  {
     name: 'get',
     summary: 'Print items by id.',
     usage: '<ids…> [options]',
@@ -243,6 +264,67 @@ export const COMMANDS: readonly (Command | Delegated)[] = [
     },
     positionals: { min: 0, max: 1000 },
     load: async () => (await import('./commands/delete.js')).default,
+  },
+  {
+    name: 'mark',
+    summary: 'Name this moment, or list the marks.',
+    usage: '[<name> [<note>]] [options]',
+    details:
+      'A mark can stand wherever a moment can: search --as-of before-refactoring, revert --to before-refactoring.',
+    options: { ...STORE, ...JSON_OUT },
+    positionals: { min: 0, max: 2 },
+    load: async () => (await import('./commands/mark.js')).default,
+  },
+  {
+    name: 'undo',
+    summary: 'Take back the last write, session or ingest.',
+    usage: '[write | session [<id>] | ingest] [--yes]',
+    details: [
+      'Shows what would come back; --yes does it. It is undone by appending, so that it can be undone as well.',
+      'What someone else changed later is left as it is.',
+    ].join('\n'),
+    options: { ...YES, ...CONFLICTS, ...STORE, ...JSON_OUT },
+    positionals: { min: 0, max: 2 },
+    load: async () => (await import('./commands/undo.js')).default,
+  },
+  {
+    name: 'revert',
+    summary: 'Take back everything after a moment, or what a session, a span, an item or an event changed.',
+    usage: '--to MOMENT | --id ID… | --session ID | --since MOMENT [--until MOMENT] | --seq N… [--yes]',
+    details: [
+      'Shows what would come back; --yes does it.',
+      '',
+      'Examples:',
+      '  mcp-vector-server revert --to "today 09:00"                     everything since this morning',
+      '  mcp-vector-server revert --id deploy-staging --yes              the last change of one item',
+      '  mcp-vector-server revert --since 1042 --until 1050 -c docs      what these events changed in docs',
+    ].join('\n'),
+    options: {
+      to: { type: 'string', value: 'MOMENT', meaning: 'Everything after it; with --id of those items only.' },
+      id: {
+        type: 'string',
+        value: 'ID',
+        meaning: 'The last change of this item; may be repeated.',
+        isRepeatable: true,
+      },
+      session: { type: 'string', value: 'ID', meaning: 'What this session changed.' },
+      since: { type: 'string', value: 'MOMENT', meaning: 'What was changed at or after it.' },
+      until: { type: 'string', value: 'MOMENT', meaning: 'And at or before it.' },
+      seq: {
+        type: 'string',
+        value: 'N',
+        meaning: 'What this event changed; may be repeated.',
+        isRepeatable: true,
+      },
+      collection: { ...COLLECTION.collection!, meaning: 'Only in this collection.' },
+      plan: { type: 'string', value: 'PLAN', meaning: 'Refuse unless it is exactly what a preview showed.' },
+      ...YES,
+      ...CONFLICTS,
+      ...STORE,
+      ...JSON_OUT,
+    },
+    positionals: { min: 0, max: 0 },
+    load: async () => (await import('./commands/revert.js')).default,
   },
   {
     name: 'reembed',

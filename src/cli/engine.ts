@@ -107,19 +107,22 @@ async function openStore(config: Config, create: boolean): Promise<Engine> {
 
 /** The filter of --where. @throws CodedError INVALID_ARGUMENT */
 export function whereOf(call: Call): Where | undefined {
-  const text = call.text('where');
+  return jsonObject(call, 'where') as Where | undefined;
+}
+
+/** A JSON object from an option. @throws CodedError INVALID_ARGUMENT */
+export function jsonObject(call: Call, name: string): object | undefined {
+  const text = call.text(name);
   if (text === undefined) return undefined;
-  const wayOut = 'Write it as one JSON object, in single quotes: --where \'{"kind":"decision"}\'.';
+  const wayOut = `Write it as one JSON object, in single quotes: --${name} '{"kind":"decision"}'.`;
   let parsed: unknown;
   try {
     parsed = JSON.parse(text);
   } catch (error) {
-    throw new CodedError('INVALID_ARGUMENT', `--where: ${(error as Error).message}`, wayOut, {
+    throw new CodedError('INVALID_ARGUMENT', `--${name}: ${(error as Error).message}`, wayOut, {
       cause: error,
     });
   }
-  if (typeof parsed !== 'object' || parsed === null || Array.isArray(parsed)) {
-    throw new CodedError('INVALID_ARGUMENT', '--where: is JSON, but not an object', wayOut);
-  }
-  return parsed as Where;
+  if (typeof parsed === 'object' && parsed !== null && !Array.isArray(parsed)) return parsed;
+  throw new CodedError('INVALID_ARGUMENT', `--${name}: is JSON, but not an object`, wayOut);
 }
