@@ -74,28 +74,52 @@ export function decodeEvent(type: number, body: Uint8Array, seq: number): Domain
     );
   }
   try {
-    const view = new DataView(body.buffer, body.byteOffset, body.byteLength);
-    const jsonBytes = view.getUint32(0, true);
-    if (4 + jsonBytes > body.length)
-      throw new RangeError(`JSON of ${jsonBytes} bytes in a body of ${body.length}`);
+    const vectorsAt = endOfJson(body);
     // Completed in place: copying an event by spread costs more than parsing it, and searches decode many.
-    const event = JSON.parse(decoder.decode(body.subarray(4, 4 + jsonBytes)));
+    const event = JSON.parse(decoder.decode(body.subarray(4, vectorsAt)));
     event.type = name;
-    if (!hasVectors(name)) return event;
-    const tail = body.subarray(4 + jsonBytes);
-    if (tail.length % 4 !== 0) throw new RangeError(`${tail.length} bytes are no f32 vectors`);
-    // Copied where the record does not happen to be aligned for f32.
-    event.vectors =
-      tail.byteOffset % 4 === 0
-        ? new Float32Array(tail.buffer, tail.byteOffset, tail.length / 4)
-        : new Float32Array(new Uint8Array(tail).buffer);
+    if (hasVectors(name)) event.vectors = floats(body.subarray(vectorsAt));
     return event;
   } catch (error) {
-    throw new CodedError(
-      'EVENT_MALFORMED',
-      `event ${seq} is intact but cannot be read: ${(error as Error).message}`,
-      'It was written by a faulty program version; report it with the version that wrote it.',
-      { cause: error, details: { seq } },
-    );
+    throw malformed(seq, error);
   }
+}
+
+/**
+ * The vectors of an item_put or vectors_added alone, without reading the rest of it.
+ * @returns undefined for any other event
+ * @throws CodedError EVENT_MALFORMED
+ */
+export function decodeVectors(type: number, body: Uint8Array, seq: number): Float32Array | undefined {
+  const name = NAMES.get(type & ~MAY_SKIP);
+  if (name === undefined || !hasVectors(name)) return undefined;
+  try {
+    return floats(body.subarray(endOfJson(body)));
+  } catch (error) {
+    throw malformed(seq, error);
+  }
+}
+
+function endOfJson(body: Uint8Array): number {
+  const jsonBytes = new DataView(body.buffer, body.byteOffset, body.byteLength).getUint32(0, true);
+  if (4 + jsonBytes > body.length)
+    throw new RangeError(`JSON of ${jsonBytes} bytes in a body of ${body.length}`);
+  return 4 + jsonBytes;
+}
+
+/** A view of the bytes, or a copy where they do not happen to be aligned for f32. */
+function floats(bytes: Uint8Array): Float32Array {
+  if (bytes.length % 4 !== 0) throw new RangeError(`${bytes.length} bytes are no f32 vectors`);
+  return bytes.byteOffset % 4 === 0
+    ? new Float32Array(bytes.buffer, bytes.byteOffset, bytes.length / 4)
+    : new Float32Array(new Uint8Array(bytes).buffer);
+}
+
+function malformed(seq: number, cause: unknown): CodedError {
+  return new CodedError(
+    'EVENT_MALFORMED',
+    `event ${seq} is intact but cannot be read: ${(cause as Error).message}`,
+    'It was written by a faulty program version; report it with the version that wrote it.',
+    { cause, details: { seq } },
+  );
 }

@@ -18,10 +18,9 @@ import { parseWhere } from '../domain/where.js';
 import { type CollectionState, generationAt } from '../projections/registry.js';
 import { checkCount, checkLimit } from './check.js';
 import { badCursor, readCursor, writeCursor } from './cursor.js';
-import type { StoredItem } from './item-cache.js';
 import { describeSeq, type MomentContext, resolveBounds, resolveMoment } from './moments.js';
 import type { Projections } from './projections.js';
-import type { Versions } from './versions.js';
+import type { StoredItem, Versions } from './versions.js';
 import { collectionNotFound } from './write.js';
 
 export interface ReadOptions {

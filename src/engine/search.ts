@@ -204,7 +204,7 @@ export class Searcher extends Reader {
 
   private fetchVectors(collection: CollectionState, at: At): (ordinal: number) => Float32Array {
     const generation = generationOf(collection, at);
-    return ordinal => this.options.versions.embedded(ordinal, generation).vectors;
+    return ordinal => this.options.versions.vectorsOf(ordinal, generation);
   }
 
   protected scope(collections: readonly CollectionState[], at: At): Scope {

@@ -1,18 +1,34 @@
 import type { Log } from '../../wal/log.js';
 import { CodedError } from '../domain/errors.js';
 import type { ItemView } from '../domain/face.js';
-import type { Embedded, ItemPut } from '../domain/model.js';
+import type { Embedded, ItemPut, PassageRange } from '../domain/model.js';
 import type { CollectionState } from '../projections/registry.js';
-import { decodeEvent } from './event-codec.js';
-import { ItemCache, type StoredItem } from './item-cache.js';
+import { BoundedCache } from './bounded-cache.js';
+import { decodeEvent, decodeVectors } from './event-codec.js';
 import type { Projections } from './projections.js';
 
+/** An item version as answers show it. Shared between answers: never changed. */
+export interface StoredItem {
+  readonly view: ItemView;
+  readonly passages: readonly PassageRange[];
+}
+
 /** Texts of some ten thousand notes. */
-const CACHE_BYTES = 8 * 1024 * 1024;
+const ITEM_CACHE_BYTES = 8 * 1024 * 1024;
+/** What an item takes beyond its text and metadata, roughly. */
+const ITEM_BYTES = 600;
+/** Vectors of some ten thousand dead versions, for searches of the past. */
+const VECTOR_CACHE_BYTES = 16 * 1024 * 1024;
+/** What a vector takes beyond its components, roughly. */
+const VECTOR_BYTES = 200;
 
 /** Item versions with their content, read from the log, each record checked against its hash. */
 export class Versions {
-  private readonly cache = new ItemCache(CACHE_BYTES);
+  private readonly items = new BoundedCache<StoredItem>(ITEM_CACHE_BYTES, itemBytes);
+  private readonly vectors = new BoundedCache<Float32Array>(
+    VECTOR_CACHE_BYTES,
+    vectors => VECTOR_BYTES + vectors.byteLength,
+  );
 
   constructor(
     private readonly log: Log,
@@ -30,7 +46,7 @@ export class Versions {
     const contentSeq = catalog.seqOf(catalog.sourceOf(ordinal));
     // Vectors beside a version have an event of their own, whose number no version has.
     const key = vectorsSeq === contentSeq || vectorsSeq === 0 ? version : vectorsSeq;
-    const cached = this.cache.get(key);
+    const cached = this.items.get(key);
     if (cached !== undefined) return cached;
     const item = readItemPut(this.log, contentSeq);
     const passages = key === version ? item.passages : this.embedded(ordinal, generation).passages;
@@ -45,7 +61,7 @@ export class Versions {
       actor: catalog.actor(catalog.actorOf(ordinal)) ?? null,
     };
     const stored = { view, passages };
-    this.cache.set(key, stored);
+    this.items.set(key, stored);
     return stored;
   }
 
@@ -67,6 +83,27 @@ export class Versions {
     if (event?.type === 'item_put' || event?.type === 'vectors_added') return event;
     throw notStored(seq, `should hold vectors, but is ${event?.type ?? 'erased'}`);
   }
+
+  /** Vectors of a version in a generation's space, as they were stored: what `embedded` has, in a fraction of the time. */
+  vectorsOf(ordinal: number, generation: number): Float32Array {
+    const { catalog } = this.projections();
+    const seq = catalog.vectorsSeqOf(ordinal, generation);
+    if (seq === 0) throw notStored(catalog.seqOf(ordinal), 'has no vectors in this space');
+    const cached = this.vectors.get(seq);
+    if (cached !== undefined) return cached;
+    const record = this.log.get(seq);
+    const vectors = record.body && decodeVectors(record.type, record.body, seq);
+    if (vectors === undefined) throw notStored(seq, 'should hold vectors, but holds none');
+    // A copy, since a view would keep the whole record.
+    const kept = vectors.slice();
+    this.vectors.set(seq, kept);
+    return kept;
+  }
+}
+
+/** Texts are counted at two bytes a unit; metadata is at most 16 KiB and usually little, so its keys stand for it. */
+function itemBytes({ view }: StoredItem): number {
+  return ITEM_BYTES + 2 * view.text.length + 100 * Object.keys(view.metadata).length;
 }
 
 /**
