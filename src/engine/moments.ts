@@ -5,7 +5,7 @@ import { CodedError } from '../domain/errors.js';
 import type { ResolvedMoment } from '../domain/face.js';
 import { type Moment, parseMoment } from '../domain/moment.js';
 import { nearest } from '../domain/nearest.js';
-import type { WrittenWithin } from '../projections/catalog.js';
+import type { WrittenWithin } from '../projections/version-table.js';
 import { MARK_TYPE } from './event-codec.js';
 import { eventOf } from './projections.js';
 

@@ -1,0 +1,11 @@
+/** The first of `rows` ascending values that is at least `value`; `rows` where none is. */
+export function lowerBound(values: Float64Array | Uint32Array, rows: number, value: number): number {
+  let low = 0;
+  let high = rows;
+  while (low < high) {
+    const middle = (low + high) >>> 1;
+    if (values[middle]! < value) low = middle + 1;
+    else high = middle;
+  }
+  return low;
+}

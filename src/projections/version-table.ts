@@ -1,0 +1,329 @@
+import xxhash from 'xxhash-wasm';
+import type { ByteReader, ByteWriter } from './bytes.js';
+import { Columns } from './columns.js';
+import { lowerBound } from './lower-bound.js';
+import { OrdinalTable } from './ordinal-table.js';
+import { malformed } from './registry.js';
+
+const { h32Raw } = await xxhash();
+
+/** A version to be added to the table. */
+export interface NewVersion {
+  readonly collection: number;
+  readonly id: string;
+  readonly seq: number;
+  readonly timeMs: number;
+  /** The event that declared who wrote it; 0 for none. */
+  readonly actor: number;
+  /** The version whose content it has; -1 for its own. */
+  readonly source: number;
+  /** textHash of its text; 0 for an empty one. */
+  readonly textHash: number;
+  /** How many its item_put has. */
+  readonly passages: number;
+}
+
+/**
+ * A row per item version, in typed arrays. Its number, the *ordinal*, is dense from 0 and never reused. A version's life is
+ * [seq, died): from the event that wrote it to the one before what replaced or deleted it, so the columns alone tell
+ * which versions lived at any moment.
+ */
+export class VersionTable {
+  protected readonly versions = new Columns({
+    /** The event that wrote it: item_put or item_restored. */
+    seq: 'f64',
+    /** The event that replaced or deleted it; 0 while it lives. */
+    died: 'f64',
+    /** Logical time of `seq`, ms. */
+    timeMs: 'f64',
+    collection: 'u32',
+    idHash: 'u32',
+    textHash: 'u32',
+    /** Where its id starts in the id bytes. All versions of an item share them. */
+    idStart: 'u32',
+    /** Length of its id in bytes, below 2^10, and above it its passages: how many its item_put has. */
+    idLengthAndPassages: 'u32',
+    /** 1 + ordinal of the version of the same id before it; 0 for none. */
+    previous: 'u32',
+    /** 1 + ordinal of the version whose content it has; 0 for its own. */
+    source: 'u32',
+    /** Number of who wrote it in `actorNumbers`. */
+    actor: 'u32',
+  });
+  private ids = Buffer.alloc(4096);
+  private idsLength = 0;
+  /** Newest version of every id that ever was, dead or alive. */
+  private readonly byId = new OrdinalTable(ordinal => this.versions.at.idHash[ordinal]);
+  /** Live versions that have a text. */
+  private readonly byText = new OrdinalTable(ordinal => this.versions.at.textHash[ordinal]);
+  /** Seqs of actors, by the number that the columns hold: a seq may not fit 32 bits. */
+  protected readonly actorNumbers: number[] = [0];
+  private readonly numberOfActor = new Map<number, number>([[0, 0]]);
+
+  /** How many ordinals there are, dead ones included. */
+  get size(): number {
+    return this.versions.rows;
+  }
+
+  /** Memory of the columns and tables. */
+  get bytes(): number {
+    return this.versions.bytes + this.ids.length + this.byId.bytes + this.byText.bytes;
+  }
+
+  seqOf(ordinal: number): number {
+    return this.versions.at.seq[ordinal];
+  }
+
+  timeOf(ordinal: number): number {
+    return this.versions.at.timeMs[ordinal];
+  }
+
+  collectionOf(ordinal: number): number {
+    return this.versions.at.collection[ordinal];
+  }
+
+  isLive(ordinal: number): boolean {
+    return this.versions.at.died[ordinal] === 0;
+  }
+
+  /** The event that declared who wrote a version; 0 for none. */
+  actorOf(ordinal: number): number {
+    return this.actorNumbers[this.versions.at.actor[ordinal]!]!;
+  }
+
+  /** The event that replaced or deleted a version; 0 while it lives. */
+  diedOf(ordinal: number): number {
+    return this.versions.at.died[ordinal]!;
+  }
+
+  /** The version of the same item before this one, or -1. */
+  previousOf(ordinal: number): number {
+    return this.versions.at.previous[ordinal]! - 1;
+  }
+
+  /** The version whose content this one has: itself, unless it was restored. */
+  sourceOf(ordinal: number): number {
+    const source = this.versions.at.source[ordinal]!;
+    return source === 0 ? ordinal : source - 1;
+  }
+
+  /** False where the texts of two versions differ for certain: their hashes do. */
+  mayHaveSameText(one: number, other: number): boolean {
+    return this.versions.at.textHash[one] === this.versions.at.textHash[other];
+  }
+
+  isRestored(ordinal: number): boolean {
+    return this.versions.at.source[ordinal] !== 0;
+  }
+
+  idOf(ordinal: number): string {
+    const start = this.versions.at.idStart[ordinal]!;
+    return this.ids.toString('utf8', start, start + this.idLengthOf(ordinal));
+  }
+
+  private idLengthOf(ordinal: number): number {
+    return this.versions.at.idLengthAndPassages[ordinal]! & ID_LENGTH_MASK;
+  }
+
+  /** The live version of an id, or -1. */
+  find(collection: number, id: string): number {
+    const ordinal = this.findEver(collection, id);
+    return ordinal >= 0 && this.isLive(ordinal) ? ordinal : -1;
+  }
+
+  /** The version of an id that lived once event `atSeq` was applied, or -1. */
+  findAt(collection: number, id: string, atSeq: number): number {
+    return this.livedAt(this.findEver(collection, id), atSeq);
+  }
+
+  /** Of a version and those before it of the same item: the one that lived once event `atSeq` was applied, or -1. */
+  livedAt(newest: number, atSeq: number): number {
+    const { seq, died } = this.versions.at;
+    let ordinal = newest;
+    while (ordinal >= 0 && seq[ordinal]! > atSeq) ordinal = this.previousOf(ordinal);
+    return ordinal >= 0 && (died[ordinal] === 0 || died[ordinal]! > atSeq) ? ordinal : -1;
+  }
+
+  /** The newest version of an id, dead or alive, or -1. */
+  findEver(collection: number, id: string): number {
+    return this.findBytes(collection, Buffer.from(id));
+  }
+
+  /** The newest version of the item that a version belongs to. */
+  newestOf(ordinal: number): number {
+    const start = this.versions.at.idStart[ordinal]!;
+    const id = this.ids.subarray(start, start + this.idLengthOf(ordinal));
+    return this.findBytes(this.versions.at.collection[ordinal]!, id);
+  }
+
+  private findBytes(collection: number, id: Uint8Array): number {
+    return this.byId.find(idHash(collection, id), ordinal => {
+      const start = this.versions.at.idStart[ordinal]!;
+      return (
+        this.versions.at.collection[ordinal] === collection &&
+        this.ids.compare(id, 0, id.length, start, start + this.idLengthOf(ordinal)) === 0
+      );
+    });
+  }
+
+  /** A live version in the collection that `holds` the text, or -1. The caller compares: hashes can collide. */
+  findText(collection: number, text: string, holds: (ordinal: number) => boolean): number {
+    return this.byText.find(
+      textHash(text),
+      ordinal => this.versions.at.collection[ordinal] === collection && holds(ordinal),
+    );
+  }
+
+  /** False for a version that is only a vector. */
+  hasText(ordinal: number): boolean {
+    return this.versions.at.textHash[ordinal] !== 0;
+  }
+
+  /** How many passages the content of a version had where it was first written. */
+  protected passagesOfContent(ordinal: number): number {
+    return this.versions.at.idLengthAndPassages[ordinal]! >>> ID_LENGTH_BITS;
+  }
+
+  /** 1 for every version in one of the collections that lives now. */
+  liveMask(collections: ReadonlySet<number>): Uint8Array {
+    return this.maskAt(collections, Number.MAX_SAFE_INTEGER);
+  }
+
+  /** 1 for every version in one of the collections that lived once event `atSeq` was applied. */
+  maskAt(collections: ReadonlySet<number>, atSeq: number): Uint8Array {
+    const { seq, died, collection } = this.versions.at;
+    const rows = this.versions.rows;
+    const mask = new Uint8Array(rows);
+    const wanted = new Uint8Array(Math.max(0, ...collections) + 1);
+    for (const id of collections) wanted[id] = 1;
+    for (let ordinal = 0; ordinal < rows && seq[ordinal] <= atSeq; ordinal++)
+      if (died[ordinal] === 0 || died[ordinal] > atSeq) mask[ordinal] = wanted[collection[ordinal]!] ?? 0;
+    return mask;
+  }
+
+  /** Clears what was not last written within the bounds, all inclusive. */
+  restrictToWritten(mask: Uint8Array, { sinceSeq, sinceMs, untilSeq, untilMs }: WrittenWithin): void {
+    const { seq, timeMs } = this.versions.at;
+    for (let ordinal = 0; ordinal < mask.length; ordinal++) {
+      const outside =
+        (sinceSeq !== undefined && seq[ordinal] < sinceSeq) ||
+        (sinceMs !== undefined && timeMs[ordinal] < sinceMs) ||
+        (untilSeq !== undefined && seq[ordinal] > untilSeq) ||
+        (untilMs !== undefined && timeMs[ordinal] > untilMs);
+      if (outside) mask[ordinal] = 0;
+    }
+  }
+
+  /** The first ordinal whose version is `seq` or later. */
+  firstAtOrAfter(seq: number): number {
+    return lowerBound(this.versions.at.seq, this.versions.rows, seq);
+  }
+
+  /** The version that an event wrote, or -1. */
+  ordinalOf(seq: number): number {
+    const ordinal = this.firstAtOrAfter(seq);
+    return ordinal < this.versions.rows && this.versions.at.seq[ordinal] === seq ? ordinal : -1;
+  }
+
+  /**
+   * Adds a version; the newest of its item before it is dead from then on.
+   * @returns its ordinal, and that of the version that died of it or -1
+   */
+  protected addVersion(version: NewVersion): { ordinal: number; died: number } {
+    const id = Buffer.from(version.id);
+    const previous = this.findBytes(version.collection, id);
+    const ordinal = this.versions.append();
+    const { at } = this.versions;
+    at.seq[ordinal] = version.seq;
+    at.timeMs[ordinal] = version.timeMs;
+    at.collection[ordinal] = version.collection;
+    at.idHash[ordinal] = idHash(version.collection, id);
+    at.textHash[ordinal] = version.textHash;
+    at.idStart[ordinal] = previous >= 0 ? at.idStart[previous]! : this.appendId(id);
+    at.idLengthAndPassages[ordinal] = id.length | (version.passages << ID_LENGTH_BITS);
+    at.previous[ordinal] = previous + 1;
+    at.source[ordinal] = version.source + 1;
+    at.actor[ordinal] = this.actorNumber(version.actor);
+    const died = previous >= 0 && this.isLive(previous) ? previous : -1;
+    if (died >= 0) this.endVersion(died, version.seq);
+    if (previous >= 0) this.byId.replace(previous, ordinal);
+    else this.byId.add(ordinal);
+    if (version.textHash !== 0) this.byText.add(ordinal);
+    return { ordinal, died };
+  }
+
+  protected endVersion(ordinal: number, seq: number): void {
+    if (this.versions.at.textHash[ordinal] !== 0) this.byText.remove(ordinal);
+    this.versions.at.died[ordinal] = seq;
+  }
+
+  protected actorNumber(seq: number): number {
+    let number = this.numberOfActor.get(seq);
+    if (number === undefined) {
+      number = this.actorNumbers.push(seq) - 1;
+      this.numberOfActor.set(seq, number);
+    }
+    return number;
+  }
+
+  private appendId(id: Buffer): number {
+    const start = this.idsLength;
+    if (start + id.length > this.ids.length) {
+      const larger = Buffer.alloc(Math.max(this.ids.length * 2, start + id.length));
+      larger.set(this.ids.subarray(0, start));
+      this.ids = larger;
+    }
+    this.ids.set(id, start);
+    this.idsLength += id.length;
+    return start;
+  }
+
+  protected writeVersions(writer: ByteWriter): void {
+    writer.string(JSON.stringify(this.actorNumbers));
+    this.versions.write(writer);
+    writer.bytes(this.ids.subarray(0, this.idsLength));
+  }
+
+  /** @throws CodedError PROJECTION_FAILED */
+  protected readVersions(reader: ByteReader): void {
+    for (const seq of JSON.parse(reader.string()) as number[]) this.actorNumber(seq);
+    this.versions.read(reader);
+    this.ids = Buffer.from(reader.bytes());
+    this.idsLength = this.ids.length;
+    this.indexVersions();
+  }
+
+  /** The two tables are cheaper to make anew than to read and check. */
+  private indexVersions(): void {
+    const { at, rows } = this.versions;
+    for (let ordinal = 0; ordinal < rows; ordinal++) {
+      if (at.idStart[ordinal]! + this.idLengthOf(ordinal) > this.idsLength)
+        throw malformed(`saved catalog: id of row ${ordinal} is out of bounds`);
+      const previous = at.previous[ordinal]! - 1;
+      if (previous >= ordinal || at.source[ordinal]! > ordinal)
+        throw malformed(`saved catalog: row ${ordinal} follows a later one`);
+      if (previous >= 0) this.byId.replace(previous, ordinal);
+      else this.byId.add(ordinal);
+      if (at.died[ordinal] === 0 && at.textHash[ordinal] !== 0) this.byText.add(ordinal);
+    }
+  }
+}
+
+/** An id is at most 256 bytes long (LIMITS.idBytes); a text of 1 MiB has fewer than 2^22 passages. */
+const ID_LENGTH_BITS = 10;
+const ID_LENGTH_MASK = (1 << ID_LENGTH_BITS) - 1;
+
+/** Bounds on when a version was written; absent ones do not bind. */
+export interface WrittenWithin {
+  readonly sinceSeq?: number | undefined;
+  readonly sinceMs?: number | undefined;
+  readonly untilSeq?: number | undefined;
+  readonly untilMs?: number | undefined;
+}
+
+function idHash(collection: number, id: Uint8Array): number {
+  return (h32Raw(id) ^ Math.imul(collection, 0x9e3779b1)) >>> 0;
+}
+
+/** Never 0, which stands for "no text". */
+export const textHash = (text: string): number => h32Raw(Buffer.from(text)) || 1;
