@@ -184,7 +184,7 @@ export function assertEmbeddable(collection: Collection, embedder: Space | undef
 }
 
 /** What makes vectors of a space again, as the beginning of a sentence. */
-function wayToSpace({ provider, model, dimension }: Space, embedder: Space | undefined): string {
+export function wayToSpace({ provider, model, dimension }: Space, embedder: Space | undefined): string {
   if (provider === 'given') return `Give a vector of ${dimension} components`;
   if (provider === 'embedded') return 'Its model was that of another version: embed it anew (reembed)';
   if (provider === embedder?.provider && model === embedder.model)

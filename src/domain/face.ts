@@ -157,7 +157,7 @@ export interface SearchHit {
 export interface SearchAnswer {
   readonly results: readonly SearchHit[];
   readonly moment: ResolvedMoment;
-  /** Where there would be hits, when there are none here: one sentence. */
+  /** Where there would be hits, when there are none here; which collections the query has no vector for, and the way out. */
   readonly hint?: string;
 }
 

@@ -1,4 +1,4 @@
-import { assertEmbeddable, checkVector } from '../domain/decide.js';
+import { assertEmbeddable, checkVector, wayToSpace } from '../domain/decide.js';
 import { CodedError } from '../domain/errors.js';
 import type { CallContext, SearchAnswer, SearchHit, SearchQuery } from '../domain/face.js';
 import { LIMITS } from '../domain/limits.js';
@@ -47,6 +47,12 @@ interface Plan {
 /** The query's vector in a collection's space; undefined where there is none. */
 type VectorOf = (collection: CollectionState) => Float32Array | undefined;
 
+interface QueryVectors {
+  readonly vectorOf: VectorOf;
+  /** Collections of models that are not at hand, with what would make them so. */
+  readonly unsearched: readonly { readonly collection: CollectionState; readonly way: string }[];
+}
+
 /** Scopes that are kept: a byte per version each. */
 const MAX_SCOPES = 8;
 
@@ -66,14 +72,15 @@ export class Searcher extends Reader {
     const named = query.collections?.map(name => this.collection(name, asked));
     this.options.projections().assertUsable();
     const candidatesFrom = named ?? this.collections(asked);
-    let vectorOf: VectorOf;
+    let vectors: QueryVectors;
     let generations: readonly number[];
     do {
       generations = candidatesFrom.map(({ generation }) => generation);
-      vectorOf = await this.queryVector(query, candidatesFrom, named, asked, context);
+      vectors = await this.queryVectors(query, candidatesFrom, named, asked, context);
       throwIfCancelled(context);
       // Again where a collection was switched to another space meanwhile.
     } while (candidatesFrom.some(({ generation }, i) => generation !== generations[i]));
+    const { vectorOf, unsearched } = vectors;
     // From here on nothing waits: one state of the store answers. What was the present may have become the past.
     const at = query.as_of === undefined ? this.at(undefined, context) : this.at(String(asked.seq), context);
     const collections = (named ?? this.collections(at)).filter(
@@ -86,23 +93,25 @@ export class Searcher extends Reader {
       .slice(0, query.k);
     const results = chosen.map(candidate => this.hit(candidate, query, keywords, plan));
     const moment = momentOf(at);
-    return results.length > 0
-      ? { results, moment }
-      : { results, moment, hint: this.hint(query, plan, candidates) };
+    const hints = unsearched
+      .filter(({ collection }) => this.itemsAt(collection, at) > 0)
+      .map(({ collection, way }) => `Collection "${collection.name}" was not searched. ${way}.`);
+    if (results.length === 0) hints.unshift(this.hint(query, plan, candidates));
+    return { results, moment, ...(hints.length > 0 && { hint: hints.join(' ') }) };
   }
 
   /**
    * The query's vector for each collection, in the space that the collection had: none where the query has none there.
    * @throws CodedError SPACE_MISMATCH, DIMENSION_MISMATCH for a collection that was asked for by name
    */
-  private async queryVector(
+  private async queryVectors(
     query: SearchQuery,
     candidates: readonly CollectionState[],
     named: readonly CollectionState[] | undefined,
     at: At,
     context: CallContext,
-  ): Promise<VectorOf> {
-    if (query.mode === 'keyword') return () => undefined;
+  ): Promise<QueryVectors> {
+    if (query.mode === 'keyword') return { vectorOf: () => undefined, unsearched: [] };
     const spaceOf = (collection: CollectionState) =>
       collection.generations[generationOf(collection, at)]!.space;
     if (query.vector !== undefined) {
@@ -111,20 +120,25 @@ export class Searcher extends Reader {
         checkVector(given, 'query', { ...collection, space: spaceOf(collection) });
       const checked = named === undefined ? anyFinite(given) : undefined;
       const vector = checked ?? Float32Array.from(given);
-      return collection => (spaceOf(collection).dimension === vector.length ? vector : undefined);
+      const vectorOf: VectorOf = collection =>
+        spaceOf(collection).dimension === vector.length ? vector : undefined;
+      return { vectorOf, unsearched: [] };
     }
     const vectors = new Map<string, Float32Array>();
+    const unsearched: { collection: CollectionState; way: string }[] = [];
     for (const collection of candidates) {
       const space = spaceOf(collection);
       if (vectors.has(space.id)) continue;
       const embedder = await this.options.embedders.of(space);
       if (embedder !== undefined)
         vectors.set(space.id, await embedder.embedQuery(query.query ?? '', context.signal));
-      else if (named !== undefined)
-        assertEmbeddable({ ...collection, space }, await this.options.embedders.configured.space());
+      else if (named !== undefined || space.provider !== 'given') {
+        const configured = await this.options.embedders.configured.space();
+        if (named !== undefined) assertEmbeddable({ ...collection, space }, configured);
+        unsearched.push({ collection, way: wayToSpace(space, configured) });
+      }
     }
-    // By the state of the question: a collection that was switched to another space meanwhile is not compared with it.
-    return collection => vectors.get(spaceOf(collection).id);
+    return { vectorOf: collection => vectors.get(spaceOf(collection).id), unsearched };
   }
 
   private candidates(

@@ -40,7 +40,9 @@ export default async function search(call: Call): Promise<number> {
   } else {
     for (const hit of answer.results) printHit(hit);
     const style = styler(process.stdout);
-    if (answer.results.length === 0) say(`Nothing found. ${printable(answer.hint ?? '')}`.trimEnd());
+    const hint = printable(answer.hint ?? '');
+    if (answer.results.length === 0) say(`Nothing found. ${hint}`.trimEnd());
+    else if (hint !== '') say(hint);
     say(
       style(
         'dim',

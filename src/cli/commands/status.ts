@@ -41,7 +41,9 @@ function statusLines(s: StatusAnswer): string[] {
             String(c.passages),
             c.metric,
             c.index.kind === 'scan' ? 'scan' : `hnsw, ${c.index.pending} pending, ${c.index.dead} dead`,
-            c.space.id,
+            c.reembedding === undefined
+              ? c.space.id
+              : `${c.space.id}, ${c.reembedding.items} of ${c.items} embedded into ${c.reembedding.space}`,
           ]),
         ])),
   ];
