@@ -1,7 +1,8 @@
 import { delimiter } from 'node:path';
 import { inspect } from 'node:util';
 import { expect, test } from 'vitest';
-import { readConfig, VARIABLES } from '#src/config.js';
+import { readConfig, settingsForChoice, VARIABLES } from '#src/config.js';
+import { parseEmbedderChoice } from '#src/embedding/settings.js';
 import type { Machine } from '#src/paths.js';
 
 const LINUX: Machine = { platform: 'linux', home: '/home/ada', cwd: '/work/here' };
@@ -141,4 +142,42 @@ test('there are a dozen variables at most, each with a meaning', () => {
     expect(name).toMatch(/^VECTOR_[A-Z_]+$/);
     expect(meaning).toMatch(/\.$/);
   }
+});
+
+const choose = (env: NodeJS.ProcessEnv, name: string) => settingsForChoice(env, parseEmbedderChoice(name));
+
+test('a model asked for by name has the environment of its own provider, and of no other', () => {
+  const ollama = {
+    VECTOR_EMBEDDER: 'ollama',
+    VECTOR_EMBEDDER_MODEL: 'nomic-embed-text',
+    VECTOR_EMBEDDER_URL: 'http://gpu:11434',
+    VECTOR_EMBEDDER_KEY: 'k3y',
+    VECTOR_EMBEDDER_DIMENSION: '256',
+    OPENAI_API_KEY: 'from-openai',
+  };
+  const other = choose(ollama, 'ollama/intfloat/multilingual-e5');
+  expect(other).toMatchObject({ model: 'intfloat/multilingual-e5', url: 'http://gpu:11434', dimension: 256 });
+  expect(other.key?.reveal()).toBe('k3y');
+  expect(choose(ollama, 'ollama')).toMatchObject({ model: 'nomic-embed-text' });
+  const openai = choose(ollama, 'openai/text-embedding-3-large');
+  expect(openai).toMatchObject({
+    model: 'text-embedding-3-large',
+    url: 'https://api.openai.com/v1',
+    dimension: undefined,
+  });
+  expect(openai.key?.reveal()).toBe('from-openai');
+  expect(choose(ollama, 'embedded')).toEqual(read({}).embedder);
+  expect(choose({}, 'ollama/x')).toMatchObject({ model: 'x', url: 'http://127.0.0.1:11434' });
+});
+
+test.each([
+  ['olama/x', 'INVALID_ARGUMENT', 'did you mean ollama?'],
+  ['', 'INVALID_ARGUMENT', '"" is no provider'],
+  ['openai/', 'INVALID_ARGUMENT', 'the model has no name'],
+  ['embedded/use-lite', 'INVALID_ARGUMENT', 'one model'],
+  ['openai/x', 'CONFIG_INVALID', 'OPENAI_API_KEY'],
+])('the model %j is refused by name', (name, code, message) => {
+  expect(() => choose({}, name)).toThrowError(
+    expect.objectContaining({ code, message: expect.stringContaining(message) }),
+  );
 });
