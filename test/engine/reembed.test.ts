@@ -276,12 +276,16 @@ describe('in pieces', () => {
     await fill(engine, 11);
     await fill(engine, 1, 'notes');
     const remaining: number[] = [];
+    const heads: number[] = [];
     for (let done = false; !done; ) {
       const answer = await engine.reembed({ to: 'other', budget_ms: 0 }, testContext);
       remaining.push(answer.collections[0]!.remaining);
+      heads.push((await engine.status({}, testContext)).head.seq);
       done = answer.done;
     }
     expect(remaining).toEqual([7, 3, 0, 0, 0]);
+    const then = await Promise.all(heads.map(head => collectionOf(engine, 'default', head)));
+    expect(then.map(({ reembedding }) => reembedding?.items)).toEqual([4, 8, 11, undefined, undefined]);
     expect(other.embeddedTexts).toBe(12);
     await expectAllFindable(engine);
   });
@@ -416,6 +420,20 @@ describe('beside busy writers', () => {
     await writers;
     expect(collections[0]!.state).toBe('switched');
     expect(beside).toBeGreaterThan(8);
+    await expectAllFindable(engine);
+  });
+
+  test('what dies while it is embedded needs no vectors', async () => {
+    const other = new GatedEmbedder();
+    const engine = await inMemory(other);
+    await fill(engine, 8);
+    const before = (await engine.status({}, testContext)).head.seq;
+    other.gate = async call => {
+      if (call === 1) await engine.delete({ collection: 'default', ids: ['item-0', 'item-1'] }, testContext);
+    };
+    const { collections } = await engine.reembed({ to: 'other' }, testContext);
+    // Begun, two deletes, vectors for six, switched.
+    expect(collections[0]!.switched_seq! - before).toBe(1 + 2 + 6 + 1);
     await expectAllFindable(engine);
   });
 
