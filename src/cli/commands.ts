@@ -26,6 +26,14 @@ const BETWEEN: Options = {
   since: { type: 'string', value: 'MOMENT', meaning: 'Only what was last written at or after it.' },
   until: { type: 'string', value: 'MOMENT', meaning: 'Only what was last written at or before it.' },
 };
+const AS_OF: Options = {
+  'as-of': { type: 'string', value: 'MOMENT', meaning: 'Answer as a store rebuilt to that moment would.' },
+};
+/** For the commands that take moments. */
+const MOMENTS = [
+  'A MOMENT is an event ("1042"), an ISO time ("2026-03-01", "2026-03-01T14:30Z"), a relative time ("2 hours ago",',
+  '"yesterday 14:00", "last monday"), the name of a mark ("before-cleanup"), or the moment just before one ("before 1042").',
+].join('\n');
 const SECRETS: Options = {
   'allow-secrets': { type: 'boolean', meaning: 'Store text that looks like a credential all the same.' },
 };
@@ -93,8 +101,10 @@ export const COMMANDS: readonly (Command | Delegated)[] = [
     name: 'status',
     summary: 'Head, collections, index, checkpoint, memory and disk of a store.',
     usage: '[options]',
+    details: MOMENTS,
     options: {
       collection: { ...COLLECTION.collection!, meaning: 'Only this collection.' },
+      ...AS_OF,
       ...STORE,
       ...JSON_OUT,
     },
@@ -105,6 +115,7 @@ export const COMMANDS: readonly (Command | Delegated)[] = [
     name: 'search',
     summary: 'Find items by meaning and by words.',
     usage: '<query> [options]',
+    details: `--as-of asks the state of then; --since and --until ask the present one, for what was last written in between.\n${MOMENTS}`,
     options: {
       k: { type: 'string', short: 'k', value: 'N', meaning: 'How many results, 1 to 100. Default: 10.' },
       mode: {
@@ -119,6 +130,7 @@ export const COMMANDS: readonly (Command | Delegated)[] = [
       },
       ...WHERE,
       ...BETWEEN,
+      ...AS_OF,
       'min-score': { type: 'string', value: 'X', meaning: 'Leave out results that score less.' },
       ...STORE,
       ...JSON_OUT,
@@ -175,7 +187,8 @@ export const COMMANDS: readonly (Command | Delegated)[] = [
     name: 'get',
     summary: 'Print items by id.',
     usage: '<ids…> [options]',
-    options: { ...COLLECTION, ...STORE, ...JSON_OUT },
+    details: MOMENTS,
+    options: { ...COLLECTION, ...AS_OF, ...STORE, ...JSON_OUT },
     positionals: { min: 1, max: 1000 },
     load: async () => (await import('./commands/get.js')).default,
   },
@@ -183,10 +196,12 @@ export const COMMANDS: readonly (Command | Delegated)[] = [
     name: 'list',
     summary: 'List items, newest first.',
     usage: '[options]',
+    details: MOMENTS,
     options: {
       ...COLLECTION,
       ...WHERE,
       ...BETWEEN,
+      ...AS_OF,
       limit: { type: 'string', short: 'n', value: 'N', meaning: 'How many, 1 to 1000. Default: 50.' },
       cursor: { type: 'string', value: 'CURSOR', meaning: 'Go on where an earlier list ended.' },
       ...STORE,

@@ -3,7 +3,7 @@ import { randomUUID } from 'node:crypto';
 import { homedir } from 'node:os';
 import { type Config, readConfig } from '../config.js';
 import { CodedError, isCoded } from '../domain/errors.js';
-import type { CallContext, Engine, Where } from '../domain/face.js';
+import type { AsOf, CallContext, Engine, ResolvedMoment, Where } from '../domain/face.js';
 import type { Machine } from '../paths.js';
 import { VERSION } from '../version.js';
 import type { Call } from './command.js';
@@ -103,6 +103,17 @@ async function openStore(config: Config, create: boolean): Promise<Engine> {
     import('../log.js'),
   ]);
   return openEngine({ path: config.storePath, config, logger: createLogger(config), create });
+}
+
+/** The moment of --as-of, as queries take it. */
+export function asOfOf(call: Pick<Call, 'text'>): AsOf {
+  const moment = call.text('as-of');
+  return moment === undefined ? {} : { as_of: moment };
+}
+
+/** Which past state a list is of; none of the present, which whoever asks expects. */
+export function asOfLine(call: Pick<Call, 'text'>, { seq, time }: ResolvedMoment): string | undefined {
+  return call.text('as-of') === undefined ? undefined : `as of event ${seq}, ${time}`;
 }
 
 /** The filter of --where. @throws CodedError INVALID_ARGUMENT */

@@ -24,6 +24,8 @@ export class CodedError extends Error {
 export type ErrorCode =
   | 'INVALID_ARGUMENT'
   | 'UNKNOWN_TOOL'
+  | 'UNKNOWN_PROMPT'
+  | 'RESOURCE_NOT_FOUND'
   | 'TOO_LARGE'
   | 'DIMENSION_MISMATCH'
   | 'SPACE_MISMATCH'

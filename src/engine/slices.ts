@@ -8,10 +8,7 @@ const SLICE_MS = 8;
 export class Slices {
   private startedMs = performance.now();
 
-  /** @throws CodedError CANCELLED */
-  constructor(private readonly context: CallContext) {
-    throwIfCancelled(context);
-  }
+  constructor(private readonly context: CallContext) {}
 
   /** Whether it is time for the next one: `if (slices.isOver) await slices.next()`. */
   get isOver(): boolean {

@@ -40,32 +40,34 @@ export const integer: Schema = { type: 'integer' };
 export const boolean: Schema = { type: 'boolean' };
 export const anyObject: Schema = { type: 'object' };
 export const strings: Schema = { type: 'array', items: text };
+export const objects: Schema = { type: 'array', items: anyObject };
 
-export const collection: Schema = {
+/** A collection's name; without one, whatever the tool says. */
+export const anyCollection: Schema = {
   type: 'string',
-  default: 'default',
   minLength: 1,
   maxLength: LIMITS.collectionNameBytes,
 };
 
-export const ids: Schema = {
-  type: 'array',
-  items: { type: 'string', minLength: 1, maxLength: LIMITS.idBytes },
-  minItems: 1,
-  maxItems: LIMITS.itemsPerCall,
-};
+export const collection: Schema = { ...anyCollection, default: 'default' };
 
-export const where: Schema = {
-  type: 'object',
-  description: 'Metadata filter, e.g. {"lang":"ts","year":{"$gte":2024}}',
-};
+export const id: Schema = { type: 'string', minLength: 1, maxLength: LIMITS.idBytes };
 
-export const since: Schema = {
-  type: 'string',
-  description: 'Last written at or after: "2 hours ago", ISO time or seq',
-};
+export const ids: Schema = { type: 'array', items: id, minItems: 1, maxItems: LIMITS.itemsPerCall };
 
-export const until: Schema = { type: 'string', description: 'Last written at or before' };
+/** A metadata filter, see domain/where.ts. */
+export const where: Schema = { type: 'object' };
+
+/** A moment, see domain/moment.ts. */
+export const moment: Schema = { type: 'string', minLength: 1, maxLength: 256 };
+
+export const asOf: Schema = { ...moment, description: 'State at that moment' };
+
+export const since: Schema = { ...moment, description: 'Last written at or after' };
+
+export const until: Schema = moment;
+
+export const limit: Schema = { type: 'integer', default: 50, minimum: 1, maximum: LIMITS.listLimit };
 
 export const maxChars: Schema = { type: 'integer', ...MAX_CHARS };
 
@@ -77,10 +79,33 @@ export const vector: Schema = {
   description: 'Only if you embed yourself',
 };
 
-export const moment: Schema = { type: 'object', properties: { seq: integer, time: text } };
+/**
+ * An input schema as tools/list shows it: without bounds, which cost every session context, which some clients refuse,
+ * and which validate.ts names when one is crossed.
+ */
+export function listedInput(schema: Schema): Schema {
+  const { minLength, maxLength, minItems, maxItems, minimum, maximum, ...listed } = schema;
+  return {
+    ...listed,
+    ...(schema.items && { items: listedInput(schema.items) }),
+    ...(schema.properties && { properties: mapped(schema.properties, listedInput) }),
+  };
+}
 
-/** A tool call that undoes the write, or a command where no tool can. */
-export const undo: Schema = {
-  type: 'object',
-  properties: { tool: text, arguments: anyObject, command: text, note: text },
-};
+/**
+ * An output schema as tools/list shows it, an outline: what is always there, and the lists of objects in it. The whole is
+ * for readers of the code, and the tests hold every answer to it.
+ */
+export function listedOutput({ properties, required = [] }: ObjectSchema): Schema {
+  const lists = Object.entries(properties).filter(
+    ([name, { type, items }]) => required.includes(name) && type === 'array' && items?.type === 'object',
+  );
+  return {
+    type: 'object',
+    ...(lists.length > 0 && { properties: Object.fromEntries(lists.map(([name]) => [name, objects])) }),
+    required,
+  };
+}
+
+const mapped = (properties: { readonly [name: string]: Schema }, map: (schema: Schema) => Schema) =>
+  Object.fromEntries(Object.entries(properties).map(([name, property]) => [name, map(property)]));

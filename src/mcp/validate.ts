@@ -13,7 +13,7 @@ const MAX_PROBLEMS = 5;
  * Stricter than a JSON Schema validator where silence would hurt: unknown keys are refused with the likely name;
  * infinite or imprecise numbers, halves of surrogate pairs and `__proto__` keys are refused, since storing them would
  * store something else. Laxer where clients are known to differ: "5" for 5, "true" for true, 5 for "5", a JSON string
- * for an object or array, one string for an array of strings, null for an argument left out.
+ * for an object or array, one string for an array of strings (one number for one of integers), null for an argument left out.
  *
  * @throws CodedError TOO_LARGE where only sizes are wrong, else INVALID_ARGUMENT. Messages name paths
  *   (`items[3].text: …`) and bounds, never values.
@@ -63,8 +63,10 @@ function check(schema: Schema, given: unknown, path: string, problems: Problem[]
 
 /** What clients send in place of the type that was asked for; anything else comes back as it was. */
 function coerce(schema: Schema, value: unknown): unknown {
-  if (typeof value === 'number' && schema.type === 'string' && Number.isSafeInteger(value))
-    return String(value);
+  if (typeof value === 'number' && Number.isSafeInteger(value)) {
+    if (schema.type === 'string') return String(value);
+    if (schema.type === 'array' && schema.items?.type === 'integer') return [value];
+  }
   if (typeof value !== 'string') return value;
   switch (schema.type) {
     case 'integer':
@@ -76,7 +78,9 @@ function coerce(schema: Schema, value: unknown): unknown {
       return parsedJson(value);
     case 'array': {
       const json = parsedJson(value);
-      return !Array.isArray(json) && schema.items?.type === 'string' ? [value] : json;
+      const isOne =
+        schema.items?.type === 'string' || (schema.items?.type === 'integer' && /^\d+$/.test(value));
+      return !Array.isArray(json) && isOne ? [value] : json;
     }
     case 'string':
       return value;

@@ -106,6 +106,24 @@ describe('ingest, search, get, list, delete', () => {
     expect((await json('get', id, '-c', 'docs')).code).toBe(0);
     expect((await cli('delete', id, '-c', 'docs')).code).toBe(0);
     expect((await json('get', id, '-c', 'docs')).code).toBe(1);
+    // It is still there in the past, for every command that reads.
+    const asOf = ['--as-of', `before ${(await json('status')).answer.head.seq}`];
+    const then = await json('get', id, '-c', 'docs', ...asOf);
+    expect(then.answer.items[0].text).toContain('This paragraph will be deleted again.');
+    expect((await cli('list', '-c', 'docs', ...asOf)).stdout).toMatch(
+      /deleted again\.\n.*\nas of event \d+, \d{4}-/s,
+    );
+    const found = await json('search', 'paragraph deleted again', '-k', '1', ...asOf);
+    expect(found.answer.results).toMatchObject([{ id }]);
+    expect((await json('search', 'paragraph deleted again', '-k', '1')).answer.results).not.toMatchObject([
+      { id },
+    ]);
+    expect((await json('status', ...asOf)).answer).toMatchObject({
+      head: { seq: then.answer.moment.seq },
+      collections: [{ name: 'docs', items: 3 }],
+    });
+    const tooLate = await cli('list', '-c', 'docs', '--as-of', '999999');
+    expect([tooLate.code, tooLate.stderr]).toEqual([2, expect.stringContaining('error MOMENT_TOO_LATE: ')]);
     const again = await cli('delete', id, '-c', 'docs');
     expect([again.code, again.stdout]).toEqual([1, expect.stringContaining(`missing: ${id}`)]);
   });
@@ -148,7 +166,7 @@ describe('the server', () => {
   test('answers discovery without opening or making a store, and ends with its input', async () => {
     const { child, request, hello } = start();
     await hello();
-    expect((await request('tools/list')).result.tools).toHaveLength(7);
+    expect((await request('tools/list')).result.tools).toHaveLength(11);
     expect(existsSync(join(dir, 'served'))).toBe(false);
     child.stdin.end();
     expect(await once(child, 'exit')).toEqual([0, null]);

@@ -1,4 +1,7 @@
-/** Every tool of the server as it ships, the embedded model included, driven by the clients that people have. */
+/**
+ * The server as it ships, the embedded model included, driven by the clients that people have: remember, recall, ingest,
+ * forget. Time travel, prompts and resources are in clients-travel.test.ts.
+ */
 import { mkdtempSync, realpathSync, rmSync, writeFileSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import { tmpdir } from 'node:os';
@@ -32,7 +35,7 @@ afterEach(() => rmSync(root, { recursive: true, force: true }));
 const TIMEOUT_MS = 300_000;
 
 test.each([...CLIENTS, ['Inspector, command line', inspector] as const])(
-  'the %s drives every tool',
+  'the %s remembers, recalls, ingests and forgets',
   async (_, launch) => {
     // Below the directory that is ingested, as in many a project.
     const store = join(root, '.memory');
@@ -40,7 +43,7 @@ test.each([...CLIENTS, ['Inspector, command line', inspector] as const])(
     const connection = await launch({ args: [MAIN], env, cwd: root });
     try {
       const tools = await connection.listTools();
-      expect(tools).toHaveLength(7);
+      expect(tools).toHaveLength(11);
       const call = checkedCalls(connection, tools);
       const refused = refusedCalls(connection);
 
@@ -55,8 +58,8 @@ test.each([...CLIENTS, ['Inspector, command line', inspector] as const])(
       const catId = created.items[1].id;
       expect(created.items).toMatchObject([{ id: 'deploy', outcome: 'created' }, { outcome: 'created' }]);
       expect(created.undo).toEqual({
-        tool: 'vector_delete',
-        arguments: { collection: 'default', ids: ['deploy', catId] },
+        tool: 'vector_revert',
+        arguments: { since: '2', until: String(created.seq), dry_run: false },
       });
       const again = await call('vector_upsert', { items: [{ id: 'deploy', text }] });
       expect(again).toMatchObject({ seq: created.seq, items: [{ id: 'deploy', outcome: 'unchanged' }] });
@@ -73,7 +76,7 @@ test.each([...CLIENTS, ['Inspector, command line', inspector] as const])(
         items: [{ id: 'deploy', metadata: { owner: null, since: 2026 }, if_version: version }],
       });
       expect(merged.items).toEqual([{ id: 'deploy', version: merged.seq, outcome: 'updated' }]);
-      expect(merged.undo.command).toMatch(/^mcp-vector-server replay --until \d+ --to DIR$/);
+      expect(merged.undo.arguments).toMatchObject({ until: String(merged.seq), dry_run: false });
       expect(
         await refused('vector_upsert', { items: [{ id: 'deploy', text: 'Other.', if_version: version }] }),
       ).toMatch(new RegExp(`^VERSION_CONFLICT: .*\\{.*"current":${merged.seq}.*\\}$`));

@@ -3,7 +3,7 @@ import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { createRequire } from 'node:module';
 import { dirname, join } from 'node:path';
-import type { Connection, Launch, Tool, ToolResult } from '../mcp/connections.js';
+import { type Connection, contentsOf, type Launch, type Tool, type ToolResult } from '../mcp/connections.js';
 
 const packageJson = createRequire(import.meta.url).resolve('@modelcontextprotocol/inspector/package.json');
 const INSPECTOR = join(
@@ -16,7 +16,8 @@ const EXIT_TOOL_ERROR = 5;
 
 /** @throws Error with what the Inspector said where it did not get an answer. */
 export async function inspector(launch: Launch): Promise<Connection> {
-  const run = async (...options: string[]): Promise<unknown> => {
+  // biome-ignore lint/suspicious/noExplicitAny: what it prints is what the method answers
+  const run = async (...options: string[]): Promise<any> => {
     const env = Object.entries(launch.env ?? {}).flatMap(([name, value]) => ['-e', `${name}=${value}`]);
     const server = [process.execPath, ...launch.args];
     const child = spawn(
@@ -38,7 +39,7 @@ export async function inspector(launch: Launch): Promise<Connection> {
   };
   return {
     instructions: undefined,
-    listTools: async () => ((await run('--method', 'tools/list', '--strict')) as { tools: Tool[] }).tools,
+    listTools: async (): Promise<Tool[]> => (await run('--method', 'tools/list', '--strict')).tools,
     call: async (name, args = {}) => {
       const pairs = Object.entries(args as object).flatMap(([key, value]) => [
         '--tool-arg',
@@ -46,6 +47,14 @@ export async function inspector(launch: Launch): Promise<Connection> {
       ]);
       return (await run('--method', 'tools/call', '--tool-name', name, ...pairs)) as ToolResult;
     },
+    listPrompts: async () => (await run('--method', 'prompts/list')).prompts,
+    getPrompt: async (name, args = {}) => {
+      const pairs = Object.entries(args).flatMap(([key, value]) => ['--prompt-args', `${key}=${value}`]);
+      return run('--method', 'prompts/get', '--prompt-name', name, ...pairs);
+    },
+    listResources: async () => (await run('--method', 'resources/list')).resources,
+    listResourceTemplates: async () => (await run('--method', 'resources/templates/list')).resourceTemplates,
+    readResource: async uri => contentsOf(await run('--method', 'resources/read', '--uri', uri), uri),
     close: async () => {},
   };
 }

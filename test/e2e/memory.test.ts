@@ -1,5 +1,4 @@
 /** What people rely on, tried on the server as it ships, with its own model. */
-import { spawnSync } from 'node:child_process';
 import {
   mkdirSync,
   mkdtempSync,
@@ -14,7 +13,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { LONG_NOTE } from './long-note.js';
-import { MAIN, RawServer, type RawServerOptions } from './raw-server.js';
+import { RawServer, type RawServerOptions } from './raw-server.js';
 
 let directory: string;
 let store: string;
@@ -161,42 +160,72 @@ describe('taking back', () => {
     expect(ids(await server.call('vector_list'))).toEqual(['stays']);
   });
 
-  test('the command that undoes an overwrite, a delete or an ingest brings back what was there', async () => {
+  test('the call that undoes an overwrite, a delete or an ingest brings back what was there', async () => {
     const root = join(directory, 'project');
     mkdirSync(root);
     writeFileSync(join(root, 'a.md'), 'Apples are red.');
     const server = await start({ cwd: root, env: { VECTOR_ROOTS: root } });
-    const original = { id: 'fact', text: 'The port is 8080.', metadata: { topic: 'net' } };
-    await server.call('vector_upsert', { items: [original] });
-    const overwritten = await server.call('vector_upsert', {
-      items: [{ id: 'fact', text: 'The port is 9090.' }],
-    });
-    const ingested = await server.call('vector_ingest', { paths: ['a.md'], collection: 'docs' });
-    const deleted = await server.call('vector_delete', { ids: ['fact'] });
-    expect(deleted.undo.note).toMatch(/after this server has stopped, with its VECTOR_DB_PATH/);
-    await server.end();
-
-    for (const [name, { undo }, expected] of [
-      ['overwrite', overwritten, original],
-      ['ingest', ingested, { ...original, text: 'The port is 9090.' }],
-      ['delete', deleted, { ...original, text: 'The port is 9090.' }],
-    ] as const) {
-      // As it stands in the answer, with a directory put in.
-      const [program, ...args] = undo.command.replace(' DIR', ` ${join(directory, name)}`).split(' ');
-      expect(program).toBe('mcp-vector-server');
-      const env = { ...process.env, VECTOR_DB_PATH: store };
-      const { status, stderr } = spawnSync(process.execPath, [MAIN, ...args], { encoding: 'utf8', env });
-      expect(status, stderr).toBe(0);
-      const before = new RawServer(join(directory, name));
-      servers.push(before);
-      await before.initialize();
-      expect((await before.call('vector_get', { ids: ['fact'] })).items, name).toMatchObject([expected]);
-      const collections = (await before.call('vector_status')).collections;
-      expect(collections.map((collection: { name: string }) => collection.name)).toEqual(
-        name === 'delete' ? ['default', 'docs'] : ['default'],
+    const texts = async (collection = 'default') =>
+      (await server.call('vector_list', { collection })).items.map(
+        ({ preview }: { preview: string }) => preview,
       );
-      await before.end();
-    }
+    const undo = async (write: { undo: { tool: string; arguments: object } }) =>
+      server.call(write.undo.tool, write.undo.arguments);
+    const first = { id: 'fact', text: 'The port is 8080.', metadata: { topic: 'net' } };
+    await server.call('vector_upsert', { items: [first] });
+
+    const second = { id: 'fact', text: 'The port is 9090.', metadata: { topic: 'web' } };
+    const overwritten = await server.call('vector_upsert', { items: [second] });
+    const undone = await undo(overwritten);
+    expect((await server.call('vector_get', { ids: ['fact'] })).items).toMatchObject([first]);
+    // A revert is a write like any other.
+    await undo(undone);
+    expect((await server.call('vector_get', { ids: ['fact'] })).items).toMatchObject([second]);
+
+    const deleted = await server.call('vector_delete', { ids: ['fact'] });
+    expect(await texts()).toEqual([]);
+    await undo(deleted);
+    expect(await texts()).toEqual([second.text]);
+    expect(ids(await server.call('vector_search', { query: 'which port?', mode: 'semantic' }))).toEqual([
+      'fact',
+    ]);
+
+    await server.call('vector_ingest', { paths: ['.'], collection: 'docs' });
+    writeFileSync(join(root, 'a.md'), 'Apples are green.');
+    writeFileSync(join(root, 'b.md'), 'Pears are yellow.');
+    const ingested = await server.call('vector_ingest', { paths: ['.'], collection: 'docs' });
+    // Another's write after it stays.
+    await server.call('vector_upsert', { items: [{ id: 'later', text: 'Tea at four.' }] });
+    expect((await texts('docs')).sort()).toEqual(['Apples are green.', 'Pears are yellow.']);
+    await undo(ingested);
+    expect(await texts('docs')).toEqual(['Apples are red.']);
+    expect((await texts()).sort()).toEqual(['Tea at four.', second.text]);
+  });
+
+  test("a session's writes are taken back by one call, another session's later ones stay", async () => {
+    const mine = await start({ env: { CLAUDE_CODE_SESSION_ID: 'mine' } });
+    await mine.call('vector_upsert', {
+      items: [
+        { id: 'a', text: 'Written by me.' },
+        { id: 'b', text: 'Also by me.' },
+      ],
+    });
+    await mine.end();
+    const theirs = await start({ env: { CLAUDE_CODE_SESSION_ID: 'theirs' } });
+    await theirs.call('vector_upsert', {
+      items: [
+        { id: 'b', text: 'Corrected by them.' },
+        { id: 'c', text: 'By them.' },
+      ],
+    });
+    const dry = await theirs.call('vector_revert', { session: 'mine' });
+    expect(dry).toMatchObject({
+      counts: { restored: 0, deleted: 1, conflicts: 1 },
+      conflicts: [{ id: 'b', actor: { session: 'theirs' } }],
+    });
+    await theirs.call(dry.apply.tool, dry.apply.arguments);
+    expect(ids(await theirs.call('vector_list')).sort()).toEqual(['b', 'c']);
+    expect((await theirs.call('vector_get', { ids: ['b'] })).items[0].text).toBe('Corrected by them.');
   });
 });
 
@@ -263,7 +292,7 @@ describe('the store', () => {
       await expect(second.call('vector_get', { ids: ['mine'] })).rejects.toThrow(
         new RegExp(`^STORE_IN_USE: .*\\b${owner.child.pid}\\b`, 's'),
       );
-    expect(await second.tools()).toHaveLength(7);
+    expect(await second.tools()).toHaveLength(11);
     await owner.end();
     expect(ids(await second.call('vector_get', { ids: ['mine'] }))).toEqual(['mine']);
   });

@@ -46,7 +46,7 @@ function loadedBy(server: RawServer): Set<string> {
 test('until the first call nothing is loaded but what discovery needs: no store, no model, no logger', async () => {
   const server = new RawServer(join(directory, 'store'), { nodeArgs: ['--import', tracer] });
   await server.initialize();
-  expect(await server.tools()).toHaveLength(7);
+  expect(await server.tools()).toHaveLength(11);
   await server.end();
   const loaded = loadedBy(server);
   expect([...loaded].filter(name => !name.startsWith('src')).sort()).toEqual([

@@ -11,6 +11,7 @@ import { Client as OldClient } from '@modelcontextprotocol/sdk/client/index.js';
 import { StdioClientTransport as OldStdioClientTransport } from '@modelcontextprotocol/sdk/client/stdio.js';
 import { serveStdio } from '@modelcontextprotocol/server/stdio';
 import { pino } from 'pino';
+import { expect } from 'vitest';
 import type { Engine } from '#src/domain/face.js';
 import { createServer, type ServerContext } from '#src/mcp/server.js';
 import { identifyWindow } from '#src/mcp/session.js';
@@ -28,6 +29,11 @@ export interface ToolResult {
   readonly structuredContent?: any;
 }
 
+export interface PromptResult {
+  readonly description?: string | undefined;
+  readonly messages: readonly { readonly role: string; readonly content: { readonly text: string } }[];
+}
+
 export interface CallOptions {
   readonly meta?: Record<string, unknown>;
   readonly onprogress?: (progress: Progress) => void;
@@ -38,6 +44,13 @@ export interface Connection {
   readonly instructions: string | undefined;
   listTools(): Promise<Tool[]>;
   call(name: string, args?: unknown, options?: CallOptions): Promise<ToolResult>;
+  listPrompts(): Promise<readonly { readonly name: string }[]>;
+  getPrompt(name: string, args?: Record<string, string>): Promise<PromptResult>;
+  listResources(): Promise<readonly { readonly uri: string }[]>;
+  listResourceTemplates(): Promise<readonly { readonly uriTemplate: string }[]>;
+  /** What the JSON of a resource says. */
+  // biome-ignore lint/suspicious/noExplicitAny: tests look into it freely
+  readResource(uri: string): Promise<any>;
   close(): Promise<void>;
 }
 
@@ -76,10 +89,31 @@ const processOf = ({ args, env, cwd }: Launch) => ({
   ...(cwd === undefined ? {} : { cwd }),
 });
 
-function overClient(client: Client): Connection {
+/** What both lines of the SDK call the same. */
+function shared(client: Client | OldClient): Omit<Connection, 'call'> {
   return {
     instructions: client.getInstructions(),
     listTools: async () => (await client.listTools()).tools,
+    listPrompts: async () => (await client.listPrompts()).prompts,
+    getPrompt: async (name, args) =>
+      (await client.getPrompt({ name, ...(args && { arguments: args }) })) as PromptResult,
+    listResources: async () => (await client.listResources()).resources,
+    listResourceTemplates: async () => (await client.listResourceTemplates()).resourceTemplates,
+    readResource: async uri => contentsOf(await client.readResource({ uri }), uri),
+    close: () => client.close(),
+  };
+}
+
+/** The one part of a resource, which must be JSON. */
+export function contentsOf(result: { readonly contents: readonly object[] }, uri: string): unknown {
+  expect(result.contents).toMatchObject([{ uri, mimeType: 'application/json' }]);
+  expect(result.contents).toHaveLength(1);
+  return JSON.parse((result.contents[0] as { text: string }).text);
+}
+
+function overClient(client: Client): Connection {
+  return {
+    ...shared(client),
     call: async (name, args, { meta, ...options } = {}) => {
       const params = {
         name,
@@ -88,7 +122,6 @@ function overClient(client: Client): Connection {
       };
       return (await client.callTool(params, options)) as unknown as ToolResult;
     },
-    close: () => client.close(),
   };
 }
 
@@ -102,8 +135,7 @@ async function oldOverStdio(launch: Launch): Promise<Connection> {
   const client = new OldClient(IDENTITY);
   await client.connect(new OldStdioClientTransport(processOf(launch)));
   return {
-    instructions: client.getInstructions(),
-    listTools: async () => (await client.listTools()).tools,
+    ...shared(client),
     call: async (name, args, { meta, ...options } = {}) => {
       const params = {
         name,
@@ -112,7 +144,6 @@ async function oldOverStdio(launch: Launch): Promise<Connection> {
       };
       return (await client.callTool(params, undefined, options)) as unknown as ToolResult;
     },
-    close: () => client.close(),
   };
 }
 

@@ -77,7 +77,7 @@ export async function attack(options: HostileOptions): Promise<HostileReport> {
       if (message === undefined) strangeLines.push(line.slice(0, 200));
       else received++;
       if (message?.error !== undefined) errors[message.error.code] = (errors[message.error.code] ?? 0) + 1;
-      const text = message?.result?.content?.[0]?.text;
+      const text = message?.result?.content?.[0]?.text ?? message?.error?.message;
       if (text?.startsWith('INTERNAL') === true) defects.push(`${message!.id}: ${text.slice(0, 200)}`);
       if (message?.id === LAST.id) resolve(true);
     });
@@ -140,15 +140,33 @@ function oversizedLine(id: number): Buffer {
   });
 }
 
-const TOOLS = ['upsert', 'search', 'get', 'delete', 'list', 'ingest', 'status', 'serch', '__proto__'].map(
-  name => `vector_${name}`,
-);
+const TOOLS = [
+  'upsert',
+  'search',
+  'get',
+  'delete',
+  'list',
+  'ingest',
+  'history',
+  'diff',
+  'revert',
+  'mark',
+  'status',
+  'serch',
+  '__proto__',
+].map(name => `vector_${name}`);
 const METHODS = [
   'tools/call',
   'tools/list',
   'ping',
   'initialize',
   'resources/list',
+  'resources/templates/list',
+  'resources/read',
+  'resources/subscribe',
+  'prompts/list',
+  'prompts/get',
+  'completion/complete',
   'notifications/cancelled',
   'logging/setLevel',
   'nope',
@@ -171,6 +189,10 @@ const KEYS = [
   'text',
   'id',
   'since',
+  'as_of',
+  'to',
+  'seqs',
+  'name',
   '__proto__',
   'constructor',
   'toString',
@@ -219,6 +241,16 @@ function hostileLine(random: () => number, id: number): Buffer {
   });
   // Shaped as the tools want it, with awkward values: what gets past the schemas to the store.
   const string = () => String(scalar());
+  const moment = () =>
+    pick([
+      String(Math.floor(random() * id)),
+      `before ${id}`,
+      'now',
+      'current',
+      '1 hour ago',
+      'here',
+      string(),
+    ]);
   const metadata = () => Object.fromEntries([[pick(KEYS), scalar()]]);
   const wellShaped = (): Buffer => {
     const [name, args] = pick<[string, object]>([
@@ -232,10 +264,32 @@ function hostileLine(random: () => number, id: number): Buffer {
       ['list', { cursor: Buffer.from(JSON.stringify([1, id, -id, scalar()])).toString('base64url') }],
       ['delete', chance(0.5) ? { ids: [string()] } : { where: metadata() }],
       ['ingest', { paths: [string()], include: [string()], prune_over_half: chance(0.5) }],
-      ['status', {}],
+      ['status', chance(0.5) ? {} : { as_of: moment() }],
+      ['search', { query: string(), as_of: moment(), k: 3 }],
+      ['list', { as_of: moment(), limit: 3 }],
+      ['history', { [pick(['id', 'session', 'actor', 'since', 'until', 'project'])]: moment(), limit: 3 }],
+      ['history', { cursor: Buffer.from(JSON.stringify([id, -id, 1, scalar()])).toString('base64url') }],
+      ['diff', { from: moment(), ...(chance(0.5) ? { to: moment() } : { where: metadata() }), limit: 3 }],
+      ['revert', { [pick(['to', 'since', 'until', 'session'])]: moment(), dry_run: chance(0.7) }],
+      ['revert', { ids: [string()], seqs: chance(0.3) ? [id, -1] : undefined, plan: string() }],
+      ['mark', { name: pick(['here', string(), `m${id}`]), note: string() }],
     ]);
     const params = { name: `vector_${name}`, arguments: args };
     return Buffer.from(JSON.stringify({ jsonrpc: '2.0', id, method: 'tools/call', params }));
+  };
+  const aside = (): Buffer => {
+    const uri = () =>
+      `vector://${encodeURIComponent(pick(['default', 'x', '']))}${pick(['', '/', '/a', '/a%2', '/history', '?as_of=1', `?as_of=${moment()}`, '#'])}`;
+    const [method, params] = pick<[string, object]>([
+      ['resources/read', { uri: chance(0.8) ? uri() : value(1) }],
+      [
+        'prompts/get',
+        { name: 'what-changed-since', arguments: { moment: chance(0.8) ? moment() : value(1) } },
+      ],
+      ['prompts/get', { name: string(), arguments: value(2) }],
+      ['prompts/get', { name: 'take-back', arguments: value(2) }],
+    ]);
+    return Buffer.from(JSON.stringify({ jsonrpc: '2.0', id, method, params }));
   };
   const broken = (): Record<string, unknown> => {
     const message = request();
@@ -250,6 +304,7 @@ function hostileLine(random: () => number, id: number): Buffer {
     bytes,
     wellShaped,
     wellShaped,
+    aside,
     () => Buffer.from(JSON.stringify(broken())),
     () => Buffer.from(JSON.stringify(broken())),
     () => Buffer.from(JSON.stringify([request(), broken()])),

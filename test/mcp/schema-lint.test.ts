@@ -1,29 +1,16 @@
 import { expect, test } from 'vitest';
 import { INSTRUCTIONS } from '#src/mcp/instructions.js';
+import { PROMPTS } from '#src/mcp/prompts/index.js';
 import type { Schema } from '#src/mcp/schema.js';
-import { TOOLS } from '#src/mcp/tools/index.js';
+import { LISTED_TOOLS, TOOLS } from '#src/mcp/tools/index.js';
 import { validate } from '#src/mcp/validate.js';
 
 const TYPES = ['object', 'array', 'string', 'integer', 'number', 'boolean'];
-/** What every known client takes; Gemini, Codex and VS Code each refuse or flatten some of the rest. */
-const KEYWORDS = [
-  'type',
-  'description',
-  'default',
-  'enum',
-  'minimum',
-  'maximum',
-  'minLength',
-  'maxLength',
-  'minItems',
-  'maxItems',
-  'items',
-  'properties',
-  'required',
-];
+/** What every known client takes; Gemini, Codex and VS Code each refuse or flatten some of the rest, strict modes the bounds. */
+const KEYWORDS = ['type', 'description', 'default', 'enum', 'items', 'properties', 'required'];
 
-/** Everything that is wrong with a schema, by path. */
-function lint(schema: Schema, path: string): string[] {
+/** Everything that is wrong with a schema, by path. An outline requires more names than it describes. */
+function lint(schema: Schema, path: string, isOutline = false): string[] {
   const found: string[] = [];
   for (const key of Object.keys(schema)) if (!KEYWORDS.includes(key)) found.push(`${path}: ${key}`);
   if (typeof schema.type !== 'string' || !TYPES.includes(schema.type)) found.push(`${path}: type`);
@@ -31,7 +18,7 @@ function lint(schema: Schema, path: string): string[] {
   if (schema.items !== undefined) found.push(...lint(schema.items, `${path}[]`));
   const properties = schema.properties ?? {};
   for (const name of schema.required ?? [])
-    if (!(name in properties)) found.push(`${path}: requires ${name}`);
+    if (!isOutline && !(name in properties)) found.push(`${path}: requires ${name}`);
   for (const [name, property] of Object.entries(properties)) {
     if (!/^[a-z][a-z_]*$/.test(name)) found.push(`${path}.${name}: name`);
     found.push(...lint(property, `${path}.${name}`));
@@ -39,30 +26,39 @@ function lint(schema: Schema, path: string): string[] {
   return found;
 }
 
-const listed = TOOLS.map(({ run: _, ...description }) => description);
-
-test('the seven tools are there, by their prefixed names', () => {
+test('the eleven tools are there, by their prefixed names', () => {
   expect(TOOLS.map(tool => tool.name).sort()).toEqual([
     'vector_delete',
+    'vector_diff',
     'vector_get',
+    'vector_history',
     'vector_ingest',
     'vector_list',
+    'vector_mark',
+    'vector_revert',
     'vector_search',
     'vector_status',
     'vector_upsert',
   ]);
 });
 
-test.each(listed)('$name keeps to the schemas that every client accepts', tool => {
+test.each(LISTED_TOOLS)('$name keeps to the schemas that every client accepts', tool => {
   expect(lint(tool.inputSchema, tool.name)).toEqual([]);
-  expect(lint(tool.outputSchema, `${tool.name} output`)).toEqual([]);
+  expect(lint(tool.outputSchema, `${tool.name} output`, true)).toEqual([]);
   expect(tool.inputSchema.type).toBe('object');
   expect(tool.outputSchema.type).toBe('object');
 });
 
-test.each(listed)('$name describes itself with a title, an example and annotations', tool => {
+test.each(TOOLS)('the outline of what $name answers is part of its whole schema', tool => {
+  const outline = LISTED_TOOLS.find(({ name }) => name === tool.name)!.outputSchema;
+  expect(outline.required).toEqual(tool.outputSchema.required);
+  for (const name of outline.required!) expect(tool.outputSchema.properties).toHaveProperty(name);
+  for (const [name, { type }] of Object.entries(outline.properties ?? {}))
+    expect(tool.outputSchema.properties[name]!.type).toBe(type);
+});
+
+test.each(TOOLS)('$name describes itself with a title and annotations', tool => {
   expect(tool.title).not.toBe('');
-  if (Object.keys(tool.inputSchema.properties).length > 0) expect(tool.description).toMatch(/E\.g\. \{/);
   expect(tool.annotations.readOnlyHint ?? tool.annotations.destructiveHint).toBeTypeOf('boolean');
   expect(tool.annotations.openWorldHint).toBe(false);
 });
@@ -79,9 +75,9 @@ function objectsIn(text: string): string[] {
   return found;
 }
 
-test.each(listed)('the examples of $name are valid arguments', tool => {
+test.each(TOOLS)('the examples of $name are valid arguments', tool => {
   const examples = objectsIn(tool.description);
-  if (tool.name !== 'vector_status') expect(examples.length).toBeGreaterThan(0);
+  expect(examples.length).toBeGreaterThan(0);
   for (const example of examples) validate(tool.inputSchema, JSON.parse(example));
 });
 
@@ -90,10 +86,45 @@ test('titles lead with the verbs that people use', () => {
   expect(title('vector_upsert')).toMatch(/^Remember/);
   expect(title('vector_search')).toMatch(/^Recall/);
   expect(title('vector_delete')).toMatch(/^Forget/);
+  expect(title('vector_revert')).toMatch(/^Undo/);
 });
 
 test('all tools together cost at most 2 500 tokens, at four characters each', () => {
-  expect(JSON.stringify({ tools: listed }).length).toBeLessThanOrEqual(10_000);
+  expect(JSON.stringify({ tools: LISTED_TOOLS }).length).toBeLessThanOrEqual(10_000);
+});
+
+test('search tells the state of then from what was written since, by example', () => {
+  const { description } = TOOLS.find(tool => tool.name === 'vector_search')!;
+  const examples = objectsIn(description).map(example => JSON.parse(example));
+  expect(examples).toContainEqual(expect.objectContaining({ as_of: expect.any(String) }));
+  expect(examples).toContainEqual(expect.objectContaining({ since: expect.any(String) }));
+});
+
+/** The calls that a text for the agent names: a tool and its arguments. */
+const callsIn = (text: string) =>
+  [...text.matchAll(/\b(vector_[a-z]+) \{/g)].map(match => ({
+    tool: match[1]!,
+    args: JSON.parse(objectsIn(text.slice(match.index))[0]!),
+  }));
+
+test('the calls that instructions and prompts name are valid', () => {
+  const messages = PROMPTS.flatMap(({ inputSchema, message }) => {
+    const values = { moment: 'yesterday', session: 'a "quoted" one', what: 'the last ingest' };
+    const args = Object.fromEntries(
+      Object.entries(values).filter(([name]) => name in inputSchema.properties),
+    );
+    return inputSchema.required === undefined ? [message({}), message(args)] : [message(args)];
+  });
+  for (const text of [INSTRUCTIONS, ...messages]) {
+    const calls = callsIn(text);
+    expect(calls.length).toBeGreaterThan(0);
+    for (const { tool, args } of calls) validate(TOOLS.find(({ name }) => name === tool)!.inputSchema, args);
+  }
+});
+
+test('the instructions speak of the past, of taking back and of marks', () => {
+  for (const word of ['as_of', 'vector_revert', 'dry run', 'plan', 'vector_mark'])
+    expect(INSTRUCTIONS).toContain(word);
 });
 
 test('the instructions stay below the 2 048 characters at which clients cut', () => {

@@ -30,14 +30,14 @@ describe.each(CONNECTIONS)('%s', (_, connect) => {
         ],
       });
       expect(created.undo).toEqual({
-        tool: 'vector_delete',
-        arguments: { collection: 'default', ids: created.items.map((item: { id: string }) => item.id) },
+        tool: 'vector_revert',
+        arguments: { since: '1', until: '2', dry_run: false },
       });
       const updated = await call('vector_upsert', {
         items: [{ id: 'deploy', text: 'Deploys go through staging, never on Fridays.' }],
       });
       expect(updated.items).toMatchObject([{ id: 'deploy', outcome: 'updated' }]);
-      expect(updated.undo.command).toBe(`mcp-vector-server replay --until ${updated.seq - 1} --to DIR`);
+      expect(updated.undo.arguments).toEqual({ since: '3', until: '3', dry_run: false });
       const unchanged = await call('vector_upsert', {
         items: [{ id: 'deploy', text: 'Deploys go through staging, never on Fridays.' }],
       });
@@ -78,7 +78,9 @@ describe.each(CONNECTIONS)('%s', (_, connect) => {
       expect(trial).not.toHaveProperty('undo');
       const deleted = await call('vector_delete', { ids: ['deploy', 'gone'] });
       expect(deleted).toMatchObject({ deleted: ['deploy'], deleted_count: 1, missing: ['gone'] });
-      expect(deleted.undo.command).toContain(`--until ${deleted.seq - 1} `);
+      const undone = await call(deleted.undo.tool, deleted.undo.arguments);
+      expect(undone).toMatchObject({ dry_run: false, counts: { restored: 1, deleted: 0, conflicts: 0 } });
+      expect((await call('vector_get', { ids: ['deploy'] })).items[0].text).toMatch(/Fridays/);
 
       const status = await call('vector_status');
       expect(status.session).toMatchObject({
@@ -169,7 +171,11 @@ describe('in memory', () => {
           throw new CodedError('ENGINE_CLOSED', 'it is closed', 'Open it.');
         },
       });
-      expect(await connection.listTools()).toHaveLength(7);
+      expect(await connection.listTools()).toHaveLength(11);
+      expect(await connection.listPrompts()).toHaveLength(3);
+      expect((await connection.getPrompt('take-back')).messages).toHaveLength(1);
+      expect(await connection.listResources()).toMatchObject([{ uri: 'vector://' }]);
+      expect(await connection.listResourceTemplates()).toHaveLength(3);
       expect((await connection.call('vector_search', { top_k: 1 })).content[0]!.text).toMatch(
         /^INVALID_ARGUMENT/,
       );

@@ -129,7 +129,6 @@ describe('what is taken although it is not quite what was asked for', () => {
       query: 'x',
       k: 10,
       mode: 'hybrid',
-      context: 0,
       max_chars: 8000,
     });
     expect(validate(schemaOf('vector_list'), undefined)).toEqual({

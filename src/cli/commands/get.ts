@@ -1,5 +1,5 @@
 import type { Call } from '../command.js';
-import { contextOf, withEngine } from '../engine.js';
+import { asOfLine, asOfOf, contextOf, withEngine } from '../engine.js';
 import { EXIT } from '../exit-codes.js';
 import { oneLine, printable, say, sayJson, styler } from '../printing.js';
 
@@ -7,7 +7,7 @@ import { oneLine, printable, say, sayJson, styler } from '../printing.js';
 export default async function get(call: Call): Promise<number> {
   const collection = call.text('collection') ?? 'default';
   const answer = await withEngine(call, { create: false }, engine =>
-    engine.get({ collection, ids: call.positionals }, contextOf('get')),
+    engine.get({ collection, ids: call.positionals, ...asOfOf(call) }, contextOf('get')),
   );
   if (call.has('json')) {
     sayJson(answer);
@@ -21,6 +21,8 @@ export default async function get(call: Call): Promise<number> {
       say(printable(item.text));
       say();
     }
+    const asOf = asOfLine(call, answer.moment);
+    if (asOf !== undefined) say(style('dim', asOf));
     for (const id of answer.missing) say(`missing: ${oneLine(id, 200)}`);
   }
   return answer.missing.length === 0 ? EXIT.ok : EXIT.unsound;

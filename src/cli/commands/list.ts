@@ -1,6 +1,6 @@
 import { LIMITS } from '../../domain/limits.js';
 import type { Call } from '../command.js';
-import { contextOf, whereOf, withEngine } from '../engine.js';
+import { asOfLine, asOfOf, contextOf, whereOf, withEngine } from '../engine.js';
 import { EXIT } from '../exit-codes.js';
 import { columns, oneLine, say, sayJson, styler } from '../printing.js';
 
@@ -19,6 +19,7 @@ export default async function list(call: Call): Promise<number> {
         ...(where === undefined ? {} : { where }),
         ...(since === undefined ? {} : { since }),
         ...(until === undefined ? {} : { until }),
+        ...asOfOf(call),
         ...(cursor === undefined ? {} : { cursor }),
       },
       contextOf('list'),
@@ -38,6 +39,8 @@ export default async function list(call: Call): Promise<number> {
   ]);
   for (const line of columns(rows)) say(line);
   if (answer.items.length === 0) say('No items.');
+  const asOf = asOfLine(call, answer.moment);
+  if (asOf !== undefined) say(styler(process.stdout)('dim', asOf));
   if (next !== undefined) say(styler(process.stdout)('dim', `more: add --cursor ${next}`));
   return EXIT.ok;
 }

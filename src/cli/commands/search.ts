@@ -2,7 +2,7 @@ import { CodedError } from '../../domain/errors.js';
 import type { SearchHit, SearchMode } from '../../domain/face.js';
 import { LIMITS } from '../../domain/limits.js';
 import type { Call } from '../command.js';
-import { contextOf, whereOf, withEngine } from '../engine.js';
+import { asOfOf, contextOf, whereOf, withEngine } from '../engine.js';
 import { EXIT } from '../exit-codes.js';
 import { count, oneLine, printable, say, sayJson, styler } from '../printing.js';
 
@@ -29,6 +29,7 @@ export default async function search(call: Call): Promise<number> {
         ...(where === undefined ? {} : { where }),
         ...(since === undefined ? {} : { since }),
         ...(until === undefined ? {} : { until }),
+        ...asOfOf(call),
         ...(minScore === undefined ? {} : { min_score: minScore }),
       },
       contextOf('search'),

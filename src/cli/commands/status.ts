@@ -1,12 +1,14 @@
 import type { StatusAnswer } from '../../domain/face.js';
 import type { Call } from '../command.js';
-import { contextOf, withEngine } from '../engine.js';
+import { asOfOf, contextOf, withEngine } from '../engine.js';
 import { EXIT } from '../exit-codes.js';
 import { columns, count, oneLine, say, sayJson, size } from '../printing.js';
 
 /** `status`: the figures of a store. Exit 1 where it takes no writes, or the named collection is not there. */
 export default async function status(call: Call): Promise<number> {
-  const answer = await withEngine(call, { create: false }, engine => engine.status({}, contextOf('status')));
+  const answer = await withEngine(call, { create: false }, engine =>
+    engine.status(asOfOf(call), contextOf('status')),
+  );
   const only = call.text('collection');
   const shown =
     only === undefined ? answer : { ...answer, collections: answer.collections.filter(c => c.name === only) };
@@ -46,5 +48,19 @@ function statusLines(s: StatusAnswer): string[] {
               : `${c.space.id}, ${c.reembedding.items} of ${c.items} embedded into ${c.reembedding.space}`,
           ]),
         ])),
+    ...(s.marks.length === 0
+      ? []
+      : [
+          '',
+          ...columns([
+            ['mark', 'event', 'time', 'note'],
+            ...s.marks.map(mark => [
+              oneLine(mark.name, 40),
+              String(mark.seq),
+              mark.time,
+              oneLine(mark.note, 80),
+            ]),
+          ]),
+        ]),
   ];
 }

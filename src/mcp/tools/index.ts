@@ -1,8 +1,13 @@
+import { listedInput, listedOutput } from '../schema.js';
 import type { Tool } from './tool.js';
 import { vectorDelete } from './vector-delete.js';
+import { vectorDiff } from './vector-diff.js';
 import { vectorGet } from './vector-get.js';
+import { vectorHistory } from './vector-history.js';
 import { vectorIngest } from './vector-ingest.js';
 import { vectorList } from './vector-list.js';
+import { vectorMark } from './vector-mark.js';
+import { vectorRevert } from './vector-revert.js';
 import { vectorSearch } from './vector-search.js';
 import { vectorStatus } from './vector-status.js';
 import { vectorUpsert } from './vector-upsert.js';
@@ -15,5 +20,16 @@ export const TOOLS: readonly Tool[] = [
   vectorList,
   vectorDelete,
   vectorIngest,
+  vectorHistory,
+  vectorDiff,
+  vectorRevert,
+  vectorMark,
   vectorStatus,
 ];
+
+/** What tools/list says of each. */
+export const LISTED_TOOLS = TOOLS.map(({ run, inputSchema, outputSchema, ...tool }) => ({
+  ...tool,
+  inputSchema: listedInput(inputSchema),
+  outputSchema: listedOutput(outputSchema),
+}));

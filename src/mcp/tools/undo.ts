@@ -1,24 +1,30 @@
-/** What a write's answer says about taking it back. */
-export interface Undo {
-  readonly tool?: string;
-  readonly arguments?: Record<string, unknown>;
-  readonly command?: string;
-  readonly note?: string;
+import type { Receipt, WriteSpan } from '../../domain/face.js';
+import { anyObject, type Schema, text } from '../schema.js';
+
+/** A call that an answer suggests: with these very arguments. */
+export interface SuggestedCall {
+  readonly tool: string;
+  readonly arguments: Record<string, unknown>;
 }
 
-/** What was created is undone by deleting it. */
-export function undoByDelete(collection: string, ids: readonly string[]): Undo {
-  return { tool: 'vector_delete', arguments: { collection, ids } };
-}
+export const suggestedCall: Schema = {
+  type: 'object',
+  properties: { tool: text, arguments: anyObject },
+  required: ['tool', 'arguments'],
+};
 
 /**
- * What was overwritten or deleted is still in the log: replaying up to just before the write brings it back, into a
- * second store beside this one.
- * @param firstSeq the first event of the write
+ * How to take a write back: a revert of the events from its first to its last. Without a dry run, since it changes
+ * exactly what the write changed, and can itself be taken back.
+ * @param narrowed What else limits it, for a write of several transactions: those of others may lie between
+ * @returns nothing where the write changed nothing
  */
-export function undoByReplay(firstSeq: number): Undo {
-  return {
-    command: `mcp-vector-server replay --until ${firstSeq - 1} --to DIR`,
-    note: 'Run it after this server has stopped, with its VECTOR_DB_PATH: it writes the store as it was before into DIR and leaves this one as it is.',
-  };
+export function undoOf(
+  answer: Receipt & WriteSpan,
+  narrowed: { readonly session?: string; readonly collection?: string } = {},
+): { undo?: SuggestedCall } {
+  if (answer.first_seq === 0) return {};
+  const since = String(answer.first_seq);
+  const until = String(answer.seq);
+  return { undo: { tool: 'vector_revert', arguments: { since, until, ...narrowed, dry_run: false } } };
 }

@@ -1,21 +1,21 @@
-import type { DeleteAnswer, DeleteCommand } from '../../domain/face.js';
+import type { DeleteCommand } from '../../domain/face.js';
 import { LIMITS } from '../../domain/limits.js';
-import { boolean, collection, ids, integer, strings, text, undo, where } from '../schema.js';
+import { boolean, collection, ids, integer, strings, text, where } from '../schema.js';
 import type { Tool } from './tool.js';
-import { type Undo, undoByReplay } from './undo.js';
+import { suggestedCall, undoOf } from './undo.js';
 
 export const vectorDelete: Tool = {
   name: 'vector_delete',
   title: 'Forget: delete items',
   description:
-    'Deletes items, by ids or by where. E.g. {"ids":["deploy"]} or {"where":{"topic":"ops"},"dry_run":true}. The log keeps what was deleted.',
+    'Deletes items, by ids or by where. E.g. {"ids":["deploy"]} or {"where":{"topic":"ops"},"dry_run":true}. It can be undone.',
   inputSchema: {
     type: 'object',
     properties: {
       ids,
       where,
       collection,
-      dry_run: { type: 'boolean', default: false, description: 'Only name what would go' },
+      dry_run: { type: 'boolean', description: 'Only name what would go' },
     },
   },
   outputSchema: {
@@ -27,7 +27,7 @@ export const vectorDelete: Tool = {
       deleted_count: integer,
       missing: strings,
       dry_run: boolean,
-      undo,
+      undo: suggestedCall,
     },
     required: ['seq', 'hash', 'deleted', 'deleted_count', 'missing', 'dry_run'],
   },
@@ -48,7 +48,3 @@ export const vectorDelete: Tool = {
     };
   },
 };
-
-function undoOf(answer: DeleteAnswer): { undo?: Undo } {
-  return answer.first_seq === 0 ? {} : { undo: undoByReplay(answer.first_seq) };
-}

@@ -1,8 +1,8 @@
-import type { GetQuery, ItemView } from '../../domain/face.js';
-import { excerpt, fitEntries } from '../fit.js';
-import { anyObject, boolean, collection, ids, integer, maxChars, moment, strings, text } from '../schema.js';
+import type { GetQuery } from '../../domain/face.js';
+import { fitEntries } from '../fit.js';
+import { asOf, collection, ids, integer, maxChars, strings, text } from '../schema.js';
 import { READS, type Tool } from './tool.js';
-import { actorView, itemProperties } from './views.js';
+import { itemProperties, renderItem, resolvedMoment } from './views.js';
 
 /** Room for `omitted` and the advice that goes with it, in characters of JSON. */
 const OMISSION_CHARS = 120;
@@ -10,30 +10,19 @@ const OMISSION_CHARS = 120;
 export const vectorGet: Tool = {
   name: 'vector_get',
   title: 'Read items by id',
-  description: 'Reads whole texts, up to max_chars. E.g. {"ids":["deploy"]}.',
+  description:
+    'Reads whole texts, up to max_chars. E.g. {"ids":["deploy"]}, or as it was: {"ids":["deploy"],"as_of":"3 days ago"}.',
   inputSchema: {
     type: 'object',
-    properties: { ids, collection, max_chars: maxChars },
+    properties: { ids, collection, as_of: asOf, max_chars: maxChars },
     required: ['ids'],
   },
   outputSchema: {
     type: 'object',
     properties: {
-      items: {
-        type: 'array',
-        items: {
-          type: 'object',
-          properties: {
-            ...itemProperties,
-            text,
-            truncated: boolean,
-            origin: text,
-            actor: anyObject,
-          },
-        },
-      },
+      items: { type: 'array', items: { type: 'object', properties: itemProperties } },
       missing: strings,
-      moment,
+      moment: resolvedMoment,
       omitted: integer,
       hint: text,
     },
@@ -53,18 +42,3 @@ export const vectorGet: Tool = {
       : { ...answer, omitted, hint: 'Not all items fit: raise max_chars or ask for fewer ids.' };
   },
 };
-
-function renderItem(item: ItemView, textChars: number, bare: boolean): object {
-  const shown = excerpt(item.text, textChars);
-  return {
-    id: item.id,
-    collection: item.collection,
-    text: shown.text,
-    truncated: shown.truncated || bare,
-    ...(bare ? {} : { metadata: item.metadata }),
-    version: item.version,
-    updated_at: item.updated_at,
-    origin: item.origin,
-    ...actorView(item.actor),
-  };
-}

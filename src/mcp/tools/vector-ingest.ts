@@ -1,10 +1,12 @@
-import type { IngestAnswer, IngestCommand } from '../../domain/face.js';
-import { boolean, collection, integer, strings, text, undo } from '../schema.js';
+import type { IngestCommand } from '../../domain/face.js';
+import { boolean, collection, integer, strings, text } from '../schema.js';
 import type { Tool } from './tool.js';
-import { type Undo, undoByReplay } from './undo.js';
+import { suggestedCall, undoOf } from './undo.js';
 
 /** Clients give up after 60 s by default, and progress often does not extend that. */
 const BUDGET_MS = 45_000;
+/** Skipped files named in one answer; a folder of images would fill a context otherwise. */
+const SKIPPED_SHOWN = 50;
 
 export const vectorIngest: Tool = {
   name: 'vector_ingest',
@@ -19,7 +21,7 @@ export const vectorIngest: Tool = {
       include: { ...strings, description: 'Globs, e.g. ["**/*.md"]' },
       exclude: strings,
       prune: { type: 'boolean', default: true, description: 'Delete chunks of vanished files' },
-      prune_over_half: { type: 'boolean', description: 'Even if that is over half of them' },
+      prune_over_half: { type: 'boolean', description: 'Even over half of them' },
       allow_secrets: boolean,
     },
     required: ['paths'],
@@ -38,7 +40,7 @@ export const vectorIngest: Tool = {
       skipped_count: integer,
       seq: integer,
       hash: text,
-      undo,
+      undo: suggestedCall,
     },
     required: ['done', 'files', 'remaining', 'chunks', 'skipped', 'skipped_count', 'seq', 'hash'],
   },
@@ -59,14 +61,8 @@ export const vectorIngest: Tool = {
       skipped_count: skipped.length,
       seq,
       hash,
-      ...undoOf(answer),
+      // It is many transactions, and those of others may lie between.
+      ...undoOf(answer, { session: context.session.id, collection: command.collection }),
     };
   },
 };
-
-/** Skipped files named in one answer; a folder of images would fill a context otherwise. */
-const SKIPPED_SHOWN = 50;
-
-function undoOf(answer: IngestAnswer): { undo?: Undo } {
-  return answer.first_seq === 0 ? {} : { undo: undoByReplay(answer.first_seq) };
-}

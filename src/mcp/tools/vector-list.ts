@@ -1,24 +1,24 @@
 import type { ItemView, ListQuery } from '../../domain/face.js';
-import { LIMITS } from '../../domain/limits.js';
-import { excerpt, fitEntries } from '../fit.js';
+import { excerpt } from '../fit.js';
+import { fitPage } from '../page.js';
 import {
   anyObject,
+  asOf,
   boolean,
   collection,
   integer,
+  limit,
   maxChars,
-  moment,
   since,
   text,
   until,
   where,
 } from '../schema.js';
 import { READS, type Tool } from './tool.js';
+import { resolvedMoment } from './views.js';
 
 /** A preview's length in UTF-16 code units. */
 const PREVIEW_CHARS = 200;
-/** Room for `next_cursor`'s and `omitted`'s names and punctuation, in characters of JSON. */
-const PAGING_CHARS = 60;
 
 export const vectorList: Tool = {
   name: 'vector_list',
@@ -27,15 +27,7 @@ export const vectorList: Tool = {
     'Lists items, newest first, with previews. E.g. {"where":{"topic":"ops"},"limit":20}; more with the answer\'s next_cursor.',
   inputSchema: {
     type: 'object',
-    properties: {
-      collection,
-      where,
-      since,
-      until,
-      limit: { type: 'integer', default: 50, minimum: 1, maximum: LIMITS.listLimit },
-      cursor: text,
-      max_chars: maxChars,
-    },
+    properties: { collection, where, since, until, as_of: asOf, limit, cursor: text, max_chars: maxChars },
   },
   outputSchema: {
     type: 'object',
@@ -56,7 +48,7 @@ export const vectorList: Tool = {
       },
       next_cursor: text,
       omitted: integer,
-      moment,
+      moment: resolvedMoment,
     },
     required: ['items', 'moment'],
   },
@@ -66,19 +58,9 @@ export const vectorList: Tool = {
     const { max_chars, ...query } = args;
     const engine = await context.engine();
     const { items, cursors, more, moment } = await engine.list(query as unknown as ListQuery, context.call);
-    const longestCursor = cursors.reduce((longest, cursor) => Math.max(longest, cursor.length), 0);
-    const budgetChars =
-      (max_chars as number) - JSON.stringify({ items: [], moment }).length - longestCursor - PAGING_CHARS;
-    const { shown } = fitEntries(items, budgetChars, renderPreview);
-    // An item that does not fit even alone is passed over, and counted, so that the next page gets beyond it.
-    const passed = items.length > 0 && shown.length === 0 ? 1 : 0;
-    const next = shown.length + passed;
-    return {
-      items: shown,
-      ...(next < items.length || (more && next > 0) ? { next_cursor: cursors[next - 1] } : {}),
-      ...(passed === 0 ? {} : { omitted: passed }),
-      moment,
-    };
+    const page = { entries: items, cursors, more };
+    const { shown, paging } = fitPage(page, { items: [], moment }, max_chars as number, renderPreview);
+    return { items: shown, ...paging, moment };
   },
 };
 

@@ -1,21 +1,9 @@
 import type { SearchHit, SearchMode, SearchQuery } from '../../domain/face.js';
 import { LIMITS } from '../../domain/limits.js';
 import { excerpt, fitEntries } from '../fit.js';
-import {
-  anyObject,
-  boolean,
-  integer,
-  maxChars,
-  moment,
-  since,
-  strings,
-  text,
-  until,
-  vector,
-  where,
-} from '../schema.js';
+import { asOf, integer, maxChars, since, strings, text, until, vector, where } from '../schema.js';
 import { READS, type Tool } from './tool.js';
-import { actorView, itemProperties } from './views.js';
+import { actorView, itemProperties, resolvedMoment } from './views.js';
 
 /** Room for `omitted` and the advice that goes with it, in characters of JSON. */
 const OMISSION_CHARS = 160;
@@ -24,7 +12,7 @@ export const vectorSearch: Tool = {
   name: 'vector_search',
   title: 'Recall: search memory and documents',
   description:
-    'Finds items by meaning and words; the best passage of each. E.g. {"query":"Why did we drop Redis?","where":{"topic":"cache"},"since":"30 days ago"}. since/until: last written during, not the state back then.',
+    'Finds items by meaning and words; the best passage of each. E.g. {"query":"Why did we drop Redis?","where":{"topic":"cache"}}. {"query":"cache","as_of":"last monday"}: the state then, with what was overwritten or deleted since. {"query":"cache","since":"last monday"}: the state now, only what was written since. Moments: "2 hours ago", ISO time, seq, mark, "before X".',
   inputSchema: {
     type: 'object',
     properties: {
@@ -32,16 +20,19 @@ export const vectorSearch: Tool = {
       vector,
       collections: { ...strings, description: 'Default: all' },
       k: { type: 'integer', default: 10, minimum: 1, maximum: LIMITS.k },
-      where,
+      where: {
+        ...where,
+        description: 'Metadata filter, e.g. {"lang":"ts","year":{"$gte":2024}}',
+      },
       since,
       until,
+      as_of: asOf,
       mode: { type: 'string', enum: ['hybrid', 'semantic', 'keyword'], default: 'hybrid' },
       context: {
         type: 'integer',
-        default: 0,
         minimum: 0,
         maximum: 10,
-        description: 'Neighbouring chunks to add on each side',
+        description: 'Neighbouring chunks on each side',
       },
       min_score: { type: 'number' },
       max_chars: maxChars,
@@ -57,16 +48,12 @@ export const vectorSearch: Tool = {
           properties: {
             ...itemProperties,
             score: { type: 'number' },
-            text,
-            truncated: boolean,
-            passage: { type: 'object', description: 'The best passage within the whole text' },
-            origin: text,
-            actor: anyObject,
+            passage: { type: 'object', properties: { start: integer, end: integer } },
             context: { type: 'array', items: { type: 'object', properties: { id: text, text } } },
           },
         },
       },
-      moment,
+      moment: resolvedMoment,
       omitted: integer,
       hint: text,
     },

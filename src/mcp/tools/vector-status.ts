@@ -1,12 +1,14 @@
-import { anyObject, type ObjectSchema, text } from '../schema.js';
+import type { AsOf } from '../../domain/face.js';
+import { anyObject, asOf, type ObjectSchema, objects, text } from '../schema.js';
 import { READS, type Tool } from './tool.js';
 
 const properties: ObjectSchema['properties'] = {
   version: text,
   store: anyObject,
   head: anyObject,
+  marks: objects,
   session: anyObject,
-  collections: { type: 'array', items: anyObject },
+  collections: objects,
   checkpoint: anyObject,
   embedder: anyObject,
   memory: anyObject,
@@ -16,14 +18,15 @@ const properties: ObjectSchema['properties'] = {
 export const vectorStatus: Tool = {
   name: 'vector_status',
   title: 'Status of the memory',
-  description: 'Version, store, head of the log, collections with counts, index, embedder, this session.',
-  inputSchema: { type: 'object', properties: {} },
+  description:
+    'Store, head of the log, marks, collections with counts, embedder, this session. E.g. {"as_of":"yesterday"}.',
+  inputSchema: { type: 'object', properties: { as_of: asOf } },
   outputSchema: { type: 'object', properties, required: Object.keys(properties) },
   annotations: READS,
 
-  async run(_args, context) {
+  async run(args, context) {
     const engine = await context.engine();
-    const status = await engine.status({}, context.call);
+    const status = await engine.status(args as AsOf, context.call);
     // A space's id says provider, model and dimension; its digests are for machines, and long.
     const collections = status.collections.map(({ space, ...rest }) => ({ ...rest, space: space.id }));
     return { ...status, collections, session: context.session };

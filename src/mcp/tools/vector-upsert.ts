@@ -1,8 +1,8 @@
-import type { UpsertAnswer, UpsertCommand } from '../../domain/face.js';
+import type { UpsertCommand } from '../../domain/face.js';
 import { LIMITS } from '../../domain/limits.js';
-import { anyObject, collection, integer, text, undo, vector } from '../schema.js';
+import { anyObject, collection, id, integer, text, vector } from '../schema.js';
 import type { Tool } from './tool.js';
-import { type Undo, undoByDelete, undoByReplay } from './undo.js';
+import { suggestedCall, undoOf } from './undo.js';
 
 export const vectorUpsert: Tool = {
   name: 'vector_upsert',
@@ -20,14 +20,14 @@ export const vectorUpsert: Tool = {
         items: {
           type: 'object',
           properties: {
-            id: { type: 'string', minLength: 1, maxLength: LIMITS.idBytes },
+            id,
             text: { type: 'string', maxLength: LIMITS.textBytes },
             metadata: anyObject,
             vector,
             if_version: {
               type: 'integer',
               minimum: 0,
-              description: 'Only if this is its version; 0: only if new',
+              description: 'Only if at this version; 0: if new',
             },
           },
         },
@@ -57,7 +57,7 @@ export const vectorUpsert: Tool = {
           required: ['id', 'version', 'outcome'],
         },
       },
-      undo,
+      undo: suggestedCall,
     },
     required: ['seq', 'hash', 'items'],
   },
@@ -68,20 +68,6 @@ export const vectorUpsert: Tool = {
     const engine = await context.engine();
     const answer = await engine.upsert({ ...command, origin: 'agent' }, context.call);
     const { seq, hash, items } = answer;
-    return { seq, hash, items, ...undoOf(command.collection, answer) };
+    return { seq, hash, items, ...undoOf(answer) };
   },
 };
-
-function undoOf(collection: string, answer: UpsertAnswer): { undo?: Undo } {
-  const changed = answer.items.filter(item => item.outcome !== 'unchanged');
-  if (changed.length === 0) return {};
-  if (changed.every(item => item.outcome === 'created')) {
-    return {
-      undo: undoByDelete(
-        collection,
-        changed.map(item => item.id),
-      ),
-    };
-  }
-  return { undo: undoByReplay(answer.first_seq) };
-}

@@ -1,0 +1,95 @@
+/** From one request of either era to what the handlers of tools and resources get. */
+import {
+  CLIENT_INFO_META_KEY,
+  type Implementation,
+  type ServerContext as RequestContext,
+  type RequestMetaEnvelope,
+  type Server,
+} from '@modelcontextprotocol/server';
+import type { CallContext, Engine, Progress } from '../domain/face.js';
+import type { Actor } from '../domain/model.js';
+import type { Logger } from '../log.js';
+import { allowedRoots } from './roots.js';
+import { actorOf, sessionView, type WindowIdentity } from './session.js';
+import type { ToolContext } from './tools/tool.js';
+
+/** What a server needs from the process it runs in. Nothing of it is touched before a tool is called. */
+export interface ServerContext {
+  /**
+   * The engine, opened at the first call and the same one afterwards. Discovery answers before it is called, so nothing
+   * that it needs (store, index, model) may be loaded earlier. A rejection becomes the call's error result.
+   */
+  engine(): Promise<Engine>;
+  /** The package's version. */
+  readonly version: string;
+  readonly window: WindowIdentity;
+  readonly transport: Actor['transport'];
+  /** VECTOR_ROOTS: absolute directories; undefined where it is not set. */
+  readonly roots: readonly string[] | undefined;
+  readonly env: NodeJS.ProcessEnv;
+  /** The working directory, absolute. */
+  readonly cwd: string;
+  readonly logger: Logger;
+}
+
+/** Waiting for the client's answer to roots/list, in ms. */
+const ROOTS_TIMEOUT_MS = 5_000;
+
+/** @param name The tool's name, or the method: what the actor is stamped with */
+export function toolContextOf(
+  name: string,
+  server: Server,
+  request: RequestContext,
+  context: ServerContext,
+): ToolContext {
+  const actor = actorOf(context.window, identityOf(server, request), context.transport, name);
+  const call: CallContext = { actor, signal: request.mcpReq.signal, ...progressOf(request, context.logger) };
+  return {
+    engine: () => context.engine(),
+    call,
+    roots: () =>
+      allowedRoots({
+        ...rootsOfClient(server),
+        configured: context.roots,
+        env: context.env,
+        cwd: context.cwd,
+      }),
+    session: sessionView(actor),
+  };
+}
+
+/** In 2026-07-28 each request may name its client, in the era before it the handshake did. */
+function identityOf(server: Server, request: RequestContext) {
+  const envelope: Partial<RequestMetaEnvelope> & { [CLIENT_INFO_META_KEY]?: Implementation } =
+    request.mcpReq.envelope ?? {};
+  const client = envelope[CLIENT_INFO_META_KEY] ?? server.getClientVersion();
+  return { clientName: client?.name, clientVersion: client?.version, meta: request.mcpReq._meta };
+}
+
+/** Only where the client sent a token; the specification wants every notification to be further than the last. */
+function progressOf(request: RequestContext, logger: Logger): Pick<CallContext, 'onProgress'> {
+  const progressToken = request.mcpReq._meta?.progressToken;
+  if (progressToken === undefined) return {};
+  let furthest = Number.NEGATIVE_INFINITY;
+  return {
+    onProgress: ({ done, total, message }: Progress) => {
+      if (done <= furthest) return;
+      furthest = done;
+      const params = { progressToken, progress: done, ...(total === undefined ? {} : { total }), message };
+      request.mcpReq
+        .notify({ method: 'notifications/progress', params })
+        .catch(error => logger.debug({ error: String(error) }, 'progress was not delivered'));
+    },
+  };
+}
+
+/** Servers can ask clients in the 2025 era only; a client that declared no roots is not asked. */
+function rootsOfClient(server: Server): { client?: () => Promise<string[]> } {
+  if (server.getClientCapabilities()?.roots === undefined) return {};
+  return {
+    client: async () => {
+      const { roots } = await server.listRoots(undefined, { timeout: ROOTS_TIMEOUT_MS });
+      return roots.map(root => root.uri);
+    },
+  };
+}
