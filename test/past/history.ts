@@ -2,8 +2,8 @@
  * Random histories in memory, and random moments of them: whatever is asked as of a moment is answered exactly as a store
  * rebuilt from the log up to that moment answers it.
  */
+import assert from 'node:assert/strict';
 import fc from 'fast-check';
-import { describe, expect, it } from 'vitest';
 import { isCoded } from '#src/domain/errors.js';
 import type { Where } from '#src/domain/face.js';
 import type { JsonValue } from '#src/domain/model.js';
@@ -12,8 +12,6 @@ import { MemoryLog } from '#wal/memory-log.js';
 import { OTHER_WORDS, testContext, WordEmbedder } from '../helpers/engine.js';
 import { memoryEngine } from '../helpers/memory-engine.js';
 
-const RUNS = Number(process.env.PROPERTY_RUNS ?? 2000);
-const SEED = Number(process.env.PROPERTY_SEED ?? Date.now() % 2 ** 31);
 const COLLECTIONS = ['default', 'notes'];
 const IDS = ['a', 'b', 'c', 'd', 'ü/é'];
 const START_MS = Date.UTC(2026, 2, 1);
@@ -113,24 +111,30 @@ const question = fc.record({
 });
 type Question = typeof question extends fc.Arbitrary<infer T> ? T : never;
 
-describe('as of any moment', () => {
-  it(`answers as a store rebuilt to it, over ${RUNS} histories (seed ${SEED})`, {
-    timeout: 900_000,
-  }, async () => {
-    await fc.assert(
-      fc.asyncProperty(
-        fc.array(step, { minLength: 1, maxLength: 16 }),
-        fc.array(question, { minLength: 1, maxLength: 3 }),
-        async (steps, questions) => {
-          const history = new History();
-          await history.play(steps);
-          for (const one of questions) await history.compare(one);
-        },
-      ),
-      { numRuns: RUNS, seed: SEED },
-    );
-  });
-});
+/**
+ * Plays `runs` random histories and asks each of random moments. @throws what fast-check says of the first that is answered
+ * otherwise than a store rebuilt to it would, shrunk, with its seed
+ */
+export async function playHistories(
+  runs: number,
+  seed: number,
+  onHistory: (played: number) => void = () => {},
+): Promise<void> {
+  let played = 0;
+  await fc.assert(
+    fc.asyncProperty(
+      fc.array(step, { minLength: 1, maxLength: 16 }),
+      fc.array(question, { minLength: 1, maxLength: 3 }),
+      async (steps, questions) => {
+        const history = new History();
+        await history.play(steps);
+        for (const one of questions) await history.compare(one);
+        onHistory(++played);
+      },
+    ),
+    { numRuns: runs, seed },
+  );
+}
 
 class History {
   private nowMs = START_MS;
@@ -302,7 +306,7 @@ class History {
     shape: (answer: T) => unknown,
   ): Promise<void> {
     const [past, present] = await Promise.all([this.engine, then].map(engine => outcome(ask(engine), shape)));
-    expect(past).toEqual(present);
+    assert.deepEqual(past, present);
   }
 }
 

@@ -1,0 +1,13 @@
+import { it } from 'vitest';
+import { playHistories } from './history.js';
+
+const RUNS = Number(process.env.PROPERTY_RUNS ?? 2000);
+const SEED = Number(process.env.PROPERTY_SEED ?? Date.now() % 2 ** 31);
+
+it(
+  `any moment is answered as a store rebuilt to it would, over ${RUNS} histories (seed ${SEED})`,
+  {
+    timeout: 900_000,
+  },
+  () => playHistories(RUNS, SEED),
+);
