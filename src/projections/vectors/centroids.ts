@@ -39,6 +39,13 @@ export class Centroids {
     return this.#slab.vector(centroid);
   }
 
+  /** A copy of all, n x dimension. */
+  get vectors(): Float32Array {
+    const vectors = new Float32Array(this.count * this.dimension);
+    for (let i = 0; i < this.count; i++) vectors.set(this.vector(i), i * this.dimension);
+    return vectors;
+  }
+
   squaredLength(centroid: number): number {
     return this.#squaredLengths[centroid]!;
   }

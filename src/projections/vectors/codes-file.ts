@@ -1,11 +1,12 @@
 import { open } from 'node:fs/promises';
 import type { BinaryCodes, CodesState } from './binary-codes.js';
+import { type CodeBlocks, LANES } from './code-blocks.js';
 import { COPY_BYTES, indexDamaged, METRIC_NUMBERS, readFully } from './index-files.js';
 
 /*
  * <name>.codes of a saved index, all numbers little-endian: a header of 12 u32 {magic, version, dimension, metric, rows, centroids,
  * the newest lesson's first centroid, the rows it was drawn from, the rows it described, 0, 0, 0}, the mean (f32, dimension), the
- * centroids (f32, each of the dimension rounded up to 8), then the blocks (see binary-codes.ts).
+ * centroids (f32, each of the dimension rounded up to 8), then the blocks (see code-blocks.ts).
  */
 const MAGIC = 0x4342_4f56; // "VOBC"
 const VERSION = 1;
@@ -14,13 +15,14 @@ const HEADER_U32S = 12;
 /** Writes and syncs the rows that `state` counts; more may be staged and committed meanwhile. */
 export async function writeCodes(path: string, codes: BinaryCodes, state: CodesState): Promise<void> {
   const { rows, mean, centroids, lesson } = state;
+  const { blocks } = codes;
   const header = Uint32Array.of(
     MAGIC,
     VERSION,
     codes.dimension,
     METRIC_NUMBERS[codes.metric],
     rows,
-    centroids.length / codes.paddedDimension,
+    centroids.length / blocks.paddedDimension,
     lesson.first,
     lesson.drawnFrom,
     lesson.described,
@@ -32,10 +34,10 @@ export async function writeCodes(path: string, codes: BinaryCodes, state: CodesS
   try {
     for (const { buffer, byteOffset, byteLength } of [header, mean, centroids])
       await file.writeFile(Buffer.from(buffer, byteOffset, byteLength));
-    const blocksBytes = codes.blocksBytes(rows);
+    const blocksBytes = blocksBytesOf(blocks, rows);
     for (let offset = 0; offset < blocksBytes; offset += COPY_BYTES) {
       const step = Buffer.allocUnsafe(Math.min(COPY_BYTES, blocksBytes - offset));
-      codes.copyBlocks(offset, step);
+      blocks.copy(offset, step);
       await file.writeFile(step);
     }
     await file.sync();
@@ -50,7 +52,8 @@ export async function writeCodes(path: string, codes: BinaryCodes, state: CodesS
  * @throws CodedError INDEX_DAMAGED if it is missing, of the wrong size, inconsistent, or made for another dimension or metric
  */
 export async function readCodes(path: string, codes: BinaryCodes, rows: number): Promise<void> {
-  const { dimension, paddedDimension, metric } = codes;
+  const { dimension, metric, blocks } = codes;
+  const { paddedDimension } = blocks;
   const file = await open(path, 'r').catch(error => {
     throw indexDamaged(path, 'it cannot be read', error);
   });
@@ -74,7 +77,7 @@ export async function readCodes(path: string, codes: BinaryCodes, rows: number):
           `${dimension}, ${METRIC_NUMBERS[metric]}, ${rows}`,
       );
     }
-    const blocksBytes = codes.blocksBytes(rows);
+    const blocksBytes = blocksBytesOf(blocks, rows);
     const expected = 4 * (HEADER_U32S + dimension + count! * paddedDimension) + blocksBytes;
     if (size !== expected) throw indexDamaged(path, `it has ${size} bytes, not ${expected}`);
     const state = {
@@ -83,10 +86,11 @@ export async function readCodes(path: string, codes: BinaryCodes, rows: number):
       centroids: await floats(count! * paddedDimension),
       lesson: { first: first!, drawnFrom: drawnFrom!, described: described! },
     };
+    blocks.reserve(rows);
     for (let offset = 0; offset < blocksBytes; offset += COPY_BYTES) {
       const step = Buffer.allocUnsafe(Math.min(COPY_BYTES, blocksBytes - offset));
       await readFully(file, path, step);
-      codes.writeBlocks(offset, step);
+      blocks.restore(offset, step);
     }
     if (first! >= count! || !codes.restore(state))
       throw indexDamaged(path, 'it names a centroid that it lacks');
@@ -94,3 +98,5 @@ export async function readCodes(path: string, codes: BinaryCodes, rows: number):
     await file.close();
   }
 }
+
+const blocksBytesOf = ({ blockBytes }: CodeBlocks, rows: number) => Math.ceil(rows / LANES) * blockBytes;

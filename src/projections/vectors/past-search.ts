@@ -1,4 +1,4 @@
-import { type BinaryCodes, CHUNK_BLOCKS } from './binary-codes.js';
+import type { BinaryCodes } from './binary-codes.js';
 import { bestOfVectors } from './search.js';
 import { TopOwners } from './top-owners.js';
 import type { VectorSlab } from './vector-slab.js';
@@ -32,28 +32,29 @@ interface CodedSearch {
  * @returns how many were fetched
  */
 export function searchCodes({ codes, slab, query, accept, fetch }: CodedSearch, top: TopOwners): number {
-  const blocks = codes.blocksOf(accept);
-  if (blocks.length === 0) return 0;
-  codes.setQuery(query);
   const floor = new TopOwners(top.k);
   top.copyTo(floor);
-  let candidates: { owner: number; upper: number }[] = [];
-  for (let at = 0; at < blocks.length; at += 2 * CHUNK_BLOCKS) {
-    const found = codes.scan(blocks.subarray(at, at + 2 * CHUNK_BLOCKS), floor.threshold);
-    for (let i = 0; i < found.count; i++) {
-      const upper = found.upper[i]!;
-      if (upper < floor.threshold) continue;
-      const owner = found.owners[i]!;
-      candidates.push({ owner, upper: Number.isNaN(upper) ? Number.POSITIVE_INFINITY : upper });
-      if (found.lower[i]! >= floor.threshold) floor.offer(owner, 0, found.lower[i]!);
-    }
-  }
-  candidates = candidates
-    .filter(({ upper }) => upper >= floor.threshold)
-    .sort((a, b) => b.upper - a.upper || a.owner - b.owner);
+  const owners: number[] = [];
+  const uppers: number[] = [];
+  codes.scan(
+    query,
+    accept,
+    () => floor.threshold,
+    (owner, lower, upper) => {
+      if (upper < floor.threshold) return;
+      owners.push(owner);
+      // What overflowed may be anything.
+      uppers.push(Number.isNaN(upper) ? Number.POSITIVE_INFINITY : upper);
+      if (lower >= floor.threshold) floor.offer(owner, 0, lower);
+    },
+  );
+  const candidates: number[] = [];
+  for (let i = 0; i < owners.length; i++) if (uppers[i]! >= floor.threshold) candidates.push(i);
+  candidates.sort((i, j) => uppers[j]! - uppers[i]! || owners[i]! - owners[j]!);
   const seen = new Set<number>();
-  for (const { owner, upper } of candidates) {
-    if (upper < top.threshold || seen.size === MOST_FETCHED) break;
+  for (const i of candidates) {
+    const owner = owners[i]!;
+    if (uppers[i]! < top.threshold || seen.size === MOST_FETCHED) break;
     if (seen.has(owner)) continue;
     seen.add(owner);
     const vectors = fetch(owner);

@@ -6,6 +6,14 @@ export const IN_GRAPH = 2;
 /** Never enters the graph: see EqualVectors. */
 export const SURPLUS = 4;
 
+/** What a table had, when it had so many rows and deaths, for an array of accepted owners. */
+interface AcceptedRows {
+  readonly rows: number;
+  readonly deaths: number;
+  readonly live: Uint32Array;
+  readonly dead: Uint32Array;
+}
+
 /**
  * What is known of each row besides its vector: its owner, whether it is dead, whether the graph holds it. Rows of one
  * owner are adjacent and owners ascend, so an owner's rows are found by bisection.
@@ -17,6 +25,7 @@ export class RowTable {
   #dead = 0;
   #ownerCount = 0;
   #accepted = new Uint32Array(0);
+  readonly #acceptedEver = new WeakMap<Uint8Array, AcceptedRows>();
   #surplus: Uint32Array = new Uint32Array(16);
   #surplusCount = 0;
 
@@ -156,21 +165,38 @@ export class RowTable {
   }
 
   /**
-   * The rows, all live or all dead, whose owner is accepted (see VectorSearch.accept), ascending.
+   * The live rows whose owner is accepted (see VectorSearch.accept), ascending.
    * @returns a view of a buffer that the next call reuses
    */
-  acceptedRows(accept: Uint8Array, which: 'live' | 'dead'): Uint32Array {
-    const wanted = which === 'dead' ? DEAD : 0;
+  acceptedRows(accept: Uint8Array): Uint32Array {
     if (this.#accepted.length < this.#rows) this.#accepted = new Uint32Array(this.#owners.length);
-    const accepted = this.#accepted;
+    return this.#listAccepted(accept, 0, this.#accepted);
+  }
+
+  /** The rows, live and dead, whose owner is accepted, ascending; kept for as long as `accept` is, which must not change. */
+  acceptedEver(accept: Uint8Array): AcceptedRows {
+    const known = this.#acceptedEver.get(accept);
+    if (known !== undefined && known.rows === this.#rows && known.deaths === this.#dead) return known;
+    const buffer = new Uint32Array(this.#rows);
+    const accepted = {
+      rows: this.#rows,
+      deaths: this.#dead,
+      live: this.#listAccepted(accept, 0, buffer).slice(),
+      dead: this.#listAccepted(accept, DEAD, buffer).slice(),
+    };
+    this.#acceptedEver.set(accept, accepted);
+    return accepted;
+  }
+
+  #listAccepted(accept: Uint8Array, wanted: number, list: Uint32Array): Uint32Array {
     const owners = this.#owners;
     const flags = this.#flags;
     const rows = this.#rows;
     let count = 0;
     for (let row = 0; row < rows; row++) {
-      if (accept[owners[row]!] && (flags[row]! & DEAD) === wanted) accepted[count++] = row;
+      if (accept[owners[row]!] && (flags[row]! & DEAD) === wanted) list[count++] = row;
     }
-    return accepted.subarray(0, count);
+    return list.subarray(0, count);
   }
 
   /** Which of its owner's rows this is, from 0. */

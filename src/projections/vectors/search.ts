@@ -6,6 +6,8 @@ interface OwnerSearch {
   readonly query: Float32Array;
   readonly k: number;
   readonly accept: Uint8Array | undefined;
+  /** The live rows that are accepted, if they are known. */
+  readonly list?: Uint32Array;
   readonly ef: number;
 }
 
@@ -22,12 +24,11 @@ const walkCostRows = (graphThresholdRows: number, ef: number) =>
  */
 export function searchOwners(
   { table, slab, graph }: VectorRows,
-  { query, k, accept, ef }: OwnerSearch,
+  { query, k, accept, list = accept && table.acceptedRows(accept), ef }: OwnerSearch,
 ): TopOwners {
   const comparable = slab.setQuery(query);
   const top = new TopOwners(k);
   if (k === 0) return top;
-  const list = accept === undefined ? undefined : table.acceptedRows(accept, 'live');
   const { end } = graph;
   // Where the list passes from the graph's rows to the rest.
   const listEnd = list === undefined ? 0 : lowerBound(list, end);
@@ -98,10 +99,9 @@ export function searchOwners(
   }
 }
 
-/** Offers the dead rows whose owner is accepted, scored exactly. The query is the one that the slab has. */
-export function scanDead({ table, slab }: VectorRows, accept: Uint8Array, top: TopOwners): void {
+/** Offers dead rows, scored exactly. The query is the one that the slab has. */
+export function scanDead({ table, slab }: VectorRows, rows: Uint32Array, top: TopOwners): void {
   const { owners } = table;
-  const rows = table.acceptedRows(accept, 'dead');
   for (let first = 0; first < rows.length; first += CHUNK_ROWS) {
     const chunk = rows.subarray(first, first + CHUNK_ROWS);
     const similarities = slab.scoreRows(chunk);

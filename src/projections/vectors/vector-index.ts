@@ -147,8 +147,8 @@ export class VectorIndex {
    * first. Exact where the rows are scanned; of what the graph answers, recall@10 is at least .99.
    * @throws CodedError DIMENSION_MISMATCH, INVALID_ARGUMENT (not finite, zero under cosine)
    */
-  search(query: Float32Array, options: VectorSearch): OwnerHits {
-    return this.#hits(this.#searchLive(query, options));
+  search(query: Float32Array, { k, accept, ef = this.#efSearch }: VectorSearch): OwnerHits {
+    return this.#hits(searchOwners(this.#kept.rows, { query, k, accept, ef }));
   }
 
   /**
@@ -156,13 +156,14 @@ export class VectorIndex {
    * scanned; of those that are coded, recall@10 is about .99.
    * @throws CodedError as search, and whatever `fetch` throws
    */
-  searchPast(query: Float32Array, options: PastSearch): OwnerHits {
-    const top = this.#searchLive(query, options);
-    if (options.k > 0) {
-      const { codes, rows } = this.#kept;
-      scanDead(rows, options.accept, top);
+  searchPast(query: Float32Array, { k, accept, fetch, ef = this.#efSearch }: PastSearch): OwnerHits {
+    const { codes, rows } = this.#kept;
+    const { live, dead } = rows.table.acceptedEver(accept);
+    const top = searchOwners(rows, { query, k, accept, list: live, ef });
+    if (k > 0) {
+      scanDead(rows, dead, top);
       if (codes !== undefined)
-        searchCodes({ codes, slab: rows.slab, query: rows.slab.query, ...options }, top);
+        searchCodes({ codes, slab: rows.slab, query: rows.slab.query, accept, fetch }, top);
     }
     return this.#hits(top);
   }
@@ -187,10 +188,6 @@ export class VectorIndex {
     return (
       best && { passage: best.passage, score: Math.fround(scoreOf(this.options.metric, best.similarity)) }
     );
-  }
-
-  #searchLive(query: Float32Array, { k, accept, ef }: VectorSearch): TopOwners {
-    return searchOwners(this.#kept.rows, { query, k, accept, ef: ef ?? this.#efSearch });
   }
 
   #hits(top: TopOwners): OwnerHits {

@@ -1,6 +1,6 @@
 // asc: --enable threads --sharedMemory --maximumMemory 65536
 // What BinaryCodes (binary-codes.ts) computes: the rotation that precedes the codes, and the scan over them. Addresses are
-// bytes. The layout of a block of 16 rows is described there.
+// bytes. The layout of a block of 16 rows is described in code-blocks.ts.
 
 const ROUNDS: u32 = 4;
 
