@@ -44,7 +44,7 @@ const tick = fc.oneof(
 );
 
 /** Of the log's length. */
-const share = fc.double({ min: 0, max: 1, noNaN: true });
+const share = fc.integer({ min: 0, max: 1000 }).map(n => n / 1000);
 
 const step = fc.record({
   session,
