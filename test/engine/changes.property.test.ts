@@ -4,8 +4,8 @@
  */
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import type { CallContext, ItemView, Where } from '#src/domain/face.js';
-import type { Actor, Metadata } from '#src/domain/model.js';
+import type { ItemView, Where } from '#src/domain/face.js';
+import type { Metadata } from '#src/domain/model.js';
 import {
   CHANGE_TYPES,
   type Change,
@@ -16,66 +16,15 @@ import {
   type VersionView,
 } from '#src/domain/travel.js';
 import { matches, parseWhere } from '#src/domain/where.js';
-import type { StoreEngine } from '#src/engine/engine.js';
-import { eventOf } from '#src/engine/projections.js';
-import { MemoryLog } from '#wal/memory-log.js';
 import { testContext } from '../helpers/engine.js';
-import { memoryEngine } from '../helpers/memory-engine.js';
+import { changesIn } from './changes-oracle.js';
+import { collection, id, RandomStore, share, step } from './random-store.js';
 
 const RUNS = Number(process.env.PROPERTY_RUNS ?? 500);
 const SEED = Number(process.env.PROPERTY_SEED ?? Date.now() % 2 ** 31);
-const COLLECTIONS = ['default', 'notes'];
 const PREVIEW_CHARS = 200;
 
-const id = fc.constantFrom('a', 'b', 'c', 'ü/é');
-const collection = fc.constantFrom(...COLLECTIONS);
-/** Short ones, and some that are longer than a preview, with a pair of surrogates at its end. */
-const text = fc
-  .tuple(
-    fc.array(fc.constantFrom('tea', 'coffee', 'log,', 'Журнал', '日本', '\n', ' ', '😀'), {
-      minLength: 1,
-      maxLength: 5,
-    }),
-    fc.constantFrom('', '', `${'x'.repeat(198)}😀😀`),
-  )
-  .map(([words, prefix]) => `t${prefix}${words.join(' ')}`);
-const metadata = fc.dictionary(
-  fc.constantFrom('kind', 'year'),
-  fc.oneof(fc.constantFrom('x', 'y'), fc.integer({ min: 1, max: 2 }), fc.constant(null)),
-);
 const where = fc.constantFrom<Where>({ kind: 'x' }, { year: { $gte: 2 } }, { kind: { $ne: 'x' } });
-
-const step = fc.record({
-  session: fc.constantFrom('one', 'two'),
-  clientName: fc.constantFrom('Claude Code', 'Cursor'),
-  project: fc.constantFrom('/work', ''),
-  tick: fc.integer({ min: 0, max: 1000 }),
-  what: fc.oneof(
-    {
-      weight: 6,
-      arbitrary: fc.record({
-        do: fc.constant('upsert' as const),
-        collection,
-        items: fc.uniqueArray(fc.record({ id, text, metadata }), {
-          selector: item => item.id,
-          minLength: 1,
-          maxLength: 3,
-        }),
-      }),
-    },
-    {
-      weight: 3,
-      arbitrary: fc.record({
-        do: fc.constant('delete' as const),
-        collection,
-        ids: fc.uniqueArray(id, { minLength: 1, maxLength: 3 }),
-      }),
-    },
-    { weight: 2, arbitrary: fc.record({ do: fc.constant('revert' as const), share: share() }) },
-    { weight: 1, arbitrary: fc.record({ do: fc.constant('mark' as const) }) },
-  ),
-});
-type Step = typeof step extends fc.Arbitrary<infer T> ? T : never;
 
 const comparison = fc.record({
   from: share(),
@@ -101,11 +50,6 @@ const question = fc.record({
 });
 type Question = typeof question extends fc.Arbitrary<infer T> ? T : never;
 
-/** Where in the log, evenly: fc.double would nearly always mean its very beginning. */
-function share() {
-  return fc.integer({ min: 0, max: 1000 }).map(n => n / 1000);
-}
-
 describe('history and diff', () => {
   it(`tell what the log says, over ${RUNS} histories (seed ${SEED})`, { timeout: 900_000 }, async () => {
     await fc.assert(
@@ -114,7 +58,7 @@ describe('history and diff', () => {
         fc.array(question, { minLength: 1, maxLength: 3 }),
         fc.array(comparison, { minLength: 1, maxLength: 3 }),
         async (steps, questions, comparisons) => {
-          const store = new Store();
+          const store = new Asked();
           await store.play(steps);
           for (const one of questions) await store.ask(one);
           for (const one of comparisons) await store.compare(one);
@@ -125,108 +69,10 @@ describe('history and diff', () => {
   });
 });
 
-class Store {
-  private nowMs = Date.UTC(2026, 2, 1);
-  private readonly log = new MemoryLog({ clock: () => this.nowMs });
-  private engine!: StoreEngine;
-
-  async play(steps: readonly Step[]): Promise<void> {
-    this.engine = await memoryEngine(this.log, { clock: () => this.nowMs });
-    // One collection is there from the first event, so that there is something to ask.
-    await this.engine.upsert({ collection: 'default', items: [{ text: 'first' }] }, testContext);
-    for (const one of steps) await this.take(one);
-    this.nowMs += 1000;
-  }
-
-  private async take({ what, session, clientName, project, tick }: Step): Promise<void> {
-    this.nowMs += tick;
-    const context = contextOf(session, { clientName, project });
-    const isThere =
-      'collection' in what && this.changes().some(change => change.collection === what.collection);
-    switch (what.do) {
-      case 'upsert':
-        await this.engine.upsert({ collection: what.collection, items: what.items }, context);
-        return;
-      case 'delete':
-        if (isThere) await this.engine.delete({ collection: what.collection, ids: what.ids }, context);
-        return;
-      case 'revert':
-        await this.engine.revert({ to: String(this.seqAt(what.share)), dry_run: false }, context);
-        return;
-      case 'mark':
-        await this.engine.mark({ name: `mark-${this.log.head.seq}`, note: 'a note' }, context);
-    }
-  }
-
-  private seqAt(part: number): number {
-    return Math.max(1, Math.ceil(part * this.log.head.seq));
-  }
-
-  /** Every change, oldest first, as the events tell it one after the other. */
-  private changes(): Change[] {
-    const actors = new Map<number, Actor>();
-    const collections = new Map<number, string>();
-    const items = new Map<string, VersionView>();
-    const changes: Change[] = [];
-    for (let seq = 1; seq <= this.log.head.seq; seq++) {
-      const record = this.log.get(seq);
-      const event = eventOf(record)!;
-      if (event.type === 'actor_declared') {
-        const { type, ...actor } = event;
-        actors.set(seq, actor);
-        continue;
-      }
-      let end = seq;
-      while (!this.log.get(end).last) end += 1;
-      const common = {
-        seq,
-        time: new Date(record.logicalMs).toISOString(),
-        actor: actors.get(record.actor) ?? null,
-        write: { first_seq: record.txFirst, last_seq: end },
-      };
-      if (event.type === 'collection_created') {
-        collections.set(event.id, event.name);
-        const { name, space } = event;
-        changes.push({ ...common, type: 'collection_created', collection: name, space: space.id });
-      } else if (event.type === 'mark_set') {
-        const { name, note } = event;
-        changes.push({ ...common, type: 'marked', mark: { name, note } });
-      } else if (
-        event.type === 'item_put' ||
-        event.type === 'item_restored' ||
-        event.type === 'item_deleted'
-      ) {
-        const name = collections.get(event.collection)!;
-        const key = JSON.stringify([name, event.id]);
-        const before = items.get(key);
-        const put = event.type === 'item_restored' ? eventOf(this.log.get(event.from)) : event;
-        const after = put?.type === 'item_put' && { version: seq, text: put.text, metadata: put.metadata };
-        if (after) items.set(key, after);
-        else items.delete(key);
-        changes.push({
-          ...common,
-          type:
-            event.type === 'item_deleted'
-              ? 'deleted'
-              : event.type === 'item_restored'
-                ? 'restored'
-                : before
-                  ? 'updated'
-                  : 'created',
-          collection: name,
-          id: event.id,
-          ...(before && { before }),
-          ...(after && { after }),
-          ...(event.type === 'item_restored' && { restored_from: event.from }),
-        });
-      } else throw new Error(`no step writes ${event.type}`);
-    }
-    return changes;
-  }
-
+class Asked extends RandomStore {
   async ask(one: Question): Promise<void> {
     const { since, until, ...rest } = one;
-    const all = this.changes();
+    const all = changesIn(this.log);
     const name = one.collection ?? (one.id === undefined ? undefined : 'default');
     if (name !== undefined && !all.some(change => change.collection === name)) return;
     const momentOf = ([part, isTime]: readonly [number, boolean]) => {
@@ -283,14 +129,11 @@ class Store {
     }
   }
 
-  private async disturb(): Promise<void> {
-    const items = [{ id: 'a', text: `disturbed at ${this.log.head.seq}` }];
-    await this.engine.upsert({ collection: 'default', items }, testContext);
-  }
-
   async compare(one: Comparison): Promise<void> {
     const [from, to] = [this.seqAt(one.from), this.seqAt(one.to)].sort((a, b) => a - b) as [number, number];
-    const existed = this.changes().filter(change => change.seq <= to && change.type === 'collection_created');
+    const existed = changesIn(this.log).filter(
+      change => change.seq <= to && change.type === 'collection_created',
+    );
     if (one.collection !== undefined && !existed.some(({ collection: name }) => name === one.collection))
       return;
     const [older, newer] = [await this.listing(from), await this.listing(to)];
@@ -348,7 +191,7 @@ class Store {
 
   private checkOrder({ from, to, items }: DiffAnswer): void {
     const last = new Map<string, number>();
-    for (const change of this.changes())
+    for (const change of changesIn(this.log))
       if (change.id !== undefined && change.seq > from.seq && change.seq <= to.seq)
         last.set(keyOf(change), change.seq);
     const seqs = items.map(item => last.get(keyOf(item)));
@@ -413,8 +256,4 @@ function shortened(change: Change): Change {
     ...(change.before && { before: view(change.before) }),
     ...(change.after && { after: view(change.after) }),
   };
-}
-
-function contextOf(session: string, more: Partial<Actor>): CallContext {
-  return { ...testContext, actor: { ...testContext.actor, session, ...more } };
 }
