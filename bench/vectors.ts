@@ -1,6 +1,7 @@
 /**
  * The vector index against raw hnswlib-node in the same run: `npm run build && node dist/bench/vectors.js [rows] [dimension]`.
- * Seeded clustered unit vectors (default 20 000 x 384), one owner a row; recall against an exact scan.
+ * Seeded clustered unit vectors (default 20 000 x 384), one owner a row; recall against an exact scan. Then search of the past: each
+ * of the live rows was preceded by four that are dead, whose vectors are fetched from an array here, not from a log.
  */
 import { createRequire } from 'node:module';
 import { VectorIndex } from '#src/projections/vectors/vector-index.js';
@@ -112,3 +113,61 @@ for (const share of [0.5, 0.1, 0.01, 0.001]) {
 
 await index.close();
 await exact.close();
+
+/** The event (the owner appended then) at which each owner died. */
+const died = new Uint32Array(5 * rows).fill(0xffff_ffff);
+const versions = new Float32Array(died.length * dimension);
+const versionOf = (owner: number) => versions.subarray(owner * dimension, (owner + 1) * dimension);
+const past = VectorIndex.create({ dimension, metric: 'cosine' });
+const alive: number[] = [];
+turnMs = performance.now();
+longestTurnMs = 0;
+for (let owner = 0; owner < died.length; owner++) {
+  versions.set(clusteredVector(), owner * dimension);
+  if (owner % 20 === 0) {
+    turnMs = performance.now();
+    await new Promise(resolve => setImmediate(resolve));
+    longestTurnMs = Math.max(longestTurnMs, performance.now() - turnMs);
+  }
+  const item = owner < rows ? owner : random.below(rows);
+  if (owner >= rows) {
+    died[alive[item]!] = owner;
+    past.remove(alive[item]!);
+  }
+  alive[item] = owner;
+  past.append(versionOf(owner), owner);
+}
+await past.idle();
+print('rows written over: longest turn of the event loop, ms', figure(longestTurnMs));
+const { coded, dead } = past.counts;
+print('dead rows, of them codes alone; bytes of one', `${dead}`, `${coded}`, figure(past.codesBytes / coded));
+for (const share of [0.2, 0.5, 0.8, 0.99]) {
+  const moment = Math.floor(died.length * share);
+  const accept = Uint8Array.from(died, (end, owner) => (owner <= moment && end > moment ? 1 : 0));
+  const deadNow = died.reduce((sum, end, owner) => sum + (accept[owner]! && end !== 0xffff_ffff ? 1 : 0), 0);
+  let fetched = 0;
+  const fetch = (owner: number) => {
+    fetched++;
+    return versionOf(owner);
+  };
+  const then = VectorIndex.create({
+    dimension,
+    metric: 'cosine',
+    graphThresholdRows: Number.POSITIVE_INFINITY,
+  });
+  for (let owner = 0; owner < accept.length; owner++) if (accept[owner]) then.append(versionOf(owner), owner);
+  const truthThen = queries.map(query => then.search(query, { k }).owners);
+  await then.close();
+  const found = (query: Float32Array) => past.searchPast(query, { k, accept, fetch }).owners;
+  const recalled = recall(found, truthThen);
+  const fetchedEach = fetched / QUERIES;
+  const [pastRate, nowRate] = perSecond(found, query => past.search(query, { k })) as [number, number];
+  print(
+    `as of ${share * 100} %, ${deadNow} dead: search/s (recall@10), ratio`,
+    figure(pastRate),
+    `(${recalled.toFixed(4)})`,
+    figure(pastRate / nowRate),
+    `${fetchedEach.toFixed(1)} fetched`,
+  );
+}
+await past.close();

@@ -87,8 +87,8 @@ export class StoreEngine implements Engine {
   private readonly unsubscribe: () => void;
   private readonly warnings: string[];
   private checkpointSeq: number;
-  /** Rows that the graphs in the newest checkpoint hold: they go on growing without an event. */
-  private checkpointIndexed: number;
+  /** How far the vector indexes in the newest checkpoint are: they go on without an event. */
+  private checkpointIndexes: string;
   private saving: Promise<void> | undefined;
   /** A long transaction that is being applied; nothing else is written meanwhile. */
   private applying: Promise<void> | undefined;
@@ -116,7 +116,7 @@ export class StoreEngine implements Engine {
     this.chunks = new EngineChunkStore({ ...shared, storeDir: options.storeDir, writer: this.writer });
     this.warnings = [...options.warnings];
     this.checkpointSeq = listCheckpoints(options.storeDir)[0] ?? 0;
-    this.checkpointIndexed = this.indexed();
+    this.checkpointIndexes = this.indexes();
     this.unsubscribe = log.subscribe(records => this.apply(records));
   }
 
@@ -145,7 +145,7 @@ export class StoreEngine implements Engine {
     const { storeDir, log, projections, logger } = this.options;
     try {
       projections.assertUsable();
-      this.checkpointIndexed = this.indexed();
+      this.checkpointIndexes = this.indexes();
       this.checkpointSeq = await saveCheckpoint(storeDir, log.lineage.storeId, projections);
       logger.info({ seq: this.checkpointSeq }, 'checkpoint saved');
     } catch (error) {
@@ -163,11 +163,11 @@ export class StoreEngine implements Engine {
     await this.applying;
   }
 
-  private indexed(): number {
-    return [...this.options.projections.vectors.values()].reduce(
-      (sum, { counts }) => sum + counts.indexed,
-      0,
-    );
+  /** What the vector indexes did without an event: the rows in graphs, and those of which only codes are left. */
+  private indexes(): string {
+    return [...this.options.projections.vectors]
+      .map(([key, { counts }]) => `${key} ${counts.indexed} ${counts.coded}`)
+      .join();
   }
 
   private warn(message: string): void {
@@ -296,7 +296,7 @@ export class StoreEngine implements Engine {
     this.unsubscribe();
     await this.saving;
     const isNewer = projections.through.seq > this.checkpointSeq;
-    if (isNewer || this.indexed() > this.checkpointIndexed) await this.checkpoint();
+    if (isNewer || this.indexes() !== this.checkpointIndexes) await this.checkpoint();
     await Promise.all([projections.close(), embedders.close(), log.close()]);
   }
 }

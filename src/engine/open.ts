@@ -30,6 +30,8 @@ export interface OpenEngineOptions {
   readonly clock?: () => number;
   /** For tests: collections get a graph from this many rows on. */
   readonly graphThresholdRows?: number;
+  /** For tests: the vectors of dead versions are given up from this many on. */
+  readonly compactMinDeadRows?: number;
   /** For tests: how much a re-embedding takes on at once. */
   readonly reembedBatches?: BatchSizes;
 }
@@ -76,7 +78,8 @@ export async function openEngine(options: OpenEngineOptions): Promise<StoreEngin
     const indexOptions: IndexOptions = {
       scratchDir,
       onFailure: warn,
-      ...(options.graphThresholdRows !== undefined && { graphThresholdRows: options.graphThresholdRows }),
+      graphThresholdRows: options.graphThresholdRows,
+      compactMinDeadRows: options.compactMinDeadRows,
     };
     const projections = await loadNewest(storeDir, log, indexOptions, warn);
     await replayTail(log, projections);

@@ -9,7 +9,10 @@ import { type CollectionState, generationAt } from '../projections/registry.js';
 import { VectorIndex, type VectorIndexOptions } from '../projections/vectors/vector-index.js';
 import { decodeEvent } from './event-codec.js';
 
-export type IndexOptions = Pick<VectorIndexOptions, 'scratchDir' | 'onFailure' | 'graphThresholdRows'>;
+export type IndexOptions = Pick<
+  VectorIndexOptions,
+  'scratchDir' | 'onFailure' | 'graphThresholdRows' | 'compactMinDeadRows'
+>;
 
 /** Reads the item_put that an event of the log is, checked: what a restored version has its content from. */
 export type ReadPut = (seq: number) => ItemPut;

@@ -17,7 +17,7 @@ export interface VectorIndexOptions {
    * Live rows up to which there is no graph: as many as are scanned in the time of one walk of a graph. It is also the
    * unit in which a filtered search weighs the graph against a scan. Default 2500, measured at 384 and 612 dimensions.
    */
-  readonly graphThresholdRows?: number;
+  readonly graphThresholdRows?: number | undefined;
   /** Links of a row in the graph. Default 16. */
   readonly m?: number;
   /** Candidates considered when a row is linked. Default 200. */
@@ -29,7 +29,7 @@ export interface VectorIndexOptions {
   /** Vectors of dead rows are given up for codes once they are more than this share of all vectors kept. Default 0.3. */
   readonly compactDeadShare?: number;
   /** And as many as this. Default 1000. */
-  readonly compactMinDeadRows?: number;
+  readonly compactMinDeadRows?: number | undefined;
   /** This many more dead rows than live ones are not left to the background: it may not get a turn. Default 4096. */
   readonly compactNowDeadRows?: number;
   /** Where a worker's graph passes through a file, as large as the vectors and a tenth. Default: the system's folder for temporary files. */
