@@ -1,47 +1,18 @@
 import { CHANGE_TYPES } from '../domain/travel.js';
 import { CLIENT_IDS, LAUNCHER_CHOICES } from './choices.js';
-import type { Command, Delegated, Options } from './command.js';
-
-const STORE: Options = {
-  store: {
-    type: 'string',
-    value: 'DIR',
-    meaning: 'The store; default VECTOR_DB_PATH, else the directory in the user’s data.',
-  },
-};
-const JSON_OUT: Options = {
-  json: { type: 'boolean', meaning: 'Print JSON for programs; errors too, on stderr.' },
-};
-const COLLECTION: Options = {
-  collection: { type: 'string', short: 'c', value: 'NAME', meaning: 'The collection. Default: default.' },
-};
-const WHERE: Options = {
-  where: {
-    type: 'string',
-    value: 'JSON',
-    meaning: 'A filter over metadata, e.g. \'{"kind":"decision"}\' or \'{"year":{"$gte":2025}}\'.',
-  },
-};
-const BETWEEN: Options = {
-  since: { type: 'string', value: 'MOMENT', meaning: 'Only what was last written at or after it.' },
-  until: { type: 'string', value: 'MOMENT', meaning: 'Only what was last written at or before it.' },
-};
-const AS_OF: Options = {
-  'as-of': { type: 'string', value: 'MOMENT', meaning: 'Answer as a store rebuilt to that moment would.' },
-};
-/** For the commands that take moments. */
-const MOMENTS = [
-  'A MOMENT is an event ("1042"), an ISO time ("2026-03-01", "2026-03-01T14:30Z"), a relative time ("2 hours ago",',
-  '"yesterday 14:00", "last monday"), the name of a mark ("before-cleanup"), or the moment just before one ("before 1042").',
-].join('\n');
-const SECRETS: Options = {
-  'allow-secrets': { type: 'boolean', meaning: 'Store text that looks like a credential all the same.' },
-};
-
-const YES: Options = { yes: { type: 'boolean', meaning: 'Do it, instead of showing what would be done.' } };
-const CONFLICTS: Options = {
-  'overwrite-conflicts': { type: 'boolean', meaning: 'Also take back what someone else changed later.' },
-};
+import type { Command, Delegated } from './command.js';
+import {
+  AS_OF,
+  BETWEEN,
+  COLLECTION,
+  CONFLICTS,
+  JSON_OUT,
+  MOMENTS,
+  SECRETS,
+  STORE,
+  WHERE,
+  YES,
+} from './options.js';
 
 /** Every command, in the order of --help. */
 export const COMMANDS: readonly (Command | Delegated)[] = [
@@ -215,7 +186,8 @@ export const COMMANDS: readonly (Command | Delegated)[] = [
     summary: 'Who wrote what, when, through which client and tool, newest first.',
     usage: '[<id>] [options]',
     details:
-      'Of one item with what each change did to its text and metadata: [-removed-]{+added+}, in colours on a terminal.\nWithout an id and a collection: of the whole store, with marks and changes of model.',
+      'Of one item with what each change did to its text and metadata: [-removed-]{+added+}, in colours on a terminal.\nWithout an id and a collection: of the whole store, with marks and changes of model.\n' +
+      MOMENTS,
     options: {
       collection: {
         ...COLLECTION.collection!,
@@ -253,6 +225,7 @@ export const COMMANDS: readonly (Command | Delegated)[] = [
       '  mcp-vector-server diff "2 hours ago"',
       '  mcp-vector-server diff yesterday today -c docs',
       '  mcp-vector-server diff before-refactoring 1042',
+      MOMENTS,
     ].join('\n'),
     options: {
       collection: { ...COLLECTION.collection!, meaning: 'Only this collection. Default: all.' },

@@ -8,7 +8,7 @@ export const vectorHistory: Tool = {
   name: 'vector_history',
   title: 'Show who changed what, and when',
   description:
-    'Lists changes, newest first: when (UTC, seq), by which client, session and tool, text before and after. E.g. {"id":"deploy"}, {"session":"current"}, {"since":"yesterday","actor":"cursor"}. Without id and collection of all. "write": first and last event of the whole call.',
+    'Lists changes, newest first: when (UTC, seq), by which client, session and tool, text before and after. E.g. {"id":"deploy"}, {"session":"current"}, {"since":"yesterday","actor":"cursor"}. Without id and collection of all. "write": first and last event of its transaction.',
   inputSchema: {
     type: 'object',
     properties: {

@@ -6,8 +6,11 @@ import type { Tool } from './tool.js';
 import { suggestedCall, undoOf } from './undo.js';
 import { actor, actorView } from './views.js';
 
-/** How much of an answer the steps and the conflicts may take, each, in characters of JSON. */
-const LIST_CHARS = 6000;
+/**
+ * How much of an answer the steps and the conflicts may take, each, in characters of JSON. A dry run is there to be looked at;
+ * of what was done, the counts say most.
+ */
+const LIST_CHARS = { shown: 6000, done: 1500 };
 /** Arguments longer than this, in characters of JSON, are not repeated: a thousand ids would be. */
 const REPEATED_CHARS = 2000;
 
@@ -78,12 +81,13 @@ export const vectorRevert: Tool = {
     const engine = await context.engine();
     const answer = await engine.revert(args as unknown as RevertCommand, context.call);
     const { dry_run, plan, counts, embedded, seq, hash } = answer;
+    const listChars = dry_run ? LIST_CHARS.shown : LIST_CHARS.done;
     return {
       dry_run,
       plan,
       counts,
-      steps: fitEntries(answer.steps, LIST_CHARS, step => step).shown,
-      conflicts: fitEntries(answer.conflicts, LIST_CHARS, renderConflict).shown,
+      steps: fitEntries(answer.steps, listChars, step => step).shown,
+      conflicts: fitEntries(answer.conflicts, listChars, renderConflict).shown,
       embedded,
       seq,
       hash,
