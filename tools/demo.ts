@@ -1,6 +1,6 @@
 /**
  * `npm run demo`: the real server, a real MCP client over stdio, real documents. Ingest, questions, an overwrite and a
- * delete; then kill -9 in the middle of writing, and the proof that everything acknowledged is there.
+ * delete, the past and taking them back; then kill -9 in the middle of writing, and the proof that everything acknowledged is there.
  */
 import { spawnSync } from 'node:child_process';
 import { mkdtempSync, realpathSync, rmSync } from 'node:fs';
@@ -17,6 +17,7 @@ import type {
   StatusAnswer,
   UpsertAnswer,
 } from '../src/domain/face.js';
+import type { HistoryAnswer, MarkAnswer, RevertAnswer } from '../src/domain/travel.js';
 import { gatherDocuments } from './demo/documents.js';
 import { MAIN, Server } from './demo/server.js';
 
@@ -147,20 +148,35 @@ async function overwriteAndDelete(server: Server): Promise<void> {
       `${items[0]!.outcome.padEnd(8)} version ${items[0]!.version}, event ${seq}, ${ms(started)}  “${text}”`,
     );
   };
-  const recall = async () => {
+  const recall = async (as_of?: string) => {
     const { results } = await server.call<SearchAnswer>('vector_search', {
       query: 'On which day may we deploy?',
       collections: ['default'],
       k: 1,
+      ...(as_of === undefined ? {} : { as_of }),
     });
-    line(`recall   ${results[0] === undefined ? 'nothing' : `“${oneLine(results[0].text, 90)}”`}`);
+    const what = (as_of === undefined ? 'recall' : `as of ${as_of}`).padEnd(8);
+    line(`${what} ${results[0] === undefined ? 'nothing' : `“${oneLine(results[0].text, 90)}”`}`);
   };
   await upsert('Deployments go out on Tuesdays.');
   await recall();
+  await server.call<MarkAnswer>('vector_mark', { name: 'before-the-move' });
   await upsert('Deployments go out on Thursdays, since the review was moved to Wednesday.');
   await recall();
   const { deleted, seq } = await server.call<DeleteAnswer>('vector_delete', { ids: ['deploy-day'] });
   line(`deleted  ${deleted.join(', ')}, event ${seq}`);
+  await recall();
+
+  heading('The past, and taking things back');
+  await recall('before-the-move');
+  const { changes } = await server.call<HistoryAnswer>('vector_history', { id: 'deploy-day' });
+  for (const { seq: at, type, time } of changes) line(`event ${String(at).padEnd(5)} ${time}  ${type}`);
+  const undo = { to: 'before-the-move', collection: 'default' };
+  const { plan, counts } = await server.call<RevertAnswer>('vector_revert', undo);
+  line(`a dry run would restore ${counts.restored} and delete ${counts.deleted}; its plan is ${plan}`);
+  const started = performance.now();
+  await server.call<RevertAnswer>('vector_revert', { ...undo, dry_run: false, plan });
+  line(`taken back in ${ms(started)}`);
   await recall();
 }
 
