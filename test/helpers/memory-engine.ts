@@ -16,6 +16,8 @@ export interface MemoryEngineOptions {
   /** By the name that a re-embedding asks for; for collections in their space from the start. */
   readonly others?: Readonly<Record<string, Embedder>>;
   readonly graphThresholdRows?: number;
+  /** Vectors of dead versions are given up for codes as soon as they are more than the live ones. */
+  readonly compactsEarly?: boolean;
   readonly clock?: () => number;
   readonly reembedBatches?: BatchSizes;
 }
@@ -28,6 +30,7 @@ export async function memoryEngine(log: MemoryLog, options: MemoryEngineOptions 
       throw error;
     },
     ...(options.graphThresholdRows !== undefined && { graphThresholdRows: options.graphThresholdRows }),
+    ...(options.compactsEarly && { compactMinDeadRows: 2, compactNowDeadRows: 0 }),
   };
   const projections = new Projections(indexOptions, seq => readItemPut(log, seq));
   await replayTail(log, projections);

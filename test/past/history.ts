@@ -109,6 +109,9 @@ const question = fc.record({
   bounds: fc.option(fc.tuple(fc.nat(30), fc.nat(30)), { nil: undefined }),
   k: fc.integer({ min: 1, max: 6 }),
 });
+/** Whether the vectors of dead versions become codes at once. It takes most of the time, so not always. */
+const compactsEarly = fc.nat(3).map(n => n === 3);
+
 type Question = typeof question extends fc.Arbitrary<infer T> ? T : never;
 
 /**
@@ -125,8 +128,9 @@ export async function playHistories(
     fc.asyncProperty(
       fc.array(step, { minLength: 1, maxLength: 16 }),
       fc.array(question, { minLength: 1, maxLength: 3 }),
-      async (steps, questions) => {
-        const history = new History();
+      compactsEarly,
+      async (steps, questions, isCompacted) => {
+        const history = new History(isCompacted);
         await history.play(steps);
         for (const one of questions) await history.compare(one);
         onHistory(++played);
@@ -137,6 +141,8 @@ export async function playHistories(
 }
 
 class History {
+  constructor(private readonly compactsEarly: boolean) {}
+
   private nowMs = START_MS;
   private readonly clock = () => this.nowMs;
   private log = new MemoryLog({ clock: this.clock });
@@ -146,6 +152,7 @@ class History {
   private open(log: MemoryLog): Promise<StoreEngine> {
     return memoryEngine(log, {
       graphThresholdRows: 8,
+      compactsEarly: this.compactsEarly,
       clock: this.clock,
       others: { words: new WordEmbedder(), other: new WordEmbedder(OTHER_WORDS) },
       reembedBatches: { items: 2, lastItems: 1 },
