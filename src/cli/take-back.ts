@@ -34,17 +34,22 @@ export async function takeBack(
 function sayRevert({ dry_run, plan, counts, steps, conflicts, seq, first_seq }: RevertAnswer): void {
   const style = styler(process.stdout);
   const { restored, deleted } = counts;
-  if (restored + deleted === 0) say('Nothing to take back.');
-  else
-    say(
-      `${dry_run ? 'Would restore' : 'Restored'} ${count(restored, 'item')} and ${dry_run ? 'delete' : 'deleted'} ${deleted}.`,
-    );
+  const parts = [
+    ...(restored > 0 ? [`${dry_run ? 'restore' : 'restored'} ${count(restored, 'item')}`] : []),
+    ...(deleted > 0 ? [`${dry_run ? 'delete' : 'deleted'} ${count(deleted, 'item')}`] : []),
+  ];
+  const done = parts.join(' and ');
+  if (parts.length === 0) say('Nothing to take back.');
+  else say(dry_run ? `Would ${done}.` : `${done[0]!.toUpperCase()}${done.slice(1)}.`);
   const rows = steps
     .slice(0, SHOWN_STEPS)
     .map(step => [
       `  ${oneLine(`${step.collection}/${step.id}`, 48)}`,
       `${step.version === 0 ? 'gone' : step.version} → ${step.to_version === 0 ? 'gone' : step.to_version}`,
-      `${style('red', `- ${oneLine(step.text ?? '', 50)}`)}  ${style('green', `+ ${oneLine(step.to_text ?? '', 50)}`)}`,
+      [
+        ...(step.text === undefined ? [] : [style('red', `- ${oneLine(step.text, 50)}`)]),
+        ...(step.to_text === undefined ? [] : [style('green', `+ ${oneLine(step.to_text, 50)}`)]),
+      ].join('  '),
     ]);
   for (const line of columns(rows)) say(line);
   const total = restored + deleted;

@@ -86,8 +86,8 @@ function* writesNewestFirst(catalog: Catalog, filter: ChangeFilter): Generator<F
   for (let ordinal = catalog.firstAtOrAfter(filter.lastSeq + 1) - 1; ordinal >= first; ordinal--) {
     if (collection !== undefined && catalog.collectionOf(ordinal) !== collection) continue;
     if (actors && !actors.has(catalog.actorOf(ordinal))) continue;
-    const found = withType(catalog, writeOf(catalog, ordinal));
-    if (types?.has(found.type) ?? true) yield found;
+    if (types && !types.has(typeOfWrite(catalog, ordinal))) continue;
+    yield withType(catalog, writeOf(catalog, ordinal));
   }
 }
 
@@ -118,18 +118,24 @@ const isWanted = ({ seq, type, actor }: FoundChange, filter: ChangeFilter): bool
   (filter.actors?.has(actor) ?? true);
 
 function writeOf(catalog: Catalog, ordinal: number): ItemChange {
-  const seq = catalog.seqOf(ordinal);
+  const before = replacedBy(catalog, ordinal);
+  return { seq: catalog.seqOf(ordinal), actor: catalog.actorOf(ordinal), before, after: ordinal };
+}
+
+/** The version that lived until this one was written, or -1: what was deleted before was not replaced. */
+function replacedBy(catalog: Catalog, ordinal: number): number {
   const previous = catalog.previousOf(ordinal);
-  // What was deleted before was not replaced.
-  const before = previous >= 0 && catalog.diedOf(previous) === seq ? previous : -1;
-  return { seq, actor: catalog.actorOf(ordinal), before, after: ordinal };
+  return previous >= 0 && catalog.diedOf(previous) === catalog.seqOf(ordinal) ? previous : -1;
+}
+
+function typeOfWrite(catalog: Catalog, ordinal: number): 'created' | 'updated' | 'restored' {
+  if (catalog.isRestored(ordinal)) return 'restored';
+  return replacedBy(catalog, ordinal) < 0 ? 'created' : 'updated';
 }
 
 function withType(catalog: Catalog, change: ItemChange): FoundItemChange {
-  const { before, after } = change;
-  if (after < 0) return { ...change, type: 'deleted' };
-  if (catalog.isRestored(after)) return { ...change, type: 'restored' };
-  return { ...change, type: before < 0 ? 'created' : 'updated' };
+  const { seq, actor, before, after } = change;
+  return { seq, actor, before, after, type: after < 0 ? 'deleted' : typeOfWrite(catalog, after) };
 }
 
 /** What became of an item between two moments: the version that lived at each, or -1. */

@@ -5,11 +5,11 @@ import type { Metadata } from '../domain/model.js';
 import type { WordRun } from '../domain/travel.js';
 
 /**
- * A line break, a run of spaces, a word, or any other character. What is written without spaces between the words is compared
+ * A word, a line break, a run of spaces, or any other character. What is written without spaces between the words is compared
  * character by character. Every character is part of exactly one token, so that tokens joined are the text.
  */
 const TOKEN =
-  /\r?\n|[^\S\r\n]+|(?:(?![\p{sc=Han}\p{sc=Hiragana}\p{sc=Katakana}\p{sc=Thai}\p{sc=Lao}\p{sc=Khmer}\p{sc=Myanmar}])[\p{L}\p{M}\p{N}_])+|./gsu;
+  /(?:\w|(?![\p{sc=Han}\p{sc=Hiragana}\p{sc=Katakana}\p{sc=Thai}\p{sc=Lao}\p{sc=Khmer}\p{sc=Myanmar}])[\p{L}\p{M}\p{N}])+|\r?\n|[^\S\r\n]+|./gsu;
 
 /**
  * Insertions and deletions of tokens that are looked for. The work grows with their square, and texts further apart than this
@@ -34,7 +34,8 @@ export function diffWords(older: string, newer: string): WordRun[] {
   const runs = new Runs();
   runs.both(from.slice(0, head));
   const [removed, added] = [from.slice(head, from.length - tail), to.slice(head, to.length - tail)];
-  const edits = diffArrays(removed, added, { maxEditLength: MAX_EDITS });
+  const isFar = fewestEdits(removed, added) > MAX_EDITS;
+  const edits = isFar ? undefined : diffArrays(removed, added, { maxEditLength: MAX_EDITS });
   if (edits === undefined) runs.change(removed, added);
   else
     for (const edit of edits) {
@@ -44,6 +45,16 @@ export function diffWords(older: string, newer: string): WordRun[] {
     }
   runs.both(from.slice(from.length - tail));
   return runs.finish();
+}
+
+/** A bound that no edit of one list of tokens into the other stays below: what only one of them has, wherever it stands. */
+function fewestEdits(removed: readonly string[], added: readonly string[]): number {
+  const surplus = new Map<string, number>();
+  for (const token of removed) surplus.set(token, (surplus.get(token) ?? 0) + 1);
+  for (const token of added) surplus.set(token, (surplus.get(token) ?? 0) - 1);
+  let edits = 0;
+  for (const count of surplus.values()) edits += Math.abs(count);
+  return edits;
 }
 
 /** Puts runs together: a space or line break that stays between two changes is not worth a run of its own. */

@@ -22,3 +22,6 @@ export function fuse({ semantic, keyword }: { readonly semantic: number; readonl
   const sum = semantic + KEYWORD_WEIGHT * keyword ** KEYWORD_EXPONENT;
   return sum / Math.hypot(1, sum);
 }
+
+/** Scores as people read them; more digits than this are noise of f32. */
+export const round = (score: number): number => Math.round(score * 1e4) / 1e4;

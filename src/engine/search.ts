@@ -8,9 +8,9 @@ import type { CollectionStatistics } from '../projections/keywords/keyword-index
 import type { CollectionState } from '../projections/registry.js';
 import type { VectorIndex } from '../projections/vectors/vector-index.js';
 import type { Embedders } from './embedders.js';
-import { fuse } from './fusion.js';
+import { fuse, round } from './fusion.js';
 import { type At, generationOf, momentOf, Reader, type ReadOptions } from './read.js';
-import { round, throwIfCancelled } from './write.js';
+import { throwIfCancelled } from './write.js';
 
 export interface SearchOptions extends ReadOptions {
   readonly embedders: Embedders;

@@ -8,7 +8,10 @@ const SLICE_MS = 8;
 export class Slices {
   private startedMs = performance.now();
 
-  constructor(private readonly context: CallContext) {}
+  /** @throws CodedError CANCELLED */
+  constructor(private readonly context: CallContext) {
+    throwIfCancelled(context);
+  }
 
   /** Whether it is time for the next one: `if (slices.isOver) await slices.next()`. */
   get isOver(): boolean {

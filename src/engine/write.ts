@@ -16,7 +16,6 @@ import type {
   Similar,
   UpsertAnswer,
   UpsertCommand,
-  UpsertItem,
 } from '../domain/face.js';
 import type { Actor, DomainEvent, Embedded, Metric, Space } from '../domain/model.js';
 import type { MarkAnswer, MarkCommand } from '../domain/travel.js';
@@ -27,6 +26,8 @@ import { type Embedders, embedChecked } from './embedders.js';
 import { encodeEvent } from './event-codec.js';
 import { describeSeq } from './moments.js';
 import type { Projections } from './projections.js';
+import { similarTo } from './similar.js';
+import { chain, commitInParts, partsOf } from './stream-commit.js';
 import type { Versions } from './versions.js';
 import { WriteView } from './view.js';
 
@@ -57,11 +58,6 @@ interface Model {
   readonly embedder: Embedder;
   readonly space: Space;
 }
-
-/** Near-duplicates are looked for only in calls of up to this many items: an agent's notes, not a bulk load. */
-const SIMILAR_MAX_ITEMS = 32;
-const SIMILAR_MIN_SCORE = 0.85;
-const PREVIEW_CHARS = 160;
 
 export class Writer {
   private readonly view: WriteView;
@@ -172,7 +168,7 @@ export class Writer {
       const collection = this.view.collection(fixed.collection);
       const removal =
         collection && remove.length > 0 ? decideDelete(this.view, collection, remove) : undefined;
-      const similar = this.similarTo(decision, fixed.items, fixed.collection);
+      const similar = similarTo(this.options, decision, fixed.items, fixed.collection);
       const events = [...decision.events, ...(removal?.events ?? [])];
       const committed = await this.commit(events, context.actor);
       return { decision, similar, committed, removed: removal?.deleted.length ?? 0 };
@@ -186,43 +182,6 @@ export class Writer {
     // Where none makes vectors of the space, the decision refuses and names the configured one's.
     const embedder = own ?? embedders.configured;
     return { wanted: wanted?.id, embedder, space: await embedder.space() };
-  }
-
-  /**
-   * What was there already and says nearly the same as what is about to be created, by index of the decided item. For texts
-   * that were embedded here: what a score means for vectors given by hand only their owner knows.
-   */
-  private similarTo(
-    decision: UpsertDecision,
-    items: readonly UpsertItem[],
-    collectionName: string,
-  ): Map<number, Similar[]> {
-    const found = new Map<number, Similar[]>();
-    const projections = this.options.projections();
-    const { catalog } = projections;
-    const collection = catalog.collection(collectionName);
-    const created = decision.items.filter(item => item.outcome === 'created').length;
-    if (collection === undefined || collection.metric !== 'cosine' || created > SIMILAR_MAX_ITEMS)
-      return found;
-    const index = projections.vectorsOf(collection);
-    decision.items.forEach((item, at) => {
-      const event = item.event < 0 ? undefined : decision.events[item.event];
-      if (item.outcome !== 'created' || event?.type !== 'item_put' || items[at].vector !== undefined) return;
-      const hits = index.search(event.vectors.subarray(0, collection.space.dimension), { k: 3 });
-      const near = [...hits.owners].flatMap((ordinal, rank): Similar[] =>
-        hits.scores[rank] < SIMILAR_MIN_SCORE
-          ? []
-          : [
-              {
-                id: catalog.idOf(ordinal),
-                score: round(hits.scores[rank]),
-                preview: this.options.versions.view(ordinal, collection).view.text.slice(0, PREVIEW_CHARS),
-              },
-            ],
-      );
-      if (near.length > 0) found.set(at, near);
-    });
-    return found;
   }
 
   async delete(command: DeleteCommand, context: CallContext): Promise<DeleteAnswer> {
@@ -283,31 +242,18 @@ export class Writer {
     if (first.done) return this.commit([], context.actor);
     const second = parts.next();
     if (second.done) return this.commit(first.value, context.actor);
-    const transaction = log.begin();
-    try {
-      const actor = known === 0 ? transaction.firstSeq : known;
-      const write = (part: readonly DomainEvent[]) =>
-        transaction.append(part.map(event => ({ ...encodeEvent(event), actor })));
-      if (known === 0) await write([{ type: 'actor_declared', ...context.actor }]);
-      let written = 0;
-      for (const part of chain([first.value, second.value], parts)) {
+    const receipt = await commitInParts(
+      log,
+      { known, declared: context.actor },
+      chain([first.value, second.value], parts),
+      events => {
+        onPart(events);
         throwIfCancelled(context);
-        await write(part);
-        written += part.length;
-        onPart(written);
-      }
-      const { lastSeq, hash } = await transaction.commit();
-      await settled();
-      return {
-        receipt: { seq: lastSeq, hash: hashHex(hash) },
-        firstSeq: transaction.firstSeq,
-        eventsSeq,
-      };
-    } catch (error) {
-      // Where the log itself failed, its reopening makes the transaction void.
-      if (log.failure === undefined) await transaction.abort();
-      throw error;
-    }
+      },
+    );
+    await settled();
+    const { firstSeq, lastSeq, hash } = receipt;
+    return { receipt: { seq: lastSeq, hash: hashHex(hash) }, firstSeq, eventsSeq };
   }
 
   /**
@@ -350,35 +296,9 @@ export class Writer {
   }
 }
 
-/** Events that are written as one ordinary transaction; more than these go to the log in parts of as many. */
-const PART_EVENTS = 4096;
-const PART_BYTES = 8 * 1024 * 1024;
-
 export function headReceipt(log: Log): Receipt {
   return { seq: log.head.seq, hash: hashHex(log.head.hash) };
 }
-
-function* partsOf(events: Iterable<DomainEvent>): Generator<DomainEvent[]> {
-  let part: DomainEvent[] = [];
-  let bytes = 0;
-  for (const event of events) {
-    part.push(event);
-    bytes += event.type === 'vectors_added' ? event.vectors.byteLength : 0;
-    if (part.length < PART_EVENTS && bytes < PART_BYTES) continue;
-    yield part;
-    part = [];
-    bytes = 0;
-  }
-  if (part.length > 0) yield part;
-}
-
-function* chain<T>(first: Iterable<T>, rest: Iterable<T>): Generator<T> {
-  yield* first;
-  yield* rest;
-}
-
-/** Scores as people read them; more digits than this are noise of f32. */
-export const round = (score: number): number => Math.round(score * 1e4) / 1e4;
 
 export function throwIfCancelled(context: CallContext): void {
   if (context.signal?.aborted)

@@ -182,4 +182,13 @@ describe('refusals', () => {
     engine = await memoryEngine(log.prefix(3));
     await expect(diff(3, { cursor })).rejects.toMatchObject(refused);
   });
+
+  it('a call that was cancelled', async () => {
+    const signal = AbortSignal.abort();
+    const cancelled = { code: 'CANCELLED' };
+    await expect(engine.diff({ from: '3', limit: 1 }, { ...testContext, signal })).rejects.toMatchObject(
+      cancelled,
+    );
+    await expect(engine.history({ limit: 1 }, { ...testContext, signal })).rejects.toMatchObject(cancelled);
+  });
 });

@@ -66,6 +66,17 @@ describe('diffWords', () => {
     ]);
   });
 
+  it('says so too when the same words stand in another order', () => {
+    const words = Array.from({ length: 600 }, (_, i) => `w${i}`);
+    const [older, newer] = [words.join(' '), [...words].reverse().join(' ')];
+    expect(diffWords(`begin ${older} end`, `begin ${newer} end`).map(({ op }) => op)).toEqual([
+      '=',
+      '-',
+      '+',
+      '=',
+    ]);
+  });
+
   it('finds one word in a text of a megabyte', () => {
     const half = 'and so on '.repeat(50_000);
     expect(diffWords(`${half}old ${half}`, `${half}new ${half}`)).toEqual([
