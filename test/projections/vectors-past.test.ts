@@ -147,6 +147,19 @@ describe('dead rows', () => {
     expect(store.past(query, 5)).toEqual(store.exact(query, 5));
   });
 
+  test('are given up when they are few, once deaths have paused', async () => {
+    const store = new Store({ dimension, metric: 'l2', compactMinDeadRows: 20, compactQuietMs: 20 });
+    const vector = vectorsOf(new SeededRandom());
+    for (let owner = 0; owner < 400; owner++) store.append(vector());
+    for (let owner = 0; owner < 30; owner++) store.remove(owner);
+    expect(store.index.counts.coded).toBe(0);
+    await expect.poll(() => store.index.counts.coded, { timeout: 30_000 }).toBe(30);
+    await store.reload('quiet');
+    for (let owner = 30; owner < 60; owner++) store.remove(owner);
+    await store.index.idle();
+    expect(store.index.counts.coded, 'who waits is not kept waiting').toBe(60);
+  });
+
   test('cost an eighth of a byte a dimension and 12 bytes, beside what does not grow with them', async () => {
     const store = new Store({ dimension: 384, metric: 'cosine', ...EAGER });
     const random = new SeededRandom();

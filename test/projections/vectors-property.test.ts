@@ -235,7 +235,7 @@ describe.each(METRICS)('%s, random histories against the oracle', metric => {
 
   test('dead rows as codes, given up in the background or at once', async () => {
     const compacted = { compactMinDeadRows: 5, compactDeadShare: 0.2, compactNowDeadRows: 20 };
-    const { share, coded } = await recallOf({ ...base, graphThresholdRows: 1e6, ...compacted }, 60, [5, 40]);
+    const { share, coded } = await recallOf({ ...base, graphThresholdRows: 1e6, ...compacted }, 40, [5, 40]);
     expect(share).toBeGreaterThanOrEqual(0.98);
     expect(coded).toBeGreaterThan(0);
   });

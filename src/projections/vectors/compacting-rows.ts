@@ -7,12 +7,18 @@ import { VectorRows, type VectorRowsOptions } from './vector-rows.js';
 export interface CompactingRowsOptions extends VectorRowsOptions {
   readonly compactDeadShare: number;
   readonly compactMinDeadRows: number;
+  readonly compactQuietMs: number;
   readonly compactNowDeadRows: number;
 }
 
 /** Moving rows goes on for this long, then the event loop gets its turn. */
 const SLICE_MS = 3;
 const PAUSE_MS = 1;
+/**
+ * Once deaths have paused, fewer dead rows are reason enough: a new graph takes a thread for seconds, but a dead row with its place
+ * in the graph as much memory as fifty codes.
+ */
+const QUIET_DEAD_SHARE = 0.02;
 /** Pieces of work at a death when deaths get too far ahead: about 1 ms. */
 const STEPS_A_DEATH = 64;
 /** While the graph over the new rows is built, rows that were appended meanwhile are moved this often. */
@@ -30,6 +36,7 @@ export class CompactingRows {
   #codes: BinaryCodes | undefined;
   #compaction: Compaction | undefined;
   #background: Promise<void> | undefined;
+  #quietTimer: NodeJS.Timeout | undefined;
   #isRetired = false;
   #failure: Error | undefined;
   #retryAtMs = 0;
@@ -94,6 +101,9 @@ export class CompactingRows {
 
   /** Resolves when nothing is left to be done; rejects with the failure that keeps it from being done. */
   async idle(): Promise<void> {
+    // Whoever waits is not kept waiting for the pause.
+    if (this.#background === undefined && this.#failure === undefined && this.#isDueInQuiet)
+      this.#compactInBackground();
     do {
       await this.#background;
       await this.#rows.graph.idle();
@@ -103,14 +113,16 @@ export class CompactingRows {
 
   async close(): Promise<void> {
     this.#closed.abort();
+    clearTimeout(this.#quietTimer);
     await this.#compaction?.into.graph.close();
     await this.#background;
     await this.#rows.graph.close();
     await Promise.all(this.#leaving);
   }
 
-  /** Starts a compaction if one is due. To be called after rows were loaded. */
+  /** Starts a compaction if one is due, or will be once deaths have paused. To be called after rows were loaded. */
   compactIfDue(): void {
+    clearTimeout(this.#quietTimer);
     const { dead, live, rows } = this.#rows.table;
     const { compactDeadShare, compactMinDeadRows, compactNowDeadRows } = this.options;
     if (this.#closed.signal.aborted || performance.now() < this.#retryAtMs) return;
@@ -119,7 +131,15 @@ export class CompactingRows {
     } else if (this.#background === undefined) {
       const isDue = this.#isRetired ? dead > 0 : dead >= compactMinDeadRows && dead > compactDeadShare * rows;
       if (isDue) this.#compactInBackground();
+      else if (this.#isDueInQuiet) {
+        this.#quietTimer = setTimeout(() => this.#compactInBackground(), this.options.compactQuietMs).unref();
+      }
     }
+  }
+
+  get #isDueInQuiet(): boolean {
+    const { dead, rows } = this.#rows.table;
+    return dead >= this.options.compactMinDeadRows && dead > QUIET_DEAD_SHARE * rows;
   }
 
   #begin(): Compaction {
@@ -143,6 +163,7 @@ export class CompactingRows {
   }
 
   #compactInBackground(): void {
+    clearTimeout(this.#quietTimer);
     this.#background = this.#compact()
       .catch(error => {
         if (!this.#closed.signal.aborted) this.#fail(error);

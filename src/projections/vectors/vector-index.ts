@@ -26,10 +26,15 @@ export interface VectorIndexOptions {
   readonly efSearch?: number;
   /** More rows than this waiting for the graph are added in a worker thread, not between turns. Default 2000. */
   readonly workerBacklogRows?: number;
-  /** Vectors of dead rows are given up for codes once they are more than this share of all vectors kept. Default 0.3. */
+  /**
+   * Vectors of dead rows are given up for codes once they are more than this share of all vectors kept, or a fiftieth and deaths
+   * have paused. Default 0.3.
+   */
   readonly compactDeadShare?: number;
-  /** And as many as this. Default 1000. */
+  /** And as many as this. Default 500. */
   readonly compactMinDeadRows?: number | undefined;
+  /** The pause that is meant. Default 60 000. */
+  readonly compactQuietMs?: number;
   /** This many more dead rows than live ones are not left to the background: it may not get a turn. Default 4096. */
   readonly compactNowDeadRows?: number;
   /** Where a worker's graph passes through a file, as large as the vectors and a tenth. Default: the system's folder for temporary files. */
@@ -77,7 +82,8 @@ const DEFAULTS = {
   efSearch: 64,
   workerBacklogRows: 2000,
   compactDeadShare: 0.3,
-  compactMinDeadRows: 1000,
+  compactMinDeadRows: 500,
+  compactQuietMs: 60_000,
   compactNowDeadRows: 4096,
 };
 
@@ -107,6 +113,7 @@ export class VectorIndex {
       workerBacklogRows: options.workerBacklogRows ?? DEFAULTS.workerBacklogRows,
       compactDeadShare: options.compactDeadShare ?? DEFAULTS.compactDeadShare,
       compactMinDeadRows: options.compactMinDeadRows ?? DEFAULTS.compactMinDeadRows,
+      compactQuietMs: options.compactQuietMs ?? DEFAULTS.compactQuietMs,
       compactNowDeadRows: options.compactNowDeadRows ?? DEFAULTS.compactNowDeadRows,
       scratchDir: options.scratchDir ?? tmpdir(),
       onFailure: options.onFailure ?? (() => {}),
