@@ -148,7 +148,7 @@ for (const share of [0.2, 0.5, 0.8, 0.99]) {
   let fetched = 0;
   const fetch = (owner: number) => {
     fetched++;
-    return versionOf(owner);
+    return past.prepare(versionOf(owner));
   };
   const then = VectorIndex.create({
     dimension,

@@ -218,7 +218,7 @@ export class Searcher extends Reader {
 
   private fetchVectors(collection: CollectionState, at: At): (ordinal: number) => Float32Array {
     const generation = generationOf(collection, at);
-    return ordinal => this.options.versions.vectorsOf(ordinal, generation);
+    return ordinal => this.options.versions.prepared(ordinal, generation);
   }
 
   protected scope(collections: readonly CollectionState[], at: At): Scope {

@@ -35,7 +35,7 @@ class Store {
 
   readonly fetch = (owner: number) => {
     this.fetched++;
-    return this.oracle.rows[owner]!.vector;
+    return this.index.prepare(this.oracle.rows[owner]!.vector);
   };
 
   append(vector: Float32Array): void {

@@ -101,7 +101,7 @@ function checkSearch(
       ? undefined
       : Uint8Array.from({ length: owners }, (_, owner) => (owner % acceptOneIn === 0 ? 1 : 0));
   const past = accept !== undefined && isPast;
-  const fetch = (owner: number) => oracle.vectorsOf(owner);
+  const fetch = (owner: number) => index.prepare(oracle.vectorsOf(owner));
   const expected = oracle.search(query, k, accept, past);
   const hits = past ? index.searchPast(query, { k, accept, fetch }) : index.search(query, { k, accept });
 

@@ -4,7 +4,7 @@ import { TopOwners } from './top-owners.js';
 import type { VectorSlab } from './vector-slab.js';
 
 /**
- * The vectors of an owner, passages x dimension as they were appended, read from where they are kept for good.
+ * The vectors of an owner, passages x dimension as VectorIndex.prepare gives them, read from where they are kept for good.
  * Undefined if they are not there any more: then the owner is not found any more.
  */
 export type FetchVectors = (owner: number) => Float32Array | undefined;

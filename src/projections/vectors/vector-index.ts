@@ -4,7 +4,7 @@ import type { Metric } from '../../domain/model.js';
 import { readCodes, writeCodes } from './codes-file.js';
 import { CompactingRows } from './compacting-rows.js';
 import { encodeRows, indexPaths, readRowsAndVectors, writeSynced, writeVectors } from './index-files.js';
-import { scoreOf } from './metric.js';
+import { scoreOf, writeForMetric } from './metric.js';
 import { type FetchVectors, searchCodes } from './past-search.js';
 import { bestOfRows, bestOfVectors, scanDead, searchOwners } from './search.js';
 import type { OwnerHits, TopOwners } from './top-owners.js';
@@ -173,6 +173,19 @@ export class VectorIndex {
         searchCodes({ codes, slab: rows.slab, query: rows.slab.query, accept, fetch }, top);
     }
     return this.#hits(top);
+  }
+
+  /**
+   * A copy of vectors (n x dimension) as they are compared here: of unit length under cosine. What `fetch` answers with is prepared once
+   * and compared often.
+   * @throws CodedError as append
+   */
+  prepare(vectors: Float32Array): Float32Array {
+    const { dimension, metric } = this.options;
+    const prepared = new Float32Array(vectors.length);
+    for (let at = 0; at < vectors.length; at += dimension)
+      writeForMetric(metric, vectors.subarray(at, at + dimension), prepared.subarray(at, at + dimension));
+    return prepared;
   }
 
   /**

@@ -154,12 +154,13 @@ export class VectorSlab {
 
   /**
    * Raw similarity of a vector that is no row here, with the bits that it would have as one.
-   * @throws CodedError DIMENSION_MISMATCH, INVALID_ARGUMENT
+   * @param vector as writeForMetric writes it
+   * @throws CodedError DIMENSION_MISMATCH
    */
   scoreOther(vector: Float32Array): number {
     const { dimension, rowBytes } = this;
     if (vector.length !== dimension) throw dimensionMismatch(vector.length, dimension);
-    writeForMetric(this.metric, vector, this.#floats.subarray(OTHER_AT / 4, OTHER_AT / 4 + dimension));
+    this.#floats.set(vector, OTHER_AT / 4);
     if (this.metric === 'l2') this.#kernel.l2Range(QUERY_AT, OTHER_AT, rowBytes, 1, OUT_AT);
     else this.#kernel.dotRange(QUERY_AT, OTHER_AT, rowBytes, 1, OUT_AT);
     return this.#floats[OUT_AT / 4]!;
