@@ -42,6 +42,8 @@ interface Prepared {
 
 /** Of the texts of a batch together, if they are more than one. */
 const BATCH_CHARS = 1_000_000;
+/** Items whose vectors are added by one transaction: some milliseconds in which nothing else is answered. */
+const ADDED_ITEMS = 32;
 /** Items whose texts are read in one turn of the event loop. */
 const READ_ITEMS = 256;
 /** Writers are let in again after this long, ahead of them or not. */
@@ -95,9 +97,12 @@ export class ReembedRun {
       lowest = Math.min(lowest, count);
       if (isAhead) {
         const prepared = await this.prepare(ordinals);
-        await writer.transact(view => this.additions(prepared, view), this.context.actor);
-        // Where everything was there already, nothing has waited for the disk.
-        await new Promise(resolve => setImmediate(resolve));
+        for (let start = 0; start < prepared.length; start += ADDED_ITEMS) {
+          const piece = prepared.slice(start, start + ADDED_ITEMS);
+          await writer.transact(view => this.additions(piece, view), this.context.actor);
+          // Where everything was there already, nothing has waited for the disk.
+          await new Promise(resolve => setImmediate(resolve));
+        }
       } else switchedSeq = await writer.exclusive(() => this.catchUp(lowest - gain));
     } while (switchedSeq === undefined && performance.now() < this.untilMs);
     const { count } = this.lacking(0);

@@ -91,7 +91,7 @@ export class CompactingRows {
     this.#isRetired = this.#rows.table.rows > 0;
     this.#rows.removeAll();
     this.#compaction?.into.removeAll();
-    this.compactIfDue();
+    this.compactIfDue(true);
   }
 
   /** Keeps the rows in use from being let go, should they be replaced, before `save` has settled. */
@@ -120,14 +120,19 @@ export class CompactingRows {
     await Promise.all(this.#leaving);
   }
 
-  /** Starts a compaction if one is due, or will be once deaths have paused. To be called after rows were loaded. */
-  compactIfDue(): void {
+  /**
+   * Starts a compaction if one is due, or will be once deaths have paused. To be called after rows were loaded.
+   * @param hasTurns nothing follows that leaves no turns of the event loop: so all of it is done between them. Default false
+   */
+  compactIfDue(hasTurns = false): void {
     clearTimeout(this.#quietTimer);
     const { dead, live, rows } = this.#rows.table;
     const { compactDeadShare, compactMinDeadRows, compactNowDeadRows } = this.options;
     if (this.#closed.signal.aborted || performance.now() < this.#retryAtMs) return;
-    if (dead > live + compactNowDeadRows) {
+    if (!hasTurns && dead > live + compactNowDeadRows) {
       this.#compactNow();
+      // What is left is done between turns, should there be any before the next death.
+      if (this.#compaction !== undefined && this.#background === undefined) this.#compactInBackground();
     } else if (this.#background === undefined) {
       const isDue = this.#isRetired ? dead > 0 : dead >= compactMinDeadRows && dead > compactDeadShare * rows;
       if (isDue) this.#compactInBackground();
@@ -170,7 +175,7 @@ export class CompactingRows {
       })
       .finally(() => {
         this.#background = undefined;
-        this.compactIfDue();
+        this.compactIfDue(true);
       });
   }
 

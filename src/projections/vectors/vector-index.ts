@@ -301,7 +301,7 @@ export class VectorIndex {
     const coded = await readRowsAndVectors(paths, rows.table, rows.slab);
     if (coded > 0) await readCodes(paths.codes, kept.newCodes(), coded);
     await rows.loaded(paths.graph);
-    kept.compactIfDue();
+    kept.compactIfDue(true);
     return index;
   }
 
