@@ -11,7 +11,7 @@ import { matches, parseWhere } from '#src/domain/where.js';
 import type { StoreEngine } from '#src/engine/engine.js';
 import { openTestEngine, temporaryDirectory, testContext, wordVector } from '../helpers/engine.js';
 
-const RUNS = Number(process.env.PROPERTY_RUNS ?? 1000);
+const RUNS = Number(process.env.PROPERTY_RUNS ?? 500);
 const SEED = Number(process.env.PROPERTY_SEED ?? Date.now() % 2 ** 31);
 const COLLECTIONS = ['default', 'notes'];
 
