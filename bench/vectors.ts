@@ -123,7 +123,7 @@ const alive: number[] = [];
 turnMs = performance.now();
 longestTurnMs = 0;
 for (let owner = 0; owner < died.length; owner++) {
-  versions.set(clusteredVector(), owner * dimension);
+  versions.set(past.prepare(clusteredVector()), owner * dimension);
   if (owner % 20 === 0) {
     turnMs = performance.now();
     await new Promise(resolve => setImmediate(resolve));

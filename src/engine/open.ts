@@ -30,8 +30,8 @@ export interface OpenEngineOptions {
   readonly clock?: () => number;
   /** For tests: collections get a graph from this many rows on. */
   readonly graphThresholdRows?: number;
-  /** For tests: the vectors of dead versions are given up from this many on. */
-  readonly compactMinDeadRows?: number;
+  /** For tests: vectors of dead versions that are kept. */
+  readonly keepDeadRows?: number;
   /** For tests: how much a re-embedding takes on at once. */
   readonly reembedBatches?: BatchSizes;
 }
@@ -79,7 +79,7 @@ export async function openEngine(options: OpenEngineOptions): Promise<StoreEngin
       scratchDir,
       onFailure: warn,
       graphThresholdRows: options.graphThresholdRows,
-      compactMinDeadRows: options.compactMinDeadRows,
+      keepDeadRows: options.keepDeadRows,
     };
     const projections = await loadNewest(storeDir, log, indexOptions, warn);
     await replayTail(log, projections);

@@ -12,7 +12,7 @@ const shown = ({ id, text, version, score }: SearchHit) => ({ id, text, version,
 
 it('finds versions that only codes are left of, with texts and vectors from the log, after a restart too', async () => {
   const path = temporaryDirectory();
-  const eager = { compactMinDeadRows: 20, graphThresholdRows: 40 };
+  const eager = { keepDeadRows: 20, graphThresholdRows: 40 };
   let engine = await openTestEngine(path, eager);
   const search = async (as_of?: string) => {
     const query = { query: 'moment of a branch', mode: 'semantic', k: 100, ...(as_of && { as_of }) } as const;

@@ -9,7 +9,7 @@ import { VectorOracle } from './vectors-oracle.js';
 
 const METRICS: Metric[] = ['cosine', 'ip', 'l2'];
 /** Everything that is dead is given up as soon as it may be; no graph. */
-const EAGER = { graphThresholdRows: 1e6, compactMinDeadRows: 1, compactDeadShare: 0 };
+const EAGER = { graphThresholdRows: 1e6, keepDeadRows: 0, compactMinDeadRows: 1, compactDeadShare: 0 };
 
 let dir: string;
 const opened: VectorIndex[] = [];
@@ -83,7 +83,13 @@ describe.each(METRICS)('%s, of the versions of a moment, most of them dead now',
     const random = new SeededRandom();
     const dimension = 100;
     const vector = clustered(random, dimension, 50);
-    const store = new Store({ dimension, metric, graphThresholdRows: 400, workerBacklogRows: 1e9 });
+    const store = new Store({
+      dimension,
+      metric,
+      keepDeadRows: 1000,
+      graphThresholdRows: 400,
+      workerBacklogRows: 1e9,
+    });
     const rows = 6000;
     const accept = new Uint8Array(rows);
     for (let owner = 0; owner < rows; owner++) {
@@ -148,7 +154,7 @@ describe('dead rows', () => {
   });
 
   test('are given up when they are few, once deaths have paused', async () => {
-    const store = new Store({ dimension, metric: 'l2', compactMinDeadRows: 20, compactQuietMs: 20 });
+    const store = new Store({ dimension, metric: 'l2', keepDeadRows: 20, compactQuietMs: 20 });
     const vector = vectorsOf(new SeededRandom());
     for (let owner = 0; owner < 400; owner++) store.append(vector());
     for (let owner = 0; owner < 30; owner++) store.remove(owner);

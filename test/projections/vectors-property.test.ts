@@ -197,7 +197,7 @@ describe.each(METRICS)('%s, random histories against the oracle', metric => {
     metric,
     efSearch: 250,
     scratchDir: tmpdir(),
-    compactMinDeadRows: 1e9,
+    compactDeadShare: 2,
     compactNowDeadRows: 1e9,
     onFailure: (error: Error) => {
       throw error;
@@ -226,7 +226,7 @@ describe.each(METRICS)('%s, random histories against the oracle', metric => {
   });
 
   test('graphs extended in worker threads and built anew without the dead', async () => {
-    const compacted = { compactMinDeadRows: 1, compactDeadShare: 0.05 };
+    const compacted = { keepDeadRows: 5, compactMinDeadRows: 1, compactDeadShare: 0.05 };
     const options = { ...base, graphThresholdRows: 2, workerBacklogRows: 40, ...compacted };
     const { share, coded } = await recallOf(options, 8, [20, 60]);
     expect(share).toBeGreaterThanOrEqual(0.98);
@@ -234,7 +234,12 @@ describe.each(METRICS)('%s, random histories against the oracle', metric => {
   });
 
   test('dead rows as codes, given up in the background or at once', async () => {
-    const compacted = { compactMinDeadRows: 5, compactDeadShare: 0.2, compactNowDeadRows: 20 };
+    const compacted = {
+      keepDeadRows: 10,
+      compactMinDeadRows: 5,
+      compactDeadShare: 0.2,
+      compactNowDeadRows: 20,
+    };
     const { share, coded } = await recallOf({ ...base, graphThresholdRows: 1e6, ...compacted }, 40, [5, 40]);
     expect(share).toBeGreaterThanOrEqual(0.98);
     expect(coded).toBeGreaterThan(0);

@@ -205,14 +205,30 @@ describe('the graph', () => {
     expect(index.search(same, { k: 100 }).scores.every(score => score > 0.9999)).toBe(true);
   });
 
-  test('is built anew without the dead', async () => {
-    const index = filled(300, { ...OPTIONS, compactMinDeadRows: 50 });
+  test('is built anew without the dead, whether their vectors are kept or not', async () => {
+    const kept = filled(300);
+    await kept.idle();
+    removeOwners(kept, 0, 200);
+    await kept.idle();
+    expect(kept.counts).toMatchObject({
+      rows: 300,
+      dead: 200,
+      coded: 0,
+      kind: 'hnsw',
+      live: 100,
+      pending: 0,
+    });
+    const accept = new Uint8Array(300).fill(1);
+    const past = { k: 300, accept, fetch: () => expect.unreachable('all vectors are kept') };
+    expect(kept.searchPast(vectors(1, seeded(1)), past).owners).toHaveLength(300);
+
+    const index = filled(300, { ...OPTIONS, keepDeadRows: 50 });
     await index.idle();
     removeOwners(index, 0, 200);
     await index.idle();
     const { coded, ...counts } = index.counts;
     expect(counts).toMatchObject({ rows: 300, dead: 200, kind: 'hnsw', live: 100, pending: 0 });
-    expect(coded).toBeGreaterThan(0);
+    expect(coded).toBeGreaterThan(150);
     expect(counts.indexed).toBe(300 - coded);
     removeOwners(index, 200, 290);
     await index.idle();

@@ -5,6 +5,7 @@ import { Compaction } from './compaction.js';
 import { VectorRows, type VectorRowsOptions } from './vector-rows.js';
 
 export interface CompactingRowsOptions extends VectorRowsOptions {
+  readonly keepDeadRows: number;
   readonly compactDeadShare: number;
   readonly compactMinDeadRows: number;
   readonly compactQuietMs: number;
@@ -102,8 +103,7 @@ export class CompactingRows {
   /** Resolves when nothing is left to be done; rejects with the failure that keeps it from being done. */
   async idle(): Promise<void> {
     // Whoever waits is not kept waiting for the pause.
-    if (this.#background === undefined && this.#failure === undefined && this.#isDueInQuiet)
-      this.#compactInBackground();
+    if (this.#background === undefined && this.#mayCompact && this.#isDueInQuiet) this.#compactInBackground();
     do {
       await this.#background;
       await this.#rows.graph.idle();
@@ -126,30 +126,44 @@ export class CompactingRows {
    */
   compactIfDue(hasTurns = false): void {
     clearTimeout(this.#quietTimer);
-    const { dead, live, rows } = this.#rows.table;
-    const { compactDeadShare, compactMinDeadRows, compactNowDeadRows } = this.options;
-    if (this.#closed.signal.aborted || performance.now() < this.#retryAtMs) return;
-    if (!hasTurns && dead > live + compactNowDeadRows) {
-      this.#compactNow();
-      // What is left is done between turns, should there be any before the next death.
-      if (this.#compaction !== undefined && this.#background === undefined) this.#compactInBackground();
-    } else if (this.#background === undefined) {
-      const isDue = this.#isRetired ? dead > 0 : dead >= compactMinDeadRows && dead > compactDeadShare * rows;
-      if (isDue) this.#compactInBackground();
-      else if (this.#isDueInQuiet) {
-        this.#quietTimer = setTimeout(() => this.#compactInBackground(), this.options.compactQuietMs).unref();
-      }
+    if (!hasTurns && this.#mayCompact && this.#isFarBehind) this.#compactNow();
+    if (!this.#mayCompact || this.#background !== undefined) return;
+    if (this.#isDue) this.#compactInBackground();
+    else if (this.#isDueInQuiet) {
+      this.#quietTimer = setTimeout(() => this.#compactInBackground(), this.options.compactQuietMs).unref();
     }
+  }
+
+  get #mayCompact(): boolean {
+    return !this.#closed.signal.aborted && performance.now() >= this.#retryAtMs;
+  }
+
+  /** True as long as the dead are few enough to keep their vectors. */
+  get #keepsDead(): boolean {
+    const { dead } = this.#rows.table;
+    return dead <= this.options.keepDeadRows && this.codes === undefined && !this.#isRetired;
+  }
+
+  get #isFarBehind(): boolean {
+    const { dead, live } = this.#rows.table;
+    return dead > live + this.options.compactNowDeadRows && !this.#keepsDead;
+  }
+
+  get #isDue(): boolean {
+    const { compactDeadShare, compactMinDeadRows } = this.options;
+    if (this.#keepsDead) return this.#rows.graph.deadShare > compactDeadShare;
+    const { dead, rows } = this.#rows.table;
+    return dead > 0 && (this.#isRetired || (dead >= compactMinDeadRows && dead > compactDeadShare * rows));
   }
 
   get #isDueInQuiet(): boolean {
     const { dead, rows } = this.#rows.table;
-    return dead >= this.options.compactMinDeadRows && dead > QUIET_DEAD_SHARE * rows;
+    return !this.#keepsDead && dead >= this.options.compactMinDeadRows && dead > QUIET_DEAD_SHARE * rows;
   }
 
   #begin(): Compaction {
-    this.#codes ??= this.newCodes();
-    this.#compaction = new Compaction(this.#rows, new VectorRows(this.options), this.#codes);
+    const codes = this.#keepsDead ? undefined : (this.#codes ?? this.newCodes());
+    this.#compaction = new Compaction(this.#rows, new VectorRows(this.options), codes);
     return this.#compaction;
   }
 
@@ -217,11 +231,12 @@ export class CompactingRows {
   /** Does what is left, and replaces the rows in use. */
   #finish(compaction: Compaction): void {
     while (compaction.step());
-    compaction.codes.commit();
+    compaction.codes?.commit();
     const old = this.#rows;
     this.#rows = compaction.into;
     this.#compaction = undefined;
-    this.#isRetired = false;
+    // Rows that were moved before they were retired are dead there too.
+    this.#isRetired &&= this.#rows.table.dead > 0;
     this.#failure = undefined;
     track(this.#leaving, this.#letGo(old));
     this.#rows.graph.follow();

@@ -32,7 +32,7 @@ export class GraphIndex {
   #engine: GraphEngine | undefined;
   /** The live rows below it are in the graph, but for surplus ones. */
   #end = 0;
-  /** Rows in the graph that died: the graph walks over them for nothing. */
+  /** Rows in the graph that died. */
   #deadRows = 0;
 
   #timer: NodeJS.Timeout | undefined;
@@ -64,6 +64,11 @@ export class GraphIndex {
   /** Rows of the graph that are live. */
   get liveRows(): number {
     return (this.#engine?.rows ?? 0) - this.#deadRows;
+  }
+
+  /** Of the graph's rows, the share that is dead: it walks over them for nothing. */
+  get deadShare(): number {
+    return this.#deadRows === 0 ? 0 : this.#deadRows / this.#engine!.rows;
   }
 
   get exists(): boolean {

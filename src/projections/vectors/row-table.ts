@@ -25,6 +25,8 @@ export class RowTable {
   #dead = 0;
   #ownerCount = 0;
   #accepted = new Uint32Array(0);
+  /** Live rows, when there were so many rows and deaths. */
+  #live = { rows: 0, deaths: 0, list: new Uint32Array(0) };
   readonly #acceptedEver = new WeakMap<Uint8Array, AcceptedRows>();
   #surplus: Uint32Array = new Uint32Array(16);
   #surplusCount = 0;
@@ -171,6 +173,18 @@ export class RowTable {
   acceptedRows(accept: Uint8Array): Uint32Array {
     if (this.#accepted.length < this.#rows) this.#accepted = new Uint32Array(this.#owners.length);
     return this.#listAccepted(accept, 0, this.#accepted);
+  }
+
+  /** The live rows, ascending. A view: invalid after the next append or death. */
+  get liveRows(): Uint32Array {
+    if (this.#live.rows !== this.#rows || this.#live.deaths !== this.#dead) {
+      const list =
+        this.#live.list.length < this.#rows ? new Uint32Array(this.#owners.length) : this.#live.list;
+      let count = 0;
+      for (let row = 0; row < this.#rows; row++) if ((this.#flags[row]! & DEAD) === 0) list[count++] = row;
+      this.#live = { rows: this.#rows, deaths: this.#dead, list };
+    }
+    return this.#live.list.subarray(0, this.live);
   }
 
   /** The rows, live and dead, whose owner is accepted, ascending; kept for as long as `accept` is, which must not change. */

@@ -40,8 +40,10 @@ export function searchOwners(
     else if (list === undefined) scanRange(0, end);
     else scanList(list.subarray(0, listEnd));
   }
-  if (list === undefined) scanRange(end, table.rows);
-  else scanList(list.subarray(listEnd));
+  if (list !== undefined) scanList(list.subarray(listEnd));
+  // In place where few of them are dead: to tell which rows to scan costs something as well.
+  else if (graph.exists || table.dead <= table.rows / 8) scanRange(end, table.rows);
+  else scanList(table.liveRows.subarray(lowerBound(table.liveRows, end)));
   return top;
 
   /** @returns false if the rows are to be scanned instead */

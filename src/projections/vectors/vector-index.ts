@@ -26,13 +26,15 @@ export interface VectorIndexOptions {
   readonly efSearch?: number;
   /** More rows than this waiting for the graph are added in a worker thread, not between turns. Default 2000. */
   readonly workerBacklogRows?: number;
+  /** Vectors of dead rows that are kept, since they are searched faster than codes. Default: as many as are 12 MiB. */
+  readonly keepDeadRows?: number | undefined;
   /**
-   * Vectors of dead rows are given up for codes once they are more than this share of all vectors kept, or a fiftieth and deaths
-   * have paused. Default 0.3.
+   * Beyond that all are given up for codes once they are more than this share of the vectors kept, or a fiftieth and deaths have
+   * paused. And the graph is built anew when more than this share of its rows is dead. Default 0.3.
    */
   readonly compactDeadShare?: number;
-  /** And as many as this. Default 500. */
-  readonly compactMinDeadRows?: number | undefined;
+  /** But not fewer at a time than this. Default 500, at most keepDeadRows. */
+  readonly compactMinDeadRows?: number;
   /** The pause that is meant. Default 60 000. */
   readonly compactQuietMs?: number;
   /** This many more dead rows than live ones are not left to the background: it may not get a turn. Default 4096. */
@@ -82,6 +84,7 @@ const DEFAULTS = {
   efSearch: 64,
   workerBacklogRows: 2000,
   compactDeadShare: 0.3,
+  keepDeadBytes: 12 * 1024 * 1024,
   compactMinDeadRows: 500,
   compactQuietMs: 60_000,
   compactNowDeadRows: 4096,
@@ -103,6 +106,7 @@ export class VectorIndex {
   readonly #efSearch: number;
 
   private constructor(readonly options: VectorIndexOptions) {
+    const keepDeadRows = options.keepDeadRows ?? Math.floor(DEFAULTS.keepDeadBytes / (4 * options.dimension));
     this.#efSearch = options.efSearch ?? DEFAULTS.efSearch;
     this.#kept = new CompactingRows({
       dimension: options.dimension,
@@ -112,7 +116,8 @@ export class VectorIndex {
       graphThresholdRows: options.graphThresholdRows ?? DEFAULTS.graphThresholdRows,
       workerBacklogRows: options.workerBacklogRows ?? DEFAULTS.workerBacklogRows,
       compactDeadShare: options.compactDeadShare ?? DEFAULTS.compactDeadShare,
-      compactMinDeadRows: options.compactMinDeadRows ?? DEFAULTS.compactMinDeadRows,
+      keepDeadRows,
+      compactMinDeadRows: options.compactMinDeadRows ?? Math.min(keepDeadRows, DEFAULTS.compactMinDeadRows),
       compactQuietMs: options.compactQuietMs ?? DEFAULTS.compactQuietMs,
       compactNowDeadRows: options.compactNowDeadRows ?? DEFAULTS.compactNowDeadRows,
       scratchDir: options.scratchDir ?? tmpdir(),
