@@ -1,3 +1,5 @@
+import { setMaxListeners } from 'node:events';
+
 /** What `work` is told about its place among the others. */
 export interface Place {
   /** Resolves when everything before it is done; rejects if that never comes to be. */
@@ -17,6 +19,8 @@ export async function* inOrder<T, R>(
   signal?: AbortSignal,
 ): AsyncGenerator<{ readonly item: T; readonly outcome: Promise<R> }> {
   const stop = new AbortController();
+  // Each item listens to it until its turn has come: that is no leak that Node should warn of.
+  setMaxListeners(0, stop.signal);
   const abort = (): void => stop.abort(signal?.reason);
   signal?.addEventListener('abort', abort, { once: true });
   const begin = (item: T) => {
