@@ -102,7 +102,7 @@ test('imports nothing but Node, itself and its dependencies', () => {
   expect(code.length).toBeGreaterThan(50);
   const strangers = code.flatMap(file => {
     const source = readFileSync(join(installed, 'dist', file), 'utf8');
-    return [...source.matchAll(/(?:\bfrom|\bimport|\bimport\(|\brequire\()\s*'([^'.#/][^']*)'/g)]
+    return [...source.matchAll(/(?:\bfrom |\bimport |\bimport\(|\brequire\()'([^'.#/\n][^'\n]*)'/g)]
       .map(match => match[1]!)
       .filter(name => !isBuiltin(name) && dependencies[packageOf(name)] === undefined)
       .map(name => `${file}: ${name}`);
