@@ -19,6 +19,8 @@ export default defineConfig({
     include: ['test/**/*.test.ts'],
     // Tests run against dist/ (the "#src/*" imports of package.json): what is tested is what ships, workers and wasm included.
     pool: 'forks',
+    // Two, also where there are only two cores: the longest campaign mostly waits for processes that it kills.
+    maxWorkers: 2,
     sequence: { sequencer: LongestFirst },
     testTimeout: 60_000,
     hookTimeout: 60_000,
