@@ -4,12 +4,12 @@ import type { CallContext, SearchAnswer, SearchHit, SearchQuery } from '../domai
 import { LIMITS } from '../domain/limits.js';
 import { parseWhere } from '../domain/where.js';
 import type { KeywordHits } from '../projections/keywords/keyword-hits.js';
-import type { CollectionStatistics } from '../projections/keywords/keyword-index.js';
 import type { CollectionState } from '../projections/registry.js';
 import type { VectorIndex } from '../projections/vectors/vector-index.js';
 import type { Embedders } from './embedders.js';
 import { fuse, round } from './fusion.js';
 import { type At, generationOf, momentOf, Reader, type ReadOptions } from './read.js';
+import { type Scope, Scopes } from './scopes.js';
 import { throwIfCancelled } from './write.js';
 
 export interface SearchOptions extends ReadOptions {
@@ -25,15 +25,6 @@ interface Candidate {
   passage: number;
   /** Similarity to the query's vector; undefined where there is none. */
   semantic: number | undefined;
-}
-
-/** Which versions a search ranges over. Of the present the same until the next event; of the past for ever. */
-interface Scope {
-  readonly key: string;
-  readonly seq: number;
-  readonly isPast: boolean;
-  readonly live: Uint8Array;
-  readonly statistics: CollectionStatistics;
 }
 
 /** What a search has settled before it begins: whose vectors meet the query's, and in which state. */
@@ -53,17 +44,15 @@ interface QueryVectors {
   readonly unsearched: readonly { readonly collection: CollectionState; readonly way: string }[];
 }
 
-/** Scopes that are kept: a byte per version each. */
-const MAX_SCOPES = 8;
-
 /** Candidates that each side brings to the fusion. */
 const candidatesFor = (k: number): number => Math.max(50, 3 * k);
 
 export class Searcher extends Reader {
-  private scopes: Scope[] = [];
+  private readonly scopes: Scopes;
 
   constructor(protected override readonly options: SearchOptions) {
     super(options);
+    this.scopes = new Scopes(options.projections);
   }
 
   async search(query: SearchQuery, context: CallContext): Promise<SearchAnswer> {
@@ -116,12 +105,12 @@ export class Searcher extends Reader {
       collection.generations[generationOf(collection, at)]!.space;
     if (query.vector !== undefined) {
       const given = query.vector;
+      let vector: Float32Array | undefined;
       for (const collection of named ?? [])
-        checkVector(given, 'query', { ...collection, space: spaceOf(collection) });
-      const checked = named === undefined ? anyFinite(given) : undefined;
-      const vector = checked ?? Float32Array.from(given);
+        vector = checkVector(given, 'query', { ...collection, space: spaceOf(collection) });
+      const checked = vector ?? anyFinite(given);
       const vectorOf: VectorOf = collection =>
-        spaceOf(collection).dimension === vector.length ? vector : undefined;
+        spaceOf(collection).dimension === checked.length ? checked : undefined;
       return { vectorOf, unsearched: [] };
     }
     const vectors = new Map<string, Float32Array>();
@@ -145,10 +134,7 @@ export class Searcher extends Reader {
     query: SearchQuery,
     { at, context, collections, vectorOf }: Plan,
   ): { candidates: Candidate[]; keywords: KeywordHits | undefined } {
-    const { catalog, keywords } = this.options.projections();
-    const filtered = query.where !== undefined || query.since !== undefined || query.until !== undefined;
-    const accept = filtered ? this.scope(collections, at).live.slice() : undefined;
-    if (accept) this.restrict(accept, query, context);
+    const accept = this.accepted(query, collections, at, context);
     const found = new Map<number, Candidate>();
     const withQuery = query.query !== undefined && query.mode !== 'semantic';
     // Alone, one side needs no more than k.
@@ -179,6 +165,7 @@ export class Searcher extends Reader {
     let hits: KeywordHits | undefined;
     if (withQuery && collections.length > 0) {
       const scope = this.scope(collections, at);
+      const { catalog, keywords } = this.options.projections();
       hits = keywords.search(query.query!, {
         live: scope.live,
         statistics: scope.statistics,
@@ -221,21 +208,27 @@ export class Searcher extends Reader {
     return ordinal => this.options.versions.prepared(ordinal, generation);
   }
 
-  protected scope(collections: readonly CollectionState[], at: At): Scope {
-    const { catalog, keywords, through } = this.options.projections();
-    const key = collections.map(({ id }) => id).join();
-    const seq = at.isPast ? at.seq : through.seq;
-    const isCurrent = (scope: Scope) => scope.isPast || scope.seq === through.seq;
-    const known = this.scopes.find(
-      scope => scope.key === key && scope.seq === seq && (scope.isPast === at.isPast || seq === through.seq),
+  /** By version: 1 = the filters let it through. Undefined without filters. It must not be changed. */
+  private accepted(
+    query: SearchQuery,
+    collections: readonly CollectionState[],
+    at: At,
+    context: CallContext,
+  ): Uint8Array | undefined {
+    const { where, since, until } = query;
+    if (where === undefined && since === undefined && until === undefined) return undefined;
+    const scope = this.scope(collections, at);
+    if (since === undefined && until === undefined) return scope.accepted(where!);
+    const accepted = (where ? scope.accepted(where) : scope.live).slice();
+    this.restrict(accepted, { ...(since && { since }), ...(until && { until }) }, context);
+    return accepted;
+  }
+
+  private scope(collections: readonly CollectionState[], at: At): Scope {
+    return this.scopes.of(
+      collections.map(({ id }) => id),
+      at,
     );
-    const live = known?.live ?? catalog.maskAt(new Set(collections.map(({ id }) => id)), seq);
-    const scope = known ?? { key, seq, isPast: at.isPast, live, statistics: keywords.statistics(live) };
-    this.scopes = [scope, ...this.scopes.filter(other => other !== scope && isCurrent(other))].slice(
-      0,
-      MAX_SCOPES,
-    );
-    return scope;
   }
 
   /** How many items a collection had. */
@@ -337,7 +330,8 @@ export class Searcher extends Reader {
 }
 
 function anyFinite(vector: readonly number[]): Float32Array {
-  const values = Float32Array.from(vector);
+  // Not Float32Array.from, which takes each component from an iterator.
+  const values = new Float32Array(vector);
   if (vector.length === 0 || vector.length > LIMITS.dimension || !values.every(Number.isFinite))
     throw new CodedError(
       'INVALID_ARGUMENT',

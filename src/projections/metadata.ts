@@ -62,34 +62,38 @@ export class MetadataIndex {
     }
   }
 
-  /** A byte per ordinal below `upTo`: 1 where the item's metadata matches the filter. */
-  evaluate(node: WhereNode, upTo: number): Uint8Array {
+  /**
+   * A byte for each ordinal in [from, upTo): 1 where the item's metadata matches the filter. It stays right for ever, since
+   * what a version says never changes.
+   */
+  evaluate(node: WhereNode, upTo: number, from = 0): Uint8Array {
+    const size = Math.max(0, upTo - from);
     switch (node.op) {
       case 'and': {
         const mask =
-          node.nodes.length === 0 ? new Uint8Array(upTo).fill(1) : this.evaluate(node.nodes[0]!, upTo);
+          node.nodes.length === 0 ? new Uint8Array(size).fill(1) : this.evaluate(node.nodes[0]!, upTo, from);
         for (const part of node.nodes.slice(1)) {
-          const other = this.evaluate(part, upTo);
-          for (let i = 0; i < upTo; i++) mask[i]! &= other[i]!;
+          const other = this.evaluate(part, upTo, from);
+          for (let i = 0; i < size; i++) mask[i]! &= other[i]!;
         }
         return mask;
       }
       case 'or': {
-        const mask = this.evaluate(node.nodes[0]!, upTo);
+        const mask = this.evaluate(node.nodes[0]!, upTo, from);
         for (const part of node.nodes.slice(1)) {
-          const other = this.evaluate(part, upTo);
-          for (let i = 0; i < upTo; i++) mask[i]! |= other[i]!;
+          const other = this.evaluate(part, upTo, from);
+          for (let i = 0; i < size; i++) mask[i]! |= other[i]!;
         }
         return mask;
       }
       case 'not': {
-        const mask = this.evaluate(node.node, upTo);
-        for (let i = 0; i < upTo; i++) mask[i]! ^= 1;
+        const mask = this.evaluate(node.node, upTo, from);
+        for (let i = 0; i < size; i++) mask[i]! ^= 1;
         return mask;
       }
       default: {
-        const mask = new Uint8Array(upTo);
-        this.#columns.get(node.path)?.mark(node, mask);
+        const mask = new Uint8Array(size);
+        this.#columns.get(node.path)?.mark(node, mask, from);
         return mask;
       }
     }
@@ -170,13 +174,14 @@ class Column {
     this.#push(ordinal, codeOf(index, isElement));
   }
 
-  /** Sets mask[ordinal] = 1 for every ordinal below mask.length with an entry that the condition accepts. */
-  mark(condition: Condition, mask: Uint8Array): void {
-    const end = this.#entriesBelow(mask.length);
+  /** Sets mask[ordinal - from] = 1 for every ordinal that the mask has a byte for, with an entry that the condition accepts. */
+  mark(condition: Condition, mask: Uint8Array, from: number): void {
+    const start = this.#entriesBelow(from);
+    const end = this.#entriesBelow(from + mask.length);
     const ordinals = this.#ordinals;
     const codes = this.#codes;
     if (condition.op === 'exists') {
-      for (let i = 0; i < end; i++) mask[ordinals[i]!] = 1;
+      for (let i = start; i < end; i++) mask[ordinals[i]! - from] = 1;
       return;
     }
     if (condition.op === 'in' && condition.values.length === 1) {
@@ -184,11 +189,11 @@ class Column {
       if (index === undefined) return;
       const direct = codeOf(index, false);
       // direct is even, and the element's code is the odd one above it.
-      for (let i = 0; i < end; i++) if ((codes[i]! & ~1) >>> 0 === direct) mask[ordinals[i]!] = 1;
+      for (let i = start; i < end; i++) if ((codes[i]! & ~1) >>> 0 === direct) mask[ordinals[i]! - from] = 1;
       return;
     }
     const accepted = this.#accepted(condition);
-    for (let i = 0; i < end; i++) if (accepted[codes[i]!] === 1) mask[ordinals[i]!] = 1;
+    for (let i = start; i < end; i++) if (accepted[codes[i]!] === 1) mask[ordinals[i]! - from] = 1;
   }
 
   /** A byte per code: 1 where the condition accepts its value. */

@@ -11,7 +11,8 @@ interface AcceptedRows {
   readonly rows: number;
   readonly deaths: number;
   readonly live: Uint32Array;
-  readonly dead: Uint32Array;
+  /** Absent until it was asked for. */
+  dead?: Uint32Array;
 }
 
 /**
@@ -24,10 +25,10 @@ export class RowTable {
   #rows = 0;
   #dead = 0;
   #ownerCount = 0;
-  #accepted = new Uint32Array(0);
+  #list = new Uint32Array(0);
   /** Live rows, when there were so many rows and deaths. */
   #live = { rows: 0, deaths: 0, list: new Uint32Array(0) };
-  readonly #acceptedEver = new WeakMap<Uint8Array, AcceptedRows>();
+  readonly #accepted = new WeakMap<Uint8Array, AcceptedRows>();
   #surplus: Uint32Array = new Uint32Array(16);
   #surplusCount = 0;
 
@@ -166,15 +167,6 @@ export class RowTable {
     );
   }
 
-  /**
-   * The live rows whose owner is accepted (see VectorSearch.accept), ascending.
-   * @returns a view of a buffer that the next call reuses
-   */
-  acceptedRows(accept: Uint8Array): Uint32Array {
-    if (this.#accepted.length < this.#rows) this.#accepted = new Uint32Array(this.#owners.length);
-    return this.#listAccepted(accept, 0, this.#accepted);
-  }
-
   /** The live rows, ascending. A view: invalid after the next append or death. */
   get liveRows(): Uint32Array {
     if (this.#live.rows !== this.#rows || this.#live.deaths !== this.#dead) {
@@ -187,22 +179,29 @@ export class RowTable {
     return this.#live.list.subarray(0, this.live);
   }
 
-  /** The rows, live and dead, whose owner is accepted, ascending; kept for as long as `accept` is, which must not change. */
-  acceptedEver(accept: Uint8Array): AcceptedRows {
-    const known = this.#acceptedEver.get(accept);
+  /** The live rows whose owner is accepted, ascending; kept for as long as `accept` is, which must not change. */
+  acceptedRows(accept: Uint8Array): Uint32Array {
+    return this.#acceptedOf(accept).live;
+  }
+
+  /** Likewise the dead ones. */
+  acceptedDeadRows(accept: Uint8Array): Uint32Array {
+    const accepted = this.#acceptedOf(accept);
+    accepted.dead ??= this.#listAccepted(accept, DEAD);
+    return accepted.dead;
+  }
+
+  #acceptedOf(accept: Uint8Array): AcceptedRows {
+    const known = this.#accepted.get(accept);
     if (known !== undefined && known.rows === this.#rows && known.deaths === this.#dead) return known;
-    const buffer = new Uint32Array(this.#rows);
-    const accepted = {
-      rows: this.#rows,
-      deaths: this.#dead,
-      live: this.#listAccepted(accept, 0, buffer).slice(),
-      dead: this.#listAccepted(accept, DEAD, buffer).slice(),
-    };
-    this.#acceptedEver.set(accept, accepted);
+    const accepted = { rows: this.#rows, deaths: this.#dead, live: this.#listAccepted(accept, 0) };
+    this.#accepted.set(accept, accepted);
     return accepted;
   }
 
-  #listAccepted(accept: Uint8Array, wanted: number, list: Uint32Array): Uint32Array {
+  #listAccepted(accept: Uint8Array, wanted: number): Uint32Array {
+    if (this.#list.length < this.#rows) this.#list = new Uint32Array(this.#owners.length);
+    const list = this.#list;
     const owners = this.#owners;
     const flags = this.#flags;
     const rows = this.#rows;
@@ -210,7 +209,7 @@ export class RowTable {
     for (let row = 0; row < rows; row++) {
       if (accept[owners[row]!] && (flags[row]! & DEAD) === wanted) list[count++] = row;
     }
-    return list.subarray(0, count);
+    return list.slice(0, count);
   }
 
   /** Which of its owner's rows this is, from 0. */

@@ -6,8 +6,6 @@ interface OwnerSearch {
   readonly query: Float32Array;
   readonly k: number;
   readonly accept: Uint8Array | undefined;
-  /** The live rows that are accepted, if they are known. */
-  readonly list?: Uint32Array;
   readonly ef: number;
 }
 
@@ -24,8 +22,9 @@ const walkCostRows = (graphThresholdRows: number, ef: number) =>
  */
 export function searchOwners(
   { table, slab, graph }: VectorRows,
-  { query, k, accept, list = accept && table.acceptedRows(accept), ef }: OwnerSearch,
+  { query, k, accept, ef }: OwnerSearch,
 ): TopOwners {
+  const list = accept && table.acceptedRows(accept);
   const comparable = slab.setQuery(query);
   const top = new TopOwners(k);
   if (k === 0) return top;

@@ -51,14 +51,16 @@ export interface VectorIndexOptions {
 export interface VectorSearch {
   /** Distinct owners wanted. */
   readonly k: number;
-  /** By owner, nonzero: may be returned. Owners beyond its end may not. Absent: all may. */
+  /**
+   * By owner, nonzero: may be returned. Owners beyond its end may not. Absent: all may. It must not be changed once it was given:
+   * what follows from it is kept for the next search with the same array.
+   */
   readonly accept?: Uint8Array;
   /** Overrides efSearch. */
   readonly ef?: number;
 }
 
 export interface PastSearch extends VectorSearch {
-  /** Must not be changed once it was given: what follows from it is kept for the next search with the same array. */
   readonly accept: Uint8Array;
   readonly fetch: FetchVectors;
 }
@@ -170,10 +172,9 @@ export class VectorIndex {
    */
   searchPast(query: Float32Array, { k, accept, fetch, ef = this.#efSearch }: PastSearch): OwnerHits {
     const { codes, rows } = this.#kept;
-    const { live, dead } = rows.table.acceptedEver(accept);
-    const top = searchOwners(rows, { query, k, accept, list: live, ef });
+    const top = searchOwners(rows, { query, k, accept, ef });
     if (k > 0) {
-      scanDead(rows, dead, top);
+      scanDead(rows, rows.table.acceptedDeadRows(accept), top);
       if (codes !== undefined)
         searchCodes({ codes, slab: rows.slab, query: rows.slab.query, accept, fetch }, top);
     }
