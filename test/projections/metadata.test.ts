@@ -66,7 +66,8 @@ test('a filter gives exactly what matches() says, before and after save and load
       fc.array(metadata, { maxLength: 4 }),
       fc.array(where, { minLength: 1, maxLength: 6 }),
       fc.nat(20),
-      (first, later, filters, upTo) => {
+      fc.nat(20),
+      (first, later, filters, upTo, from) => {
         const grown = indexOf([...first, ...later]);
         const reloaded = MetadataIndex.load(indexOf(first).save());
         later.forEach((item, i) => {
@@ -77,6 +78,7 @@ test('a filter gives exactly what matches() says, before and after save and load
           const node = parseWhere(filter);
           const expected = items.map(item => (matches(node, item) ? 1 : 0));
           expect([...grown.evaluate(node, upTo)]).toEqual(expected);
+          expect([...grown.evaluate(node, upTo, from)]).toEqual(expected.slice(from));
           expect([...reloaded.evaluate(node, upTo)]).toEqual(expected);
         }
       },
