@@ -1,4 +1,18 @@
 /** Seeded data: the same on every machine and in every process. */
+import type { CallContext } from '#src/domain/face.js';
+
+/** Who writes and asks in benchmarks. */
+export const benchContext: CallContext = {
+  actor: {
+    clientName: 'bench',
+    clientVersion: '1',
+    session: 'bench',
+    sessionSource: 'window',
+    project: '',
+    transport: 'library',
+    tool: 'bench',
+  },
+};
 
 /** xorshift32 (Marsaglia 2003) and Box-Muller. */
 export class SeededRandom {

@@ -8,12 +8,12 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import hnswlib from 'hnswlib-node';
 import { Level } from 'level';
-import type { CallContext, UpsertItem } from '#src/domain/face.js';
+import type { UpsertItem } from '#src/domain/face.js';
 import { encodeEvent } from '#src/engine/event-codec.js';
 import { openEngine } from '#src/engine/open.js';
 import { createLogger } from '#src/log.js';
 import { LOG_OPTIONS } from '#wal/level.js';
-import { clusteredVectors, SeededRandom, texts } from './data.js';
+import { benchContext, clusteredVectors, SeededRandom, texts } from './data.js';
 
 const rows = Number(process.argv[2] ?? 20_000);
 const dimension = Number(process.argv[3] ?? 384);
@@ -39,18 +39,6 @@ const queries = Array.from({ length: 500 }, () => Array.from(vector()));
 
 const root = mkdtempSync(join(tmpdir(), 'mvs-bench-'));
 process.once('exit', () => rmSync(root, { recursive: true, force: true }));
-
-const context: CallContext = {
-  actor: {
-    clientName: 'bench',
-    clientVersion: '1',
-    session: 'bench',
-    sessionSource: 'window',
-    project: '',
-    transport: 'library',
-    tool: 'bench',
-  },
-};
 
 const seconds = async (work: () => unknown): Promise<number> => {
   const startMs = performance.now();
@@ -132,7 +120,7 @@ const open = () =>
   });
 let engine = await open();
 const upsert = (some: UpsertItem[]) =>
-  engine.upsert({ collection: 'bench', items: some, allow_secrets: true }, context);
+  engine.upsert({ collection: 'bench', items: some, allow_secrets: true }, benchContext);
 const bulk =
   rows /
   (await seconds(async () => {
@@ -170,7 +158,7 @@ const rawBuild =
 graph.setEf(EF);
 const truth = queries.map(query => exactTop(query));
 const search = (query: number[]) =>
-  engine.search({ vector: query, collections: ['bench'], k: K, mode: 'semantic' }, context);
+  engine.search({ vector: query, collections: ['bench'], k: K, mode: 'semantic' }, benchContext);
 // In turns of one pass each, so that whatever else the machine does touches both alike; the median pass counts.
 const passes: { ours: number; theirs: number }[] = [];
 for (let pass = 0; pass < 9; pass++) {

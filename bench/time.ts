@@ -9,29 +9,16 @@ import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import type { CallContext } from '#src/domain/face.js';
 import type { StoreEngine } from '#src/engine/engine.js';
 import { openEngine } from '#src/engine/open.js';
 import { createLogger } from '#src/log.js';
-import { clusteredVectors, SeededRandom, texts } from './data.js';
+import { benchContext, clusteredVectors, SeededRandom, texts } from './data.js';
 
 const BATCH = 500;
 const K = 10;
 const QUERIES = 200;
 /** Changes between the two moments of the smaller difference; the larger has ten times as many. */
 const DIFF_EVENTS = 100;
-
-const context: CallContext = {
-  actor: {
-    clientName: 'bench',
-    clientVersion: '1',
-    session: 'bench',
-    sessionSource: 'window',
-    project: '',
-    transport: 'library',
-    tool: 'bench',
-  },
-};
 
 const median = (values: readonly number[]): number => [...values].sort((a, b) => a - b)[values.length >> 1]!;
 const timed = async (work: () => unknown): Promise<number> => {
@@ -82,7 +69,7 @@ async function fill(path: string, events: number, items: number, dimension: numb
           vector: Array.from(components),
         })),
       },
-      context,
+      benchContext,
     );
     batch.forEach(({ item, vector: components }, at) => {
       const born = answer.items[at]!.version;
@@ -145,7 +132,7 @@ async function measure(events: number, items: number, dimension: number): Promis
       medianOf(queries, q =>
         engine.search(
           { ...(mode === 'hybrid' ? q : { vector: q.vector }), k: K, mode, ...(as_of && { as_of }) },
-          context,
+          benchContext,
         ),
       );
     for (const mode of ['semantic', 'hybrid'] as const) {
@@ -163,7 +150,7 @@ async function measure(events: number, items: number, dimension: number): Promis
       for (const { vector: components } of queries.slice(0, 100)) {
         const { results, moment } = await engine.search(
           { vector: components, k: K, mode: 'semantic', as_of: String(seq) },
-          context,
+          benchContext,
         );
         const best = exact(versions, components, moment.seq);
         wanted += best.size;
@@ -177,19 +164,21 @@ async function measure(events: number, items: number, dimension: number): Promis
     for (const changes of [DIFF_EVENTS, 10 * DIFF_EVENTS]) {
       if (changes >= events) continue;
       const from = String(head - changes);
-      const ms = await medianOf(Array.from({ length: 9 }), () => engine.diff({ from, limit: 50 }, context));
+      const ms = await medianOf(Array.from({ length: 9 }), () =>
+        engine.diff({ from, limit: 50 }, benchContext),
+      );
       row[`diff over ${changes} changes, ms`] = ms.toFixed(2);
     }
     const target = String(head - Math.min(10_000, events >> 1));
     let plan = '';
     row['revert of a tenth, dry run, ms'] = (
       await timed(async () => {
-        plan = (await engine.revert({ to: target }, context)).plan;
+        plan = (await engine.revert({ to: target }, benchContext)).plan;
       })
     ).toFixed(0);
     let restored = 0;
     const revertMs = await timed(async () => {
-      restored = (await engine.revert({ to: target, plan, dry_run: false }, context)).counts.restored;
+      restored = (await engine.revert({ to: target, plan, dry_run: false }, benchContext)).counts.restored;
     });
     row['revert applied, items/s'] = `${Math.round((restored / revertMs) * 1000)} (${restored})`;
     await engine.close();
@@ -235,7 +224,7 @@ async function firstSearch(
     engine = await open(path);
     await engine.search(
       { vector: query.vector, k: K, mode: 'semantic', ...(as_of !== undefined && { as_of }) },
-      context,
+      benchContext,
     );
   });
   await engine!.close();

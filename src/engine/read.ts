@@ -37,12 +37,16 @@ export interface At extends ResolvedMoment {
 }
 
 export class Reader {
+  private lastMoment: ResolvedMoment | undefined;
+
   constructor(protected readonly options: ReadOptions) {}
 
   /** Where the store stands now. */
   moment(): ResolvedMoment {
     const { seq, logicalMs } = this.head;
-    return { seq, time: new Date(logicalMs).toISOString() };
+    // The same until the next event.
+    if (this.lastMoment?.seq !== seq) this.lastMoment = { seq, time: new Date(logicalMs).toISOString() };
+    return this.lastMoment;
   }
 
   /** The last event that counts for readers: of a long transaction none does before all of it is applied. */
