@@ -10,18 +10,21 @@ const require = createRequire(import.meta.url);
 const run = (script, args) =>
   execFileSync(process.execPath, [script, ...args], { cwd: root, stdio: 'inherit' });
 
-// Every src/**/assembly/<name>.ts becomes dist/src/**/<name>.wasm. Flags that only one of them needs stand in its first
-// line: "// asc: --enable threads".
+// Every **/assembly/<name>.ts of src/ and wal/ becomes dist/**/<name>.wasm. Flags that only one of them needs stand in its
+// first line: "// asc: --enable threads".
 const asc = join(dirname(require.resolve('assemblyscript/package.json')), 'bin/asc.js');
-for (const folder of readdirSync(join(root, 'src'), { recursive: true }).filter(f =>
-  f.endsWith('assembly'),
-)) {
-  for (const source of readdirSync(join(root, 'src', folder)).filter(f => f.endsWith('.ts'))) {
-    const outDir = join(root, 'dist/src', dirname(folder));
+const folders = ['src', 'wal'].flatMap(top =>
+  readdirSync(join(root, top), { recursive: true })
+    .filter(folder => folder.endsWith('assembly'))
+    .map(folder => join(top, folder)),
+);
+for (const folder of folders) {
+  for (const source of readdirSync(join(root, folder)).filter(f => f.endsWith('.ts'))) {
+    const outDir = join(root, 'dist', dirname(folder));
     mkdirSync(outDir, { recursive: true });
-    const ownFlags = /^\/\/ asc: (.*)/.exec(readFileSync(join(root, 'src', folder, source), 'utf8'))?.[1];
+    const ownFlags = /^\/\/ asc: (.*)/.exec(readFileSync(join(root, folder, source), 'utf8'))?.[1];
     run(asc, [
-      join('src', folder, source),
+      join(folder, source),
       '--outFile',
       join(outDir, source.replace(/\.ts$/, '.wasm')),
       '--optimizeLevel',

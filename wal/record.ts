@@ -244,7 +244,7 @@ export function eraseRecord(value: Uint8Array, seq: number): Buffer {
  * backwards, and transaction fields that continue or begin one.
  * @throws WalError WAL_GAP, WAL_CHAIN_BROKEN
  */
-export function checkFollows(prev: ChainLink | undefined, record: LogRecord): void {
+export function checkFollows(prev: ChainLink | undefined, record: Omit<LogRecord, 'body'>): void {
   const expected = (prev?.seq ?? 0) + 1;
   const broken = (what: string) =>
     new WalError('WAL_CHAIN_BROKEN', `record ${record.seq}: ${what}`, DAMAGE_WAY_OUT, {

@@ -63,6 +63,20 @@ export function nameOfType(type: number): DomainEvent['type'] | undefined {
  * @throws CodedError EVENT_UNKNOWN (must be understood, and is not), EVENT_MALFORMED
  */
 export function decodeEvent(type: number, body: Uint8Array, seq: number): DomainEvent | undefined {
+  return decodeWith(floats, type, body, seq);
+}
+
+/** Decodes an event without copying its vectors, for whoever only wants to know whether it can be read. @throws as decodeEvent */
+export function checkEvent(type: number, body: Uint8Array, seq: number): void {
+  decodeWith(assertFloats, type, body, seq);
+}
+
+function decodeWith(
+  vectorsOf: (bytes: Uint8Array) => Float32Array | undefined,
+  type: number,
+  body: Uint8Array,
+  seq: number,
+): DomainEvent | undefined {
   const name = nameOfType(type);
   if (name === undefined) {
     if ((type & MAY_SKIP) !== 0) return undefined;
@@ -78,7 +92,7 @@ export function decodeEvent(type: number, body: Uint8Array, seq: number): Domain
     // Completed in place: copying an event by spread costs more than parsing it, and searches decode many.
     const event = JSON.parse(decoder.decode(body.subarray(4, vectorsAt)));
     event.type = name;
-    if (hasVectors(name)) event.vectors = floats(body.subarray(vectorsAt));
+    if (hasVectors(name)) event.vectors = vectorsOf(body.subarray(vectorsAt));
     return event;
   } catch (error) {
     throw malformed(seq, error);
@@ -109,10 +123,14 @@ function endOfJson(body: Uint8Array): number {
 
 /** A view of the bytes, or a copy where they do not happen to be aligned for f32. */
 function floats(bytes: Uint8Array): Float32Array {
-  if (bytes.length % 4 !== 0) throw new RangeError(`${bytes.length} bytes are no f32 vectors`);
+  assertFloats(bytes);
   return bytes.byteOffset % 4 === 0
     ? new Float32Array(bytes.buffer, bytes.byteOffset, bytes.length / 4)
     : new Float32Array(new Uint8Array(bytes).buffer);
+}
+
+function assertFloats(bytes: Uint8Array): undefined {
+  if (bytes.length % 4 !== 0) throw new RangeError(`${bytes.length} bytes are no f32 vectors`);
 }
 
 function malformed(seq: number, cause: unknown): CodedError {

@@ -8,8 +8,8 @@ import { inspectQuarantines } from '../../wal/quarantine.js';
 import { type LogFinding, type LogReport, verifyLog } from '../../wal/verify.js';
 import { isCoded } from '../domain/errors.js';
 import type { Progress } from '../domain/face.js';
+import { checkRecord } from './check-record.js';
 import { inspectCheckpoints } from './checkpoints.js';
-import { eventOf } from './projections.js';
 
 export interface VerifyReport extends LogReport {
   readonly sound: boolean;
@@ -51,6 +51,7 @@ export async function verifyStore(
     const expected = new Map(saved.map(({ seq, hash }) => [seq, hash]));
     const log = await verifyLog(storeDir, {
       onProgress: (done, total) => onProgress?.({ done, total, message: 'verifying' }),
+      check: { url: new URL('./check-record.js', import.meta.url).href, asked: [...expected.keys()] },
       onRecord(record) {
         const hash = expected.get(record.seq);
         if (hash !== undefined && hash !== hashHex(record.hash))
@@ -60,7 +61,7 @@ export async function verifyStore(
             seq: record.seq,
           });
         try {
-          eventOf(record);
+          checkRecord(record);
         } catch (error) {
           if (!isCoded(error)) throw error;
           findings.push({ code: error.code, message: error.message, seq: record.seq });

@@ -16,6 +16,8 @@ import { Directories, event, put } from '../helpers/wal.js';
 const directories = new Directories();
 afterAll(() => directories.remove());
 
+const NO_CHECK = 'data:text/javascript,export function checkRecord() {}';
+
 /** Seqs: 1 genesis, 2..301 single, 302..304 one transaction, 305..326 a long one with its commit. */
 const HEAD = 326;
 let sound: string;
@@ -47,7 +49,12 @@ const fileOf = (suffix: RegExp) =>
       .sort()
       .at(-1)!,
   );
-const verify = async () => (await verifyLog(storeDir)).findings;
+/** By a walk and by threads, which must come to the same. */
+const verify = async () => {
+  const report = await verifyLog(storeDir);
+  expect(await verifyLog(storeDir, { check: { url: NO_CHECK, asked: [], threads: 1 } })).toEqual(report);
+  return report.findings;
+};
 
 /** Changes values through LevelDB, as no damage of files can: checksums of blocks are right then. */
 async function edit(change: (database: Level<Buffer, Uint8Array>) => Promise<unknown>): Promise<void> {

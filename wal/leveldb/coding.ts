@@ -41,10 +41,14 @@ export class ByteReader {
 
   /** `length` bytes, as a view. */
   take(length: number): Buffer {
+    this.skip(length);
+    return this.bytes.subarray(this.at - length, this.at);
+  }
+
+  skip(length: number): void {
     if (length > this.remaining)
       throw new FormatError(`a length of ${length} exceeds the ${this.remaining} bytes left`);
     this.at += length;
-    return this.bytes.subarray(this.at - length, this.at);
   }
 
   /** A varint length and that many bytes, as a view. */

@@ -1,42 +1,34 @@
 /**
  * CRC32C (Castagnoli), the checksum of every LevelDB block and log record.
  *
- * Slicing-by-8 (Kounavis and Berry, "A Systematic Approach to Building High Performance, Software-based, CRC
- * Generators"): eight table look-ups per eight bytes. node:zlib offers CRC32 only, which is another polynomial.
+ * Slicing-by-16 (Kounavis and Berry, "A Systematic Approach to Building High Performance, Software-based, CRC
+ * Generators") in WebAssembly: sixteen table look-ups per sixteen bytes, twice as fast as the same in JavaScript. The processor's
+ * own instruction is twice as fast again, but only native code reaches it, and node:zlib offers CRC32 only, which is another polynomial.
  */
-
-/** The Castagnoli polynomial, bits reversed. */
-const POLYNOMIAL = 0x82f63b78;
+import { readFileSync } from 'node:fs';
 
 /** LevelDB's kMaskDelta, util/crc32c.h. */
 const MASK_DELTA = 0xa282ead8;
 
-const TABLES = buildTables();
-const [T0, T1, T2, T3, T4, T5, T6, T7] = TABLES as [
-  Int32Array,
-  Int32Array,
-  Int32Array,
-  Int32Array,
-  Int32Array,
-  Int32Array,
-  Int32Array,
-  Int32Array,
-];
+/** Bytes of the kernel's tables, at the beginning of its memory; what is to be summed is copied behind them in pieces. */
+const TABLES_SIZE = 16 * 1024;
+const MEMORY_PAGES = 2;
 
-function buildTables(): Int32Array[] {
-  const tables = Array.from({ length: 8 }, () => new Int32Array(256));
-  for (let byte = 0; byte < 256; byte++) {
-    let crc = byte;
-    for (let bit = 0; bit < 8; bit++) crc = crc & 1 ? (crc >>> 1) ^ POLYNOMIAL : crc >>> 1;
-    tables[0]![byte] = crc;
-  }
-  for (let slice = 1; slice < 8; slice++) {
-    for (let byte = 0; byte < 256; byte++) {
-      const previous = tables[slice - 1]![byte]!;
-      tables[slice]![byte] = (previous >>> 8) ^ tables[0]![previous & 0xff]!;
-    }
-  }
-  return tables;
+interface Kernel {
+  buildTables(): void;
+  update(crc: number, at: number, end: number): number;
+}
+
+const memory = new WebAssembly.Memory({ initial: MEMORY_PAGES, maximum: MEMORY_PAGES });
+const input = new Uint8Array(memory.buffer, TABLES_SIZE);
+const kernel = loadKernel();
+
+function loadKernel(): Kernel {
+  const module = new WebAssembly.Module(readFileSync(new URL('./crc32c.wasm', import.meta.url)));
+  const { exports } = new WebAssembly.Instance(module, { env: { memory } });
+  const loaded = exports as unknown as Kernel;
+  loaded.buildTables();
+  return loaded;
 }
 
 /**
@@ -47,20 +39,12 @@ function buildTables(): Int32Array[] {
  */
 export function crc32c(bytes: Uint8Array, start = 0, end = bytes.length): number {
   let crc = -1;
-  let at = start;
-  for (const last = end - 8; at <= last; at += 8) {
-    crc ^= bytes[at]! | (bytes[at + 1]! << 8) | (bytes[at + 2]! << 16) | (bytes[at + 3]! << 24);
-    crc =
-      T7[crc & 0xff]! ^
-      T6[(crc >>> 8) & 0xff]! ^
-      T5[(crc >>> 16) & 0xff]! ^
-      T4[crc >>> 24]! ^
-      T3[bytes[at + 4]!]! ^
-      T2[bytes[at + 5]!]! ^
-      T1[bytes[at + 6]!]! ^
-      T0[bytes[at + 7]!]!;
+  for (let at = start; at < end; ) {
+    const size = Math.min(end - at, input.length);
+    input.set(new Uint8Array(bytes.buffer, bytes.byteOffset + at, size));
+    crc = kernel.update(crc, TABLES_SIZE, TABLES_SIZE + size);
+    at += size;
   }
-  for (; at < end; at++) crc = (crc >>> 8) ^ T0[(crc ^ bytes[at]!) & 0xff]!;
   return ~crc >>> 0;
 }
 

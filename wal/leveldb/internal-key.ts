@@ -20,16 +20,21 @@ export interface InternalKey {
 
 /** The event's sequence number of an 8-byte key; undefined for anything that this program does not write. */
 export function decodeKey(key: Uint8Array): number | undefined {
-  if (key.length !== KEY_SIZE) return undefined;
-  const view = Buffer.from(key.buffer, key.byteOffset, key.byteLength);
-  const seq = view.readUInt32BE(0) * 2 ** 32 + view.readUInt32BE(4);
+  return key.length === KEY_SIZE ? seqAt(key) : undefined;
+}
+
+/** The sequence number that the first 8 bytes are; undefined if they are none. Allocates nothing: whole logs go through it. */
+function seqAt(key: Uint8Array): number | undefined {
+  const upper = ((key[0]! << 24) | (key[1]! << 16) | (key[2]! << 8) | key[3]!) >>> 0;
+  const lower = ((key[4]! << 24) | (key[5]! << 16) | (key[6]! << 8) | key[7]!) >>> 0;
+  const seq = upper * 2 ** 32 + lower;
   return seq >= 1 && Number.isSafeInteger(seq) ? seq : undefined;
 }
 
 /** The parts of an internal key; undefined if it is malformed or its user key is not one of this program's. */
 export function decodeInternalKey(bytes: Buffer): InternalKey | undefined {
   if (bytes.length !== KEY_SIZE + TRAILER_SIZE) return undefined;
-  const seq = decodeKey(bytes.subarray(0, KEY_SIZE));
+  const seq = seqAt(bytes);
   const kind = bytes[KEY_SIZE]!;
   const stamp = bytes.readUIntLE(KEY_SIZE + 1, 6) + bytes[KEY_SIZE + 7]! * 2 ** 48;
   if (seq === undefined || kind > 1 || !Number.isSafeInteger(stamp)) return undefined;

@@ -20,7 +20,7 @@ import {
   readTableIndex,
 } from './table-file.js';
 
-/** A value as one of the files has it; the newest write of a key counts. */
+/** A value as one of the files has it, undefined for a deletion; the newest write of a key counts. */
 interface Entry {
   readonly stamp: number;
   readonly value: Buffer | undefined;
@@ -81,8 +81,8 @@ export async function* readLiveValues(
   if (rest.length > 0) yield rest;
 }
 
-/** What the live logs hold: no more than a write buffer and a batch, so all of it fits into memory. */
-async function readLogs(dir: string, looked: LookReport) {
+/** What the live logs hold, in order of key: no more than a write buffer and a batch, so all of it fits into memory. */
+export async function readLogEntries(dir: string, looked: LookReport): Promise<[seq: number, Entry][]> {
   const found = new Map<number, Entry>();
   const newest = (seq: number, entry: Entry) => {
     const known = found.get(seq);
@@ -90,7 +90,11 @@ async function readLogs(dir: string, looked: LookReport) {
   };
   for (const { name, kind, live } of looked.files)
     if (kind === 'log' && live) await scanLogFile(join(dir, name), new BatchReader(newest));
-  const inOrder = [...found].sort((a, b) => a[0] - b[0]);
+  return [...found].sort((a, b) => a[0] - b[0]);
+}
+
+async function readLogs(dir: string, looked: LookReport) {
+  const inOrder = await readLogEntries(dir, looked);
   let next = 0;
   return {
     /** Offers what lies below a key and was not offered before. */

@@ -12,6 +12,7 @@
  * by what it must say: the blocks follow one another without a gap from byte 0 to the footer.
  */
 import { type FileHandle, open } from 'node:fs/promises';
+import { BlockCursor } from './block-cursor.js';
 import { ByteReader, FormatError } from './coding.js';
 import { maskedCrc32c } from './crc32c.js';
 import { compareInternalKeys, decodeInternalKey, type InternalKey } from './internal-key.js';
@@ -141,10 +142,15 @@ function checkTiling(blocks: readonly IndexEntry[], filterOffset: number): void 
 /** The contents of a block read with its 5 trailing bytes, once the checksum is right. */
 export function checkBlock(bytes: Buffer): Buffer {
   const size = bytes.length - BLOCK_TRAILER_SIZE;
-  if (maskedCrc32c(bytes, 0, size + 1) !== bytes.readUInt32LE(size + 1))
-    throw new FormatError('fails its checksum');
-  if (bytes[size] !== 0) throw new FormatError('is compressed, which this program never asks for');
+  checkChecksum(bytes, 0, size);
   return bytes.subarray(0, size);
+}
+
+/** @param start @param end bounds of the contents within `bytes`; the trailing bytes follow @throws FormatError */
+export function checkChecksum(bytes: Buffer, start: number, end: number): void {
+  if (maskedCrc32c(bytes, start, end + 1) !== bytes.readUInt32LE(end + 1))
+    throw new FormatError('fails its checksum');
+  if (bytes[end] !== 0) throw new FormatError('is compressed, which this program never asks for');
 }
 
 /**
@@ -153,21 +159,10 @@ export function checkBlock(bytes: Buffer): Buffer {
  * @throws FormatError
  */
 export function* blockEntries(contents: Buffer): Generator<{ key: Buffer; value: Buffer }> {
-  if (contents.length < 4) throw new FormatError('has a block that is too short');
-  const restarts = contents.readUInt32LE(contents.length - 4);
-  const restartsAt = contents.length - 4 - restarts * 4;
-  if (restarts === 0 || restartsAt < 0) throw new FormatError('has a block with an impossible restart count');
-  const reader = new ByteReader(contents, 0, restartsAt);
-  let key: Buffer = Buffer.alloc(0);
-  while (reader.remaining > 0) {
-    const shared = reader.varint();
-    const unshared = reader.varint();
-    const valueSize = reader.varint();
-    if (shared > key.length) throw new FormatError('has a block entry that shares more than there is');
-    // An index shares nothing: its keys need no copy.
-    const suffix = reader.take(unshared);
-    key = shared === 0 ? suffix : Buffer.concat([key.subarray(0, shared), suffix]);
-    yield { key, value: reader.take(valueSize) };
+  const entries = new BlockCursor(contents);
+  while (entries.next()) {
+    const { valueStart, valueEnd } = entries;
+    yield { key: Buffer.from(entries.key), value: contents.subarray(valueStart, valueEnd) };
   }
 }
 

@@ -1,0 +1,83 @@
+/**
+ * A stretch: records of consecutive numbers, each of which was checked by itself and against the one before it. Threads check
+ * stretches of a log side by side; what is left to compare is where they meet.
+ */
+import { WalError } from './errors.js';
+import { checkFollows, decodeRecord, isOwnType, type LogRecord, RecordType } from './record.js';
+
+export type RecordHeader = Omit<LogRecord, 'body'>;
+
+/** What a stretch comes to. A message between threads. */
+export interface Stretch {
+  readonly first: RecordHeader;
+  readonly last: RecordHeader;
+  readonly records: number;
+  readonly bytes: number;
+  readonly transactions: number;
+  readonly voided: number;
+  readonly erased: number;
+  /** The records that must be compared with what lies outside the log, in order: the log's own, and those asked for. */
+  readonly noted: readonly LogRecord[];
+}
+
+/** Takes the records of a stretch in order, and throws at the first thing that is wrong. */
+export class StretchCheck {
+  private first: RecordHeader | undefined;
+  private previous: RecordHeader | undefined;
+  private bytes = 0;
+  private transactions = 0;
+  private voided = 0;
+  private erased = 0;
+  private readonly noted: LogRecord[] = [];
+
+  /**
+   * @param asked sequence numbers of records to note
+   * @param check throws if a record's body is not what it should be
+   */
+  constructor(
+    private readonly asked: ReadonlySet<number>,
+    private readonly check: (record: LogRecord) => void,
+  ) {}
+
+  /**
+   * @param value is not kept
+   * @throws WalError of the record; or what `check` throws
+   */
+  take(seq: number, value: Uint8Array): void {
+    const record = decodeRecord(value, seq);
+    if (this.previous !== undefined) checkFollows(this.previous, record);
+    this.check(record);
+    this.bytes += record.sizeBytes;
+    if (record.last) this.transactions += 1;
+    if (record.type === RecordType.abort) this.voided += 1;
+    if (record.body === undefined) this.erased += 1;
+    if (isOwnType(record.type) || this.asked.has(seq))
+      this.noted.push({ ...record, body: record.body && new Uint8Array(record.body) });
+    this.first ??= headerOf(record);
+    this.previous = record;
+  }
+
+  /** @returns undefined if no record was taken */
+  result(): Stretch | undefined {
+    const { first, previous, bytes, transactions, voided, erased, noted } = this;
+    if (first === undefined || previous === undefined) return undefined;
+    const records = previous.seq - first.seq + 1;
+    return { first, last: headerOf(previous), records, bytes, transactions, voided, erased, noted };
+  }
+}
+
+function headerOf(record: RecordHeader): RecordHeader {
+  const { body, ...header } = record as LogRecord;
+  return header;
+}
+
+/** Whether a stretch that begins with `first` continues the record before it. @param before undefined at the beginning of a log */
+export function follows(before: RecordHeader | undefined, first: RecordHeader): boolean {
+  try {
+    checkFollows(before, first);
+    return true;
+  } catch (error) {
+    if (!(error instanceof WalError)) throw error;
+    return false;
+  }
+}

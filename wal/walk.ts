@@ -1,0 +1,181 @@
+import { WalError } from './errors.js';
+import { hashHex } from './hash.js';
+import { type HeadProof, Intent } from './head-file.js';
+import { epochAfter, epochStartOf, type ForkOrigin, forkOriginOf, storeIdOf } from './lineage.js';
+import { PATHS } from './paths.js';
+import { type ChainLink, checkFollows, decodeRecord, type LogRecord, RecordType } from './record.js';
+import { follows, type RecordHeader, type Stretch } from './stretch.js';
+import type { EpochReport, LogFinding, LogReport } from './verify.js';
+
+/** One pass over the records of a log, in order: what it comes to, and every finding. */
+export class Walk {
+  private records = 0;
+  private bytes = 0;
+  private transactions = 0;
+  private voided = 0;
+  private erased = 0;
+  private first: RecordHeader | undefined;
+  private previous: RecordHeader | undefined;
+  private forkedFrom: ForkOrigin | undefined;
+  private readonly epochs: EpochReport[] = [];
+  readonly findings: LogFinding[] = [];
+  /** The epoch that the log is in, and the record that began it; 0 for a lineage's first. */
+  private epoch = { number: 1, seq: 0 };
+  /** Seq of the last record seen, intact or not: what follows a damaged one is no gap. */
+  lastSeq = 0;
+
+  constructor(
+    private readonly proof: HeadProof | undefined,
+    private readonly onRecord?: (record: LogRecord) => void,
+  ) {}
+
+  take(seq: number, value: Buffer): void {
+    if (seq > this.lastSeq + 1) this.gap(this.lastSeq + 1, seq - 1);
+    const link = seq === this.lastSeq + 1 && this.previous?.seq === this.lastSeq ? this.previous : undefined;
+    this.lastSeq = seq;
+    const record = this.check(seq, () => decodeRecord(value, seq));
+    if (record === undefined) return;
+    if (link !== undefined || seq === 1)
+      this.check(seq, () => checkFollows(link as ChainLink | undefined, record));
+    this.records += 1;
+    this.bytes += record.sizeBytes;
+    if (record.last) this.transactions += 1;
+    if (record.type === RecordType.abort) this.voided += 1;
+    if (record.body === undefined) this.erased += 1;
+    this.compare(record);
+    this.first ??= record;
+    this.previous = record;
+    this.onRecord?.(record);
+  }
+
+  /**
+   * Takes records that were checked one by one elsewhere, and among themselves.
+   * @returns false, and nothing is taken, if they do not follow what was taken before: only record by record can say why
+   */
+  takeStretch(stretch: Stretch): boolean {
+    const { first, last, noted } = stretch;
+    if (!follows(this.previous, first)) return false;
+    this.records += stretch.records;
+    this.bytes += stretch.bytes;
+    this.transactions += stretch.transactions;
+    this.voided += stretch.voided;
+    this.erased += stretch.erased;
+    for (const record of noted) this.compare(record);
+    this.first ??= first;
+    this.previous = last;
+    this.lastSeq = last.seq;
+    return true;
+  }
+
+  /** With HEAD, and with the epochs: nothing to compare for a record that a stretch need not note. */
+  private compare(record: LogRecord): void {
+    const { seq } = record;
+    if (this.proof?.seq === seq && this.proof.hash !== record.hash)
+      this.findings.push({
+        code: 'WAL_HEAD_MISMATCH',
+        message: `record ${seq} has hash ${hashHex(record.hash)}, but HEAD has seen ${hashHex(this.proof.hash)}`,
+        seq,
+      });
+    if (this.proof?.lineageSeq === seq && this.proof.storeId !== storeIdOf(record))
+      this.findings.push({
+        code: 'WAL_HEAD_MISMATCH',
+        message: `record ${seq} gives the store id ${storeIdOf(record) ?? 'unknown'}, HEAD has ${this.proof.storeId}`,
+        seq,
+      });
+    if (this.proof?.lineageSeq === seq) this.forkedFrom = forkOriginOf(record);
+    this.followEpoch(record);
+  }
+
+  private followEpoch(record: LogRecord): void {
+    const { seq } = record;
+    if (record.type === RecordType.epoch) {
+      const start = epochStartOf(record);
+      if (start === undefined || start.epoch <= this.epoch.number || start.cut.seq < seq)
+        this.findings.push({
+          code: 'WAL_BAD_RECORD',
+          message: `record ${seq} does not begin an epoch after epoch ${this.epoch.number}`,
+          seq,
+        });
+      else {
+        const cut = { seq: start.cut.seq, hash: hashHex(start.cut.hash) };
+        const time = new Date(record.logicalMs).toISOString();
+        this.epochs.push({ epoch: start.epoch, seq, time, cut });
+      }
+    }
+    const number = epochAfter(this.epoch.number, record);
+    const began = record.type === RecordType.epoch ? seq : this.epoch.seq;
+    this.epoch = { number, seq: number === 1 ? 0 : began };
+  }
+
+  private check<T>(seq: number, what: () => T): T | undefined {
+    try {
+      return what();
+    } catch (error) {
+      if (!(error instanceof WalError)) throw error;
+      this.findings.push({ code: error.code, message: error.message, seq });
+      return undefined;
+    }
+  }
+
+  private gap(from: number, to: number): void {
+    this.findings.push({
+      code: 'WAL_GAP',
+      message: from === to ? `record ${from} is missing` : `records ${from} to ${to} are missing`,
+      seq: from,
+    });
+  }
+
+  /** @returns what is wrong with the end of the log */
+  finish(): LogFinding[] {
+    const { proof, previous } = this;
+    const found: LogFinding[] = [];
+    if (proof && proof.intent !== Intent.create && this.lastSeq < proof.seq)
+      found.push({
+        code: 'WAL_LOST_TAIL',
+        message: `the log ends at record ${this.lastSeq}, but HEAD has seen record ${proof.seq}: ${proof.seq - this.lastSeq} acknowledged records are lost`,
+        seq: this.lastSeq + 1,
+      });
+    const beingCut = proof?.cut !== undefined && previous !== undefined && previous.seq > proof.seq;
+    if (proof && !beingCut) found.push(...this.checkEpoch(proof));
+    // The next start voids a long one, and finishes a cut; until then what is there of it does not count, which is no damage.
+    if (previous !== undefined && !previous.last && !previous.long && !beingCut)
+      found.push({
+        code: 'WAL_CHAIN_BROKEN',
+        message: `the log ends inside the transaction that begins at ${previous.txFirst}`,
+        seq: previous.seq,
+      });
+    return found;
+  }
+
+  private checkEpoch({ epoch, epochSeq }: HeadProof): LogFinding[] {
+    if (this.epoch.number === epoch && this.epoch.seq === epochSeq) return [];
+    // Lost with the tail, which has its finding, or yet to be written by whoever finishes an interrupted cut.
+    if (this.lastSeq < epochSeq) return [];
+    return [
+      {
+        code: 'WAL_HEAD_MISMATCH',
+        message: `HEAD is in epoch ${epoch} since record ${epochSeq}, the log in epoch ${this.epoch.number} since record ${this.epoch.seq}`,
+        file: PATHS.head,
+      },
+    ];
+  }
+
+  report(): Omit<LogReport, 'findings' | 'storeId' | 'pendingCut'> {
+    const { records, bytes, transactions, voided, erased, first, previous, forkedFrom, epochs } = this;
+    const at = (record: RecordHeader) => ({
+      seq: record.seq,
+      time: new Date(record.logicalMs).toISOString(),
+    });
+    return {
+      records,
+      bytes,
+      transactions,
+      voided,
+      erased,
+      forkedFrom,
+      epochs,
+      first: first && at(first),
+      head: previous && { ...at(previous), hash: hashHex(previous.hash) },
+    };
+  }
+}
