@@ -58,7 +58,7 @@ const { values: options } = parseArgs({
     step: { type: 'string' },
     store: { type: 'string' },
     variant: { type: 'string' },
-    /** A revert to this many events is what the step takes back: the revert of the revert. */
+    /** The events that a step takes back. Default: all after the target. */
     since: { type: 'string' },
     until: { type: 'string' },
   },
@@ -316,7 +316,7 @@ function stepArguments(step: string, store: string, more: readonly string[]): st
   return [...program, ...given, '--items', `${items}`, '--step', step, '--store', store, ...more];
 }
 
-/** Kills the process that reverts at a random time, and says which side of the revert the store is on. */
+/** Kills the process that reverts after a time, and says which side of the revert the store is on. */
 async function kill(store: string, head: number, afterMs: number): Promise<string> {
   const child = spawn(process.execPath, stepArguments('apply', store, []), {
     stdio: ['ignore', 'pipe', 'inherit'],
@@ -390,7 +390,8 @@ async function measure(variant: string, root: string): Promise<void> {
   for (let n = 0; n < Number(options.kills); n++) {
     const killed = join(root, 'killed');
     cpSync(original, killed, { recursive: true });
-    const afterMs = random.uniform() * Number(done.row['apply: ms']);
+    // Spread over the whole of it.
+    const afterMs = ((n + random.uniform()) / Number(options.kills)) * Number(done.row['apply: ms']);
     outcomes.push(`${await kill(killed, done.before, afterMs)} (${afterMs.toFixed(0)} ms)`);
     rmSync(killed, { recursive: true });
   }
