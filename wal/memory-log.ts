@@ -2,6 +2,7 @@ import { randomBytes } from 'node:crypto';
 import { GroupCommitLog } from './group-commit.js';
 import type { Lineage } from './log.js';
 import type { Pending, QueueLimits } from './queue.js';
+import { decodeRecord } from './record.js';
 
 export interface MemoryLogOptions {
   readonly clock?: () => number;
@@ -22,15 +23,19 @@ export class MemoryLog extends GroupCommitLog {
     super({ seq: 0, hash: 0n, logicalMs: 0 }, options.clock ?? Date.now, options.limits);
   }
 
+  /** A log of stored records as LevelLog.raw gives them, all from the first on; the last must end a transaction. */
+  static of(stored: readonly Uint8Array[], options: MemoryLogOptions = {}): MemoryLog {
+    const log = new MemoryLog(options);
+    log.stored.push(...stored);
+    if (stored.length > 0) log.startAfter(decodeRecord(stored[stored.length - 1]!, stored.length));
+    return log;
+  }
+
   /** A log of this one's records up to `untilSeq`, which must end a transaction: what was there then. Bytes are shared. */
   prefix(untilSeq: number, options: MemoryLogOptions = {}): MemoryLog {
-    const log = new MemoryLog(options);
-    if (untilSeq === 0) return log;
-    const last = this.get(untilSeq);
-    if (!last.last) throw new RangeError(`record ${untilSeq} does not end a transaction`);
-    log.stored.push(...this.stored.slice(0, untilSeq));
-    log.startAfter(last);
-    return log;
+    if (untilSeq > 0 && !this.get(untilSeq).last)
+      throw new RangeError(`record ${untilSeq} does not end a transaction`);
+    return MemoryLog.of(this.stored.slice(0, untilSeq), options);
   }
 
   protected async writeBatch(batch: readonly Pending[]): Promise<void> {

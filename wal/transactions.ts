@@ -4,7 +4,8 @@ import { type LogRecord, RecordType } from './record.js';
 
 /**
  * Groups a log's records into what counts: transactions that are whole. Records of a transaction of several batches that was
- * aborted are left out; whether it was is found by looking ahead to its end, so memory stays bounded by one piece.
+ * aborted are left out; whether it was is found by looking ahead to its end, so memory stays bounded by one piece. Of the one that is
+ * asked for last the end is known.
  * @param from first seq, which must begin a transaction
  * @param to last seq; the transaction that it falls into is given whole
  * @returns pieces in order: each holds records of one or more committed transactions; a long transaction may span pieces
@@ -12,13 +13,15 @@ import { type LogRecord, RecordType } from './record.js';
 export async function* readCommitted(log: Log, from: number, to: number): AsyncGenerator<LogRecord[]> {
   let skipUntil = 0;
   let committedUntil = 0;
-  const end = to >= log.head.seq ? log.head : await endOf(log, log.get(to));
+  const lastSeq = Math.min(to, log.head.seq);
+  if (from > lastSeq) return;
+  const end = await endOf(log, log.get(lastSeq));
   for await (const piece of log.read({ from, to: end.seq })) {
     const kept: LogRecord[] = [];
     for (const record of piece) {
       if (record.seq <= skipUntil) continue;
       if (record.long && record.seq > committedUntil) {
-        const { type, seq } = await endOf(log, record);
+        const { type, seq } = record.txFirst === end.txFirst ? end : await endOf(log, record);
         if (type === RecordType.commit) committedUntil = seq;
         else {
           skipUntil = seq;

@@ -66,12 +66,20 @@ export function* changesOfItem(
   }
 }
 
-/** The changes of an item, newest first. */
-export function* changesOf(catalog: Catalog, newest: number): Generator<ItemChange> {
+/**
+ * The changes of an item, newest first.
+ * @param newest its newest version that `throughSeq` or an earlier event wrote
+ * @param throughSeq what later events did to it is not told. Default: all is
+ */
+export function* changesOf(
+  catalog: Catalog,
+  newest: number,
+  throughSeq: number = Number.MAX_SAFE_INTEGER,
+): Generator<ItemChange> {
   for (let ordinal = newest, next = 0; ordinal >= 0; ordinal = catalog.previousOf(ordinal)) {
     const died = catalog.diedOf(ordinal);
     // What ended it was a delete, unless it was the version after it.
-    if (died !== 0 && died !== next)
+    if (died !== 0 && died !== next && died <= throughSeq)
       yield { seq: died, actor: catalog.deleterOf(died), before: ordinal, after: -1 };
     yield writeOf(catalog, ordinal);
     next = catalog.seqOf(ordinal);

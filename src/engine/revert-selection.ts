@@ -21,7 +21,8 @@ export function selectionOf(
   checkArguments(command);
   const moments = reader.momentContext(context);
   const now = reader.at(undefined, context);
-  const everything = { fromSeq: 1, throughSeq: now.seq };
+  const headSeq = now.seq;
+  const everything = { headSeq, fromSeq: 1, throughSeq: headSeq };
   const collection =
     command.collection === undefined ? undefined : reader.collection(command.collection, now).id;
   const within = collection === undefined ? {} : { collections: new Set([collection]) };
@@ -32,16 +33,17 @@ export function selectionOf(
       return { ...everything, items: new Set(items), isSelected: change => latest.has(change.seq) };
     }
     const fromSeq = resolveMoment(command.to, moments).seq + 1;
-    return { fromSeq, throughSeq: now.seq, items: new Set(items), isSelected: () => true };
+    return { ...everything, fromSeq, items: new Set(items), isSelected: () => true };
   }
   if (command.to !== undefined) {
     const fromSeq = resolveMoment(command.to, moments).seq + 1;
-    return { fromSeq, throughSeq: now.seq, ...within, isSelected: () => true };
+    return { ...everything, fromSeq, ...within, isSelected: () => true };
   }
   if (command.seqs !== undefined) {
     const seqs = new Set(command.seqs);
     const sorted = [...seqs].sort((a, b) => a - b);
     return {
+      headSeq,
       fromSeq: sorted[0]!,
       throughSeq: sorted.at(-1)!,
       ...within,
@@ -49,7 +51,7 @@ export function selectionOf(
     };
   }
   const span = spanOf(resolveBounds(command.since, command.until, moments), moments);
-  const bounds = { fromSeq: span.firstSeq, throughSeq: span.lastSeq };
+  const bounds = { headSeq, fromSeq: span.firstSeq, throughSeq: span.lastSeq };
   if (command.session === undefined) return { ...bounds, ...within, isSelected: () => true };
   const session = sessionOf(command, context);
   const actors = new Set<number>();

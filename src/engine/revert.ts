@@ -16,6 +16,7 @@ import { type Embedders, embedChecked } from './embedders.js';
 import type { Reader, ReadOptions } from './read.js';
 import { planRevert, type RevertPlan, type Selection } from './revert-plan.js';
 import { argumentsOf, selectionOf } from './revert-selection.js';
+import { Slices } from './slices.js';
 import { VectorSpool } from './vector-spool.js';
 import { headReceipt, throwIfCancelled, type Writer } from './write.js';
 
@@ -41,14 +42,15 @@ export class Reverter {
    */
   async revert(command: RevertCommand, context: CallContext): Promise<RevertAnswer> {
     const { writer } = this.options;
+    await writer.turn();
     if (command.dry_run ?? true) {
-      await writer.turn();
-      return this.answer(this.plan(command, context), headReceipt(this.options.log), 0, true);
+      const receipt = headReceipt(this.options.log);
+      return this.answer(await this.plan(command, context), receipt, true);
     }
     const spool = new Spool(this.options.storeDir);
     try {
       for (;;) {
-        await this.embedMissing(this.checkedPlan(command, context), spool, context);
+        await this.embedMissing(await this.checkedPlan(command, context), spool, context);
         const answer = await writer.exclusive(() => this.apply(command, spool, context));
         if (answer !== undefined) return answer;
       }
@@ -57,7 +59,8 @@ export class Reverter {
     }
   }
 
-  private plan(command: RevertCommand, context: CallContext): RevertPlan {
+  /** Of the state at the call, whatever is written before it is done. */
+  private plan(command: RevertCommand, context: CallContext): Promise<RevertPlan> {
     const { catalog } = this.usable();
     const selection: Selection = selectionOf(command, catalog, this.options.reader, context);
     return planRevert(
@@ -65,11 +68,12 @@ export class Reverter {
       selection,
       command.overwrite_conflicts ?? false,
       argumentsOf(command, context),
+      new Slices(context),
     );
   }
 
-  private checkedPlan(command: RevertCommand, context: CallContext): RevertPlan {
-    const plan = this.plan(command, context);
+  private async checkedPlan(command: RevertCommand, context: CallContext): Promise<RevertPlan> {
+    const plan = await this.plan(command, context);
     if (command.plan === undefined || command.plan === plan.digest) return plan;
     throw new CodedError(
       'PLAN_STALE',
@@ -91,10 +95,11 @@ export class Reverter {
     spool: Spool,
     context: CallContext,
   ): Promise<RevertAnswer | undefined> {
-    const plan = this.checkedPlan(command, context);
-    if (!this.missing(plan, spool).next().done) return undefined;
+    const plan = await this.checkedPlan(command, context);
+    const missing = await this.nextMissing(plan, 0, spool, new Slices(context));
+    if (missing < plan.targets.length) return undefined;
     // Whatever the answer shows is read before the items change.
-    const shown = this.answer(plan, headReceipt(this.options.log), 0, false);
+    const shown = this.answer(plan, headReceipt(this.options.log), false);
     const total = plan.newest.length;
     const committed = await this.options.writer.commitStream(
       firstSeq => this.events(plan, spool, firstSeq),
@@ -137,28 +142,36 @@ export class Reverter {
     return { space: space.id, passages, vectors };
   }
 
-  /** Versions that come back without vectors in the collection's present space. */
-  private *missing(plan: RevertPlan, spool: Spool): Generator<number> {
+  /**
+   * The first step from `start` on whose version comes back without vectors in the collection's present space; the number of steps
+   * where there is none.
+   */
+  private async nextMissing(plan: RevertPlan, start: number, spool: Spool, slices: Slices): Promise<number> {
     const { catalog } = this.options.projections();
-    for (const entry of plan.targets) {
-      if (entry === 0) continue;
-      const target = entry - 1;
+    for (let step = start; step < plan.targets.length; step++) {
+      if (slices.isOver) await slices.next();
+      const target = plan.targets[step]! - 1;
+      if (target < 0) continue;
       const { space, generation } = catalog.collectionById(catalog.collectionOf(target))!;
       if (catalog.spaceOfContent(target) === space.id || catalog.vectorsSeqOf(target, generation) !== 0)
         continue;
-      if (!spool.has(catalog.sourceOf(target), space)) yield target;
+      if (!spool.has(catalog.sourceOf(target), space)) return step;
     }
+    return plan.targets.length;
   }
 
   private async embedMissing(plan: RevertPlan, spool: Spool, context: CallContext): Promise<void> {
     const { catalog } = this.options.projections();
+    const slices = new Slices(context);
     let batch: number[] = [];
     let batchSpace: Space | undefined;
     const flush = async () => {
       if (batchSpace !== undefined && batch.length > 0) await this.embed(batch, batchSpace, spool, context);
       batch = [];
     };
-    for (const target of this.missing(plan, spool)) {
+    const next = (start: number) => this.nextMissing(plan, start, spool, slices);
+    for (let step = await next(0); step < plan.targets.length; step = await next(step + 1)) {
+      const target = plan.targets[step]! - 1;
       const { space } = catalog.collectionById(catalog.collectionOf(target))!;
       if (space !== batchSpace || batch.length === EMBED_BATCH) await flush();
       batchSpace = space;
@@ -189,31 +202,26 @@ export class Reverter {
     context.onProgress?.({ done: spool.count, message: 'embedding what comes back' });
   }
 
-  private answer(
-    plan: RevertPlan,
-    receipt: ReturnType<typeof headReceipt>,
-    firstSeq: number,
-    dryRun: boolean,
-  ): RevertAnswer {
+  private answer(plan: RevertPlan, receipt: ReturnType<typeof headReceipt>, dryRun: boolean): RevertAnswer {
     const { restored, deleted, conflicts } = plan;
     return {
       ...receipt,
-      first_seq: firstSeq,
+      first_seq: 0,
       dry_run: dryRun,
       plan: plan.digest,
       counts: { restored, deleted, conflicts: conflicts.length },
       steps: [...plan.newest.subarray(0, MAX_SHOWN)].map((item, step) =>
-        this.step(item, plan.targets[step]! - 1),
+        this.step(plan, item, plan.targets[step]! - 1),
       ),
-      conflicts: [...conflicts.subarray(0, MAX_SHOWN)].map(item => this.conflict(item)),
+      conflicts: [...conflicts.subarray(0, MAX_SHOWN)].map(item => this.conflict(plan, item)),
       embedded: 0,
     };
   }
 
-  private step(item: number, target: number): RevertStep {
+  private step({ headSeq }: RevertPlan, item: number, target: number): RevertStep {
     const { catalog } = this.options.projections();
     const collection = catalog.collectionById(catalog.collectionOf(item))!;
-    const current = catalog.isLive(item) ? item : -1;
+    const current = catalog.endOf(item, headSeq) === 0 ? item : -1;
     const preview = (ordinal: number) =>
       this.options.versions.view(ordinal, collection).view.text.slice(0, PREVIEW_CHARS);
     return {
@@ -226,9 +234,9 @@ export class Reverter {
     };
   }
 
-  private conflict(item: number): RevertConflict {
+  private conflict({ headSeq }: RevertPlan, item: number): RevertConflict {
     const { catalog } = this.options.projections();
-    const [latest] = changesOf(catalog, item);
+    const [latest] = changesOf(catalog, item, headSeq);
     return {
       collection: catalog.collectionById(catalog.collectionOf(item))!.name,
       id: catalog.idOf(item),

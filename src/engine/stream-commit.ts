@@ -1,10 +1,15 @@
-import type { Appended, Log } from '../../wal/log.js';
+import type { Appended, Log, NewEvent } from '../../wal/log.js';
 import type { Actor, DomainEvent } from '../domain/model.js';
 import { encodeEvent } from './event-codec.js';
 
-/** Events that are written as one ordinary transaction; more than these go to the log in parts of as many. */
-const PART_EVENTS = 4096;
+/**
+ * Events that are written as one ordinary transaction; more than these go to the log in parts of as many. Encoding a part, or applying
+ * it, takes a few ms of the event loop.
+ */
+const PART_EVENTS = 256;
 const PART_BYTES = 8 * 1024 * 1024;
+/** Parts that may be on their way to the disk: the log writes all that wait in one batch, so a slow fsync is shared by as many. */
+const PARTS_IN_FLIGHT = 8;
 
 /** Cuts events into the parts in which they are written. */
 export function* partsOf(events: Iterable<DomainEvent>): Generator<DomainEvent[]> {
@@ -27,9 +32,9 @@ export function* chain<T>(first: Iterable<T>, rest: Iterable<T>): Generator<T> {
 }
 
 /**
- * Writes the parts as one transaction, one after the other: memory holds one of them.
+ * Writes the parts as one transaction, with a turn of the event loop after each: memory holds PARTS_IN_FLIGHT of them.
  * @param actor `known` is the event that declared them; 0 where the transaction is to begin with that
- * @param onPart told how many events are written; what it throws makes the transaction void
+ * @param onPart told how many events are on the disk; what it throws makes the transaction void
  * @throws WalError as OpenTransaction does, and what the parts throw: nothing counts then
  */
 export async function commitInParts(
@@ -40,16 +45,28 @@ export async function commitInParts(
 ): Promise<Appended> {
   const transaction = log.begin();
   const actorSeq = actor.known === 0 ? transaction.firstSeq : actor.known;
-  const write = (part: readonly DomainEvent[]) =>
-    transaction.append(part.map(event => ({ ...encodeEvent(event), actor: actorSeq })));
+  const inFlight: { readonly durable: Promise<void>; readonly events: number }[] = [];
+  const write = (part: readonly DomainEvent[]) => {
+    const durable = transaction.append(part.map(event => ({ ...encodeEvent(event), actor: actorSeq })));
+    // Awaited in turn; where an earlier one fails, this one has nobody who waits for it.
+    durable.catch(() => undefined);
+    inFlight.push({ durable, events: part.length });
+  };
+  let written = 0;
+  const settleFirst = async () => {
+    const { durable, events } = inFlight.shift()!;
+    await durable;
+    written += events;
+    onPart(written);
+  };
   try {
-    if (actor.known === 0) await write([{ type: 'actor_declared', ...actor.declared }]);
-    let written = 0;
+    if (actor.known === 0) await transaction.append([declared(actor.declared, actorSeq)]);
     for (const part of parts) {
-      await write(part);
-      written += part.length;
-      onPart(written);
+      write(part);
+      await new Promise(resolve => setImmediate(resolve));
+      if (inFlight.length === PARTS_IN_FLIGHT) await settleFirst();
     }
+    while (inFlight.length > 0) await settleFirst();
     return await transaction.commit();
   } catch (error) {
     // Where the log itself failed, its reopening makes the transaction void.
@@ -57,3 +74,8 @@ export async function commitInParts(
     throw error;
   }
 }
+
+const declared = (actor: Actor, actorSeq: number): NewEvent => ({
+  ...encodeEvent({ type: 'actor_declared', ...actor }),
+  actor: actorSeq,
+});

@@ -96,6 +96,12 @@ export class VersionTable {
     return this.versions.at.died[ordinal]!;
   }
 
+  /** As diedOf, of the state once event `atSeq` was applied: 0 for what lived then. */
+  endOf(ordinal: number, atSeq: number): number {
+    const died = this.versions.at.died[ordinal]!;
+    return died > atSeq ? 0 : died;
+  }
+
   /** The version of the same item before this one, or -1. */
   previousOf(ordinal: number): number {
     return this.versions.at.previous[ordinal]! - 1;
@@ -154,6 +160,13 @@ export class VersionTable {
     const start = this.versions.at.idStart[ordinal]!;
     const id = this.ids.subarray(start, start + this.idLengthOf(ordinal));
     return this.findBytes(this.versions.at.collection[ordinal]!, id);
+  }
+
+  /** The newest version of the same item that event `atSeq` or an earlier one wrote. @param ordinal written by then */
+  newestAt(ordinal: number, atSeq: number): number {
+    let newest = this.newestOf(ordinal);
+    while (this.versions.at.seq[newest]! > atSeq) newest = this.previousOf(newest);
+    return newest;
   }
 
   private findBytes(collection: number, id: Uint8Array): number {

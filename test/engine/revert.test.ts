@@ -177,6 +177,23 @@ describe('a revert that is longer than one batch', () => {
     expect(await count(rebuilt)).toBe(ITEMS + 2);
   });
 
+  test('is planned of the state at the call, whatever is written before the plan is made', async () => {
+    const engine = await memoryEngine(new MemoryLog());
+    const to = String(await fill(engine));
+    const shown = await engine.revert({ to }, testContext);
+    expect(shown.counts.deleted).toBe(ITEMS);
+    const [again] = await Promise.all([
+      engine.revert({ to }, testContext),
+      put(engine, 'i0', 'disk'),
+      put(engine, 'new', 'disk'),
+      engine.delete({ collection: 'default', ids: ['i1', 'i8999'] }, testContext),
+    ]);
+    expect(again).toEqual(shown);
+    await expect(engine.revert({ to, plan: shown.plan, dry_run: false }, testContext)).rejects.toMatchObject({
+      code: 'PLAN_STALE',
+    });
+  });
+
   test('cancelled in the middle, it has done nothing', async () => {
     const log = new MemoryLog();
     const engine = await memoryEngine(log);

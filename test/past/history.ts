@@ -1,6 +1,6 @@
 /**
- * Random histories in memory, and random moments of them: whatever is asked as of a moment is answered exactly as a store
- * rebuilt from the log up to that moment answers it.
+ * Random histories, and random moments of them: whatever is asked as of a moment is answered exactly as a store rebuilt from the
+ * log up to that moment answers it. Where the store is (in memory, on a disk) is for a subclass of History to say.
  */
 import assert from 'node:assert/strict';
 import fc from 'fast-check';
@@ -8,7 +8,7 @@ import { isCoded } from '#src/domain/errors.js';
 import type { Where } from '#src/domain/face.js';
 import type { JsonValue } from '#src/domain/model.js';
 import type { StoreEngine } from '#src/engine/engine.js';
-import { MemoryLog } from '#wal/memory-log.js';
+import type { MemoryLog } from '#wal/memory-log.js';
 import { OTHER_WORDS, testContext, WordEmbedder } from '../helpers/engine.js';
 import { memoryEngine } from '../helpers/memory-engine.js';
 
@@ -92,14 +92,26 @@ const step = fc.record({
       }),
     },
     { weight: 1, arbitrary: fc.record({ do: fc.constant('abandon' as const) }) },
-    { weight: 1, arbitrary: fc.record({ do: fc.constant('rebuild' as const) }) },
     {
       weight: 1,
-      arbitrary: fc.record({ do: fc.constant('truncate' as const), share }),
+      arbitrary: fc.record({
+        do: fc.constant('reopen' as const),
+        how: fc.constantFrom('closed', 'killed', 'rebuilt'),
+      }),
+    },
+    {
+      weight: 1,
+      arbitrary: fc.record({
+        do: fc.constant('truncate' as const),
+        share,
+        killedAt: fc.option(fc.nat(12), { nil: undefined }),
+      }),
     },
   ),
 });
 type Step = typeof step extends fc.Arbitrary<infer T> ? T : never;
+/** How a store is opened again: after it was closed, as a kill leaves it, or from its log alone. */
+export type Reopening = Extract<Step['what'], { do: 'reopen' }>['how'];
 
 const question = fc.record({
   share,
@@ -117,10 +129,12 @@ type Question = typeof question extends fc.Arbitrary<infer T> ? T : never;
 /**
  * Plays `runs` random histories and asks each of random moments. @throws what fast-check says of the first that is answered
  * otherwise than a store rebuilt to it would, shrunk, with its seed
+ * @param make a new history; whether the vectors of its dead versions are to become codes at once
  */
 export async function playHistories(
   runs: number,
   seed: number,
+  make: (compactsEarly: boolean) => History,
   onHistory: (played: number) => void = () => {},
 ): Promise<void> {
   let played = 0;
@@ -130,9 +144,13 @@ export async function playHistories(
       fc.array(question, { minLength: 1, maxLength: 3 }),
       compactsEarly,
       async (steps, questions, isCompacted) => {
-        const history = new History(isCompacted);
-        await history.play(steps);
-        for (const one of questions) await history.compare(one);
+        const history = make(isCompacted);
+        try {
+          await history.play(steps);
+          await history.compare(questions);
+        } finally {
+          await history.end();
+        }
         onHistory(++played);
       },
     ),
@@ -140,27 +158,47 @@ export async function playHistories(
   );
 }
 
-class History {
-  constructor(private readonly compactsEarly: boolean) {}
+/** What its embedders are asked for by. */
+export const EMBEDDERS = { words: new WordEmbedder(), other: new WordEmbedder(OTHER_WORDS) };
 
+/** How a store is opened, wherever it is: a graph of few rows, an embedding anew of few at a time. */
+export const OPENING = { graphThresholdRows: 8, reembedBatches: { items: 2, lastItems: 1 } };
+
+export abstract class History {
   private nowMs = START_MS;
-  private readonly clock = () => this.nowMs;
-  private log = new MemoryLog({ clock: this.clock });
-  private engine!: StoreEngine;
+  protected readonly clock = () => this.nowMs;
+  protected engine!: StoreEngine;
   private marks = 0;
 
-  private open(log: MemoryLog): Promise<StoreEngine> {
-    return memoryEngine(log, {
-      graphThresholdRows: 8,
-      compactsEarly: this.compactsEarly,
-      clock: this.clock,
-      others: { words: new WordEmbedder(), other: new WordEmbedder(OTHER_WORDS) },
-      reembedBatches: { items: 2, lastItems: 1 },
-    });
+  constructor(protected readonly compactsEarly: boolean) {}
+
+  /** A store without an event. */
+  protected abstract create(): Promise<StoreEngine>;
+
+  protected abstract reopen(how: Reopening): Promise<StoreEngine>;
+
+  /**
+   * The store without what is behind this share of its log.
+   * @param killedAt the step of the cut at which a kill leaves it half done, and the next opening finishes it; undefined: none does
+   */
+  protected abstract truncate(share: number, killedAt: number | undefined): Promise<StoreEngine>;
+
+  /** The last event of this share of the log; 0 where it has none. */
+  protected abstract seqAt(share: number): Promise<number>;
+
+  /** The records that there are now. */
+  protected abstract records(): Promise<MemoryLog>;
+
+  /** Lets go of all that the history took. */
+  async end(): Promise<void> {}
+
+  protected openInMemory(log: MemoryLog): Promise<StoreEngine> {
+    const { compactsEarly, clock } = this;
+    return memoryEngine(log, { ...OPENING, compactsEarly, clock, others: EMBEDDERS });
   }
 
   async play(steps: readonly Step[]): Promise<void> {
-    this.engine = await this.open(this.log);
+    this.engine = await this.create();
     for (const one of steps) {
       this.nowMs += one.tick;
       await this.take(one);
@@ -196,7 +234,7 @@ class History {
         await this.engine.mark({ name: `mark-${this.marks++}` }, context);
         return;
       case 'revertTo': {
-        const seq = this.endOf(what.share);
+        const seq = await this.seqAt(what.share);
         if (seq > 0) await this.engine.revert({ to: String(seq), dry_run: false }, context);
         return;
       }
@@ -204,7 +242,7 @@ class History {
         await this.engine.revert({ session: what.session, dry_run: false }, context);
         return;
       case 'revertSpan': {
-        const since = this.endOf(what.share);
+        const since = await this.seqAt(what.share);
         const span = { since: String(since), until: String(since + what.length) };
         await this.engine.revert({ ...span, dry_run: false, overwrite_conflicts: true }, context);
         return;
@@ -239,27 +277,24 @@ class History {
       case 'abandon':
         await this.engine.reembed({ abandon: true }, context);
         return;
-      case 'rebuild':
-        this.log = this.log.prefix(this.log.head.seq, { clock: this.clock });
-        break;
+      case 'reopen':
+        this.engine = await this.reopen(what.how);
+        return;
       case 'truncate':
-        this.log = this.log.prefix(this.endOf(what.share), { clock: this.clock });
+        this.engine = await this.truncate(what.share, what.killedAt);
     }
-    this.engine = await this.open(this.log);
   }
 
-  /** The end of the transaction that this share of the log falls into. */
-  private endOf(share: number): number {
-    let seq = Math.ceil(share * this.log.head.seq);
-    while (seq > 0 && !this.log.get(seq).last) seq += 1;
-    return seq;
+  async compare(questions: readonly Question[]): Promise<void> {
+    const log = await this.records();
+    for (const one of questions) {
+      const seq = endOf(log, one.share);
+      if (seq > 0) await this.compareAt(seq, one, await this.openInMemory(log.prefix(seq)));
+    }
   }
 
-  async compare(one: Question): Promise<void> {
-    const seq = this.endOf(one.share);
-    if (seq === 0) return;
+  private async compareAt(seq: number, one: Question, then: StoreEngine): Promise<void> {
     const as_of = String(seq);
-    const then = await this.open(this.log.prefix(seq, { clock: this.clock }));
     const filter = {
       ...(one.where && { where: one.where }),
       ...(one.bounds && { since: String(one.bounds[0]), until: String(one.bounds[0] + one.bounds[1]) }),
@@ -317,6 +352,13 @@ class History {
   }
 }
 
+/** The end of the transaction that this share of a log falls into; 0 for its beginning. */
+export function endOf(log: MemoryLog, share: number): number {
+  let seq = Math.ceil(share * log.head.seq);
+  while (seq > 0 && !log.get(seq).last) seq += 1;
+  return seq;
+}
+
 async function outcome<T>(asked: Promise<T>, shape: (answer: T) => unknown): Promise<unknown> {
   try {
     return shape(await asked);
@@ -326,7 +368,8 @@ async function outcome<T>(asked: Promise<T>, shape: (answer: T) => unknown): Pro
   }
 }
 
-async function refusable(call: Promise<unknown>, codes: readonly string[]): Promise<void> {
+/** Lets a call be refused with one of these codes. */
+export async function refusable(call: Promise<unknown>, codes: readonly string[]): Promise<void> {
   try {
     await call;
   } catch (error) {

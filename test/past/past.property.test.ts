@@ -1,5 +1,6 @@
 import { it } from 'vitest';
 import { playHistories } from './history.js';
+import { MemoryHistory } from './memory-history.js';
 
 const RUNS = Number(process.env.PROPERTY_RUNS ?? 2000);
 const SEED = Number(process.env.PROPERTY_SEED ?? Date.now() % 2 ** 31);
@@ -9,5 +10,5 @@ it(
   {
     timeout: 900_000,
   },
-  () => playHistories(RUNS, SEED),
+  () => playHistories(RUNS, SEED, compactsEarly => new MemoryHistory(compactsEarly)),
 );

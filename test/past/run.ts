@@ -4,6 +4,7 @@
  */
 import { parseArgs } from 'node:util';
 import { playHistories } from './history.js';
+import { MemoryHistory } from './memory-history.js';
 
 const PIECE = 500;
 
@@ -18,7 +19,11 @@ const seed = Number(values.seed);
 const startedMs = performance.now();
 const seconds = () => ((performance.now() - startedMs) / 1000).toFixed(0);
 for (let played = 0; played < runs; played += PIECE) {
-  await playHistories(Math.min(PIECE, runs - played), seed + played);
+  await playHistories(
+    Math.min(PIECE, runs - played),
+    seed + played,
+    compactsEarly => new MemoryHistory(compactsEarly),
+  );
   if ((played / PIECE) % 10 === 9) console.error(`${played + PIECE} of ${runs} histories, ${seconds()} s`);
 }
 console.log(
