@@ -23,9 +23,8 @@ export class ByteWriter {
     this.#length = this.#room(4).writeUInt32LE(value, this.#length);
   }
 
-  /** The array's bytes; every platform that Node runs on is little-endian. */
-  u32s(values: Uint32Array): void {
-    const bytes = new Uint8Array(values.buffer, values.byteOffset, values.byteLength);
+  /** Bytes whose number the reader knows. */
+  raw(bytes: Uint8Array): void {
     this.#room(bytes.length).set(bytes, this.#length);
     this.#length += bytes.length;
   }
@@ -33,8 +32,7 @@ export class ByteWriter {
   /** A length and that many bytes. */
   bytes(values: Uint8Array): void {
     this.u32(values.length);
-    this.#room(values.length).set(values, this.#length);
-    this.#length += values.length;
+    this.raw(values);
   }
 
   /** Latin-1 where that holds every character, else UTF-16: unlike UTF-8 it keeps a lone surrogate. */
@@ -123,13 +121,15 @@ export class ByteReader {
     return count;
   }
 
-  /** A copy of `length` numbers. */
-  u32s(length: number): Uint32Array {
+  /** Throws unless so many bytes are left: to be asked before memory is taken for them. */
+  expectLeft(sizeBytes: number): void {
+    if (sizeBytes > this.#buffer.length - this.#offset) throw this.damaged('it ends too early');
+  }
+
+  /** Copies what ByteWriter.raw wrote. */
+  fill(target: Uint8Array): void {
     const start = this.#offset;
-    this.#advance(4 * length);
-    const values = new Uint32Array(length);
-    new Uint8Array(values.buffer).set(this.#buffer.subarray(start, this.#offset));
-    return values;
+    target.set(this.#buffer.subarray(start, this.#advance(target.length)));
   }
 
   /** A view of what ByteWriter.bytes wrote. */
@@ -178,7 +178,7 @@ export class ByteReader {
   }
 
   #advance(sizeBytes: number): number {
-    if (sizeBytes > this.#buffer.length - this.#offset) throw this.damaged('it ends too early');
+    this.expectLeft(sizeBytes);
     this.#offset += sizeBytes;
     return this.#offset;
   }
