@@ -5,7 +5,7 @@ import { ByteReader, ByteWriter } from './bytes.js';
 import { canHold, copyFor, type Numbers, noNumbers, readNumbers, writeNumbers } from './numbers.js';
 
 /*
- * A column per flattened key: entries (ordinal, code) in ascending order of the ordinal, beside a dictionary of the
+ * A column per flattened key: entries (ordinal, code) in ascending order of the ordinal, of which gaps are kept, beside a dictionary of the
  * key's distinct values. A condition is decided once per distinct value, then one pass over the column marks the
  * ordinals, so a filter costs a linear walk over typed arrays and no object per item.
  *
@@ -98,8 +98,8 @@ export class MetadataIndex {
 
   /**
    * The index as bytes, little-endian. A length or count is a u32.
-   * `MDX2` · size · columns · per column: path as a string · values · each value · entries · gaps ·
-   * wide gaps · their numbers · codes. The numbers of each are as numbers.ts writes them.
+   * `MDX2` · size · columns · per column: path as a string · values · each value · entries · first
+   * ordinal · 1 if dense · gaps · wide gaps · their numbers · codes. The numbers of each are as numbers.ts writes them.
    * A string: 0 and a length and Latin-1 bytes, or 1 and a length and UTF-16 bytes. A value: 0 null, 1 false, 2 true,
    * 3 and an f64, 4 and a string. Whoever writes the file adds the checksum.
    */
@@ -145,8 +145,8 @@ export class MetadataIndex {
 }
 
 const MAGIC = 'MDX2';
-/** An empty path and no values and entries: flag, length, values, entries, wide gaps, and the width of three kinds of numbers. */
-const MIN_COLUMN_BYTES = 29;
+/** An empty path and no values and entries: flag, length, values, entries, first ordinal, dense, wide gaps, and three kinds of numbers. */
+const MIN_COLUMN_BYTES = 37;
 
 type Condition = Exclude<WhereNode, { op: 'and' | 'or' | 'not' }>;
 
@@ -155,8 +155,11 @@ const WIDE_GAP = 255;
 
 /** One flattened key: who has it, with which values. */
 class Column {
-  /** Of each entry's ordinal to that of the entry before it, or WIDE_GAP; the first is counted from 0. */
-  #gaps: Numbers = noNumbers(4);
+  /** Where every ordinal from the first on has one entry there are no gaps to keep: then this is empty. */
+  #isDense = true;
+  #firstOrdinal = 0;
+  /** Of each entry's ordinal to that of the entry before it, or WIDE_GAP; 0 for the first. */
+  #gaps: Numbers = noNumbers(0);
   /** The gaps of WIDE_GAP and more, in order. */
   #wideGaps: Numbers = noNumbers(0);
   #wideCount = 0;
@@ -187,7 +190,13 @@ class Column {
     const gaps = this.#gaps;
     const codes = this.#codes;
     const entries = this.#entries;
-    for (let i = 0, wide = 0, ordinal = 0; i < entries; i++) {
+    const first = this.#firstOrdinal;
+    if (this.#isDense) {
+      const end = Math.min(entries, mask.length - first);
+      for (let i = 0; i < end; i++) mask[first + i] = accepted[codes[i]!]!;
+      return;
+    }
+    for (let i = 0, wide = 0, ordinal = first; i < entries; i++) {
       const gap = gaps[i]!;
       ordinal += gap === WIDE_GAP ? this.#wideGaps[wide++]! : gap;
       if (ordinal >= mask.length) return;
@@ -223,7 +232,9 @@ class Column {
     writer.u32(this.#values.length);
     for (const value of this.#values) writer.scalar(value);
     writer.u32(this.#entries);
-    writeNumbers(writer, this.#gaps, this.#entries);
+    writer.u32(this.#firstOrdinal);
+    writer.u32(this.#isDense ? 1 : 0);
+    writeNumbers(writer, this.#gaps, this.#isDense ? 0 : this.#entries);
     writer.u32(this.#wideCount);
     writeNumbers(writer, this.#wideGaps, this.#wideCount);
     writeNumbers(writer, this.#codes, this.#entries);
@@ -238,9 +249,11 @@ class Column {
       column.#values.push(value);
       column.#indexOf.set(value, i);
     }
-    const entries = reader.count(2);
+    const entries = reader.count(1);
     column.#entries = entries;
-    column.#gaps = readNumbers(reader, entries);
+    column.#firstOrdinal = reader.u32();
+    column.#isDense = reader.u32() === 1;
+    column.#gaps = readNumbers(reader, column.#isDense ? 0 : entries);
     column.#wideCount = reader.count(1);
     column.#wideGaps = readNumbers(reader, column.#wideCount);
     column.#codes = readNumbers(reader, entries);
@@ -252,8 +265,9 @@ class Column {
   #check(reader: ByteReader, size: number): void {
     const codes = codeOf(this.#values.length, false);
     let wide = 0;
+    this.#lastOrdinal = this.#firstOrdinal;
     for (let i = 0; i < this.#entries; i++) {
-      const gap = this.#gaps[i]!;
+      const gap = this.#isDense ? Math.min(i, 1) : this.#gaps[i]!;
       this.#lastOrdinal += gap === WIDE_GAP ? (this.#wideGaps[wide++] ?? size) : gap;
       if (!(this.#lastOrdinal < size)) throw reader.damaged('an ordinal beyond the end');
       if (!(this.#codes[i]! < codes)) throw reader.damaged('a code without a value');
@@ -262,15 +276,28 @@ class Column {
   }
 
   #push(ordinal: number, code: number): void {
+    if (this.#entries === 0) {
+      this.#firstOrdinal = ordinal;
+      this.#lastOrdinal = ordinal;
+    } else this.#follow(ordinal);
+    this.#codes = withNumber(this.#codes, this.#entries, code);
+    this.#entries++;
+  }
+
+  /** Notes the ordinal of an entry that is not the first. */
+  #follow(ordinal: number): void {
     const gap = ordinal - this.#lastOrdinal;
     this.#lastOrdinal = ordinal;
+    if (this.#isDense) {
+      if (gap === 1) return;
+      this.#isDense = false;
+      this.#gaps = noNumbers(this.#codes.length).fill(1, 1);
+    }
     if (gap >= WIDE_GAP) {
       this.#wideGaps = withNumber(this.#wideGaps, this.#wideCount, gap);
       this.#wideCount++;
     }
     this.#gaps = withNumber(this.#gaps, this.#entries, Math.min(gap, WIDE_GAP));
-    this.#codes = withNumber(this.#codes, this.#entries, code);
-    this.#entries++;
   }
 }
 

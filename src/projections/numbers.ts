@@ -15,8 +15,11 @@ export const noNumbers = (length: number): Numbers => new Uint8Array(length);
 /** True if `numbers` can take `value` as it is. */
 export const canHold = (numbers: Numbers, value: number): boolean => fits(value, numbers.BYTES_PER_ELEMENT);
 
+/** By bytes of each. */
+const LIMITS: readonly number[] = [0, 2 ** 8, 2 ** 16, 0, 2 ** 32];
+
 const fits = (value: number, sizeBytes: number): boolean =>
-  sizeBytes === 8 || (value >= 0 && value < 256 ** sizeBytes && Number.isInteger(value));
+  sizeBytes === 8 || (value >= 0 && value < LIMITS[sizeBytes]! && Number.isInteger(value));
 
 /** A copy in the narrowest array that can take `value` besides. @param length numbers that it has room for, at least as many as now */
 export function copyFor(numbers: Numbers, value: number, length: number): Numbers {
