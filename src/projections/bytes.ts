@@ -29,6 +29,11 @@ export class ByteWriter {
     this.#length += bytes.length;
   }
 
+  /** Zeros up to a multiple of so many bytes. */
+  align(multiple: number): void {
+    this.raw(new Uint8Array(paddingBytes(this.#length, multiple)));
+  }
+
   /** A length and that many bytes. */
   bytes(values: Uint8Array): void {
     this.u32(values.length);
@@ -74,6 +79,8 @@ export class ByteWriter {
     return this.#buffer;
   }
 }
+
+const paddingBytes = (offset: number, multiple: number) => (multiple - (offset % multiple)) % multiple;
 
 /** Reads what ByteWriter wrote; every length and count is checked against the bytes that are left before it is used. */
 export class ByteReader {
@@ -121,22 +128,20 @@ export class ByteReader {
     return count;
   }
 
-  /** Throws unless so many bytes are left: to be asked before memory is taken for them. */
-  expectLeft(sizeBytes: number): void {
-    if (sizeBytes > this.#buffer.length - this.#offset) throw this.damaged('it ends too early');
+  /** A view of what ByteWriter.raw wrote. */
+  raw(sizeBytes: number): Uint8Array {
+    const start = this.#offset;
+    return this.#buffer.subarray(start, this.#advance(sizeBytes));
   }
 
-  /** Copies what ByteWriter.raw wrote. */
-  fill(target: Uint8Array): void {
-    const start = this.#offset;
-    target.set(this.#buffer.subarray(start, this.#advance(target.length)));
+  /** Passes over what ByteWriter.align wrote. */
+  align(multiple: number): void {
+    this.#advance(paddingBytes(this.#offset, multiple));
   }
 
   /** A view of what ByteWriter.bytes wrote. */
   bytes(): Uint8Array {
-    const length = this.count(1);
-    const start = this.#offset;
-    return this.#buffer.subarray(start, this.#advance(length));
+    return this.raw(this.count(1));
   }
 
   string(): string {
@@ -178,7 +183,7 @@ export class ByteReader {
   }
 
   #advance(sizeBytes: number): number {
-    this.expectLeft(sizeBytes);
+    if (sizeBytes > this.#buffer.length - this.#offset) throw this.damaged('it ends too early');
     this.#offset += sizeBytes;
     return this.#offset;
   }

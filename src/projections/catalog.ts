@@ -237,7 +237,10 @@ export class Catalog extends VersionTable {
     return writer.finish();
   }
 
-  /** @throws CodedError PROJECTION_FAILED */
+  /**
+   * Reads what `save` gave, and takes over the bytes.
+   * @throws CodedError PROJECTION_FAILED
+   */
   static load(bytes: Uint8Array): Catalog {
     const reader = new ByteReader(bytes, 'saved catalog');
     reader.expectAscii(MAGIC);

@@ -30,7 +30,8 @@ export class Columns<N extends string> {
   /** Adds a row of zeros and returns its number. */
   append(): number {
     if (this.rowCount === this.capacity) {
-      this.capacity = Math.ceil(this.capacity * (this.capacity < LARGE_ROWS ? 2 : 1.25));
+      const grown = Math.ceil(this.capacity * (this.capacity < LARGE_ROWS ? 2 : 1.25));
+      this.capacity = Math.max(FIRST_ROWS, grown);
       for (const name of this.names) this.at[name] = copyFor(this.at[name], 0, this.capacity);
     }
     return this.rowCount++;
@@ -46,10 +47,13 @@ export class Columns<N extends string> {
     for (const name of this.names) writeNumbers(writer, this.at[name], this.rowCount);
   }
 
-  /** @throws CodedError PROJECTION_FAILED for bytes that end too early, or make no numbers */
+  /**
+   * Takes over the bytes that are read: they are the columns from then on, until these grow.
+   * @throws CodedError PROJECTION_FAILED for bytes that end too early, or make no numbers
+   */
   read(reader: ByteReader): void {
     this.rowCount = reader.count(this.names.length);
-    this.capacity = Math.max(FIRST_ROWS, this.rowCount);
-    for (const name of this.names) this.at[name] = readNumbers(reader, this.rowCount, this.capacity);
+    this.capacity = this.rowCount;
+    for (const name of this.names) this.at[name] = readNumbers(reader, this.rowCount);
   }
 }

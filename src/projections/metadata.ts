@@ -116,7 +116,7 @@ export class MetadataIndex {
   }
 
   /**
-   * Reads what `save` wrote.
+   * Reads what `save` wrote, and takes over the bytes.
    * @throws CodedError PROJECTION_FAILED where the bytes cannot be what `save` wrote; the checkpoint is then discarded
    */
   static load(bytes: Uint8Array): MetadataIndex {

@@ -6,6 +6,8 @@ import type { ByteReader, ByteWriter } from './bytes.js';
  */
 const KINDS = [Uint8Array, Uint16Array, Uint32Array, Float64Array] as const;
 
+const ALIGNMENT = 8;
+
 /** Numbers of 1, 2 or 4 bytes each, whole and not negative, or any of 8. */
 export type Numbers = InstanceType<(typeof KINDS)[number]>;
 
@@ -32,21 +34,27 @@ export function copyFor(numbers: Numbers, value: number, length: number): Number
   return copy;
 }
 
-/** The first `count` numbers: bytes of each (u32), then all of them. */
+/** The first `count` numbers: bytes of each (u32), then all of them, at a multiple of 8. */
 export function writeNumbers(writer: ByteWriter, numbers: Numbers, count: number): void {
   writer.u32(numbers.BYTES_PER_ELEMENT);
+  writer.align(ALIGNMENT);
   writer.raw(bytesOf(numbers.subarray(0, count)));
 }
 
-/** Reads `count` numbers, with room for `room` in all. @throws CodedError PROJECTION_FAILED */
-export function readNumbers(reader: ByteReader, count: number, room = count): Numbers {
+/**
+ * Reads `count` numbers: in place where what is read lies in memory as it lay in its file, so that a large one is not in memory
+ * twice, or else a copy.
+ * @throws CodedError PROJECTION_FAILED
+ */
+export function readNumbers(reader: ByteReader, count: number): Numbers {
   const sizeBytes = reader.u32();
   const Kind = KINDS.find(({ BYTES_PER_ELEMENT }) => BYTES_PER_ELEMENT === sizeBytes);
   if (Kind === undefined) throw reader.damaged(`numbers of ${sizeBytes} bytes`);
-  reader.expectLeft(count * sizeBytes);
-  const numbers = new Kind(Math.max(room, count));
-  reader.fill(bytesOf(numbers.subarray(0, count)));
-  return numbers;
+  reader.align(ALIGNMENT);
+  const bytes = reader.raw(count * sizeBytes);
+  const isAligned = bytes.byteOffset % sizeBytes === 0;
+  const { buffer, byteOffset } = isAligned ? bytes : Uint8Array.from(bytes);
+  return new Kind(buffer as ArrayBuffer, byteOffset, count);
 }
 
 /** Every platform that Node runs on is little-endian. */

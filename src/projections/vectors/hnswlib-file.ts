@@ -14,7 +14,7 @@ import { rowView, type SharedRows } from './vector-slab.js';
  * in 21 cases. Hence this reader, which takes nothing on trust.
  */
 const HEADER_BYTES = 96;
-const READ_BYTES = 1024 * 1024;
+const READ_BYTES = 512 * 1024;
 
 /** See GraphEngineKind.check. */
 export function checkHnswlibFile(
