@@ -32,7 +32,7 @@ import { type IndexOptions, Projections, type ReadPut, vectorsKey } from './proj
 import { readItemPut } from './versions.js';
 
 /** Raised when the meaning of any file changes: older checkpoints are then rebuilt from the log. */
-export const CHECKPOINT_VERSION = 2;
+export const CHECKPOINT_VERSION = 3;
 const KEPT = 2;
 /** A checkpoint that is being written. */
 const TEMPORARY = 'tmp-';

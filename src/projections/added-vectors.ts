@@ -1,6 +1,7 @@
 import type { ByteReader, ByteWriter } from './bytes.js';
 import { Columns } from './columns.js';
 import { lowerBound } from './lower-bound.js';
+import type { Numbers } from './numbers.js';
 
 /** Where a version's vectors in another space are. */
 export interface Added {
@@ -9,7 +10,7 @@ export interface Added {
   readonly passages: number;
 }
 
-const newTable = () => new Columns({ ordinal: 'u32', passages: 'u32', seq: 'f64' });
+const newTable = () => new Columns(['ordinal', 'passages', 'seq']);
 
 /** For each generation of a collection: the versions whose vectors were added beside those that they were written with. */
 export class AddedVectors {
@@ -29,9 +30,9 @@ export class AddedVectors {
     this.tables.set(key, table);
     if (table.rows > 0 && table.at.ordinal[table.rows - 1]! >= ordinal) return false;
     const row = table.append();
-    table.at.ordinal[row] = ordinal;
-    table.at.passages[row] = passages;
-    table.at.seq[row] = seq;
+    table.set('ordinal', row, ordinal);
+    table.set('passages', row, passages);
+    table.set('seq', row, seq);
     return true;
   }
 
@@ -49,6 +50,15 @@ export class AddedVectors {
   last(collection: number, generation: number): number {
     const table = this.tables.get(`${collection}:${generation}`);
     return table === undefined || table.rows === 0 ? -1 : table.at.ordinal[table.rows - 1]!;
+  }
+
+  /** The versions that have some, and how many passages each: columns of so many rows, not to be kept. */
+  of(
+    collection: number,
+    generation: number,
+  ): { readonly ordinal: Numbers; readonly passages: Numbers; readonly rows: number } {
+    const table = this.tables.get(`${collection}:${generation}`) ?? newTable();
+    return { ordinal: table.at.ordinal, passages: table.at.passages, rows: table.rows };
   }
 
   /** The versions whose vectors were added by events up to and including `atSeq`: events come in the order of the versions. */

@@ -23,18 +23,21 @@ export class ByteWriter {
     this.#length = this.#room(4).writeUInt32LE(value, this.#length);
   }
 
-  /** The array's bytes; every platform that Node runs on is little-endian. */
-  u32s(values: Uint32Array): void {
-    const bytes = new Uint8Array(values.buffer, values.byteOffset, values.byteLength);
+  /** Bytes whose number the reader knows. */
+  raw(bytes: Uint8Array): void {
     this.#room(bytes.length).set(bytes, this.#length);
     this.#length += bytes.length;
+  }
+
+  /** Zeros up to a multiple of so many bytes. */
+  align(multiple: number): void {
+    this.raw(new Uint8Array(paddingBytes(this.#length, multiple)));
   }
 
   /** A length and that many bytes. */
   bytes(values: Uint8Array): void {
     this.u32(values.length);
-    this.#room(values.length).set(values, this.#length);
-    this.#length += values.length;
+    this.raw(values);
   }
 
   /** Latin-1 where that holds every character, else UTF-16: unlike UTF-8 it keeps a lone surrogate. */
@@ -76,6 +79,8 @@ export class ByteWriter {
     return this.#buffer;
   }
 }
+
+const paddingBytes = (offset: number, multiple: number) => (multiple - (offset % multiple)) % multiple;
 
 /** Reads what ByteWriter wrote; every length and count is checked against the bytes that are left before it is used. */
 export class ByteReader {
@@ -123,20 +128,20 @@ export class ByteReader {
     return count;
   }
 
-  /** A copy of `length` numbers. */
-  u32s(length: number): Uint32Array {
+  /** A view of what ByteWriter.raw wrote. */
+  raw(sizeBytes: number): Uint8Array {
     const start = this.#offset;
-    this.#advance(4 * length);
-    const values = new Uint32Array(length);
-    new Uint8Array(values.buffer).set(this.#buffer.subarray(start, this.#offset));
-    return values;
+    return this.#buffer.subarray(start, this.#advance(sizeBytes));
+  }
+
+  /** Passes over what ByteWriter.align wrote. */
+  align(multiple: number): void {
+    this.#advance(paddingBytes(this.#offset, multiple));
   }
 
   /** A view of what ByteWriter.bytes wrote. */
   bytes(): Uint8Array {
-    const length = this.count(1);
-    const start = this.#offset;
-    return this.#buffer.subarray(start, this.#advance(length));
+    return this.raw(this.count(1));
   }
 
   string(): string {

@@ -12,7 +12,7 @@ import { type Deleted, Deletes } from './deletes.js';
 import { type CollectionState, generationAt, malformed, Registry } from './registry.js';
 import { textHash, VersionTable } from './version-table.js';
 
-const MAGIC = 'MVSCAT2\n';
+const MAGIC = 'MVSCAT3\n';
 
 /** What applying an item event did, so that the other projections can follow. */
 export interface Applied {
@@ -220,12 +220,11 @@ export class Catalog extends VersionTable {
     return { ordinals, count };
   }
 
-  /** To be called when a collection's space was switched: its passages are those of the new one. */
+  /** To be called when a collection's space was switched: its passages are those of the new one, in which nothing is written yet. */
   recountPassages(state: CollectionState): void {
-    const live = this.liveMask(new Set([state.id]));
+    const { ordinal, passages, rows } = this.added.of(state.id, state.generation);
     state.passages = 0;
-    for (let ordinal = live.indexOf(1); ordinal >= 0; ordinal = live.indexOf(1, ordinal + 1))
-      state.passages += this.passagesOf(ordinal, state.generation);
+    for (let row = 0; row < rows; row++) if (this.isLive(ordinal[row]!)) state.passages += passages[row]!;
   }
 
   save(): Uint8Array {
@@ -238,7 +237,10 @@ export class Catalog extends VersionTable {
     return writer.finish();
   }
 
-  /** @throws CodedError PROJECTION_FAILED */
+  /**
+   * Reads what `save` gave, and takes over the bytes.
+   * @throws CodedError PROJECTION_FAILED
+   */
   static load(bytes: Uint8Array): Catalog {
     const reader = new ByteReader(bytes, 'saved catalog');
     reader.expectAscii(MAGIC);

@@ -13,7 +13,7 @@ export interface Deleted {
 
 /** The deletes of a log, in its order. */
 export class Deletes {
-  private readonly columns = new Columns({ seq: 'f64', timeMs: 'f64', ordinal: 'u32', actor: 'u32' });
+  private readonly columns = new Columns(['seq', 'timeMs', 'ordinal', 'actor']);
 
   get count(): number {
     return this.columns.rows;
@@ -25,11 +25,10 @@ export class Deletes {
 
   add({ seq, timeMs, ordinal, actor }: Deleted): void {
     const row = this.columns.append();
-    const { at } = this.columns;
-    at.seq[row] = seq;
-    at.timeMs[row] = timeMs;
-    at.ordinal[row] = ordinal;
-    at.actor[row] = actor;
+    this.columns.set('seq', row, seq);
+    this.columns.set('timeMs', row, timeMs);
+    this.columns.set('ordinal', row, ordinal);
+    this.columns.set('actor', row, actor);
   }
 
   /** The n-th of them, from 0. */

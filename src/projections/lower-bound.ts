@@ -1,5 +1,7 @@
+import type { Numbers } from './numbers.js';
+
 /** The first of `rows` ascending values that is at least `value`; `rows` where none is. */
-export function lowerBound(values: Float64Array | Uint32Array, rows: number, value: number): number {
+export function lowerBound(values: Numbers, rows: number, value: number): number {
   let low = 0;
   let high = rows;
   while (low < high) {

@@ -2,9 +2,10 @@ import { CodedError } from '../domain/errors.js';
 import type { JsonValue, Metadata } from '../domain/model.js';
 import { doesContain, isOrdered, type Scalar, WHERE_LIMITS, type WhereNode } from '../domain/where.js';
 import { ByteReader, ByteWriter } from './bytes.js';
+import { canHold, copyFor, type Numbers, noNumbers, readNumbers, writeNumbers } from './numbers.js';
 
 /*
- * A column per flattened key: entries (ordinal, code) in ascending order of the ordinal, beside a dictionary of the
+ * A column per flattened key: entries (ordinal, code) in ascending order of the ordinal, of which gaps are kept, beside a dictionary of the
  * key's distinct values. A condition is decided once per distinct value, then one pass over the column marks the
  * ordinals, so a filter costs a linear walk over typed arrays and no object per item.
  *
@@ -101,7 +102,8 @@ export class MetadataIndex {
 
   /**
    * The index as bytes, little-endian. A length or count is a u32.
-   * `MDX1` · size · columns · per column: path as a string · values · each value · entries · ordinals u32[] · codes u32[].
+   * `MDX2` · size · columns · per column: path as a string · values · each value · entries · first
+   * ordinal · 1 if dense · gaps · wide gaps · their numbers · codes. The numbers of each are as numbers.ts writes them.
    * A string: 0 and a length and Latin-1 bytes, or 1 and a length and UTF-16 bytes. A value: 0 null, 1 false, 2 true,
    * 3 and an f64, 4 and a string. Whoever writes the file adds the checksum.
    */
@@ -118,7 +120,7 @@ export class MetadataIndex {
   }
 
   /**
-   * Reads what `save` wrote.
+   * Reads what `save` wrote, and takes over the bytes.
    * @throws CodedError PROJECTION_FAILED where the bytes cannot be what `save` wrote; the checkpoint is then discarded
    */
   static load(bytes: Uint8Array): MetadataIndex {
@@ -146,17 +148,28 @@ export class MetadataIndex {
   }
 }
 
-const MAGIC = 'MDX1';
-/** An empty path and no values and entries: flag, length, values, entries. */
-const MIN_COLUMN_BYTES = 13;
+const MAGIC = 'MDX2';
+/** An empty path and no values and entries: flag, length, values, entries, first ordinal, dense, wide gaps, and three kinds of numbers. */
+const MIN_COLUMN_BYTES = 37;
 
 type Condition = Exclude<WhereNode, { op: 'and' | 'or' | 'not' }>;
 
+/** A gap in a column of gaps that stands for the next of its wide ones. */
+const WIDE_GAP = 255;
+
 /** One flattened key: who has it, with which values. */
 class Column {
-  #ordinals: Uint32Array<ArrayBufferLike> = new Uint32Array(4);
-  #codes: Uint32Array<ArrayBufferLike> = new Uint32Array(4);
+  /** Where every ordinal from the first on has one entry there are no gaps to keep: then this is empty. */
+  #isDense = true;
+  #firstOrdinal = 0;
+  /** Of each entry's ordinal to that of the entry before it, or WIDE_GAP; 0 for the first. */
+  #gaps: Numbers = noNumbers(0);
+  /** The gaps of WIDE_GAP and more, in order. */
+  #wideGaps: Numbers = noNumbers(0);
+  #wideCount = 0;
+  #codes: Numbers = noNumbers(4);
   #entries = 0;
+  #lastOrdinal = 0;
   readonly #values: Scalar[] = [];
   readonly #indexOf = new Map<Scalar, number>();
 
@@ -176,35 +189,36 @@ class Column {
 
   /** Sets mask[ordinal - from] = 1 for every ordinal that the mask has a byte for, with an entry that the condition accepts. */
   mark(condition: Condition, mask: Uint8Array, from: number): void {
-    const start = this.#entriesBelow(from);
-    const end = this.#entriesBelow(from + mask.length);
-    const ordinals = this.#ordinals;
-    const codes = this.#codes;
-    if (condition.op === 'exists') {
-      for (let i = start; i < end; i++) mask[ordinals[i]! - from] = 1;
-      return;
-    }
-    if (condition.op === 'in' && condition.values.length === 1) {
-      const index = this.#indexOf.get(condition.values[0]!);
-      if (index === undefined) return;
-      const direct = codeOf(index, false);
-      // direct is even, and the element's code is the odd one above it.
-      for (let i = start; i < end; i++) if ((codes[i]! & ~1) >>> 0 === direct) mask[ordinals[i]! - from] = 1;
-      return;
-    }
     const accepted = this.#accepted(condition);
-    for (let i = start; i < end; i++) if (accepted[codes[i]!] === 1) mask[ordinals[i]! - from] = 1;
+    if (accepted === undefined) return;
+    const codes = this.#codes;
+    const upTo = from + mask.length;
+    if (this.#isDense) {
+      const first = this.#firstOrdinal;
+      const end = Math.min(this.#entries, upTo - first);
+      for (let i = Math.max(0, from - first); i < end; i++) mask[first + i - from] = accepted[codes[i]!]!;
+      return;
+    }
+    // Backwards, so that new versions alone are looked at where the mask is of them.
+    const gaps = this.#gaps;
+    let wide = this.#wideCount;
+    for (let i = this.#entries - 1, ordinal = this.#lastOrdinal; i >= 0 && ordinal >= from; i--) {
+      if (ordinal < upTo && accepted[codes[i]!] === 1) mask[ordinal - from] = 1;
+      const gap = gaps[i]!;
+      ordinal -= gap === WIDE_GAP ? this.#wideGaps[--wide]! : gap;
+    }
   }
 
-  /** A byte per code: 1 where the condition accepts its value. */
-  #accepted(condition: Exclude<Condition, { op: 'exists' }>): Uint8Array {
+  /** A byte per code: 1 where the condition accepts its value. Undefined if it accepts none. */
+  #accepted(condition: Condition): Uint8Array | undefined {
     const accepted = new Uint8Array(codeOf(this.#values.length, false));
+    if (condition.op === 'exists') return accepted.fill(1);
     if (condition.op === 'in') {
       for (const value of condition.values) {
         const index = this.#indexOf.get(value);
         if (index !== undefined) accepted.fill(1, codeOf(index, false), codeOf(index, true) + 1);
       }
-      return accepted;
+      return accepted.includes(1) ? accepted : undefined;
     }
     for (let index = 0; index < this.#values.length; index++) {
       const value = this.#values[index]!;
@@ -223,8 +237,12 @@ class Column {
     writer.u32(this.#values.length);
     for (const value of this.#values) writer.scalar(value);
     writer.u32(this.#entries);
-    writer.u32s(this.#ordinals.subarray(0, this.#entries));
-    writer.u32s(this.#codes.subarray(0, this.#entries));
+    writer.u32(this.#firstOrdinal);
+    writer.u32(this.#isDense ? 1 : 0);
+    writeNumbers(writer, this.#gaps, this.#isDense ? 0 : this.#entries);
+    writer.u32(this.#wideCount);
+    writeNumbers(writer, this.#wideGaps, this.#wideCount);
+    writeNumbers(writer, this.#codes, this.#entries);
   }
 
   static read(reader: ByteReader, size: number): Column {
@@ -236,39 +254,55 @@ class Column {
       column.#values.push(value);
       column.#indexOf.set(value, i);
     }
-    const entries = reader.count(8);
+    const entries = reader.count(1);
     column.#entries = entries;
-    column.#ordinals = reader.u32s(entries);
-    column.#codes = reader.u32s(entries);
-    const codes = codeOf(values, false);
-    for (let i = 0; i < entries; i++) {
-      if (column.#ordinals[i]! >= size || (i > 0 && column.#ordinals[i]! < column.#ordinals[i - 1]!)) {
-        throw reader.damaged('an ordinal out of order');
-      }
-      if (column.#codes[i]! >= codes) throw reader.damaged('a code without a value');
-    }
+    column.#firstOrdinal = reader.u32();
+    column.#isDense = reader.u32() === 1;
+    column.#gaps = readNumbers(reader, column.#isDense ? 0 : entries);
+    column.#wideCount = reader.count(1);
+    column.#wideGaps = readNumbers(reader, column.#wideCount);
+    column.#codes = readNumbers(reader, entries);
+    column.#check(reader, size);
     return column;
   }
 
-  #entriesBelow(upTo: number): number {
-    let low = 0;
-    let high = this.#entries;
-    while (low < high) {
-      const middle = (low + high) >>> 1;
-      if (this.#ordinals[middle]! < upTo) low = middle + 1;
-      else high = middle;
+  /** Throws unless what was read makes sense; notes the last ordinal. */
+  #check(reader: ByteReader, size: number): void {
+    const codes = codeOf(this.#values.length, false);
+    let wide = 0;
+    this.#lastOrdinal = this.#firstOrdinal;
+    for (let i = 0; i < this.#entries; i++) {
+      const gap = this.#isDense ? Math.min(i, 1) : this.#gaps[i]!;
+      this.#lastOrdinal += gap === WIDE_GAP ? (this.#wideGaps[wide++] ?? size) : gap;
+      if (!(this.#lastOrdinal < size)) throw reader.damaged('an ordinal beyond the end');
+      if (!(this.#codes[i]! < codes)) throw reader.damaged('a code without a value');
     }
-    return low;
+    if (wide !== this.#wideCount) throw reader.damaged('a gap that no entry has');
   }
 
   #push(ordinal: number, code: number): void {
-    if (this.#entries === this.#ordinals.length) {
-      this.#ordinals = grown(this.#ordinals, this.#entries);
-      this.#codes = grown(this.#codes, this.#entries);
-    }
-    this.#ordinals[this.#entries] = ordinal;
-    this.#codes[this.#entries] = code;
+    if (this.#entries === 0) {
+      this.#firstOrdinal = ordinal;
+      this.#lastOrdinal = ordinal;
+    } else this.#follow(ordinal);
+    this.#codes = withNumber(this.#codes, this.#entries, code);
     this.#entries++;
+  }
+
+  /** Notes the ordinal of an entry that is not the first. */
+  #follow(ordinal: number): void {
+    const gap = ordinal - this.#lastOrdinal;
+    this.#lastOrdinal = ordinal;
+    if (this.#isDense) {
+      if (gap === 1) return;
+      this.#isDense = false;
+      this.#gaps = noNumbers(this.#codes.length).fill(1, 1);
+    }
+    if (gap >= WIDE_GAP) {
+      this.#wideGaps = withNumber(this.#wideGaps, this.#wideCount, gap);
+      this.#wideCount++;
+    }
+    this.#gaps = withNumber(this.#gaps, this.#entries, Math.min(gap, WIDE_GAP));
   }
 }
 
@@ -276,8 +310,13 @@ function codeOf(index: number, isElement: boolean): number {
   return FIRST_CODE + 2 * index + (isElement ? 1 : 0);
 }
 
-function grown(array: Uint32Array, used: number): Uint32Array {
-  const larger = new Uint32Array(Math.max(4, used + (used >> 1)));
-  larger.set(array.subarray(0, used));
-  return larger;
+/** The numbers with one more at their end, in the same array if it has the room. */
+function withNumber(numbers: Numbers, count: number, value: number): Numbers {
+  const isFull = count === numbers.length;
+  const next =
+    isFull || !canHold(numbers, value)
+      ? copyFor(numbers, value, isFull ? Math.max(4, count + (count >> 1)) : numbers.length)
+      : numbers;
+  next[count] = value;
+  return next;
 }

@@ -29,27 +29,28 @@ export interface NewVersion {
  * which versions lived at any moment.
  */
 export class VersionTable {
-  protected readonly versions = new Columns({
+  protected readonly versions = new Columns([
     /** The event that wrote it: item_put or item_restored. */
-    seq: 'f64',
+    'seq',
     /** The event that replaced or deleted it; 0 while it lives. */
-    died: 'f64',
+    'died',
     /** Logical time of `seq`, ms. */
-    timeMs: 'f64',
-    collection: 'u32',
-    idHash: 'u32',
-    textHash: 'u32',
+    'timeMs',
+    'collection',
+    'idHash',
+    'textHash',
     /** Where its id starts in the id bytes. All versions of an item share them. */
-    idStart: 'u32',
-    /** Length of its id in bytes, below 2^10, and above it its passages: how many its item_put has. */
-    idLengthAndPassages: 'u32',
+    'idStart',
+    'idLength',
+    /** How many passages its item_put has. */
+    'passages',
     /** 1 + ordinal of the version of the same id before it; 0 for none. */
-    previous: 'u32',
+    'previous',
     /** 1 + ordinal of the version whose content it has; 0 for its own. */
-    source: 'u32',
+    'source',
     /** Number of who wrote it in `actorNumbers`. */
-    actor: 'u32',
-  });
+    'actor',
+  ]);
   private ids = Buffer.alloc(4096);
   private idsLength = 0;
   /** Newest version of every id that ever was, dead or alive. */
@@ -128,7 +129,7 @@ export class VersionTable {
   }
 
   private idLengthOf(ordinal: number): number {
-    return this.versions.at.idLengthAndPassages[ordinal]! & ID_LENGTH_MASK;
+    return this.versions.at.idLength[ordinal]!;
   }
 
   /** The live version of an id, or -1. */
@@ -194,7 +195,7 @@ export class VersionTable {
 
   /** How many passages the content of a version had where it was first written. */
   protected passagesOfContent(ordinal: number): number {
-    return this.versions.at.idLengthAndPassages[ordinal]! >>> ID_LENGTH_BITS;
+    return this.versions.at.passages[ordinal]!;
   }
 
   /** 1 for every version in one of the collections that lives now. */
@@ -246,17 +247,18 @@ export class VersionTable {
     const id = Buffer.from(version.id);
     const previous = this.findBytes(version.collection, id);
     const ordinal = this.versions.append();
-    const { at } = this.versions;
-    at.seq[ordinal] = version.seq;
-    at.timeMs[ordinal] = version.timeMs;
-    at.collection[ordinal] = version.collection;
-    at.idHash[ordinal] = idHash(version.collection, id);
-    at.textHash[ordinal] = version.textHash;
-    at.idStart[ordinal] = previous >= 0 ? at.idStart[previous]! : this.appendId(id);
-    at.idLengthAndPassages[ordinal] = id.length | (version.passages << ID_LENGTH_BITS);
-    at.previous[ordinal] = previous + 1;
-    at.source[ordinal] = version.source + 1;
-    at.actor[ordinal] = this.actorNumber(version.actor);
+    const idStart = previous >= 0 ? this.versions.at.idStart[previous]! : this.appendId(id);
+    this.versions.set('seq', ordinal, version.seq);
+    this.versions.set('timeMs', ordinal, version.timeMs);
+    this.versions.set('collection', ordinal, version.collection);
+    this.versions.set('idHash', ordinal, idHash(version.collection, id));
+    this.versions.set('textHash', ordinal, version.textHash);
+    this.versions.set('idStart', ordinal, idStart);
+    this.versions.set('idLength', ordinal, id.length);
+    this.versions.set('passages', ordinal, version.passages);
+    this.versions.set('previous', ordinal, previous + 1);
+    this.versions.set('source', ordinal, version.source + 1);
+    this.versions.set('actor', ordinal, this.actorNumber(version.actor));
     const died = previous >= 0 && this.isLive(previous) ? previous : -1;
     if (died >= 0) this.endVersion(died, version.seq);
     if (previous >= 0) this.byId.replace(previous, ordinal);
@@ -267,7 +269,7 @@ export class VersionTable {
 
   protected endVersion(ordinal: number, seq: number): void {
     if (this.versions.at.textHash[ordinal] !== 0) this.byText.remove(ordinal);
-    this.versions.at.died[ordinal] = seq;
+    this.versions.set('died', ordinal, seq);
   }
 
   protected actorNumber(seq: number): number {
@@ -321,10 +323,6 @@ export class VersionTable {
     }
   }
 }
-
-/** An id is at most 256 bytes long (LIMITS.idBytes); a text of 1 MiB has fewer than 2^22 passages. */
-const ID_LENGTH_BITS = 10;
-const ID_LENGTH_MASK = (1 << ID_LENGTH_BITS) - 1;
 
 /** Bounds on when a version was written; absent ones do not bind. */
 export interface WrittenWithin {

@@ -96,6 +96,24 @@ test('ordinals may leave gaps but must ascend', () => {
   expect(() => index.add(7, {})).toThrowError(expect.objectContaining({ code: 'PROJECTION_FAILED' }));
 });
 
+test('gaps of any width are kept, also by save and load', () => {
+  const ordinals = [0, 254, 255, 256, 511, 767, 1021, 70_000, 70_001, 140_000];
+  const index = new MetadataIndex();
+  for (const ordinal of ordinals) index.add(ordinal, { a: ordinal, b: [1, 2] });
+  for (const each of [index, MetadataIndex.load(index.save())]) {
+    const found = (where: object) => {
+      const mask = each.evaluate(parseWhere(where), 140_001);
+      const marked: number[] = [];
+      for (let at = mask.indexOf(1); at >= 0; at = mask.indexOf(1, at + 1)) marked.push(at);
+      return marked;
+    };
+    expect(found({ a: { $exists: true } })).toEqual(ordinals);
+    expect(found({ b: { $contains: 2 } })).toEqual(ordinals);
+    for (const ordinal of ordinals) expect(found({ a: ordinal })).toEqual([ordinal]);
+    expect(found({ a: 3 })).toEqual([]);
+  }
+});
+
 test('metadata nested deeper than the call stack goes is taken', () => {
   let deep: JsonValue = 1;
   for (let i = 0; i < 20_000; i++) deep = i % 2 === 0 ? [deep] : { a: deep };

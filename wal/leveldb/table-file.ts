@@ -11,6 +11,7 @@
  * LevelDB reads index, metaindex and filter without checking their checksums, and the footer has none. It is checked
  * by what it must say: the blocks follow one another without a gap from byte 0 to the footer.
  */
+import { readSync } from 'node:fs';
 import { type FileHandle, open } from 'node:fs/promises';
 import { BlockCursor } from './block-cursor.js';
 import { ByteReader, FormatError } from './coding.js';
@@ -173,16 +174,35 @@ export interface BadBlock {
   readonly lastSeq: number;
 }
 
+/** A table is read through a buffer of this size: whole ones, of 16 MB each, would stay with the process for long. */
+const WINDOW_BYTES = 512 * 1024;
+
 /**
  * The data blocks of a table whose checksums are wrong, found in one synchronous pass over the whole file.
+ * @param file its descriptor
  * @throws FormatError if footer or index are damaged
  */
-export function findBadBlocks(bytes: Buffer): BadBlock[] {
-  if (bytes.length < FOOTER_SIZE) throw new FormatError('is shorter than a footer');
-  const { index } = parseFooter(bytes.subarray(bytes.length - FOOTER_SIZE), bytes.length);
-  const at = ({ offset, sizeBytes }: BlockHandle) =>
-    bytes.subarray(offset, offset + sizeBytes + BLOCK_TRAILER_SIZE);
-  const blocks = parseIndex(checkBlock(at(index)));
+export function findBadBlocks(file: number, sizeBytes: number): BadBlock[] {
+  if (sizeBytes < FOOTER_SIZE) throw new FormatError('is shorter than a footer');
+  const buffer = Buffer.allocUnsafeSlow(Math.min(WINDOW_BYTES, sizeBytes));
+  let window = readInto(file, buffer, sizeBytes - FOOTER_SIZE, FOOTER_SIZE);
+  let windowAt = sizeBytes - FOOTER_SIZE;
+  const { index } = parseFooter(window, sizeBytes);
+  const indexBytes = index.sizeBytes + BLOCK_TRAILER_SIZE;
+  const indexBlock = readInto(file, Buffer.allocUnsafe(indexBytes), index.offset, indexBytes);
+  const at = (handle: BlockHandle) => {
+    const { offset } = handle;
+    const wantedBytes = Math.max(0, Math.min(handle.sizeBytes + BLOCK_TRAILER_SIZE, sizeBytes - offset));
+    if (offset < windowAt || offset + wantedBytes > windowAt + window.length) {
+      const isLarge = wantedBytes > buffer.length;
+      window = isLarge
+        ? readInto(file, Buffer.allocUnsafe(wantedBytes), offset, wantedBytes)
+        : readInto(file, buffer, offset, buffer.length);
+      windowAt = offset;
+    }
+    return window.subarray(offset - windowAt, offset - windowAt + wantedBytes);
+  };
+  const blocks = parseIndex(checkBlock(indexBlock));
   return blocks.flatMap((block, i) => {
     try {
       checkBlock(at(block));
@@ -194,6 +214,17 @@ export function findBadBlocks(bytes: Buffer): BadBlock[] {
       return [{ offset: block.offset, firstSeq: before?.seq ?? 0, lastSeq: last?.seq ?? 0 }];
     }
   });
+}
+
+/** Up to `sizeBytes` bytes from `position` on, fewer where the file ends, in `buffer`. */
+function readInto(file: number, buffer: Buffer, position: number, sizeBytes: number): Buffer {
+  let done = 0;
+  while (done < sizeBytes) {
+    const bytesRead = readSync(file, buffer, done, sizeBytes - done, position + done);
+    if (bytesRead === 0) break;
+    done += bytesRead;
+  }
+  return buffer.subarray(0, done);
 }
 
 /** What `checkTableBlocks` says of one data block. */

@@ -1,4 +1,4 @@
-import { readFileSync } from 'node:fs';
+import { closeSync, fstatSync, openSync } from 'node:fs';
 import { join } from 'node:path';
 import { DAMAGE_WAY_OUT, WalError } from '../errors.js';
 import { FormatError } from './coding.js';
@@ -78,7 +78,7 @@ export class TableGuard {
   private readThrough(table: GuardedTable): readonly BadBlock[] {
     this.unread -= 1;
     try {
-      const bad = findBadBlocks(readFileSync(join(this.dir, table.file)));
+      const bad = readBadBlocks(join(this.dir, table.file));
       this.anyBad ||= bad.length > 0;
       return bad;
     } catch (error) {
@@ -88,6 +88,15 @@ export class TableGuard {
       this.anyBad = true;
       return [{ offset: 0, firstSeq: table.first, lastSeq: table.last }];
     }
+  }
+}
+
+function readBadBlocks(path: string): readonly BadBlock[] {
+  const file = openSync(path, 'r');
+  try {
+    return findBadBlocks(file, fstatSync(file).size);
+  } finally {
+    closeSync(file);
   }
 }
 

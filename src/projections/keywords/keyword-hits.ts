@@ -1,4 +1,5 @@
 import type { PassageRange } from '../../domain/model.js';
+import type { Numbers } from '../numbers.js';
 import { analyze } from './analysis.js';
 import { K1, lengthNorm, termWeight } from './bm25.js';
 import type { Postings } from './postings.js';
@@ -23,7 +24,7 @@ export class KeywordHits {
   /** Their scores, in (0, 1). */
   readonly scores: Float32Array;
   readonly #terms: readonly QueryTerm[];
-  readonly #lengths: Uint32Array;
+  readonly #lengths: Numbers;
   readonly #norm: (length: number) => number;
 
   /**
@@ -33,7 +34,7 @@ export class KeywordHits {
    */
   constructor(
     terms: readonly QueryTerm[],
-    lengths: Uint32Array,
+    lengths: Numbers,
     averageLength: number,
     accept: Uint8Array | undefined,
     limit: number,

@@ -4,6 +4,7 @@
  * average length) are taken from exactly those, so that a search over the past ranks as a store rebuilt to it would.
  */
 import { CodedError } from '../../domain/errors.js';
+import { canHold, copyFor, type Numbers, noNumbers } from '../numbers.js';
 import { ANALYSIS_VERSION, analyze, ROLE } from './analysis.js';
 import { inverseDocumentFrequency } from './bm25.js';
 import { KeywordHits, type QueryTerm } from './keyword-hits.js';
@@ -33,12 +34,12 @@ export class KeywordIndex {
   #terms: Map<string, number>;
   #postings: PostingLists;
   /** Length of each document in words. */
-  #lengths: Uint32Array;
+  #lengths: Numbers;
   #docs: number;
   /** Scratch of `search`: a score by document, zero between searches. */
   #sums = new Float64Array(0);
 
-  private constructor(terms: Map<string, number>, postings: PostingLists, lengths: Uint32Array) {
+  private constructor(terms: Map<string, number>, postings: PostingLists, lengths: Numbers) {
     this.#terms = terms;
     this.#postings = postings;
     this.#lengths = lengths;
@@ -46,7 +47,7 @@ export class KeywordIndex {
   }
 
   static empty(): KeywordIndex {
-    return new KeywordIndex(new Map(), new PostingLists(), new Uint32Array(0));
+    return new KeywordIndex(new Map(), new PostingLists(), noNumbers(0));
   }
 
   /** One more than the highest document added so far. */
@@ -66,7 +67,7 @@ export class KeywordIndex {
 
   /**
    * Adds a document.
-   * @param doc above every document added before; gaps cost four bytes each.
+   * @param doc above every document added before; gaps cost as much as a length each.
    * @throws CodedError INTERNAL when it is not
    */
   add(doc: number, text: string): void {
@@ -85,13 +86,17 @@ export class KeywordIndex {
     });
     for (const [term, frequency] of frequencies)
       this.#postings.append(this.#termNumber(term), doc, frequency);
-    if (doc >= this.#lengths.length) {
-      const larger = new Uint32Array(Math.max(64, doc + 1, Math.ceil(this.#lengths.length * 1.5)));
-      larger.set(this.#lengths);
-      this.#lengths = larger;
+    this.#setLength(doc, length);
+    this.#docs = doc + 1;
+  }
+
+  #setLength(doc: number, length: number): void {
+    const room = this.#lengths.length;
+    if (doc >= room || !canHold(this.#lengths, length)) {
+      const needed = doc < room ? room : Math.max(64, doc + 1, Math.ceil(room * 1.5));
+      this.#lengths = copyFor(this.#lengths, length, needed);
     }
     this.#lengths[doc] = length;
-    this.#docs = doc + 1;
   }
 
   /** The sums that BM25 needs; worth keeping while `live` stays the same, at one pass over it each. */
@@ -131,9 +136,9 @@ export class KeywordIndex {
     let last = Math.min(live.length, this.#docs) - 1;
     while (last >= 0 && live[last] !== 1) last--;
     copy.#docs = last < 0 ? 0 : newNumber(last) + 1;
-    copy.#lengths = new Uint32Array(copy.#docs);
+    copy.#lengths = noNumbers(copy.#docs);
     for (let doc = 0; doc <= last; doc++) {
-      if (live[doc] === 1) copy.#lengths[newNumber(doc)] = this.#lengths[doc]!;
+      if (live[doc] === 1) copy.#setLength(newNumber(doc), this.#lengths[doc]!);
     }
     for (const [term, number] of this.#terms) {
       const { docs, frequencies } = this.#postings.read(number, live);

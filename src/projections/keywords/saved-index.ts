@@ -15,13 +15,14 @@
  *   -      the T posting lists (see postings.ts)
  */
 import { CodedError } from '../../domain/errors.js';
+import { canHold, copyFor, type Numbers, noNumbers } from '../numbers.js';
 import { PostingLists } from './postings.js';
 import { damaged, VarintReader, VarintWriter } from './varint.js';
 
 export interface IndexParts {
   /** In order of their numbers. */
   readonly terms: readonly string[];
-  readonly lengths: Uint32Array;
+  readonly lengths: Numbers;
   readonly postings: PostingLists;
 }
 
@@ -76,12 +77,16 @@ export function unpackIndex(bytes: Uint8Array, analysisVersion: number): IndexPa
   };
 }
 
-function unpackLengths(bytes: Uint8Array, docs: number): Uint32Array {
+function unpackLengths(bytes: Uint8Array, docs: number): Numbers {
   // Every varint takes a byte at least: a damaged count must not allocate what the file cannot hold.
   if (docs > bytes.length) throw damaged(`${docs} document lengths in ${bytes.length} bytes`);
   const reader = new VarintReader(bytes);
-  const lengths = new Uint32Array(docs);
-  for (let doc = 0; doc < docs; doc++) lengths[doc] = reader.read();
+  let lengths = noNumbers(docs);
+  for (let doc = 0; doc < docs; doc++) {
+    const length = reader.read();
+    if (!canHold(lengths, length)) lengths = copyFor(lengths, length, docs);
+    lengths[doc] = length;
+  }
   if (reader.offset !== bytes.length) throw damaged('there are more document lengths than documents');
   return lengths;
 }

@@ -35,8 +35,9 @@ export async function writeCodes(path: string, codes: BinaryCodes, state: CodesS
     for (const { buffer, byteOffset, byteLength } of [header, mean, centroids])
       await file.writeFile(Buffer.from(buffer, byteOffset, byteLength));
     const blocksBytes = blocksBytesOf(blocks, rows);
+    const buffer = Buffer.allocUnsafeSlow(Math.min(COPY_BYTES, blocksBytes));
     for (let offset = 0; offset < blocksBytes; offset += COPY_BYTES) {
-      const step = Buffer.allocUnsafe(Math.min(COPY_BYTES, blocksBytes - offset));
+      const step = buffer.subarray(0, blocksBytes - offset);
       blocks.copy(offset, step);
       await file.writeFile(step);
     }
@@ -87,8 +88,9 @@ export async function readCodes(path: string, codes: BinaryCodes, rows: number):
       lesson: { first: first!, drawnFrom: drawnFrom!, described: described! },
     };
     blocks.reserve(rows);
+    const buffer = Buffer.allocUnsafeSlow(Math.min(COPY_BYTES, blocksBytes));
     for (let offset = 0; offset < blocksBytes; offset += COPY_BYTES) {
-      const step = Buffer.allocUnsafe(Math.min(COPY_BYTES, blocksBytes - offset));
+      const step = buffer.subarray(0, blocksBytes - offset);
       await readFully(file, path, step);
       blocks.restore(offset, step);
     }

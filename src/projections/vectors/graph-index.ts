@@ -40,6 +40,8 @@ export class GraphIndex {
   #work: Promise<void> | undefined;
   /** Deaths since the work under way began, for the graph that it will bring. */
   #deathsDuringWork: number[] = [];
+  /** All rows died since the work under way began. */
+  #isWorkVoid = false;
   /** Set while the engine's file is written: nothing may be added or marked then. */
   #writing: Promise<void> | undefined;
   /** Deaths while it was written. */
@@ -113,6 +115,17 @@ export class GraphIndex {
     this.#deadRows++;
     if (this.#writing !== undefined) this.#unmarked.push(row);
     else this.#engine!.markDeleted(row);
+    this.#schedule();
+  }
+
+  /** To be called when all rows died, instead of rowDied for each: nobody asks for any of them here, so the graph goes as a whole. */
+  allDied(): void {
+    this.#engine = undefined;
+    this.#end = 0;
+    this.#deadRows = 0;
+    this.#unmarked = [];
+    this.#isWorkVoid = this.#work !== undefined;
+    this.table.leaveGraph();
     this.#schedule();
   }
 
@@ -240,6 +253,7 @@ export class GraphIndex {
       })
       .finally(() => {
         this.#work = undefined;
+        this.#isWorkVoid = false;
         this.#schedule();
       });
   }
@@ -272,6 +286,7 @@ export class GraphIndex {
         engine = await hnswlib.load(path, this.#params);
       }
       while (this.#writing !== undefined) await this.#writing;
+      if (this.#isWorkVoid) return;
       // From here to the end without an await: a search sees the old graph or the new one.
       for (let row = 0; row < flags.length; row++) {
         if ((flags[row]! & (DEAD | SURPLUS)) === 0) table.enterGraph(row);

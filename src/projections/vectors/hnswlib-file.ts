@@ -14,7 +14,7 @@ import { rowView, type SharedRows } from './vector-slab.js';
  * in 21 cases. Hence this reader, which takes nothing on trust.
  */
 const HEADER_BYTES = 96;
-const READ_BYTES = 4 * 1024 * 1024;
+const READ_BYTES = 512 * 1024;
 
 /** See GraphEngineKind.check. */
 export function checkHnswlibFile(
@@ -119,10 +119,13 @@ class GraphFile {
     const expected = flags.reduce((count, flag) => count + (flag & IN_GRAPH ? 1 : 0), 0);
     if (expected !== this.#count) this.#damaged(`it holds ${this.#count} rows, not ${expected}`);
     const seen = new Uint8Array(flags.length);
-    const step = Math.max(1, Math.floor(READ_BYTES / this.#elementBytes));
+    const step = Math.min(this.#count, Math.max(1, Math.floor(READ_BYTES / this.#elementBytes)));
+    // One buffer for all steps: what the allocator was once given it keeps.
+    const bytes = new Uint8Array(step * this.#elementBytes);
     for (let first = 0; first < this.#count; first += step) {
       const count = Math.min(step, this.#count - first);
-      const view = this.#read(HEADER_BYTES + first * this.#elementBytes, count * this.#elementBytes);
+      const at = HEADER_BYTES + first * this.#elementBytes;
+      const view = this.#readInto(bytes.subarray(0, count * this.#elementBytes), at);
       for (let i = 0; i < count; i++) {
         const at = i * this.#elementBytes;
         this.#checkLinks(view, at, this.#maxLinks0, first + i);
@@ -175,13 +178,16 @@ class GraphFile {
   }
 
   #read(position: number, sizeBytes: number): DataView {
-    const bytes = new Uint8Array(sizeBytes);
-    for (let done = 0; done < sizeBytes; ) {
-      const read = readSync(this.descriptor, bytes, done, sizeBytes - done, position + done);
+    return this.#readInto(new Uint8Array(sizeBytes), position);
+  }
+
+  #readInto(bytes: Uint8Array, position: number): DataView {
+    for (let done = 0; done < bytes.length; ) {
+      const read = readSync(this.descriptor, bytes, done, bytes.length - done, position + done);
       if (read === 0) this.#damaged('it became shorter while it was read');
       done += read;
     }
-    return new DataView(bytes.buffer);
+    return new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
   }
 
   #damaged(what: string): never {

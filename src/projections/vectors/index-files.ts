@@ -20,8 +20,8 @@ const HEADER_U32S = 8;
 /** Numbers on disk never change meaning. */
 export const METRIC_NUMBERS: Record<Metric, number> = { cosine: 1, ip: 2, l2: 3 };
 
-/** Rows are copied through a buffer of this size, between awaits: a step takes about 1 ms. */
-export const COPY_BYTES = 4 * 1024 * 1024;
+/** Rows are copied through a buffer of this size, between awaits: what the allocator was once given it keeps. */
+export const COPY_BYTES = 512 * 1024;
 
 export const indexPaths = (dir: string, name: string) => ({
   vectors: join(dir, `${name}.vectors`),

@@ -113,6 +113,11 @@ export class RowTable {
     return true;
   }
 
+  killAll(): void {
+    for (let row = 0; row < this.#rows; row++) this.#flags[row]! |= DEAD;
+    this.#dead = this.#rows;
+  }
+
   isInGraph(row: number): boolean {
     return (this.#flags[row]! & IN_GRAPH) !== 0;
   }

@@ -54,7 +54,8 @@ export class VectorRows {
 
   /** All rows are dead from now on. */
   removeAll(): void {
-    for (let row = 0; row < this.table.rows; row++) if (this.table.kill(row)) this.graph.rowDied(row);
+    this.table.killAll();
+    this.graph.allDied();
   }
 
   /** To be called once table and slab were filled from files. */
