@@ -300,7 +300,7 @@ async function hold(path: string): Promise<void> {
   const searched = residentBytes();
   for (const [i, query] of queries.entries()) {
     const as_of = String(Math.round(((1 + (i % 9)) / 10) * head.seq));
-    await engine.search({ ...query, as_of }, context);
+    await engine.search({ ...query, as_of }, benchContext);
   }
   await collectGarbage();
   const buffers = heapUsed + external + vectors;
