@@ -295,7 +295,7 @@ async function hold(path: string): Promise<void> {
     { length: QUERIES },
     () => ({ vector: Array.from(vector()), query: text(), k: K, mode: 'hybrid' }) as const,
   );
-  for (const query of queries) await engine.search(query, context);
+  for (const query of queries) await engine.search(query, benchContext);
   await collectGarbage();
   const searched = residentBytes();
   for (const [i, query] of queries.entries()) {
