@@ -103,10 +103,10 @@ export class LevelLog extends GroupCommitLog {
     // Only a transaction of several batches exceeds the limit: it counts when its commit record is there.
     const records = batch.flatMap(pending => pending.records);
     for (const { part, bytes } of partsOf(records, this.limits.maxBatchBytes)) {
-      await this.database.batch(
-        part.map(({ record, bytes: value }) => ({ type: 'put' as const, key: encodeKey(record.seq), value })),
-        { sync: true },
-      );
+      // A chained batch costs a third of what an array of operations does, which are looked at and copied one by one.
+      const chained = this.database.batch();
+      for (const { record, bytes: value } of part) chained.put(encodeKey(record.seq), value);
+      await chained.write({ sync: true });
       await this.logFile.settle(part.length, bytes);
     }
     if (this.options.durability === 'strict') {

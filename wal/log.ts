@@ -1,10 +1,10 @@
-import type { LogRecord } from './record.js';
+import type { Body, LogRecord } from './record.js';
 
 /** One event to append. */
 export interface NewEvent {
   /** The caller's types start at FIRST_CALLER_TYPE; bit 15 marks one that readers may skip. */
   readonly type: number;
-  readonly body: Uint8Array;
+  readonly body: Body;
   /** Seq of the record that declared the actor, 0 for none. May name a record of the same transaction. */
   readonly actor: number;
 }

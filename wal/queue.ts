@@ -4,7 +4,16 @@
  */
 import { WalError } from './errors.js';
 import type { Appended, Head, NewEvent } from './log.js';
-import { encodeRecord, FIRST_CALLER_TYPE, type LogRecord, MAY_SKIP, RecordType } from './record.js';
+import {
+  FIRST_CALLER_TYPE,
+  HEADER_BYTES,
+  type LogRecord,
+  MAY_SKIP,
+  NONCE_BYTES,
+  RecordBytes,
+  RecordType,
+  recordBytes,
+} from './record.js';
 
 export interface QueueLimits {
   /** Refuse what would make more than this wait; a transaction that would wait alone is always let in. */
@@ -185,25 +194,25 @@ export class AppendQueue {
     { wallMs, logicalMs, txFirst, index: firstIndex, long }: Opened,
     isEnd: boolean,
   ): EncodedRecord[] {
+    // Records begin where numbers of any width are aligned: vectors in them can be read in place.
+    const sizes = events.map(({ body }) => recordBytes(body.length));
+    const room = new RecordBytes(sizes.reduce((sum, size) => sum + aligned(size), 0));
+    let offset = 0;
     return events.map((event, index) => {
-      const fields = {
-        type: event.type,
-        seq: txFirst + firstIndex + index,
-        wallMs,
-        logicalMs,
-        txFirst,
-        txIndex: firstIndex + index,
-        last: isEnd && index === events.length - 1,
-        long,
-        actor: event.actor,
-        prevHash: this.tail.hash,
-        body: event.body,
-      };
-      const { bytes, hash } = encodeRecord(fields);
-      this.tail = { seq: fields.seq, hash, logicalMs };
+      const { type, actor } = event;
+      const seq = txFirst + firstIndex + index;
+      const txIndex = firstIndex + index;
+      const last = isEnd && index === events.length - 1;
+      const prevHash = this.tail.hash;
+      const header = { type, seq, wallMs, logicalMs, txFirst, txIndex, last, long, actor, prevHash };
+      const hash = room.encode(offset, header, event.body);
+      this.tail = { seq, hash, logicalMs };
+      const sizeBytes = sizes[index]!;
+      const bytes = room.buffer.subarray(offset, offset + sizeBytes);
+      offset += aligned(sizeBytes);
       // The caller may reuse its buffer: readers get the encoded copy.
-      const body = bytes.subarray(bytes.length - event.body.length);
-      return { record: { ...fields, body, hash, sizeBytes: bytes.length }, bytes };
+      const body = bytes.subarray(HEADER_BYTES + NONCE_BYTES);
+      return { record: { ...header, hash, body, sizeBytes }, bytes };
     });
   }
 
@@ -228,6 +237,9 @@ export class AppendQueue {
     return this.waiting.splice(0);
   }
 }
+
+/** The next offset for a record behind one of so many bytes. */
+const aligned = (sizeBytes: number): number => (sizeBytes + 7) & ~7;
 
 /** What the events take in a batch, with 128 bytes for each record's header and key. */
 const sizeOf = (events: readonly NewEvent[]): number =>
