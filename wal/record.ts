@@ -152,7 +152,7 @@ export function recordBytes(bodyBytes: number): number {
   return HEADER_BYTES + payloadBytes;
 }
 
-/** Room for the records of a transaction: one piece of memory, into which bodies are written only once. */
+/** Room for records: one piece of memory, into which bodies are written only once. */
 export class RecordBytes {
   readonly buffer: Buffer;
   private readonly view: DataView;
