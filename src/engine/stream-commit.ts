@@ -1,6 +1,6 @@
 import type { Appended, Log } from '../../wal/log.js';
 import type { Actor, DomainEvent } from '../domain/model.js';
-import { encodeEvent } from './event-codec.js';
+import { eventToAppend } from './event-codec.js';
 
 /** Events that are written as one ordinary transaction; more than these go to the log in parts of as many. */
 const PART_EVENTS = 4096;
@@ -41,7 +41,7 @@ export async function commitInParts(
   const transaction = log.begin();
   const actorSeq = actor.known === 0 ? transaction.firstSeq : actor.known;
   const write = (part: readonly DomainEvent[]) =>
-    transaction.append(part.map(event => ({ ...encodeEvent(event), actor: actorSeq })));
+    transaction.append(part.map(event => eventToAppend(event, actorSeq)));
   try {
     if (actor.known === 0) await write([{ type: 'actor_declared', ...actor.declared }]);
     let written = 0;

@@ -146,18 +146,19 @@ export class VersionTable {
 
   /** The newest version of an id, dead or alive, or -1. */
   findEver(collection: number, id: string): number {
-    return this.findBytes(collection, Buffer.from(id));
+    const bytes = Buffer.from(id);
+    return this.findBytes(collection, bytes, idHash(collection, bytes));
   }
 
   /** The newest version of the item that a version belongs to. */
   newestOf(ordinal: number): number {
     const start = this.versions.at.idStart[ordinal]!;
     const id = this.ids.subarray(start, start + this.idLengthOf(ordinal));
-    return this.findBytes(this.versions.at.collection[ordinal]!, id);
+    return this.findBytes(this.versions.at.collection[ordinal]!, id, this.versions.at.idHash[ordinal]!);
   }
 
-  private findBytes(collection: number, id: Uint8Array): number {
-    return this.byId.find(idHash(collection, id), ordinal => {
+  private findBytes(collection: number, id: Uint8Array, hash: number): number {
+    return this.byId.find(hash, ordinal => {
       const start = this.versions.at.idStart[ordinal]!;
       return (
         this.versions.at.collection[ordinal] === collection &&
@@ -231,13 +232,14 @@ export class VersionTable {
    */
   protected addVersion(version: NewVersion): { ordinal: number; died: number } {
     const id = Buffer.from(version.id);
-    const previous = this.findBytes(version.collection, id);
+    const hash = idHash(version.collection, id);
+    const previous = this.findBytes(version.collection, id, hash);
     const ordinal = this.versions.append();
     const { at } = this.versions;
     at.seq[ordinal] = version.seq;
     at.timeMs[ordinal] = version.timeMs;
     at.collection[ordinal] = version.collection;
-    at.idHash[ordinal] = idHash(version.collection, id);
+    at.idHash[ordinal] = hash;
     at.textHash[ordinal] = version.textHash;
     at.idStart[ordinal] = previous >= 0 ? at.idStart[previous]! : this.appendId(id);
     at.idLengthAndPassages[ordinal] = id.length | (version.passages << ID_LENGTH_BITS);
