@@ -287,7 +287,7 @@ async function hold(path: string): Promise<void> {
   await collectGarbage();
   const opened = residentBytes();
   const { heapUsed, external } = process.memoryUsage();
-  const { head, collections, memory } = await engine.status({}, context);
+  const { head, collections, memory } = await engine.status({}, benchContext);
   const vectors = memory.vectors_bytes;
   const text = texts(new SeededRandom(7));
   const vector = clusteredVectors(new SeededRandom(), collections[0]!.space.dimension);

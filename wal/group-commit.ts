@@ -3,6 +3,9 @@ import type { Appended, Head, Lineage, Log, NewEvent, OpenTransaction, ReadOptio
 import { AppendQueue, DEFAULT_LIMITS, type Pending, type QueueLimits } from './queue.js';
 import { checkFollows, decodeRecord, type LogRecord } from './record.js';
 
+type Listener = (records: readonly LogRecord[], prepared: unknown) => void;
+type Prepare = (records: readonly LogRecord[]) => unknown;
+
 /**
  * What both implementations of the log share: the queue, group commit (one batch in flight while the next collects), the
  * durable head, followers, and the rule that a failed write stops all writes.
@@ -11,7 +14,7 @@ export abstract class GroupCommitLog implements Log {
   abstract readonly lineage: Lineage;
   protected readonly limits: QueueLimits;
   private readonly queue: AppendQueue;
-  private readonly listeners = new Set<(records: readonly LogRecord[]) => void>();
+  private readonly listeners = new Map<Listener, Prepare | undefined>();
   private flushing: Promise<void> | undefined;
   private durableHead: Head;
   private latched: WalError | undefined;
@@ -71,13 +74,15 @@ export abstract class GroupCommitLog implements Log {
   }
 
   private async flush(): Promise<void> {
-    // Let every append of this turn of the event loop join the first batch.
-    await new Promise(resolve => setImmediate(resolve));
+    // Let every append that follows from what just happened join the first batch: all promises are settled before the next tick.
+    await new Promise<void>(resolve => process.nextTick(resolve));
     // Looked at again after a failure too: once it is healed, whoever was told may have appended already.
     while (this.queue.length > 0 && !this.latched) {
       const batch = this.queue.take();
       try {
-        await this.writeBatch(batch);
+        const written = this.writeBatch(batch);
+        this.prepare(batch);
+        await written;
       } catch (error) {
         await this.fail(error, batch);
         continue;
@@ -93,28 +98,40 @@ export abstract class GroupCommitLog implements Log {
    */
   protected abstract writeBatch(batch: readonly Pending[]): Promise<void>;
 
+  /** While the disk is at work, followers do what they can do beforehand. */
+  private prepare(batch: readonly Pending[]): void {
+    for (const [listener, prepare] of this.listeners) {
+      if (prepare === undefined) continue;
+      for (const pending of batch) {
+        if (pending.kind !== 'whole') continue;
+        try {
+          pending.prepared ??= new Map();
+          pending.prepared.set(listener, prepare(recordsOf(pending)));
+        } catch (error) {
+          surface(error);
+        }
+      }
+    }
+  }
+
   /** Followers first, then whoever waits for the write: a writer always finds its own write applied. */
   private acknowledge(batch: readonly Pending[]): void {
     for (const pending of batch) {
-      const records = pending.records.map(({ record }) => record);
       // Of a transaction in parts nothing counts before its commit; an aborted one only takes up numbers.
-      if (pending.kind === 'abort') this.moveHead(records[records.length - 1]);
-      else if (pending.kind !== 'part') this.publish(records);
+      if (pending.kind === 'abort') this.moveHead(pending.records[pending.records.length - 1].record);
+      else if (pending.kind !== 'part') this.publish(recordsOf(pending), pending.prepared);
       pending.settle();
     }
   }
 
   /** Moves the durable head behind `records`, a committed transaction or its commit record, and tells the followers. */
-  protected publish(records: readonly LogRecord[]): void {
+  protected publish(records: readonly LogRecord[], prepared?: ReadonlyMap<unknown, unknown>): void {
     this.moveHead(records[records.length - 1]);
-    for (const listener of this.listeners) {
+    for (const listener of this.listeners.keys()) {
       try {
-        listener(records);
+        listener(records, prepared?.get(listener));
       } catch (error) {
-        // A follower's fault must neither hold up the log nor pass unseen: it surfaces as an uncaught exception.
-        process.nextTick(() => {
-          throw error;
-        });
+        surface(error);
       }
     }
   }
@@ -174,9 +191,12 @@ export abstract class GroupCommitLog implements Log {
     while (this.flushing) await this.flushing;
   }
 
-  subscribe(listener: (records: readonly LogRecord[]) => void): () => void {
-    this.listeners.add(listener);
-    return () => this.listeners.delete(listener);
+  subscribe<P>(
+    listener: (records: readonly LogRecord[], prepared: P | undefined) => void,
+    prepare?: (records: readonly LogRecord[]) => P,
+  ): () => void {
+    this.listeners.set(listener as Listener, prepare);
+    return () => this.listeners.delete(listener as Listener);
   }
 
   /** The raw stored value, or undefined. */
@@ -236,6 +256,15 @@ export abstract class GroupCommitLog implements Log {
 
   /** Lets go of what the log holds; nothing is in flight any more. */
   protected abstract release(): Promise<void>;
+}
+
+const recordsOf = (pending: Pending): LogRecord[] => pending.records.map(({ record }) => record);
+
+/** A follower's fault must neither hold up the log nor pass unseen: it becomes an uncaught exception. */
+function surface(error: unknown): void {
+  process.nextTick(() => {
+    throw error;
+  });
 }
 
 function missing(from: number, to: number): WalError {

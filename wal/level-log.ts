@@ -4,7 +4,7 @@ import { describe, GroupCommitLog } from './group-commit.js';
 import { fsyncDirectory, type HeadFile, Intent } from './head-file.js';
 import type { TableGuard } from './leveldb/table-guard.js';
 import type { Head, Lineage } from './log.js';
-import { LogFileSync } from './log-file-sync.js';
+import { LogFileSync, memtableBytes } from './log-file-sync.js';
 import { type LogDatabase, type OpenedDatabase, openDatabase, voidUnfinished } from './open-database.js';
 import type { Ownership } from './owner.js';
 import { PATHS } from './paths.js';
@@ -102,12 +102,17 @@ export class LevelLog extends GroupCommitLog {
   protected async writeBatch(batch: readonly Pending[]): Promise<void> {
     // Only a transaction of several batches exceeds the limit: it counts when its commit record is there.
     const records = batch.flatMap(pending => pending.records);
-    for (const { part, bytes } of partsOf(records, this.limits.maxBatchBytes)) {
-      await this.database.batch(
-        part.map(({ record, bytes: value }) => ({ type: 'put' as const, key: encodeKey(record.seq), value })),
-        { sync: true },
-      );
-      await this.logFile.settle(part.length, bytes);
+    for (const part of partsOf(records, this.limits.maxBatchBytes)) {
+      // A chained batch costs a third of what an array of operations does, which are looked at and copied one by one.
+      const chained = this.database.batch();
+      let used = 0;
+      for (const { record, bytes } of part) {
+        chained.put(encodeKey(record.seq), bytes);
+        used += memtableBytes(bytes.length);
+      }
+      await chained.write({ sync: true });
+      const settled = this.logFile.settle(used);
+      if (settled) await settled;
     }
     if (this.options.durability === 'strict') {
       // A part is not acknowledged, and may become void.

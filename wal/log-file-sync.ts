@@ -6,6 +6,18 @@ import { LOG_OPTIONS } from './level.js';
 
 const fsyncAsync = promisify(fsync);
 
+/** An eighth less than LevelDB's bound: the few writes that are not counted here, and then some. */
+const LOOK_FROM_BYTES = (LOG_OPTIONS.writeBufferSize / 8) * 7;
+
+/**
+ * What LevelDB's memtable takes for a value of so many bytes at most: its arena cuts small entries from blocks of 4 KiB, of which a
+ * quarter may be wasted, and gives others a block of their own; a skip list's node has up to 12 pointers.
+ */
+export function memtableBytes(valueBytes: number): number {
+  const entry = valueBytes + 32;
+  return (entry > 1024 ? entry : Math.ceil((entry * 4) / 3)) + 160;
+}
+
 /**
  * What LevelDB leaves out of a synced write: it fdatasyncs the log file that it writes to, but not the directory in which a new
  * one appeared; on macOS it calls plain fsync, which does not reach the platter, where Node's fsync (F_FULLFSYNC) does.
@@ -25,12 +37,15 @@ export class LogFileSync {
     this.current = this.newest();
   }
 
-  /** To be awaited after each synced write, before it is acknowledged. @param bytes of the values in it */
-  async settle(values: number, bytes: number): Promise<void> {
-    // 128: what LevelDB's memtable needs per entry beyond the value, generously.
-    this.bytesInCurrent += bytes + 128 * values;
+  /**
+   * To be called after each synced write, before it is acknowledged.
+   * @param bytes memtableBytes of all the values in it
+   * @returns what is to be awaited, if anything
+   */
+  settle(bytes: number): Promise<void> | undefined {
+    this.bytesInCurrent += bytes;
     // A new file can only have appeared once the old one's share of the write buffer is used up.
-    if (this.bytesInCurrent >= LOG_OPTIONS.writeBufferSize / 2) {
+    if (this.bytesInCurrent >= LOOK_FROM_BYTES) {
       const newest = this.newest();
       if (newest !== this.current) {
         fsyncDirectory(this.dir);
@@ -38,7 +53,10 @@ export class LogFileSync {
         this.bytesInCurrent = 0;
       }
     }
-    if (!this.throughToPlatter) return;
+    return this.throughToPlatter ? this.flushCurrent() : undefined;
+  }
+
+  private async flushCurrent(): Promise<void> {
     const fd = openSync(join(this.dir, this.current), 'r+');
     try {
       await fsyncAsync(fd);

@@ -1,10 +1,10 @@
-import type { LogRecord } from './record.js';
+import type { Body, LogRecord } from './record.js';
 
 /** One event to append. */
 export interface NewEvent {
   /** The caller's types start at FIRST_CALLER_TYPE; bit 15 marks one that readers may skip. */
   readonly type: number;
-  readonly body: Uint8Array;
+  readonly body: Body;
   /** Seq of the record that declared the actor, 0 for none. May name a record of the same transaction. */
   readonly actor: number;
 }
@@ -115,8 +115,14 @@ export interface Log {
    * Calls `listener` with the records of every transaction when it has become durable, in order, before its append resolves; of one
    * that was written in parts with its commit record alone, since the rest may be more than memory holds. Whoever
    * subscribes and then reads up to `head` misses nothing and sees nothing twice. It must not throw. Returns the unsubscribe.
+   * @param prepare called while a transaction is on its way to the disk and the thread would be idle; the listener gets what it
+   *   returned. It may never count: whatever is made of it must not be seen. Not called for one in parts, or found after a
+   *   failure. It must not throw.
    */
-  subscribe(listener: (records: readonly LogRecord[]) => void): () => void;
+  subscribe<P>(
+    listener: (records: readonly LogRecord[], prepared: P | undefined) => void,
+    prepare?: (records: readonly LogRecord[]) => P,
+  ): () => void;
 
   /** Resolves when reads work (they always do but during the reopening that follows a failed write). */
   readable(): Promise<void>;

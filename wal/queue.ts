@@ -4,7 +4,17 @@
  */
 import { WalError } from './errors.js';
 import type { Appended, Head, NewEvent } from './log.js';
-import { encodeRecord, FIRST_CALLER_TYPE, type LogRecord, MAY_SKIP, RecordType } from './record.js';
+import {
+  FIRST_CALLER_TYPE,
+  HEADER_BYTES,
+  type HeaderFields,
+  type LogRecord,
+  MAY_SKIP,
+  NONCE_BYTES,
+  RecordBytes,
+  RecordType,
+  recordBytes,
+} from './record.js';
 
 export interface QueueLimits {
   /** Refuse what would make more than this wait; a transaction that would wait alone is always let in. */
@@ -34,6 +44,8 @@ export interface Pending {
   readonly sizeBytes: number;
   readonly lastSeq: number;
   readonly lastHash: bigint;
+  /** What followers made of it while it was written, by follower. */
+  prepared?: Map<unknown, unknown>;
   settle(error?: Error): void;
 }
 
@@ -46,6 +58,9 @@ interface Opened {
   readonly long: boolean;
 }
 
+/** What a piece of memory for records holds at least. */
+const ROOM_BYTES = 64 * 1024;
+
 const COMMIT: NewEvent = { type: RecordType.commit, body: new Uint8Array(0), actor: 0 };
 const ABORT: NewEvent = { type: RecordType.abort, body: new Uint8Array(0), actor: 0 };
 
@@ -54,6 +69,9 @@ export class AppendQueue {
   /** The transaction that is being written in parts. */
   private open: Opened | undefined;
   private waitingBytes = 0;
+  /** Where records are encoded, and how much of it is taken: never to be used again. */
+  private room: RecordBytes | undefined;
+  private roomUsed = 0;
 
   constructor(
     private tail: Head,
@@ -185,26 +203,37 @@ export class AppendQueue {
     { wallMs, logicalMs, txFirst, index: firstIndex, long }: Opened,
     isEnd: boolean,
   ): EncodedRecord[] {
-    return events.map((event, index) => {
-      const fields = {
-        type: event.type,
-        seq: txFirst + firstIndex + index,
-        wallMs,
-        logicalMs,
-        txFirst,
-        txIndex: firstIndex + index,
-        last: isEnd && index === events.length - 1,
-        long,
-        actor: event.actor,
-        prevHash: this.tail.hash,
-        body: event.body,
-      };
-      const { bytes, hash } = encodeRecord(fields);
-      this.tail = { seq: fields.seq, hash, logicalMs };
+    // Records begin where numbers of any width are aligned: vectors in them can be read in place.
+    const sizes = events.map(({ body }) => recordBytes(body.length));
+    const room = this.roomFor(sizes.reduce((sum, size) => sum + aligned(size), 0));
+    let offset = this.roomUsed;
+    const encoded = events.map((event, index) => {
+      const { type, actor } = event;
+      const seq = txFirst + firstIndex + index;
+      const txIndex = firstIndex + index;
+      const last = isEnd && index === events.length - 1;
+      const prevHash = this.tail.hash;
+      const header = { type, seq, wallMs, logicalMs, txFirst, txIndex, last, long, actor, prevHash };
+      const hash = room.encode(offset, header, event.body);
+      this.tail = { seq, hash, logicalMs };
+      const sizeBytes = sizes[index]!;
+      const bytes = room.buffer.subarray(offset, offset + sizeBytes);
+      offset += aligned(sizeBytes);
       // The caller may reuse its buffer: readers get the encoded copy.
-      const body = bytes.subarray(bytes.length - event.body.length);
-      return { record: { ...fields, body, hash, sizeBytes: bytes.length }, bytes };
+      const body = bytes.subarray(HEADER_BYTES + NONCE_BYTES);
+      return { record: recordOf(header, hash, body, sizeBytes), bytes };
     });
+    this.roomUsed = offset;
+    return encoded;
+  }
+
+  /** Small transactions share pieces of memory: to get one takes longer than to fill it. */
+  private roomFor(sizeBytes: number): RecordBytes {
+    if (this.room === undefined || this.roomUsed + sizeBytes > this.room.buffer.length) {
+      this.room = new RecordBytes(Math.max(sizeBytes, ROOM_BYTES));
+      this.roomUsed = 0;
+    }
+    return this.room;
   }
 
   /** Takes whole transactions up to a batch's size, at least one. */
@@ -229,6 +258,26 @@ export class AppendQueue {
   }
 }
 
+/** Field by field: a spread with fields behind it takes longer than encoding the record. */
+const recordOf = (header: HeaderFields, hash: bigint, body: Uint8Array, sizeBytes: number): LogRecord => ({
+  type: header.type,
+  seq: header.seq,
+  wallMs: header.wallMs,
+  logicalMs: header.logicalMs,
+  txFirst: header.txFirst,
+  txIndex: header.txIndex,
+  last: header.last,
+  long: header.long,
+  actor: header.actor,
+  prevHash: header.prevHash,
+  hash,
+  body,
+  sizeBytes,
+});
+
+/** The next offset for a record behind one of so many bytes. */
+const aligned = (sizeBytes: number): number => (sizeBytes + 7) & ~7;
+
 /** What the events take in a batch, with 128 bytes for each record's header and key. */
 const sizeOf = (events: readonly NewEvent[]): number =>
   events.reduce((sum, event) => sum + event.body.length + 128, 0);
@@ -245,13 +294,13 @@ function assertAppendable(events: readonly NewEvent[]): void {
 export function* partsOf(
   records: readonly EncodedRecord[],
   maxBytes: number,
-): Generator<{ part: readonly EncodedRecord[]; bytes: number }> {
+): Generator<readonly EncodedRecord[]> {
   for (let start = 0; start < records.length; ) {
     let end = start;
     let bytes = 0;
     while (end < records.length && (end === start || bytes + records[end].bytes.length <= maxBytes))
       bytes += records[end++].bytes.length;
-    yield { part: records.slice(start, end), bytes };
+    yield records.slice(start, end);
     start = end;
   }
 }

@@ -78,7 +78,12 @@ export interface LogRecord {
   readonly sizeBytes: number;
 }
 
-export type RecordFields = Omit<LogRecord, 'hash' | 'body' | 'sizeBytes'> & { readonly body: Uint8Array };
+/** What a record says besides its body. */
+export type HeaderFields = Omit<LogRecord, 'hash' | 'body' | 'sizeBytes'>;
+export type RecordFields = HeaderFields & { readonly body: Uint8Array };
+
+/** The body of a record to be written: bytes, or what writes them at the place where they are needed. */
+export type Body = Uint8Array | { readonly length: number; writeTo(bytes: Buffer, offset: number): void };
 
 /** A sequence number as LevelDB's key: 8 bytes big-endian, so that byte order is numeric order. */
 export function encodeKey(seq: number): Buffer {
@@ -116,9 +121,9 @@ function writeNonce(into: Buffer, offset: number): void {
   nonceAt += NONCE_BYTES;
 }
 
-function writeU64(into: Buffer, value: number, offset: number): void {
-  into.writeUInt32LE(value >>> 0, offset);
-  into.writeUInt32LE(Math.floor(value / 2 ** 32), offset + 4);
+function writeU64(into: DataView, offset: number, value: number): void {
+  into.setUint32(offset, value >>> 0, true);
+  into.setUint32(offset + 4, Math.floor(value / 2 ** 32), true);
 }
 
 const readU64 = (from: DataView, offset: number): number =>
@@ -130,35 +135,64 @@ const readU64 = (from: DataView, offset: number): number =>
  * @throws WalError WAL_TOO_LARGE
  */
 export function encodeRecord(fields: RecordFields, nonce?: Uint8Array): { bytes: Buffer; hash: bigint } {
-  const payloadBytes = NONCE_BYTES + fields.body.length;
+  const bytes = new RecordBytes(recordBytes(fields.body.length));
+  const hash = bytes.encode(0, fields, fields.body, nonce);
+  return { bytes: bytes.buffer, hash };
+}
+
+/** Bytes of a record with a body of so many. @throws WalError WAL_TOO_LARGE */
+export function recordBytes(bodyBytes: number): number {
+  const payloadBytes = NONCE_BYTES + bodyBytes;
   if (payloadBytes > MAX_PAYLOAD_BYTES)
     throw new WalError(
       'WAL_TOO_LARGE',
       `an event of ${payloadBytes} bytes exceeds ${MAX_PAYLOAD_BYTES}`,
       'Split it into smaller ones.',
     );
-  const bytes = Buffer.allocUnsafe(HEADER_BYTES + payloadBytes);
-  if (nonce) bytes.set(nonce, HEADER_BYTES);
-  else writeNonce(bytes, HEADER_BYTES);
-  bytes.set(fields.body, HEADER_BYTES + NONCE_BYTES);
-  bytes[0] = FORMAT_VERSION;
-  bytes[1] = 0;
-  bytes.writeUInt16LE(fields.type, 2);
-  bytes.writeUInt32LE(payloadBytes, 4);
-  writeU64(bytes, fields.seq, 8);
-  writeU64(bytes, fields.wallMs, 16);
-  writeU64(bytes, fields.logicalMs, 24);
-  writeU64(bytes, fields.txFirst, 32);
-  bytes.writeUInt32LE(fields.txIndex, 40);
-  bytes.writeUInt16LE((fields.last ? FLAG_LAST : 0) | (fields.long ? FLAG_LONG : 0), 44);
-  bytes.writeUInt16LE(0, 46);
-  writeU64(bytes, fields.actor, 48);
-  bytes.writeBigUInt64LE(xxh64(bytes.subarray(HEADER_BYTES)), 56);
-  bytes.writeBigUInt64LE(fields.prevHash, 64);
-  const hash = xxh64(bytes.subarray(0, 72));
-  bytes.writeBigUInt64LE(hash, 72);
-  bytes[1] = FORM_WHOLE;
-  return { bytes, hash };
+  return HEADER_BYTES + payloadBytes;
+}
+
+/** Room for records: one piece of memory, into which bodies are written only once. */
+export class RecordBytes {
+  readonly buffer: Buffer;
+  private readonly view: DataView;
+
+  constructor(sizeBytes: number) {
+    this.buffer = Buffer.allocUnsafeSlow(sizeBytes);
+    this.view = new DataView(this.buffer.buffer, this.buffer.byteOffset, sizeBytes);
+  }
+
+  /**
+   * Encodes a record at an offset, where there is room for recordBytes(body), and computes its hash.
+   * @param nonce random by default
+   */
+  encode(offset: number, fields: HeaderFields, body: Body, nonce?: Uint8Array): bigint {
+    const { buffer, view } = this;
+    const payloadBytes = NONCE_BYTES + body.length;
+    const payloadAt = offset + HEADER_BYTES;
+    if (nonce) buffer.set(nonce, payloadAt);
+    else writeNonce(buffer, payloadAt);
+    if (body instanceof Uint8Array) buffer.set(body, payloadAt + NONCE_BYTES);
+    else body.writeTo(buffer, payloadAt + NONCE_BYTES);
+    view.setUint8(offset, FORMAT_VERSION);
+    view.setUint8(offset + 1, 0);
+    view.setUint16(offset + 2, fields.type, true);
+    view.setUint32(offset + 4, payloadBytes, true);
+    writeU64(view, offset + 8, fields.seq);
+    writeU64(view, offset + 16, fields.wallMs);
+    writeU64(view, offset + 24, fields.logicalMs);
+    writeU64(view, offset + 32, fields.txFirst);
+    view.setUint32(offset + 40, fields.txIndex, true);
+    view.setUint16(offset + 44, (fields.last ? FLAG_LAST : 0) | (fields.long ? FLAG_LONG : 0), true);
+    view.setUint16(offset + 46, 0, true);
+    writeU64(view, offset + 48, fields.actor);
+    view.setBigUint64(offset + 56, xxh64(buffer.subarray(payloadAt, payloadAt + payloadBytes)), true);
+    view.setBigUint64(offset + 64, fields.prevHash, true);
+    const hash = xxh64(buffer.subarray(offset, offset + 72));
+    view.setBigUint64(offset + 72, hash, true);
+    view.setUint8(offset + 1, FORM_WHOLE);
+    return hash;
+  }
 }
 
 const headerScratch = new Uint8Array(72);

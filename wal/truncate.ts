@@ -12,7 +12,7 @@ import { fsyncDirectory, HeadFile, type HeadProof, Intent } from './head-file.js
 import { compactRange } from './level.js';
 import { epochBody, epochStartOf } from './lineage.js';
 import type { Head } from './log.js';
-import { LogFileSync } from './log-file-sync.js';
+import { LogFileSync, memtableBytes } from './log-file-sync.js';
 import type { OpenedDatabase } from './open-database.js';
 import { PATHS } from './paths.js';
 import { decodeRecord, encodeKey, encodeRecord, RecordType } from './record.js';
@@ -110,7 +110,7 @@ export async function finishCut(
       keys.map(key => ({ type: 'del' as const, key })),
       { sync: true },
     );
-    await logFile.settle(keys.length, 0);
+    await logFile.settle(keys.length * memtableBytes(0));
     onStep?.('delete', cut.seq - low + 1, total);
   }
   opened.guard.assertMergeable(proof.epochSeq, cut.seq);

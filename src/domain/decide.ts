@@ -78,13 +78,13 @@ export function decideUpsert(view: StoreView, inputs: UpsertInputs): UpsertDecis
     : [{ type: 'collection_created', ...collection }];
   const seenIds = new Set<string>();
   const textsOfCall = new Map<string, DecidedItem>();
+  const vectors = new GivenVectors(inputs.items, collection);
   const items = inputs.items.map((item, index): DecidedItem => {
-    const at = `items[${index}]`;
     if (item.id !== undefined) {
       if (seenIds.has(item.id))
         throw new CodedError(
           'DUPLICATE_ID',
-          `${at}.id: "${item.id}" appears twice in this call`,
+          `${nameOf(index)}.id: "${item.id}" appears twice in this call`,
           'Give each id once a call.',
         );
       seenIds.add(item.id);
@@ -95,27 +95,27 @@ export function decideUpsert(view: StoreView, inputs: UpsertInputs): UpsertDecis
       const there = existing && view.byText(existing.id, item.text);
       if (there && item.metadata === undefined && !item.if_version)
         return { id: there.item.id, outcome: 'unchanged', event: -1, version: there.version };
-      if (there) return decideItem({ ...item, id: there.item.id }, at, there);
+      if (there) return decideItem({ ...item, id: there.item.id }, index, there);
     }
     const current = item.id === undefined || !existing ? undefined : view.current(existing.id, item.id);
-    return decideItem(item, at, current);
+    return decideItem(item, index, current);
   });
   return missing.size > 0 ? { events: [], items: [], missing: [...missing] } : { events, items, missing: [] };
 
-  function decideItem(item: UpsertItem, at: string, current: CurrentItem | undefined): DecidedItem {
-    checkVersion(item, at, current);
+  function decideItem(item: UpsertItem, index: number, current: CurrentItem | undefined): DecidedItem {
+    checkVersion(item, index, current);
     if (current === undefined && item.text === undefined && item.vector === undefined)
       throw new CodedError(
         'INVALID_ARGUMENT',
         item.id === undefined
-          ? `${at}: neither text nor vector`
-          : `${at}: "${item.id}" does not exist yet and has neither text nor vector`,
+          ? `${nameOf(index)}: neither text nor vector`
+          : `${nameOf(index)}: "${item.id}" does not exist yet and has neither text nor vector`,
         'Give a text, a vector or both; only an existing id may leave both out.',
       );
     const text = item.text ?? current?.item.text ?? '';
     const metadata = mergeMetadata(current?.item.metadata, item.metadata, inputs.metadataMode);
-    checkMetadataSize(metadata, at);
-    const content = embed(item, at, text, current);
+    checkMetadataSize(metadata, index);
+    const content = embed(item, index, text, current);
     if (content === undefined) return { id: '', outcome: 'unchanged', event: -1, version: 0 };
     const id = item.id ?? inputs.newId();
     if (
@@ -150,12 +150,12 @@ export function decideUpsert(view: StoreView, inputs: UpsertInputs): UpsertDecis
   /** The passages and vectors of an item, or undefined while its text waits for the embedder. */
   function embed(
     item: UpsertItem,
-    at: string,
+    index: number,
     text: string,
     current: CurrentItem | undefined,
   ): Embedded | undefined {
     if (item.vector !== undefined)
-      return { passages: [[0, text.length]], vectors: checkVector(item.vector, at, collection) };
+      return { passages: [[0, text.length]], vectors: vectors.take(item.vector, index) };
     if (current && current.item.text === text && current.item.space === collection.space.id)
       return current.item;
     assertEmbeddable(collection, inputs.embedderSpace);
@@ -192,45 +192,82 @@ export function wayToSpace({ provider, model, dimension }: Space, embedder: Spac
   return `Set VECTOR_EMBEDDER=${provider} and VECTOR_EMBEDDER_MODEL=${model} and start the server again, embed the collection anew (reembed)`;
 }
 
+/** Room for the vectors that a call gives by hand, in one piece of memory. */
+class GivenVectors {
+  private room: Float32Array | undefined;
+  private taken = 0;
+
+  constructor(
+    private readonly items: readonly UpsertItem[],
+    private readonly collection: Collection,
+  ) {}
+
+  /** @throws CodedError as checkVector */
+  take(vector: readonly number[], index: number): Float32Array {
+    const { dimension } = this.collection.space;
+    // A vector of another dimension is refused, whatever room there is.
+    this.room ??= new Float32Array((this.items.length - index) * dimension);
+    const into = this.room.subarray(this.taken, this.taken + dimension);
+    this.taken += dimension;
+    return checkVector(vector, index, this.collection, into);
+  }
+}
+
 /**
  * A vector given by hand, as f32, checked for the collection.
+ * @param into where the components go. Default: an array of their own
  * @throws CodedError DIMENSION_MISMATCH, INVALID_ARGUMENT
  */
-export function checkVector(vector: readonly number[], at: string, collection: Collection): Float32Array {
-  if (vector.length !== collection.space.dimension)
+export function checkVector(
+  vector: readonly number[],
+  at: Place,
+  collection: Collection,
+  into?: Float32Array,
+): Float32Array {
+  const { dimension, id } = collection.space;
+  if (vector.length !== dimension)
     throw new CodedError(
       'DIMENSION_MISMATCH',
-      `${at}.vector: ${vector.length} components; collection "${collection.name}" has ${collection.space.dimension} (${collection.space.id})`,
-      `Give ${collection.space.dimension} components, give a text without a vector, or use another collection.`,
+      `${nameOf(at)}.vector: ${vector.length} components; collection "${collection.name}" has ${dimension} (${id})`,
+      `Give ${dimension} components, give a text without a vector, or use another collection.`,
     );
-  const values = Float32Array.from(vector);
+  const values = into ?? new Float32Array(dimension);
   let isZero = true;
-  for (const value of values) {
-    if (!Number.isFinite(value))
-      throw new CodedError(
-        'INVALID_ARGUMENT',
-        `${at}.vector: a component is not a finite 32-bit number`,
-        'Give finite numbers.',
-      );
+  let zeroIfFinite = 0;
+  for (let i = 0; i < dimension; i++) {
+    const value = Math.fround(vector[i]!);
+    values[i] = value;
+    zeroIfFinite += value * 0;
     if (value !== 0) isZero = false;
   }
+  if (zeroIfFinite !== 0)
+    throw new CodedError(
+      'INVALID_ARGUMENT',
+      `${nameOf(at)}.vector: a component is not a finite 32-bit number`,
+      'Give finite numbers.',
+    );
   if (isZero && collection.metric === 'cosine')
     throw new CodedError(
       'INVALID_ARGUMENT',
-      `${at}.vector: all components are 0, which has no direction`,
+      `${nameOf(at)}.vector: all components are 0, which has no direction`,
       'Give a vector that points somewhere.',
     );
   return values;
 }
 
-function checkVersion(item: UpsertItem, at: string, current: CurrentItem | undefined): void {
+/** What an error speaks of: the number of an item of the call, or a name. */
+type Place = number | string;
+
+const nameOf = (at: Place): string => (typeof at === 'number' ? `items[${at}]` : at);
+
+function checkVersion(item: UpsertItem, index: number, current: CurrentItem | undefined): void {
   const version = current?.version ?? 0;
   if (item.if_version === undefined || item.if_version === version) return;
   throw new CodedError(
     'VERSION_CONFLICT',
     current
-      ? `${at}: "${current.item.id}" is at version ${version}, not ${item.if_version}`
-      : `${at}: "${item.id ?? ''}" does not exist, so it has no version ${item.if_version}`,
+      ? `${nameOf(index)}: "${current.item.id}" is at version ${version}, not ${item.if_version}`
+      : `${nameOf(index)}: "${item.id ?? ''}" does not exist, so it has no version ${item.if_version}`,
     current
       ? 'Read it, merge your change into what is there, and try again with its version.'
       : 'Use if_version 0 to create it.',
@@ -244,16 +281,21 @@ function mergeMetadata(
   mode: 'merge' | 'replace',
 ): Metadata {
   if (change === undefined) return current ?? {};
-  const merged = Object.entries({ ...(mode === 'merge' ? current : {}), ...change });
-  return Object.fromEntries(mode === 'merge' ? merged.filter(([, value]) => value !== null) : merged);
+  if (mode === 'replace') return { ...change };
+  const merged = { ...current, ...change };
+  // A null removes what is there; few changes have one.
+  for (const key in merged)
+    if (merged[key] === null)
+      return Object.fromEntries(Object.entries(merged).filter(([, value]) => value !== null));
+  return merged;
 }
 
-function checkMetadataSize(metadata: Metadata, at: string): void {
+function checkMetadataSize(metadata: Metadata, index: number): void {
   const bytes = Buffer.byteLength(JSON.stringify(metadata));
   if (bytes > LIMITS.metadataBytes)
     throw new CodedError(
       'TOO_LARGE',
-      `${at}.metadata: ${bytes} bytes as JSON; the limit is ${LIMITS.metadataBytes}`,
+      `${nameOf(index)}.metadata: ${bytes} bytes as JSON; the limit is ${LIMITS.metadataBytes}`,
       'Put long values into the text.',
     );
 }

@@ -17,12 +17,14 @@ export interface SecretFinding {
 
 /** The first text that looks like a credential, in the order of the rules; undefined where there is none. */
 export function findSecret(text: string): SecretFinding | undefined {
-  for (const rule of RULES) {
-    const pattern = new RegExp(rule.pattern.source, rule.pattern.flags);
+  const traits = traitsOf(text);
+  for (const { needs, pattern, isSecret, kind } of RULES) {
+    if ((traits & needs) !== needs) continue;
+    pattern.lastIndex = 0;
     for (let match = pattern.exec(text); match !== null; match = pattern.exec(text)) {
       const [start, end] = match.indices!.groups!.secret!;
-      if (rule.isSecret(text.slice(start, end), text, end))
-        return { kind: rule.kind(text.slice(start, end)), start, end };
+      if (isSecret(text.slice(start, end), text, end))
+        return { kind: kind(text.slice(start, end)), start, end };
       // A rejected value may hold the start of the next match.
       pattern.lastIndex = Math.max(match.index + 1, start);
     }
@@ -31,13 +33,46 @@ export function findSecret(text: string): SecretFinding | undefined {
 }
 
 interface Rule {
+  /** What every text has in which it finds something: most texts have none of it, and are not searched. */
+  readonly needs: number;
   readonly kind: (value: string) => string;
   /** With the flags d and g and a group named `secret`. */
   readonly pattern: RegExp;
   readonly isSecret: (value: string, text: string, end: number) => boolean;
 }
 
-/** Tokens of fixed shapes by issuer. */
+/** A run of 16 characters of which tokens are made. */
+const LONG_RUN = 1;
+const COLON = 2;
+const AT_SIGN = 4;
+/** A colon or an equals sign. */
+const ASSIGNMENT = 8;
+const FIVE_DASHES = 16;
+
+const RUN_LENGTH = 16;
+/** By ASCII code: 1 where a token may contain it. */
+const IS_OF_TOKEN = Uint8Array.from({ length: 128 }, (_, code) =>
+  /[\w.~+/=-]/.test(String.fromCharCode(code)) ? 1 : 0,
+);
+
+function traitsOf(text: string): number {
+  let traits = text.includes('-----') ? FIVE_DASHES : 0;
+  let run = 0;
+  for (let i = 0; i < text.length; i++) {
+    const code = text.charCodeAt(i);
+    if (code < 128 && IS_OF_TOKEN[code] === 1) {
+      if (++run === RUN_LENGTH) traits |= LONG_RUN;
+      if (code === 61) traits |= ASSIGNMENT;
+    } else {
+      run = 0;
+      if (code === 58) traits |= COLON | ASSIGNMENT;
+      else if (code === 64) traits |= AT_SIGN;
+    }
+  }
+  return traits;
+}
+
+/** Tokens of fixed shapes by issuer; each has a run of 16 characters. */
 const TOKENS: readonly (readonly [kind: string, shape: RegExp])[] = [
   ['AWS access key', /(?:AKIA|ASIA|ABIA|ACCA)[A-Z2-7]{16}/],
   ['GitHub token', /gh[pousr]_[A-Za-z0-9]{36,255}/],
@@ -78,11 +113,13 @@ const ANY_TOKEN = new RegExp(
 
 const RULES: readonly Rule[] = [
   {
+    needs: LONG_RUN,
     kind: value => TOKENS.find(([, shape]) => shape.test(value))![0],
     pattern: ANY_TOKEN,
     isSecret: value => !isPlaceholder(value),
   },
   {
+    needs: FIVE_DASHES,
     kind: () => 'private key',
     pattern: /(?<secret>-----BEGIN (?:[A-Z0-9]{1,16} ){0,3}PRIVATE KEY(?: BLOCK)?-----)/dg,
     // Documentation shows the frame around three dots; a key has lines of base64, in source code joined by "\n".
@@ -93,23 +130,27 @@ const RULES: readonly Rule[] = [
     },
   },
   {
+    needs: LONG_RUN,
     kind: () => 'JSON Web Token',
     pattern: /(?<![\w-])(?<secret>eyJ[\w-]{10,}\.eyJ[\w-]{10,}\.[\w-]{16,})/dg,
     isSecret: value => isJwtHeader(value.slice(0, value.indexOf('.'))) && !isPlaceholder(value),
   },
   {
+    needs: LONG_RUN | ASSIGNMENT,
     kind: () => 'authorization header',
     pattern:
       /authorization["'`\]]{0,2}\s{0,4}[:=]\s{0,4}["'`]?(?:bearer|basic|token)\s{1,4}(?<secret>[\w.~+/=-]{16,512})/dgi,
     isSecret: value => looksRandom(value),
   },
   {
+    needs: COLON | AT_SIGN,
     kind: () => 'password in a URL',
     pattern:
       /(?<![\w+.-])[a-z][a-z0-9+.-]{1,24}:\/\/[^\s:/@"'`<>]{0,64}:(?<secret>[^\s/@"'`<>]{6,128})@(?=[\w[])/dgi,
     isSecret: value => looksLikePassword(value),
   },
   {
+    needs: ASSIGNMENT,
     kind: () => 'assigned credential',
     pattern:
       /(?:passw(?:or)?d|pwd|passphrase|secret|token|(?:api|access|private|secret|auth|account|encryption|signing)[_-]?key|credentials?)["'`\]]{0,2}\s{0,4}(?::=|=>|[:=])\s{0,4}["'`]?(?<secret>[^\s"'`<>=:]{8,256}={0,2})/dgi,

@@ -20,7 +20,7 @@ export function checkUpsert(command: UpsertCommand, maxItems: number = LIMITS.it
     if (item.id !== undefined) checkId(`${at}.id`, item.id);
     if (item.text !== undefined) {
       checkBytes(`${at}.text`, item.text, LIMITS.textBytes, 'Split it, or ingest it as a file.');
-      if (item.text.trim() === '' && item.vector === undefined)
+      if (item.vector === undefined && item.text.trim() === '')
         throw invalid(`${at}.text: it is empty`, 'Give a text, or leave it out and give a vector.');
       if (!command.allow_secrets) checkSecret(`${at}.text`, item.text);
     }

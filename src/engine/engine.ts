@@ -47,7 +47,7 @@ import { directoryBytes } from './disk-space.js';
 import type { Embedders } from './embedders.js';
 import { HistoryReader } from './history.js';
 import { ingest } from './ingest/ingest.js';
-import type { Projections } from './projections.js';
+import type { PreparedEvents, Projections } from './projections.js';
 import { type At, generationOf } from './read.js';
 import { Reembedder } from './reembed.js';
 import type { BatchSizes } from './reembed-run.js';
@@ -117,10 +117,13 @@ export class StoreEngine implements Engine {
     this.warnings = [...options.warnings];
     this.checkpointSeq = listCheckpoints(options.storeDir)[0] ?? 0;
     this.checkpointIndexes = this.indexes();
-    this.unsubscribe = log.subscribe(records => this.apply(records));
+    this.unsubscribe = log.subscribe<PreparedEvents>(
+      (records, prepared) => this.apply(records, prepared),
+      records => projections.prepare(records),
+    );
   }
 
-  private apply(records: readonly LogRecord[]): void {
+  private apply(records: readonly LogRecord[], prepared: PreparedEvents | undefined): void {
     const { log, projections } = this.options;
     const [first] = records;
     // Of a transaction that was written in parts there is only its commit.
@@ -129,7 +132,7 @@ export class StoreEngine implements Engine {
         .applyInPieces(first.txFirst, readCommitted(log, first.txFirst, first.seq))
         .then(() => this.saveIfDue());
     else {
-      projections.apply(records);
+      projections.apply(records, prepared);
       this.saveIfDue();
     }
   }

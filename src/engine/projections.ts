@@ -24,6 +24,9 @@ export type ReadPut = (seq: number) => ItemPut;
 const WAITING_TEXTS = 2048;
 const WAITING_CHARS = 512 * 1024;
 const QUIET_MS = 100;
+/** While as many bytes go to the disk the thread is idle for milliseconds: time for texts that wait, this long at a stretch. */
+const LONG_WRITE_BYTES = 64 * 1024;
+const IDLE_SLICE_MS = 1;
 /** Events of a long transaction that are applied in one turn of the event loop, their words indexed with them: some 5 ms. */
 const PIECE_EVENTS = 128;
 
@@ -33,6 +36,9 @@ export interface Through {
   readonly hash: bigint;
 }
 
+/** The events of a transaction's records, decoded from the bytes that were given to the disk; undefined where that is left to apply. */
+export type PreparedEvents = readonly (DomainEvent | undefined)[];
+
 /**
  * Everything derived from the log, advanced together, event by event. An item version has one ordinal in all of them:
  * the catalog's row, the keyword index's document, the metadata index's entry, the owner of its vectors.
@@ -41,8 +47,12 @@ export class Projections {
   private failure: CodedError | undefined;
   /** Texts whose words are not indexed yet. */
   private waiting: { readonly ordinal: number; readonly text: string }[] = [];
+  /** How many at the beginning of `waiting` wait no more. */
+  private indexed = 0;
   private waitingChars = 0;
   private timer: NodeJS.Timeout | undefined;
+  /** Set while a long write is on its way to the disk. */
+  private isWriting = false;
   private readonly closing: Promise<void>[] = [];
   private visible: number | undefined;
 
@@ -116,20 +126,45 @@ export class Projections {
   }
 
   /**
+   * What can be done for a transaction while it is written: its events are read back from its bytes, so that what is applied is what a
+   * replay finds. Changes nothing that anybody sees, since it may fail to be written.
+   */
+  prepare(records: readonly LogRecord[]): PreparedEvents {
+    const bytes = records.reduce((sum, { sizeBytes }) => sum + sizeBytes, 0);
+    if (bytes >= LONG_WRITE_BYTES && !this.isWriting) {
+      this.isWriting = true;
+      setImmediate(() => this.indexWhileWriting());
+    }
+    return records.map(record => {
+      try {
+        return eventOf(record);
+      } catch {
+        // Should it count, apply meets the same error and tells of it.
+        return undefined;
+      }
+    });
+  }
+
+  /**
    * Applies committed records in sequence order. Total: an event that cannot be applied marks the projections as failed, and their
    * reads refuse, rather than a crash here and at every later start.
+   * @param prepared what prepare made of them
    */
-  apply(records: readonly LogRecord[]): void {
+  apply(records: readonly LogRecord[], prepared?: PreparedEvents): void {
+    this.isWriting = false;
     if (this.failure) return;
-    for (const record of records) {
+    for (let i = 0; i < records.length; i++) {
+      const record = records[i]!;
       try {
-        this.applyRecord(record);
+        const event = prepared?.[i] ?? eventOf(record);
+        if (event !== undefined) this.applyEvent(event, record);
       } catch (error) {
         this.fail(`event ${record.seq} could not be applied`, error, record.seq);
         return;
       }
       this.throughEvent = { seq: record.seq, hash: record.hash };
     }
+    this.indexWhenQuiet();
   }
 
   /** @throws CodedError PROJECTION_FAILED once an event could not be applied */
@@ -137,9 +172,7 @@ export class Projections {
     if (this.failure) throw this.failure;
   }
 
-  private applyRecord(record: LogRecord): void {
-    const event = eventOf(record);
-    if (event === undefined) return;
+  private applyEvent(event: DomainEvent, record: LogRecord): void {
     const { catalog } = this;
     switch (event.type) {
       case 'item_put':
@@ -202,9 +235,8 @@ export class Projections {
     this.bury(content.collection, died);
     this.waiting.push({ ordinal, text: content.text });
     this.waitingChars += content.text.length;
-    if (this.waiting.length > WAITING_TEXTS || this.waitingChars > WAITING_CHARS) this.indexTexts();
-    else if (this.timer === undefined) this.timer = setTimeout(() => this.indexTexts(), QUIET_MS).unref();
-    else this.timer.refresh();
+    if (this.waiting.length - this.indexed > WAITING_TEXTS || this.waitingChars > WAITING_CHARS)
+      this.indexTexts();
     this.metadata.add(ordinal, content.metadata);
     if (vectors.length > 0)
       this.vectorsOf(this.catalog.collectionById(content.collection)!).append(vectors, ordinal);
@@ -230,13 +262,35 @@ export class Projections {
 
   /**
    * Cutting a text into words takes as long as all the rest of applying it. Nobody needs them before the next search, so a
-   * burst of single writes is acknowledged first.
+   * burst of writes is acknowledged first.
    */
-  private indexTexts(): void {
+  private indexTexts(untilMs = Number.POSITIVE_INFINITY): void {
+    while (this.indexed < this.waiting.length && performance.now() < untilMs) {
+      const { ordinal, text } = this.waiting[this.indexed++]!;
+      this.waitingChars -= text.length;
+      this.keywordIndex.add(ordinal, text);
+    }
+    // All of them, or so many that a stream of writes must not keep them.
+    if (this.indexed === this.waiting.length || this.indexed > WAITING_TEXTS) {
+      this.waiting.splice(0, this.indexed);
+      this.indexed = 0;
+    }
+    if (this.waiting.length > 0) return;
     clearTimeout(this.timer);
     this.timer = undefined;
-    this.waitingChars = 0;
-    for (const { ordinal, text } of this.waiting.splice(0)) this.keywordIndex.add(ordinal, text);
+  }
+
+  private indexWhenQuiet(): void {
+    if (this.waiting.length === 0) return;
+    if (this.timer === undefined) this.timer = setTimeout(() => this.indexTexts(), QUIET_MS).unref();
+    else this.timer.refresh();
+  }
+
+  /** Texts of earlier writes, while the disk is busy with a long one: in a stream of them they cost no time of their own. */
+  private indexWhileWriting(): void {
+    if (!this.isWriting || this.waiting.length === 0) return;
+    this.indexTexts(performance.now() + IDLE_SLICE_MS);
+    setImmediate(() => this.indexWhileWriting());
   }
 
   private bury(collectionId: number, died: number): void {

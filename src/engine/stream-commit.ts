@@ -1,6 +1,6 @@
 import type { Appended, Log, NewEvent } from '../../wal/log.js';
 import type { Actor, DomainEvent } from '../domain/model.js';
-import { encodeEvent } from './event-codec.js';
+import { eventToAppend } from './event-codec.js';
 
 /**
  * Events that are written as one ordinary transaction; more than these go to the log in parts of as many. Encoding a part, or applying
@@ -47,7 +47,7 @@ export async function commitInParts(
   const actorSeq = actor.known === 0 ? transaction.firstSeq : actor.known;
   const inFlight: { readonly durable: Promise<void>; readonly events: number }[] = [];
   const write = (part: readonly DomainEvent[]) => {
-    const durable = transaction.append(part.map(event => ({ ...encodeEvent(event), actor: actorSeq })));
+    const durable = transaction.append(part.map(event => eventToAppend(event, actorSeq)));
     // Awaited in turn; where an earlier one fails, this one has nobody who waits for it.
     durable.catch(() => undefined);
     inFlight.push({ durable, events: part.length });
@@ -75,7 +75,5 @@ export async function commitInParts(
   }
 }
 
-const declared = (actor: Actor, actorSeq: number): NewEvent => ({
-  ...encodeEvent({ type: 'actor_declared', ...actor }),
-  actor: actorSeq,
-});
+const declared = (actor: Actor, actorSeq: number): NewEvent =>
+  eventToAppend({ type: 'actor_declared', ...actor }, actorSeq);

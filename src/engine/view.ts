@@ -9,6 +9,12 @@ interface Queued {
   readonly item: ItemPut | undefined;
 }
 
+/** A transaction that is queued in the log and not applied yet. */
+export interface QueuedTransaction {
+  readonly events: readonly DomainEvent[];
+  readonly firstSeq: number;
+}
+
 /**
  * What the next decision is made against: the applied state, and over it what is queued in the log and not applied yet. The
  * overlay is empty whenever nothing is in flight.
@@ -20,6 +26,8 @@ export class WriteView implements StoreView {
   private readonly texts = new Map<string, string>();
   private readonly actors = new Map<string, number>();
   private readonly marks = new Set<string>();
+  /** Not in the maps above yet: of a transaction that is applied before the next decision nobody asks. */
+  private readonly unlisted = new Set<QueuedTransaction>();
 
   constructor(
     private readonly projections: () => Projections,
@@ -27,10 +35,14 @@ export class WriteView implements StoreView {
   ) {}
 
   collection(name: string): Collection | undefined {
-    return this.projections().catalog.collection(name) ?? this.collections.get(name);
+    const applied = this.projections().catalog.collection(name);
+    if (applied !== undefined) return applied;
+    this.list();
+    return this.collections.get(name);
   }
 
   get nextCollectionId(): number {
+    this.list();
     const { catalog } = this.projections();
     // Between being applied and being forgotten here, a collection is in both.
     const queued = [...this.collections.keys()].filter(name => catalog.collection(name) === undefined);
@@ -38,7 +50,7 @@ export class WriteView implements StoreView {
   }
 
   current(collection: number, id: string): CurrentItem | undefined {
-    const queued = this.items.get(key(collection, id));
+    const queued = this.queuedItem(collection, id);
     if (queued) return queued.item && { version: queued.version, item: queued.item };
     const ordinal = this.projections().catalog.find(collection, id);
     return ordinal < 0 ? undefined : this.stored(ordinal);
@@ -46,14 +58,20 @@ export class WriteView implements StoreView {
 
   /** Whether a version is what its item will be once all that is queued is applied. */
   isCurrent(collection: number, id: string, version: number): boolean {
-    const queued = this.items.get(key(collection, id));
+    const queued = this.queuedItem(collection, id);
     if (queued) return queued.item !== undefined && queued.version === version;
     const { catalog } = this.projections();
     const ordinal = catalog.find(collection, id);
     return ordinal >= 0 && catalog.seqOf(ordinal) === version;
   }
 
+  private queuedItem(collection: number, id: string): Queued | undefined {
+    this.list();
+    return this.items.size === 0 ? undefined : this.items.get(key(collection, id));
+  }
+
   byText(collection: number, text: string): CurrentItem | undefined {
+    this.list();
     const queued = this.items.get(this.texts.get(key(collection, text)) ?? '');
     if (queued?.item?.text === text) return { version: queued.version, item: queued.item };
     const { catalog } = this.projections();
@@ -75,18 +93,30 @@ export class WriteView implements StoreView {
 
   /** The event that declared the actor, queued or applied; 0 for none. */
   actorSeq(actor: Actor): number {
-    return (
-      this.projections().catalog.registry.actorSeq(actor) || (this.actors.get(JSON.stringify(actor)) ?? 0)
-    );
+    const applied = this.projections().catalog.registry.actorSeq(actor);
+    if (applied !== 0) return applied;
+    this.list();
+    return this.actors.get(JSON.stringify(actor)) ?? 0;
   }
 
   /** Whether a mark of this name is set, or about to be. */
   hasMark(name: string): boolean {
+    this.list();
     return this.marks.has(name) || this.projections().catalog.registry.mark(name) !== undefined;
   }
 
-  /** Notes events that were just queued from `firstSeq` on. */
-  queued(events: readonly DomainEvent[], firstSeq: number): void {
+  /** Notes a transaction that was just queued. */
+  queued(transaction: QueuedTransaction): void {
+    this.unlisted.add(transaction);
+  }
+
+  private list(): void {
+    if (this.unlisted.size === 0) return;
+    for (const transaction of this.unlisted) this.listEvents(transaction);
+    this.unlisted.clear();
+  }
+
+  private listEvents({ events, firstSeq }: QueuedTransaction): void {
     events.forEach((event, index) => {
       const seq = firstSeq + index;
       if (event.type === 'item_put') {
@@ -103,8 +133,10 @@ export class WriteView implements StoreView {
     });
   }
 
-  /** Forgets events that have been applied, or that failed to be written. */
-  settled(events: readonly DomainEvent[], firstSeq: number): void {
+  /** Forgets a transaction that has been applied, or that failed to be written. */
+  settled(transaction: QueuedTransaction): void {
+    if (this.unlisted.delete(transaction)) return;
+    const { events, firstSeq } = transaction;
     events.forEach((event, index) => {
       const seq = firstSeq + index;
       if (event.type === 'item_put' || event.type === 'item_deleted') {

@@ -23,7 +23,7 @@ import { parseWhere } from '../domain/where.js';
 import type { Embedder } from '../embedding/embedder.js';
 import { checkDelete, checkMark, checkUpsert } from './check.js';
 import { type Embedders, embedChecked } from './embedders.js';
-import { encodeEvent } from './event-codec.js';
+import { eventToAppend } from './event-codec.js';
 import { describeSeq } from './moments.js';
 import type { Projections } from './projections.js';
 import { similarTo } from './similar.js';
@@ -279,14 +279,15 @@ export class Writer {
     const all: DomainEvent[] = known === 0 ? [{ type: 'actor_declared', ...actor }, ...events] : [...events];
     const actorSeq = known === 0 ? transactionSeq : known;
     const appended = log.append(
-      all.map(event => ({ ...encodeEvent(event), actor: actorSeq })),
+      all.map(event => eventToAppend(event, actorSeq)),
       transactionSeq,
     );
-    this.view.queued(all, transactionSeq);
+    const queued = { events: all, firstSeq: transactionSeq };
+    this.view.queued(queued);
     try {
       await appended.durable;
     } finally {
-      this.view.settled(all, transactionSeq);
+      this.view.settled(queued);
     }
     return {
       receipt: { seq: appended.lastSeq, hash: hashHex(appended.hash) },

@@ -41,9 +41,20 @@ export class MetadataIndex {
       );
     }
     this.#size = ordinal + 1;
-    // Explicit stacks, and paths no longer than a filter may name: metadata may nest deeper than the call stack goes.
-    const open: { path: string; value: JsonValue; isElement: boolean }[] = [];
-    for (const [path, value] of Object.entries(metadata)) open.push({ path, value, isElement: false });
+    // From the last to the first: the order in which a stack of all of them would be taken, and so that of the columns.
+    const keys = Object.keys(metadata);
+    for (let i = keys.length - 1; i >= 0; i--) {
+      const path = keys[i]!;
+      const value = metadata[path]!;
+      if (typeof value === 'object' && value !== null)
+        this.#addNested(ordinal, { path, value, isElement: false });
+      else if (path.length <= WHERE_LIMITS.pathLength) this.#column(path).addValue(ordinal, value, false);
+    }
+  }
+
+  /** Explicit stacks, and paths no longer than a filter may name: metadata may nest deeper than the call stack goes. */
+  #addNested(ordinal: number, outermost: Nested): void {
+    const open = [outermost];
     while (open.length > 0) {
       const { path, value, isElement } = open.pop()!;
       if (path.length > WHERE_LIMITS.pathLength) continue;
@@ -151,6 +162,12 @@ export class MetadataIndex {
 const MAGIC = 'MDX2';
 /** An empty path and no values and entries: flag, length, values, entries, first ordinal, dense, wide gaps, and three kinds of numbers. */
 const MIN_COLUMN_BYTES = 37;
+
+interface Nested {
+  readonly path: string;
+  readonly value: JsonValue;
+  readonly isElement: boolean;
+}
 
 type Condition = Exclude<WhereNode, { op: 'and' | 'or' | 'not' }>;
 

@@ -153,14 +153,15 @@ export class VersionTable {
 
   /** The newest version of an id, dead or alive, or -1. */
   findEver(collection: number, id: string): number {
-    return this.findBytes(collection, Buffer.from(id));
+    const bytes = Buffer.from(id);
+    return this.findBytes(collection, bytes, idHash(collection, bytes));
   }
 
   /** The newest version of the item that a version belongs to. */
   newestOf(ordinal: number): number {
     const start = this.versions.at.idStart[ordinal]!;
     const id = this.ids.subarray(start, start + this.idLengthOf(ordinal));
-    return this.findBytes(this.versions.at.collection[ordinal]!, id);
+    return this.findBytes(this.versions.at.collection[ordinal]!, id, this.versions.at.idHash[ordinal]!);
   }
 
   /** The newest version of the same item that event `atSeq` or an earlier one wrote. @param ordinal written by then */
@@ -170,8 +171,8 @@ export class VersionTable {
     return newest;
   }
 
-  private findBytes(collection: number, id: Uint8Array): number {
-    return this.byId.find(idHash(collection, id), ordinal => {
+  private findBytes(collection: number, id: Uint8Array, hash: number): number {
+    return this.byId.find(hash, ordinal => {
       const start = this.versions.at.idStart[ordinal]!;
       return (
         this.versions.at.collection[ordinal] === collection &&
@@ -245,13 +246,14 @@ export class VersionTable {
    */
   protected addVersion(version: NewVersion): { ordinal: number; died: number } {
     const id = Buffer.from(version.id);
-    const previous = this.findBytes(version.collection, id);
+    const hash = idHash(version.collection, id);
+    const previous = this.findBytes(version.collection, id, hash);
     const ordinal = this.versions.append();
     const idStart = previous >= 0 ? this.versions.at.idStart[previous]! : this.appendId(id);
     this.versions.set('seq', ordinal, version.seq);
     this.versions.set('timeMs', ordinal, version.timeMs);
     this.versions.set('collection', ordinal, version.collection);
-    this.versions.set('idHash', ordinal, idHash(version.collection, id));
+    this.versions.set('idHash', ordinal, hash);
     this.versions.set('textHash', ordinal, version.textHash);
     this.versions.set('idStart', ordinal, idStart);
     this.versions.set('idLength', ordinal, id.length);

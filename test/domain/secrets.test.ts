@@ -139,3 +139,32 @@ test('a megabyte of any repeated beginning ends', () => {
     expect(findSecret(piece.repeat(Math.ceil(sizeBytes / piece.length)))).toBeUndefined();
   }
 });
+
+test('no rule is left out of which the text has an example', () => {
+  // Has something of all that any rule asks for, and is none.
+  const everything = ` ----- : = @ ${'word'.repeat(5)}`;
+  expect(findSecret(everything)).toBeUndefined();
+  const piece = fc.oneof(
+    random(BASE62, 24),
+    fc.constantFrom(...issued.map(([, prefix]) => prefix)),
+    fc.constantFrom(
+      'password',
+      'Token',
+      ': ',
+      '=',
+      ' = "',
+      'https://',
+      'me:',
+      '@host',
+      'Authorization: Bearer ',
+    ),
+    fc.constantFrom('-----BEGIN PRIVATE KEY-----', '\n', ' ', 'eyJhbGciOiJIUzI1NiJ9', '.', 'hunter2!A'),
+  );
+  fc.assert(
+    fc.property(fc.array(piece, { maxLength: 8 }), pieces => {
+      const text = pieces.join('');
+      expect(findSecret(text)).toEqual(findSecret(`${text}\n${everything}`));
+    }),
+    { numRuns: 2000 },
+  );
+});

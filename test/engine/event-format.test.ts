@@ -5,7 +5,7 @@ import { readFileSync } from 'node:fs';
 import { describe, expect, test } from 'vitest';
 import type { DomainEvent } from '#src/domain/model.js';
 import { givenSpace } from '#src/domain/space.js';
-import { decodeEvent, encodeEvent } from '#src/engine/event-codec.js';
+import { decodeEvent, encodeEvent, eventToAppend } from '#src/engine/event-codec.js';
 import { eventOf } from '#src/engine/projections.js';
 import { decodeRecord, encodeRecord, RecordType } from '#wal/record.js';
 
@@ -48,6 +48,24 @@ describe.each(events.map(event => [event.type, event] as const))('%s', (name, ev
     }
   });
 });
+
+test.each(events.map(event => [event.type, event] as const))(
+  '%s is written in place as it is by itself',
+  (_, event) => {
+    const { type, ...fields } = event as DomainEvent & { vectors?: Float32Array };
+    const json = JSON.stringify({ ...fields, vectors: undefined });
+    const { body } = eventToAppend(event, 0);
+    const alone = Buffer.from(encodeEvent(event).body);
+    expect(alone.toString('utf8', 4, 4 + alone.readUInt32LE(0)).trimEnd()).toBe(json);
+    const room = Buffer.alloc(body.length + 16, 0xff);
+    body.writeTo(room, 5);
+    expect(room.subarray(5, 5 + body.length).equals(alone)).toBe(true);
+    // And nothing beside it.
+    expect([...room.subarray(0, 5), ...room.subarray(5 + body.length)].every(byte => byte === 0xff)).toBe(
+      true,
+    );
+  },
+);
 
 test('the example is what the code writes', () => {
   const dump = document.split('## Example')[1]!.split('```')[1]!;

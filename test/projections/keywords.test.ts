@@ -340,4 +340,34 @@ describe('analyze', () => {
       { numRuns: 500 },
     );
   });
+
+  it('gives plain text the same terms with and without regular expressions', () => {
+    const word = fc.constantFrom(
+      'a',
+      'of',
+      'running',
+      'Z',
+      '9',
+      "'",
+      '_',
+      '.',
+      '-',
+      '::',
+      ':',
+      '#',
+      '++',
+      ' ',
+      ',',
+      '\n',
+      '/',
+    );
+    fc.assert(
+      fc.property(fc.array(word, { maxLength: 40 }), pieces => {
+        const text = pieces.join('');
+        // One character that is not ASCII sends a text the other way.
+        expect(termsOf(`${text} é`)).toEqual([...termsOf(text), 'e']);
+      }),
+      { numRuns: 2000 },
+    );
+  });
 });

@@ -241,6 +241,27 @@ describe.each(implementations)('%s', (_, make) => {
       expect([...before, ...followed]).toEqual(Array.from({ length: 200 }, (_, i) => `${i}`));
     });
 
+    test('prepares each transaction before it counts, and gets what it made of it', async () => {
+      const prepared: string[][] = [];
+      const told: [string[], number | undefined][] = [];
+      log.subscribe<number>(
+        (records, made) => told.push([records.map(textOf), made]),
+        records => {
+          // Of what is not written yet the head knows nothing.
+          expect(log.head.seq).toBeLessThan(records[0].seq);
+          return prepared.push(records.map(textOf));
+        },
+      );
+      await Promise.all([put(log, 'a', 'b'), put(log, 'c')]);
+      await put(log, 'd');
+      expect(prepared).toEqual([['a', 'b'], ['c'], ['d']]);
+      expect(told).toEqual([
+        [['a', 'b'], 1],
+        [['c'], 2],
+        [['d'], 3],
+      ]);
+    });
+
     test('a follower sees the head behind what it is told, and may append', async () => {
       const heads: number[] = [];
       const answer: Promise<void>[] = [];

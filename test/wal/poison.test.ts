@@ -58,15 +58,25 @@ afterEach(() => log.close());
 const insides = () => log as unknown as { database: LogDatabase; headFile: HeadFile };
 const eio = () => new Error('write failed', { cause: new Error('IO error: Input/output error') });
 
+/** Puts `instead` in the place of each write of a batch; it is given the real one. Only of this handle. */
+function interceptWrites(instead: (write: () => Promise<void>) => Promise<void>): void {
+  const { database } = insides();
+  const batch = database.batch.bind(database) as () => ReturnType<typeof database.batch>;
+  database.batch = (() => {
+    const chained = batch();
+    const write = chained.write.bind(chained) as (...args: unknown[]) => Promise<void>;
+    chained.write = (...args: unknown[]) => instead(() => write(...args));
+    return chained;
+  }) as typeof database.batch;
+}
+
 /** The database's next batch but `after` fails, its data being on disk or not. Only this handle: reopened, the disk is well. */
 function failBatch(data: 'present' | 'absent', after = 0): void {
-  const { database } = insides();
-  const batch = database.batch.bind(database) as (...args: unknown[]) => Promise<void>;
   let left = after;
-  database.batch = (async (...args: unknown[]) => {
-    if (left-- > 0 || data === 'present') await batch(...args);
+  interceptWrites(async write => {
+    if (left-- > 0 || data === 'present') await write();
     if (left < 0) throw eio();
-  }) as typeof database.batch;
+  });
 }
 
 /** While a directory stands in the probe's way, it cannot be written. */
@@ -132,11 +142,10 @@ describe('a failed write', () => {
   test('tells those who only waited that nothing was written', async () => {
     block();
     let second: Promise<unknown> | undefined;
-    const { database } = insides();
-    database.batch = (() => {
+    interceptWrites(() => {
       second = put(log, 'b').catch(error => error.code);
       return Promise.reject(eio());
-    }) as unknown as typeof database.batch;
+    });
     await expect(put(log, 'a')).rejects.toMatchObject({ code: 'WAL_OUTCOME_UNKNOWN' });
     expect(await second).toBe('WAL_POISONED');
     unblock();

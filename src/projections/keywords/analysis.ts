@@ -31,6 +31,7 @@ const RUN = new RegExp(
   `${WORD}(?:(?:_+|[.-]|::)${WORD})*(?:(?<=(?<![\\p{L}\\p{N}])\\p{L})(?:#|\\+\\+))?`,
   'gu',
 );
+const RUN_HERE = new RegExp(RUN.source, 'uy');
 const PLAIN = /^[a-z]+$/;
 const NON_ASCII = /[^\x00-\x7f]/;
 const CONNECTOR = /_+|[.-]|::/;
@@ -42,14 +43,58 @@ const GRAPHEME = /.\p{M}*/gsu;
 
 /** Calls `visit` for every term of the text, in order, repeats included. */
 export function analyze(text: string, visit: (term: string, role: Role) => void): void {
-  for (const [run] of fold(text).matchAll(RUN)) {
-    if (run.length <= MAX_TERM_LENGTH) visitRun(run, visit);
-    else visitLongRun(run, visit);
+  if (NON_ASCII.test(text)) analyzeRuns(fold(text), visit);
+  else analyzeAscii(text, visit);
+}
+
+function analyzeRuns(text: string, visit: (term: string, role: Role) => void): void {
+  for (const [run] of text.matchAll(RUN)) visitAnyRun(run, visit);
+}
+
+function visitAnyRun(run: string, visit: (term: string, role: Role) => void): void {
+  if (run.length <= MAX_TERM_LENGTH) visitRun(run, visit);
+  else visitLongRun(run, visit);
+}
+
+/** The same, for text of ASCII alone: most of it is small letters between spaces, and needs no regular expression. */
+function analyzeAscii(text: string, visit: (term: string, role: Role) => void): void {
+  const { length } = text;
+  for (let at = 0; at < length; ) {
+    const kind = ASCII_KIND[text.charCodeAt(at)]!;
+    if (kind !== SMALL_LETTER && kind !== OTHER_WORD) {
+      at++;
+      continue;
+    }
+    let end = at;
+    while (end < length && ASCII_KIND[text.charCodeAt(end)] === SMALL_LETTER) end++;
+    const isPlain = end > at && (end === length || ASCII_KIND[text.charCodeAt(end)] === GAP);
+    if (isPlain && end - at <= MAX_TERM_LENGTH) {
+      visitWord(text.slice(at, end), visit);
+      at = end;
+      continue;
+    }
+    RUN_HERE.lastIndex = at;
+    const run = RUN_HERE.exec(text)![0];
+    visitAnyRun(run, visit);
+    at += run.length;
   }
 }
 
+/** No part of a run, nor what joins its words. */
+const GAP = 0;
+const SMALL_LETTER = 1;
+/** A digit or a capital. */
+const OTHER_WORD = 2;
+/** What may go on with a run behind a word. */
+const JOINT = 3;
+const ASCII_KIND = Uint8Array.from({ length: 128 }, (_, code) => {
+  const character = String.fromCharCode(code);
+  if (/[a-z]/.test(character)) return SMALL_LETTER;
+  if (/[A-Z0-9]/.test(character)) return OTHER_WORD;
+  return "'_.-:#+".includes(character) ? JOINT : GAP;
+});
+
 function fold(text: string): string {
-  if (!NON_ASCII.test(text)) return text;
   return text
     .normalize('NFKD')
     .replace(/[\u0300-\u036f]+/g, '')
@@ -86,8 +131,13 @@ function joined(parts: readonly string[]): string {
 }
 
 function visitWord(word: string, visit: (term: string, role: Role) => void): void {
-  if (STOP_WORDS.has(word)) visit(stem(word), ROLE.stopWord);
-  else visit(stem(word), ROLE.word);
+  let known = WORDS.get(word);
+  if (known === undefined) {
+    if (WORDS.size >= WORDS_KEPT) WORDS.clear();
+    known = { term: stem(word), role: STOP_WORDS.has(word) ? ROLE.stopWord : ROLE.word };
+    WORDS.set(word, known);
+  }
+  visit(known.term, known.role);
 }
 
 function visitLongRun(run: string, visit: (term: string, role: Role) => void): void {
@@ -118,17 +168,10 @@ function visitUnspaced(segment: string, visit: (term: string, role: Role) => voi
   }
 }
 
-/** Stems seen lately: Porter's rules cost more than a look-up, and texts repeat their words. */
-const STEMS = new Map<string, string>();
-const STEMS_KEPT = 20_000;
+/** Words seen lately: texts repeat theirs, and to look one up is cheaper than Porter's rules. */
+const WORDS = new Map<string, { readonly term: string; readonly role: Role }>();
+const WORDS_KEPT = 20_000;
 
 function stem(word: string): string {
-  if (word.length < 3 || !PLAIN.test(word)) return word;
-  let found = STEMS.get(word);
-  if (found === undefined) {
-    if (STEMS.size >= STEMS_KEPT) STEMS.clear();
-    found = stemmer(word);
-    STEMS.set(word, found);
-  }
-  return found;
+  return word.length < 3 || !PLAIN.test(word) ? word : stemmer(word);
 }

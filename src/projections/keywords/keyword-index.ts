@@ -36,6 +36,9 @@ export class KeywordIndex {
   /** Length of each document in words. */
   #lengths: Numbers;
   #docs: number;
+  /** Scratch of `add`: how often the text has each term, zero between texts; and the terms that it has. */
+  #inText = new Uint32Array(0);
+  #termsOfText = new Uint32Array(0);
   /** Scratch of `search`: a score by document, zero between searches. */
   #sums = new Float64Array(0);
 
@@ -78,14 +81,19 @@ export class KeywordIndex {
         'Report this as a bug; delete the checkpoint to rebuild the index.',
       );
     }
-    const frequencies = new Map<string, number>();
     let length = 0;
+    let distinct = 0;
     analyze(text, (term, role) => {
-      frequencies.set(term, (frequencies.get(term) ?? 0) + 1);
       if (role !== ROLE.compound) length++;
+      const number = this.#termNumber(term);
+      if (number >= this.#inText.length) this.#growScratch(number);
+      if (this.#inText[number]!++ === 0) this.#termsOfText[distinct++] = number;
     });
-    for (const [term, frequency] of frequencies)
-      this.#postings.append(this.#termNumber(term), doc, frequency);
+    for (let i = 0; i < distinct; i++) {
+      const number = this.#termsOfText[i]!;
+      this.#postings.append(number, doc, this.#inText[number]!);
+      this.#inText[number] = 0;
+    }
     this.#setLength(doc, length);
     this.#docs = doc + 1;
   }
@@ -167,6 +175,16 @@ export class KeywordIndex {
   static load(bytes: Uint8Array): KeywordIndex {
     const { terms, lengths, postings } = unpackIndex(bytes, ANALYSIS_VERSION);
     return new KeywordIndex(new Map(terms.map((term, number) => [term, number])), postings, lengths);
+  }
+
+  #growScratch(number: number): void {
+    const size = Math.max(1024, 2 * number);
+    const inText = new Uint32Array(size);
+    inText.set(this.#inText);
+    this.#inText = inText;
+    const termsOfText = new Uint32Array(size);
+    termsOfText.set(this.#termsOfText);
+    this.#termsOfText = termsOfText;
   }
 
   #termNumber(term: string): number {

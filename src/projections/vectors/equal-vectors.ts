@@ -1,3 +1,10 @@
+/** Where the vectors of rows are: see VectorSlab. */
+interface StoredVectors {
+  readonly words: Int32Array;
+  readonly dimension: number;
+  offsetOf(row: number): number;
+}
+
 /** Of equal vectors, as many enter the graph. */
 const IN_GRAPH_AT_MOST = 8;
 
@@ -9,14 +16,13 @@ const IN_GRAPH_AT_MOST = 8;
 export class EqualVectors {
   /** Row + 1 of the first vector of its kind; 0 for a free slot. */
   #slots: Uint32Array = new Uint32Array(2048);
-  /** Of its vector: growing must not read them all again, 100 ms for 65 536. */
-  #hashes: Uint32Array = new Uint32Array(2048);
-  /** Equal vectors so far, at most one more than may enter the graph. */
+  /** Hash of the slot's vector: most others are told from it without a look at them, and growing reads none. */
+  #hashes: Int32Array = new Int32Array(2048);
+  /** How many there are of the kind, up to one more than may enter the graph. */
   #counts: Uint8Array = new Uint8Array(2048);
   #used = 0;
 
-  /** @param vectorOf the stored vector of a row */
-  constructor(readonly vectorOf: (row: number) => Float32Array) {}
+  constructor(readonly vectors: StoredVectors) {}
 
   get sizeBytes(): number {
     return this.#slots.byteLength + this.#hashes.byteLength + this.#counts.byteLength;
@@ -25,33 +31,35 @@ export class EqualVectors {
   /** Counts a row, once each. @returns true if there are already enough rows with the same vector */
   isSurplus(row: number): boolean {
     if (this.#used * 2 >= this.#slots.length) this.#grow();
-    const vector = this.vectorOf(row);
-    const hash = hashOf(vector);
-    const mask = this.#slots.length - 1;
+    const { words, dimension } = this.vectors;
+    const at = this.vectors.offsetOf(row);
+    const hash = hashOf(words, at, dimension);
+    const slots = this.#slots;
+    const mask = slots.length - 1;
     let slot = hash & mask;
-    while (this.#slots[slot] !== 0 && !this.#isIn(slot, hash, vector)) slot = (slot + 1) & mask;
-    if (this.#slots[slot] === 0) {
-      this.#slots[slot] = row + 1;
-      this.#hashes[slot] = hash;
-      this.#used++;
+    while (slots[slot] !== 0) {
+      const other = this.vectors.offsetOf(slots[slot]! - 1);
+      if (this.#hashes[slot] === hash && isEqual(words, at, other, dimension)) {
+        if (this.#counts[slot]! > IN_GRAPH_AT_MOST) return true;
+        return ++this.#counts[slot]! > IN_GRAPH_AT_MOST;
+      }
+      slot = (slot + 1) & mask;
     }
-    if (this.#counts[slot]! > IN_GRAPH_AT_MOST) return true;
-    return ++this.#counts[slot]! > IN_GRAPH_AT_MOST;
-  }
-
-  #isIn(slot: number, hash: number, vector: Float32Array): boolean {
-    return this.#hashes[slot] === hash && isEqual(this.vectorOf(this.#slots[slot]! - 1), vector);
+    slots[slot] = row + 1;
+    this.#hashes[slot] = hash;
+    this.#counts[slot] = 1;
+    this.#used++;
+    return false;
   }
 
   #grow(): void {
-    const slots = this.#slots;
-    const hashes = this.#hashes;
-    const counts = this.#counts;
-    this.#slots = new Uint32Array(slots.length * 2);
-    this.#hashes = new Uint32Array(slots.length * 2);
-    this.#counts = new Uint8Array(slots.length * 2);
-    const mask = this.#slots.length - 1;
-    for (let i = 0; i < slots.length; i++) {
+    const { length } = this.#slots;
+    const [slots, hashes, counts] = [this.#slots, this.#hashes, this.#counts];
+    this.#slots = new Uint32Array(length * 2);
+    this.#hashes = new Int32Array(length * 2);
+    this.#counts = new Uint8Array(length * 2);
+    const mask = length * 2 - 1;
+    for (let i = 0; i < length; i++) {
       if (slots[i] === 0) continue;
       let slot = hashes[i]! & mask;
       while (this.#slots[slot] !== 0) slot = (slot + 1) & mask;
@@ -62,16 +70,35 @@ export class EqualVectors {
   }
 }
 
-/** FNV-1a over the 32-bit words, with a final mix since the table uses the low bits. */
-function hashOf(vector: Float32Array): number {
-  const words = new Int32Array(vector.buffer, vector.byteOffset, vector.length);
-  let hash = 0x811c9dc5 | 0;
-  for (let i = 0; i < words.length; i++) hash = Math.imul(hash ^ words[i]!, 0x01000193);
+const PRIME = 0x01000193;
+
+/**
+ * FNV-1a over the 32-bit words, in four lanes since each waits for its multiplication; with a final mix, since the table uses the
+ * low bits.
+ */
+function hashOf(words: Int32Array, start: number, count: number): number {
+  const end = start + count;
+  const whole = start + (count & ~3);
+  let a = 0x811c9dc5 | 0;
+  let b = a + 1;
+  let c = a + 2;
+  let d = a + 3;
+  for (let i = start; i < whole; i += 4) {
+    a = Math.imul(a ^ words[i]!, PRIME);
+    b = Math.imul(b ^ words[i + 1]!, PRIME);
+    c = Math.imul(c ^ words[i + 2]!, PRIME);
+    d = Math.imul(d ^ words[i + 3]!, PRIME);
+  }
+  for (let i = whole; i < end; i++) a = Math.imul(a ^ words[i]!, PRIME);
+  let hash = Math.imul(a ^ (a >>> 15) ^ b, PRIME);
+  hash = Math.imul(hash ^ (hash >>> 15) ^ c, PRIME);
+  hash = Math.imul(hash ^ (hash >>> 15) ^ d, PRIME);
   hash = Math.imul(hash ^ (hash >>> 16), 0x85ebca6b);
-  return (hash ^ (hash >>> 13)) >>> 0;
+  return hash ^ (hash >>> 13);
 }
 
-function isEqual(a: Float32Array, b: Float32Array): boolean {
-  for (let i = 0; i < a.length; i++) if (a[i] !== b[i]) return false;
+/** Bit for bit: what differs in no more than the sign of a zero is another kind. */
+function isEqual(words: Int32Array, one: number, other: number, count: number): boolean {
+  for (let i = 0; i < count; i++) if (words[one + i] !== words[other + i]) return false;
   return true;
 }

@@ -13,12 +13,21 @@ export function scoreOf(metric: Metric, similarity: number): number {
 }
 
 /**
- * Writes `vector` to `target` as the metric wants it stored: of unit length for cosine, unchanged otherwise.
+ * Writes a vector as the metric wants it stored: of unit length for cosine, unchanged otherwise.
+ * @param from where it begins in `source`. Default: 0, and all of `source` is the vector
+ * @param to where it goes in `target`. Default 0
  * @throws CodedError INVALID_ARGUMENT for components that are not finite, and for a zero vector under cosine
  */
-export function writeForMetric(metric: Metric, vector: Float32Array, target: Float32Array): void {
+export function writeForMetric(
+  metric: Metric,
+  source: Float32Array,
+  target: Float32Array,
+  from = 0,
+  to = 0,
+  dimension = source.length,
+): void {
   let squares = 0;
-  for (let i = 0; i < vector.length; i++) squares += vector[i]! * vector[i]!;
+  for (let i = from; i < from + dimension; i++) squares += source[i]! * source[i]!;
   if (!Number.isFinite(squares)) {
     throw new CodedError(
       'INVALID_ARGUMENT',
@@ -26,17 +35,13 @@ export function writeForMetric(metric: Metric, vector: Float32Array, target: Flo
       'Send finite numbers only.',
     );
   }
-  if (metric !== 'cosine') {
-    target.set(vector);
-    return;
-  }
-  if (squares === 0) {
+  if (metric === 'cosine' && squares === 0) {
     throw new CodedError(
       'INVALID_ARGUMENT',
       'vector: all components are zero, and the cosine of a zero vector is undefined',
       'Send a vector with a direction, or use a collection with the metric l2 or ip.',
     );
   }
-  const scale = 1 / Math.sqrt(squares);
-  for (let i = 0; i < vector.length; i++) target[i] = vector[i]! * scale;
+  const scale = metric === 'cosine' ? 1 / Math.sqrt(squares) : 1;
+  for (let i = 0; i < dimension; i++) target[to + i] = source[from + i]! * scale;
 }

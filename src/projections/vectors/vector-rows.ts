@@ -17,10 +17,11 @@ export class VectorRows {
   readonly table = new RowTable();
   readonly slab: VectorSlab;
   readonly graph: GraphIndex;
-  readonly #equalVectors = new EqualVectors(row => this.slab.vector(row));
+  readonly #equalVectors: EqualVectors;
 
   constructor(readonly options: VectorRowsOptions) {
     this.slab = new VectorSlab(options.dimension, options.metric);
+    this.#equalVectors = new EqualVectors(this.slab);
     this.graph = new GraphIndex(this.table, this.slab, options);
   }
 

@@ -38,6 +38,7 @@ export class VectorSlab {
   readonly #memory = new WebAssembly.Memory({ initial: 1, maximum: MAX_PAGES, shared: true });
   readonly #kernel: Kernel;
   #floats: Float32Array;
+  #words: Int32Array;
   #rows = 0;
 
   /** @param dimension components of each vector, 1..LIMITS.dimension */
@@ -57,6 +58,7 @@ export class VectorSlab {
     const instance = new WebAssembly.Instance(compiled, { env: { memory: this.#memory } });
     this.#kernel = instance.exports as unknown as Kernel;
     this.#floats = new Float32Array(this.#memory.buffer);
+    this.#words = new Int32Array(this.#memory.buffer);
   }
 
   get rows(): number {
@@ -86,8 +88,14 @@ export class VectorSlab {
     this.#reserve(count);
     for (let i = 0; i < count; i++) {
       // Not counted before all of them are in, so a refused vector leaves nothing behind.
-      const row = vectors.subarray(i * dimension, (i + 1) * dimension);
-      writeForMetric(this.metric, row, this.#view(this.#rows + i));
+      writeForMetric(
+        this.metric,
+        vectors,
+        this.#floats,
+        i * dimension,
+        this.offsetOf(this.#rows + i),
+        dimension,
+      );
     }
     const first = this.#rows;
     this.#rows += count;
@@ -102,6 +110,16 @@ export class VectorSlab {
       this.#view(this.#rows + i).set(vectors.subarray(i * this.dimension, (i + 1) * this.dimension));
     }
     this.#rows += count;
+  }
+
+  /** All of the memory as 32-bit words. A view: invalid after the next append. */
+  get words(): Int32Array {
+    return this.#words;
+  }
+
+  /** Where a row begins in the memory, in 32-bit words. */
+  offsetOf(row: number): number {
+    return (ROWS_AT + row * this.rowBytes) / 4;
   }
 
   /** The stored vector: a view, not to be written to. */
@@ -185,6 +203,7 @@ export class VectorSlab {
     const wantedPages = Math.ceil((neededBytes * 1.125) / WASM_PAGE_BYTES);
     this.#memory.grow(Math.min(wantedPages, MAX_PAGES) - havePages);
     this.#floats = new Float32Array(this.#memory.buffer);
+    this.#words = new Int32Array(this.#memory.buffer);
   }
 }
 
