@@ -1,6 +1,6 @@
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import type { Metric } from '../../domain/model.js';
+import type { IndexEngine, Metric } from '../../domain/model.js';
 import { readCodes, writeCodes } from './codes-file.js';
 import { CompactingRows } from './compacting-rows.js';
 import { encodeRows, indexPaths, readRowsAndVectors, writeSynced, writeVectors } from './index-files.js';
@@ -13,6 +13,8 @@ export interface VectorIndexOptions {
   /** Components of each vector, 1..LIMITS.dimension. */
   readonly dimension: number;
   readonly metric: Metric;
+  /** What builds the graph. A saved graph of the other one is left, and another one built. Default usearch. */
+  readonly engine?: IndexEngine | undefined;
   /**
    * Live rows up to which there is no graph: as many as are scanned in the time of one walk of a graph. It is also the
    * unit in which a filtered search weighs the graph against a scan. Default 2500, measured at 384 and 612 dimensions.
@@ -78,6 +80,7 @@ export interface VectorCounts {
 }
 
 const DEFAULTS = {
+  engine: 'usearch' as const,
   graphThresholdRows: 2500,
   m: 16,
   efConstruction: 200,
@@ -104,15 +107,21 @@ const NO_VECTORS = new Float32Array(0);
 export class VectorIndex {
   readonly #kept: CompactingRows;
   readonly #efSearch: number;
+  /** What graphs are made by and their files do not all say. */
+  readonly #made: { readonly engine: IndexEngine; readonly efConstruction: number };
 
   private constructor(readonly options: VectorIndexOptions) {
     const keepDeadRows = options.keepDeadRows ?? Math.floor(DEFAULTS.keepDeadBytes / (4 * options.dimension));
     this.#efSearch = options.efSearch ?? DEFAULTS.efSearch;
+    this.#made = {
+      engine: options.engine ?? DEFAULTS.engine,
+      efConstruction: options.efConstruction ?? DEFAULTS.efConstruction,
+    };
     this.#kept = new CompactingRows({
+      ...this.#made,
       dimension: options.dimension,
       metric: options.metric,
       m: options.m ?? DEFAULTS.m,
-      efConstruction: options.efConstruction ?? DEFAULTS.efConstruction,
       graphThresholdRows: options.graphThresholdRows ?? DEFAULTS.graphThresholdRows,
       workerBacklogRows: options.workerBacklogRows ?? DEFAULTS.workerBacklogRows,
       compactDeadShare: options.compactDeadShare ?? DEFAULTS.compactDeadShare,
@@ -276,11 +285,11 @@ export class VectorIndex {
     const { rows, codes } = this.#kept;
     const { table, slab, graph } = rows;
     const coded = codes?.state;
-    const paths = indexPaths(dir, name);
+    const paths = indexPaths(dir, name, this.#made.engine);
     let rowsFile!: Buffer;
     let flags!: Uint8Array;
     const hasGraph = await graph.save(paths.graph, () => {
-      rowsFile = encodeRows(table, dimension, metric, coded?.rows ?? 0);
+      rowsFile = encodeRows(table, { dimension, metric, coded: coded?.rows ?? 0, ...this.#made });
       flags = table.flags.slice();
     });
     await writeVectors(paths.vectors, slab, flags.length);
@@ -300,10 +309,10 @@ export class VectorIndex {
    */
   static async load(dir: string, name: string, options: VectorIndexOptions): Promise<VectorIndex> {
     const index = new VectorIndex(options);
-    const paths = indexPaths(dir, name);
+    const paths = indexPaths(dir, name, index.#made.engine);
     const kept = index.#kept;
     const { rows } = kept;
-    const coded = await readRowsAndVectors(paths, rows.table, rows.slab);
+    const coded = await readRowsAndVectors(paths, rows.table, rows.slab, index.#made);
     if (coded > 0) await readCodes(paths.codes, kept.newCodes(), coded);
     await rows.loaded(paths.graph);
     kept.compactIfDue(true);
