@@ -1,8 +1,8 @@
 /** The worker thread's entry: does one GraphWork, answers once, ends. */
 import { parentPort, workerData } from 'node:worker_threads';
 import { CodedError, isCoded } from '../../domain/errors.js';
-import { ENDED, type GraphWork, type GraphWorkAnswer, type GraphWorkerData, STOP } from './graph-work.js';
 import { GRAPH_ENGINES } from './graph-engines.js';
+import { ENDED, type GraphWork, type GraphWorkAnswer, type GraphWorkerData, STOP } from './graph-work.js';
 import { DEAD, IN_GRAPH, SURPLUS } from './row-table.js';
 
 const { work, state } = workerData as GraphWorkerData;

@@ -20,8 +20,9 @@ export function loadHnswlib(): typeof import('hnswlib-node') {
     throw new CodedError(
       'NATIVE_MODULE_MISSING',
       `hnswlib-node cannot be loaded: ${(cause as Error).message.split('\n')[0]}`,
-      'Build it: `npm rebuild hnswlib-node` (needs a C++ compiler and Python). Where npm skipped its install script: ' +
-        '`npm install-scripts approve hnswlib-node` first. Until then search scans every vector.',
+      'Install it beside this package: `npm install hnswlib-node` compiles it (python3, make, a C++ compiler). Where npm skipped its install ' +
+        'script: `npm install-scripts approve hnswlib-node`, then `npm rebuild hnswlib-node`. Or remove VECTOR_INDEX. Until then search ' +
+        'scans every vector.',
       { cause },
     );
   }

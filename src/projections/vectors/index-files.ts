@@ -100,7 +100,11 @@ export async function readRowsAndVectors(
   if (bytes.length < headerBytes) throw indexDamaged(paths.rows, 'it ends within its header');
   // Copied, since a Buffer may start anywhere and a Uint32Array may not.
   const aligned = new Uint8Array(bytes).buffer;
-  const [magic, version, dimension, metric, rows, coded, ...madeBy] = new Uint32Array(aligned, 0, HEADER_U32S);
+  const [magic, version, dimension, metric, rows, coded, ...madeBy] = new Uint32Array(
+    aligned,
+    0,
+    HEADER_U32S,
+  );
   if (magic !== MAGIC) throw indexDamaged(paths.rows, 'it is not a file of row owners');
   if (version !== VERSION)
     throw indexDamaged(paths.rows, `it has format ${version}, this is format ${VERSION}`);

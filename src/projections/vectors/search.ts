@@ -57,7 +57,7 @@ export function searchOwners(
       const candidatesKept = Math.max(ef, wanted);
       if (walkCostRows(graph.options.graphThresholdRows, candidatesKept) >= candidates) return false;
       const rows = graph.search(comparable, wanted, candidatesKept);
-      offerRows(accept === undefined ? rows : rows.filter(row => accept[table.owners[row]!]));
+      scanList(accept === undefined ? rows : rows.filter(row => accept[table.owners[row]!]));
       if (top.size === k) return true;
       if (rows.length < wanted) return false;
       wanted *= 2;
