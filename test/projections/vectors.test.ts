@@ -190,6 +190,26 @@ describe.each(ENGINES)('the graph, by %s', engine => {
     expect(new Set(owners).size).toBe(10);
   });
 
+  test('is asked for more rows than are scored at once', async () => {
+    const index = open({ ...OPTIONS_HERE, efSearch: 10, efConstruction: 20 });
+    const next = seeded(6);
+    const centre = vectors(1, next);
+    const rows = 6000;
+    index.append(nearRows(centre, rows, next), 0);
+    for (let owner = 1; owner <= 5; owner++) index.append(vectors(1, next), owner);
+    const exact = open({ ...OPTIONS_HERE, graphThresholdRows: 1e6 });
+    exact.append(
+      nearRows(centre, 1, () => 0),
+      0,
+    );
+    const again = seeded(6);
+    vectors(1, again);
+    nearRows(centre, rows, again);
+    for (let owner = 1; owner <= 5; owner++) exact.append(vectors(1, again), owner);
+    await index.idle();
+    expect([...index.search(centre, { k: 6 }).owners]).toEqual([...exact.search(centre, { k: 6 }).owners]);
+  });
+
   test('finds others beside many equal vectors', async () => {
     const index = open({ ...OPTIONS_HERE, workerBacklogRows: 1e6 });
     const next = seeded(23);
