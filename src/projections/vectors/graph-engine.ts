@@ -39,6 +39,11 @@ export interface GraphEngineKind {
   /** Whether an engine that was opened can be added to. Otherwise that takes `load`, and so a worker thread. */
   readonly growsInPlace: boolean;
   /**
+   * What a search that keeps `ef` candidates costs, in exact scans of as many rows as VectorIndexOptions.graphThresholdRows is by
+   * default (bench/vectors.ts).
+   */
+  walkCost(ef: number): number;
+  /**
    * An empty engine.
    * @param threads that `add` uses, where the engine can. Default 1
    * @throws CodedError NATIVE_MODULE_MISSING

@@ -100,6 +100,11 @@ export class GraphIndex {
     return this.#failure;
   }
 
+  /** Rows whose exact scan takes as long as a search that keeps `ef` candidates. */
+  walkCostRows(ef: number): number {
+    return this.options.graphThresholdRows * this.#kind.walkCost(ef);
+  }
+
   /** See GraphEngine.search; rows that died while a file was written may still be among them. */
   search(query: Float32Array, k: number, ef: number): Uint32Array {
     return this.#engine!.search(query, k, ef);

@@ -117,6 +117,8 @@ async function load(path: string, params: GraphParams): Promise<GraphEngine> {
 export const hnswlib: GraphEngineKind = {
   name: 'hnswlib',
   growsInPlace: true,
+  // 35 % is getting near, whatever ef.
+  walkCost: ef => 0.35 + (0.65 * ef) / 64,
 
   create(params) {
     const graph = emptyGraph(params);

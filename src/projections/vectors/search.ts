@@ -12,13 +12,6 @@ interface OwnerSearch {
 }
 
 /**
- * Rows whose exact scan takes as long as a walk of the graph that keeps `ef` candidates. The threshold is where both are
- * equal at ef 64, by definition; of that, 35 % is getting near, whatever ef (bench/vectors.ts).
- */
-const walkCostRows = (graphThresholdRows: number, ef: number) =>
-  graphThresholdRows * (0.35 + (0.65 * ef) / 64);
-
-/**
  * The k nearest owners: of the graph's rows by the graph, or by an exact scan where that is cheaper (few rows accepted) or
  * the graph brings too few; of the rows after the graph's end by an exact scan.
  */
@@ -55,7 +48,7 @@ export function searchOwners(
     let wanted = even > k ? Math.ceil(1.5 * even) : k;
     for (;;) {
       const candidatesKept = Math.max(ef, wanted);
-      if (walkCostRows(graph.options.graphThresholdRows, candidatesKept) >= candidates) return false;
+      if (graph.walkCostRows(candidatesKept) >= candidates) return false;
       const rows = graph.search(comparable, wanted, candidatesKept);
       scanList(accept === undefined ? rows : rows.filter(row => accept[table.owners[row]!]));
       if (top.size === k) return true;

@@ -16,7 +16,7 @@ export interface VectorIndexOptions {
   /** What builds the graph. A saved graph of the other one is left, and another one built. Default usearch. */
   readonly engine?: IndexEngine | undefined;
   /**
-   * Live rows up to which there is no graph: as many as are scanned in the time of one walk of a graph. It is also the
+   * Live rows up to which there is no graph: as many as are scanned in the time of one walk of a graph of hnswlib. It is also the
    * unit in which a filtered search weighs the graph against a scan. Default 2500, measured at 384 and 612 dimensions.
    */
   readonly graphThresholdRows?: number | undefined;
@@ -41,7 +41,10 @@ export interface VectorIndexOptions {
   readonly compactQuietMs?: number;
   /** This many more dead rows than live ones are not left to the background: it may not get a turn. Default 4096. */
   readonly compactNowDeadRows?: number;
-  /** Where a worker's graph passes through a file, as large as the vectors and a tenth. Default: the system's folder for temporary files. */
+  /**
+   * Where graphs pass through files, each at most as large as the vectors and a tenth, two at a time; usearch's stays in use, deleted but mapped.
+   * Default: the system's folder for temporary files.
+   */
   readonly scratchDir?: string;
   /**
    * Called when background work fails (a CodedError: NATIVE_MODULE_MISSING, INDEX_DAMAGED, INTERNAL). Answers stay
