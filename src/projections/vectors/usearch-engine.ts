@@ -206,6 +206,7 @@ function read(path: string, params: GraphParams, how: 'load' | 'view'): Index {
 export const usearch: GraphEngineKind = {
   name: 'usearch',
   growsInPlace: false,
+  // Six tenths of what hnswlib's takes.
   walkCost: ef => 0.2 + (0.4 * ef) / 64,
 
   create(params, threads = 1) {
