@@ -113,6 +113,7 @@ const open = () =>
     path: join(root, 'store'),
     config: {
       metric: 'cosine',
+      indexEngine: 'usearch',
       durability: 'interval',
       embedder: { provider: 'embedded', model: '', url: '', key: undefined, dimension: undefined },
     },

@@ -37,6 +37,7 @@ const open = (path: string): Promise<StoreEngine> =>
     path,
     config: {
       metric: 'cosine',
+      indexEngine: 'usearch',
       durability: 'interval',
       embedder: { provider: 'embedded', model: '', url: '', key: undefined, dimension: undefined },
     },

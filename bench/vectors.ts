@@ -1,14 +1,16 @@
 /**
- * The vector index against raw hnswlib-node in the same run: `npm run build && node dist/bench/vectors.js [rows] [dimension]`.
+ * The vector index against raw hnswlib-node in the same run: `npm run build && node dist/bench/vectors.js [rows] [dimension] [engine]`.
  * Seeded clustered unit vectors (default 20 000 x 384), one owner a row; recall against an exact scan. Then search of the past: each
  * of the live rows was preceded by four that are dead, whose vectors are fetched from an array here, not from a log.
  */
 import { createRequire } from 'node:module';
+import type { IndexEngine } from '#src/domain/model.js';
 import { VectorIndex } from '#src/projections/vectors/vector-index.js';
 import { clusteredVectors, SeededRandom } from './data.js';
 
 const rows = Number(process.argv[2] ?? 20_000);
 const dimension = Number(process.argv[3] ?? 384);
+const engine: IndexEngine = process.argv[4] === 'hnswlib' ? 'hnswlib' : 'usearch';
 const k = 10;
 const QUERIES = 200;
 const MEASURE_MS = 1500;
@@ -49,14 +51,14 @@ function recall(found: (query: Float32Array) => ArrayLike<number>, truth: Uint32
 const figure = (value: number) => (value >= 100 ? value.toFixed(0) : value.toPrecision(3)).padStart(8);
 const print = (what: string, ...values: string[]) => console.log(what.padEnd(44), ...values);
 
-console.log(`${rows} x ${dimension}, top ${k}, Node ${process.version}`);
+console.log(`${rows} x ${dimension}, top ${k}, ${engine}, Node ${process.version}`);
 
 const exact = VectorIndex.create({
   dimension,
   metric: 'cosine',
   graphThresholdRows: Number.POSITIVE_INFINITY,
 });
-const index = VectorIndex.create({ dimension, metric: 'cosine' });
+const index = VectorIndex.create({ dimension, metric: 'cosine', engine });
 for (const [owner, vector] of vectors.entries()) exact.append(vector, owner);
 
 let startMs = performance.now();
@@ -118,7 +120,7 @@ await exact.close();
 const died = new Uint32Array(5 * rows).fill(0xffff_ffff);
 const versions = new Float32Array(died.length * dimension);
 const versionOf = (owner: number) => versions.subarray(owner * dimension, (owner + 1) * dimension);
-const past = VectorIndex.create({ dimension, metric: 'cosine' });
+const past = VectorIndex.create({ dimension, metric: 'cosine', engine });
 const alive: number[] = [];
 turnMs = performance.now();
 longestTurnMs = 0;

@@ -2,7 +2,7 @@ import { homedir } from 'node:os';
 import { delimiter, isAbsolute, resolve } from 'node:path';
 import { CodedError } from './domain/errors.js';
 import { LIMITS } from './domain/limits.js';
-import type { Metric } from './domain/model.js';
+import type { IndexEngine, Metric } from './domain/model.js';
 import { nearest } from './domain/nearest.js';
 import {
   ApiKey,
@@ -14,6 +14,7 @@ import {
 import { defaultStorePath, expandHome, type Machine } from './paths.js';
 
 const METRICS = ['cosine', 'ip', 'l2'] as const satisfies readonly Metric[];
+const INDEX_ENGINES = ['usearch', 'hnswlib'] as const satisfies readonly IndexEngine[];
 const DURABILITIES = ['interval', 'strict'] as const;
 const LOG_LEVELS = ['trace', 'debug', 'info', 'warn', 'error', 'fatal', 'silent'] as const;
 
@@ -27,6 +28,8 @@ export interface Config {
   readonly embedder: EmbedderSettings;
   /** The metric of collections created from now on. */
   readonly metric: Metric;
+  /** What builds the graphs over vectors. */
+  readonly indexEngine: IndexEngine;
   /** `interval`: the head proof is fsynced every second; `strict`: before each acknowledgement. */
   readonly durability: Durability;
   /** Directories that ingest may read, absolute; undefined where VECTOR_ROOTS is not set. */
@@ -85,6 +88,12 @@ export const VARIABLES = [
     meaning: 'The metric of new collections: cosine, ip (inner product) or l2.',
   },
   {
+    name: 'VECTOR_INDEX',
+    defaultValue: 'usearch',
+    meaning:
+      'The library that builds the graphs of large collections: usearch, or hnswlib, which must be installed beside this package (hnswlib-node). Changing it builds them anew.',
+  },
+  {
     name: 'VECTOR_DURABILITY',
     defaultValue: 'interval',
     meaning:
@@ -130,6 +139,7 @@ export function readConfig(
         : readPath('VECTOR_DB_PATH', storePath, machine),
     embedder: readEmbedder(env),
     metric: oneOf(env, 'VECTOR_METRIC', METRICS, 'cosine'),
+    indexEngine: oneOf(env, 'VECTOR_INDEX', INDEX_ENGINES, 'usearch'),
     durability: oneOf(env, 'VECTOR_DURABILITY', DURABILITIES, 'interval'),
     roots: readRoots(env, machine),
     logLevel: oneOf(env, 'VECTOR_LOG_LEVEL', LOG_LEVELS, 'info'),

@@ -90,8 +90,10 @@ export function main(argv: string[]): Promise<number> {
     assertCombination(call);
     if (call.has('print')) return print(call);
     const progress = new ProgressLine(process.stderr);
+    const { storePath, indexEngine } = configOf(call);
     const shared = {
-      storeDir: configOf(call).storePath,
+      storeDir: storePath,
+      indexEngine,
       dryRun: call.has('dry-run'),
       onProgress: (step: Parameters<ProgressLine['show']>[0]) => progress.show(step),
     };

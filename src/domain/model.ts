@@ -4,6 +4,9 @@
 
 export type Metric = 'cosine' | 'ip' | 'l2';
 
+/** The library that builds the graphs over vectors. */
+export type IndexEngine = 'usearch' | 'hnswlib';
+
 /** JSON as users write it in metadata and filters. */
 export type JsonValue = string | number | boolean | null | JsonValue[] | { [key: string]: JsonValue };
 export type Metadata = { [key: string]: JsonValue };

@@ -2,6 +2,7 @@ import type { LevelLog } from '../../wal/level-log.js';
 import type { LogRecord } from '../../wal/record.js';
 import { readCommitted } from '../../wal/transactions.js';
 import type { Progress } from '../domain/face.js';
+import type { IndexEngine } from '../domain/model.js';
 import { saveCheckpoint } from './checkpoints.js';
 import { Projections } from './projections.js';
 import { emptyScratch } from './scratch.js';
@@ -11,6 +12,8 @@ import { readItemPut } from './versions.js';
 const POLL_MS = 250;
 
 export interface BuildOptions {
+  /** What builds the graphs. Default usearch. */
+  readonly indexEngine?: IndexEngine | undefined;
   readonly onProgress?: ((progress: Progress) => void) | undefined;
   /** Events at which onThrough is called. */
   readonly stops?: ReadonlySet<number>;
@@ -29,10 +32,10 @@ export interface BuildOptions {
 export async function buildCheckpoint(
   storeDir: string,
   log: LevelLog,
-  { onProgress, stops = new Set(), onThrough }: BuildOptions = {},
+  { indexEngine, onProgress, stops = new Set(), onThrough }: BuildOptions = {},
 ): Promise<{ readonly seq: number; readonly records: number }> {
   const scratchDir = emptyScratch(storeDir);
-  const projections = new Projections({ scratchDir }, seq => readItemPut(log, seq));
+  const projections = new Projections({ engine: indexEngine, scratchDir }, seq => readItemPut(log, seq));
   try {
     const total = log.head.seq;
     let applied = 0;

@@ -7,6 +7,7 @@ import { type ForkOrigin, forkOriginOf } from '../../wal/lineage.js';
 import { openLog } from '../../wal/open.js';
 import { CodedError } from '../domain/errors.js';
 import type { Progress } from '../domain/face.js';
+import type { IndexEngine } from '../domain/model.js';
 import { buildCheckpoint } from './build-checkpoint.js';
 import { assertSpace, checkpointBytes, type DiskSpace, storeBytes } from './disk-space.js';
 
@@ -35,6 +36,8 @@ export interface ForkOptions {
   readonly to: string;
   /** Build the new store's checkpoint too, so that its first start need not. */
   readonly checkpoint: boolean;
+  /** What builds its graphs. Default usearch. */
+  readonly indexEngine?: IndexEngine | undefined;
   readonly clock: () => number;
   readonly onProgress?: ((progress: Progress) => void) | undefined;
 }
@@ -105,7 +108,7 @@ export async function fork(log: LevelLog, sourceDir: string, options: ForkOption
       forkedFrom: forkOriginOf(made.get(lineageSeq))!,
     };
     if (!options.checkpoint) return { ...store, checkpoint: null };
-    return { ...store, checkpoint: await checkpointOf(made, to, onProgress) };
+    return { ...store, checkpoint: await checkpointOf(made, to, options) };
   } finally {
     await made.close();
   }
@@ -114,10 +117,10 @@ export async function fork(log: LevelLog, sourceDir: string, options: ForkOption
 async function checkpointOf(
   log: LevelLog,
   storeDir: string,
-  onProgress: ForkOptions['onProgress'],
+  { indexEngine, onProgress }: ForkOptions,
 ): Promise<number> {
   try {
-    return (await buildCheckpoint(storeDir, log, { onProgress })).seq;
+    return (await buildCheckpoint(storeDir, log, { indexEngine, onProgress })).seq;
   } catch (error) {
     throw new CodedError(
       'CHECKPOINT_NOT_SAVED',

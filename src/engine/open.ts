@@ -18,7 +18,7 @@ import { emptyScratch } from './scratch.js';
 export interface OpenEngineOptions {
   /** The store directory; created where there is none. */
   readonly path: string;
-  readonly config: Pick<Config, 'metric' | 'durability' | 'embedder'>;
+  readonly config: Pick<Config, 'metric' | 'indexEngine' | 'durability' | 'embedder'>;
   readonly logger: Logger;
   /** Default: the one that the configuration names, loaded at first use. */
   readonly embedder?: Embedder;
@@ -76,6 +76,7 @@ export async function openEngine(options: OpenEngineOptions): Promise<StoreEngin
         ),
       );
     const indexOptions: IndexOptions = {
+      engine: config.indexEngine,
       scratchDir,
       onFailure: warn,
       graphThresholdRows: options.graphThresholdRows,

@@ -11,7 +11,7 @@ import { decodeEvent } from './event-codec.js';
 
 export type IndexOptions = Pick<
   VectorIndexOptions,
-  'scratchDir' | 'onFailure' | 'graphThresholdRows' | 'keepDeadRows' | 'compactNowDeadRows'
+  'engine' | 'scratchDir' | 'onFailure' | 'graphThresholdRows' | 'keepDeadRows' | 'compactNowDeadRows'
 >;
 
 /** Reads the item_put that an event of the log is, checked: what a restored version has its content from. */

@@ -5,6 +5,7 @@ import { openLog } from '../../wal/open.js';
 import { PATHS } from '../../wal/paths.js';
 import { CodedError, isCoded } from '../domain/errors.js';
 import type { Progress, ResolvedMoment } from '../domain/face.js';
+import type { IndexEngine } from '../domain/model.js';
 import { buildCheckpoint } from './build-checkpoint.js';
 import type { Manifest } from './checkpoint-files.js';
 import {
@@ -22,6 +23,8 @@ export interface RebuildOptions {
   readonly storeDir: string;
   /** Only tell what would be done. */
   readonly dryRun?: boolean;
+  /** What builds the graphs. Default usearch. */
+  readonly indexEngine?: IndexEngine | undefined;
   readonly clock?: () => number;
   readonly onProgress?: ((progress: Progress) => void) | undefined;
 }
@@ -81,6 +84,7 @@ export async function rebuildProjections(options: RebuildOptions): Promise<Rebui
 
     const manifests = new Map(former.map(({ seq, manifest }) => [seq, manifest]));
     const { seq, records } = await build(storeDir, log, {
+      indexEngine: options.indexEngine,
       onProgress,
       onThrough: projections => {
         const { seq: through } = projections.through;

@@ -3,6 +3,7 @@ import { type ForkOrigin, forkOriginOf } from '../../wal/lineage.js';
 import { openLog } from '../../wal/open.js';
 import { readCommitted } from '../../wal/transactions.js';
 import type { Progress, ResolvedMoment } from '../domain/face.js';
+import type { IndexEngine } from '../domain/model.js';
 import { Catalog } from '../projections/catalog.js';
 import { checkTarget, type ForkedStore, type ForkPlan, fork, planFork } from './fork.js';
 import { describeSeq } from './moments.js';
@@ -15,6 +16,8 @@ export interface ReplayOptions extends RangeOptions {
   readonly to?: string | undefined;
   /** Build the new store's checkpoint too. Default true. */
   readonly checkpoint?: boolean;
+  /** What builds its graphs. Default usearch. */
+  readonly indexEngine?: IndexEngine | undefined;
   /** Only tell what a fork would take, and whether it can be made. */
   readonly dryRun?: boolean;
   readonly clock?: () => number;
@@ -69,7 +72,8 @@ export async function replay(options: ReplayOptions): Promise<ReplaySummary> {
     };
     if (to === undefined) return summary;
     const { checkpoint = true } = options;
-    const fromHere = { untilSeq: range.until.seq, to, checkpoint, clock, onProgress };
+    const { indexEngine } = options;
+    const fromHere = { untilSeq: range.until.seq, to, checkpoint, indexEngine, clock, onProgress };
     return options.dryRun
       ? { ...summary, plan: await planFork(log, storeDir, fromHere) }
       : { ...summary, store: await fork(log, storeDir, fromHere) };

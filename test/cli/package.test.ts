@@ -93,9 +93,11 @@ test('holds what it needs, and neither tests, benchmarks nor the demo', () => {
 });
 
 test('imports nothing but Node, itself and its dependencies', () => {
-  const { dependencies } = JSON.parse(readFileSync(join(installed, 'package.json'), 'utf8')) as {
-    dependencies: Record<string, string>;
-  };
+  const manifest = JSON.parse(readFileSync(join(installed, 'package.json'), 'utf8')) as Record<
+    'dependencies' | 'optionalDependencies' | 'peerDependencies',
+    Record<string, string>
+  >;
+  const known = { ...manifest.dependencies, ...manifest.optionalDependencies, ...manifest.peerDependencies };
   const code = (readdirSync(join(installed, 'dist'), { recursive: true }) as string[]).filter(f =>
     f.endsWith('.js'),
   );
@@ -104,7 +106,7 @@ test('imports nothing but Node, itself and its dependencies', () => {
     const source = readFileSync(join(installed, 'dist', file), 'utf8');
     return [...source.matchAll(/(?:\bfrom |\bimport |\bimport\(|\brequire\()'([^'.#/\n][^'\n]*)'/g)]
       .map(match => match[1]!)
-      .filter(name => !isBuiltin(name) && dependencies[packageOf(name)] === undefined)
+      .filter(name => !isBuiltin(name) && known[packageOf(name)] === undefined)
       .map(name => `${file}: ${name}`);
   });
   expect(strangers).toEqual([]);
@@ -119,14 +121,26 @@ const packageOf = (specifier: string) =>
 test('npx runs help, setup and doctor', () => {
   expect(npx('--help')).toContain('Usage: mcp-vector-server [command]');
   // Inside somebody's node_modules it may be gone tomorrow, so that clients are told to fetch it.
-  expect(npx('setup', '--client', 'cursor')).toContain('"--allow-scripts=hnswlib-node"');
+  expect(npx('setup', '--client', 'cursor')).toContain('"args"');
   const { sound, findings } = JSON.parse(npx('doctor', '--json')) as { sound: boolean; findings: object[] };
+  expect(findings).toContainEqual({ check: 'usearch', state: 'ok', message: 'loads, adds and finds' });
+  expect(sound).toBe(true);
+});
+
+test('hnswlib-node is missing only for whoever chose it', () => {
+  const env = { ...NPM_OPTIONS.env, HOME: consumer, VECTOR_INDEX: 'hnswlib' };
+  const doctor = execFileSync('npx', ['--no-install', 'mcp-vector-server', 'doctor', '--json'], {
+    ...NPM_OPTIONS,
+    cwd: consumer,
+    env,
+  });
+  const { findings } = JSON.parse(doctor) as { findings: object[] };
   expect(findings).toContainEqual({
     check: 'hnswlib-node',
-    state: 'ok',
-    message: 'loads, adds and finds',
+    state: 'warn',
+    message: expect.stringContaining('search scans every vector'),
+    wayOut: expect.stringMatching(/install hnswlib-node`.*install-scripts approve hnswlib-node/),
   });
-  expect(sound).toBe(true);
 });
 
 test('the programs of tools/ run from the package', () => {

@@ -38,16 +38,14 @@ const write = (path: string, text: string, mode = 0o600) => {
 const read = (path: string) => readFileSync(join(home, path), 'utf8');
 const backups = (folder = '.') => readdirSync(join(home, folder)).filter(f => f.includes('.backup-'));
 
-const NPX = ['-y', '--allow-scripts=hnswlib-node', 'mcp-vector-server'];
+const NPX = ['-y', 'mcp-vector-server'];
 
 describe('setup prints', () => {
   test('a line or a command for every client', async () => {
     const { code, stdout, stderr } = await setup('--launch', 'npx');
     expect([code, stderr]).toEqual([0, '']);
     for (const client of CLIENTS) expect(stdout).toContain(`${client.title}:\n`);
-    expect(stdout).toContain(
-      'claude mcp add vector-memory --scope user -- npx -y --allow-scripts=hnswlib-node mcp-vector-server\n',
-    );
+    expect(stdout).toContain('claude mcp add vector-memory --scope user -- npx -y mcp-vector-server\n');
     expect(stdout).toContain('codex mcp add vector-memory -- npx -y');
     expect(stdout).toContain(`code --add-mcp '{"name":"vector-memory","command":"npx","args":["-y"`);
   });
@@ -117,7 +115,7 @@ describe('setup --write', () => {
     expect(code).toBe(0);
     expect(stdout).toContain(`Put "vector-memory" into ${join(home, '.cursor/mcp.json')}.`);
     const entry =
-      '"vector-memory": {\n\t\t\t"command": "npx",\n\t\t\t"args": [\n\t\t\t\t"-y",\n\t\t\t\t"--allow-scripts=hnswlib-node",\n\t\t\t\t"mcp-vector-server"\n\t\t\t]\n\t\t}';
+      '"vector-memory": {\n\t\t\t"command": "npx",\n\t\t\t"args": [\n\t\t\t\t"-y",\n\t\t\t\t"mcp-vector-server"\n\t\t\t]\n\t\t}';
     expect(read('.cursor/mcp.json')).toBe(before.replace('"x"}', `"x"},\n\t\t${entry}`));
     expect(statSync(join(home, '.cursor/mcp.json')).mode & 0o777).toBe(0o640);
     expect(backups('.cursor')).toHaveLength(1);

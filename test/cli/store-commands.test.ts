@@ -213,15 +213,7 @@ describe('doctor', () => {
   test('a sound store', async () => {
     const { code, find } = await doctor('--store', store);
     expect(code).toBe(0);
-    for (const check of [
-      'node',
-      'classic-level',
-      'hnswlib-node',
-      'embedder',
-      'store',
-      'permissions',
-      'log',
-    ]) {
+    for (const check of ['node', 'classic-level', 'usearch', 'embedder', 'store', 'permissions', 'log']) {
       expect(find(check)).toEqual([expect.objectContaining({ state: 'ok' })]);
     }
   });

@@ -107,6 +107,7 @@ export const silent = createLogger({ logLevel: 'silent', logFile: undefined });
 
 export const TEST_CONFIG: OpenEngineOptions['config'] = {
   metric: 'cosine',
+  indexEngine: 'usearch',
   durability: 'interval',
   embedder: { provider: 'embedded', model: '', url: '', key: undefined, dimension: undefined },
 };

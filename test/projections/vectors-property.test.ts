@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import fc from 'fast-check';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import type { Metric } from '#src/domain/model.js';
+import type { IndexEngine, Metric } from '#src/domain/model.js';
 import { VectorIndex, type VectorIndexOptions } from '#src/projections/vectors/vector-index.js';
 import { VectorOracle } from './vectors-oracle.js';
 
@@ -19,6 +19,7 @@ const DIMENSION = 7; // not a multiple of a SIMD lane
 const TOLERANCE = 2e-5;
 
 const METRICS: Metric[] = ['cosine', 'ip', 'l2'];
+const ENGINES: IndexEngine[] = ['usearch', 'hnswlib'];
 
 const anyVector = fc
   .array(fc.integer({ min: -1000, max: 1000 }), { minLength: DIMENSION, maxLength: DIMENSION })
@@ -220,18 +221,21 @@ describe.each(METRICS)('%s, random histories against the oracle', metric => {
     expect(share).toBe(1);
   });
 
-  test('a graph that follows between turns of the event loop', async () => {
-    const { share } = await recallOf({ ...base, graphThresholdRows: 2 }, 25, [5, 40]);
+  test.each(ENGINES)('a graph that follows the rows, by %s', async engine => {
+    const { share } = await recallOf({ ...base, engine, graphThresholdRows: 2 }, 25, [5, 40]);
     expect(share).toBeGreaterThanOrEqual(0.99);
   });
 
-  test('graphs extended in worker threads and built anew without the dead', async () => {
-    const compacted = { keepDeadRows: 5, compactMinDeadRows: 1, compactDeadShare: 0.05 };
-    const options = { ...base, graphThresholdRows: 2, workerBacklogRows: 40, ...compacted };
-    const { share, coded } = await recallOf(options, 8, [20, 60]);
-    expect(share).toBeGreaterThanOrEqual(0.98);
-    expect(coded).toBeGreaterThan(0);
-  });
+  test.each(ENGINES)(
+    'graphs extended in worker threads and built anew without the dead, by %s',
+    async engine => {
+      const compacted = { keepDeadRows: 5, compactMinDeadRows: 1, compactDeadShare: 0.05 };
+      const options = { ...base, engine, graphThresholdRows: 2, workerBacklogRows: 40, ...compacted };
+      const { share, coded } = await recallOf(options, 8, [20, 60]);
+      expect(share).toBeGreaterThanOrEqual(0.98);
+      expect(coded).toBeGreaterThan(0);
+    },
+  );
 
   test('dead rows as codes, given up in the background or at once', async () => {
     const compacted = {

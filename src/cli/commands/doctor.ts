@@ -5,7 +5,7 @@ import { VERSION } from '../../version.js';
 import type { Call } from '../command.js';
 import { checkClients } from '../doctor/clients.js';
 import { type Finding, fail, ok } from '../doctor/finding.js';
-import { checkClassicLevel, checkHnswlib, checkNode } from '../doctor/runtime.js';
+import { checkClassicLevel, checkIndexEngine, checkNode } from '../doctor/runtime.js';
 import { configOf } from '../engine.js';
 import { EXIT } from '../exit-codes.js';
 import { printable, say, sayJson, styler } from '../printing.js';
@@ -20,9 +20,10 @@ export default async function doctor(call: Call): Promise<number> {
     if (!call.has('json')) for (const finding of findings) print(finding);
   };
   if (!call.has('json')) say(`mcp-vector-server ${VERSION}`);
-  report(checkNode(), checkClassicLevel(), checkHnswlib());
+  report(checkNode(), checkClassicLevel());
   const config = readConfiguration(call, report);
   if (config !== undefined) {
+    report(checkIndexEngine(config.indexEngine));
     const [{ checkModel }, { checkStore }] = await Promise.all([
       import('../doctor/model.js'),
       import('../doctor/store.js'),
@@ -49,7 +50,13 @@ function readConfiguration(call: Call, report: (finding: Finding) => void): Conf
     return config;
   } catch (error) {
     if (!isCoded(error)) throw error;
-    report(fail('configuration', `${error.message} (embedder and store are not checked)`, error.wayOut));
+    report(
+      fail(
+        'configuration',
+        `${error.message} (index engine, embedder and store are not checked)`,
+        error.wayOut,
+      ),
+    );
     return undefined;
   }
 }

@@ -2,6 +2,7 @@ import { spawnSync } from 'node:child_process';
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
+import type { IndexEngine } from '../../domain/model.js';
 import { findInstallation, type Installation } from '../installation.js';
 import { oneLine } from '../printing.js';
 import { type Finding, fail, ok, warn } from './finding.js';
@@ -29,15 +30,20 @@ export function checkClassicLevel(): Finding {
     : fail('classic-level', reason, howToBuild('classic-level', findInstallation()));
 }
 
-/** Does the graph index work? Without it every search scans all vectors: right, but slow in large collections. */
-export function checkHnswlib(): Finding {
-  const reason = probe('hnswlib-node');
-  if (reason === undefined) return ok('hnswlib-node', 'loads, adds and finds');
-  const wayOut = howToBuild('hnswlib-node', findInstallation());
-  return /bindings file|Cannot find/.test(reason)
-    ? warn('hnswlib-node', `is not built, so search scans every vector: ${reason}`, wayOut)
-    : fail('hnswlib-node', reason, wayOut);
+/** Does the chosen graph index work? Without it every search scans all vectors: right, but slow in large collections. */
+export function checkIndexEngine(engine: IndexEngine): Finding {
+  const module = engine === 'usearch' ? 'usearch' : 'hnswlib-node';
+  const reason = probe(module);
+  if (reason === undefined) return ok(module, 'loads, adds and finds');
+  const wayOut = module === 'usearch' ? HOW_TO_GET_USEARCH : howToBuild(module, findInstallation());
+  return /bindings file|Cannot find|No native build|GLIBC|shared (object|library)/.test(reason)
+    ? warn(module, `cannot be loaded, so search scans every vector: ${reason}`, wayOut)
+    : fail(module, reason, wayOut);
 }
+
+const HOW_TO_GET_USEARCH =
+  'It comes with binaries for Linux (x64 and arm64, glibc 2.34 or later) and macOS: there, install this package again without ' +
+  'omitting optional dependencies. Elsewhere set VECTOR_INDEX=hnswlib and run doctor again.';
 
 /** Why the module does not work; undefined where it does. */
 function probe(module: NativeModule): string | undefined {
@@ -56,15 +62,20 @@ function probe(module: NativeModule): string | undefined {
 }
 
 /**
- * The commands that build a module where it lies. npm 12 runs no install script that the root's package.json does not
+ * The commands that build a module where it lies, hnswlib-node being installed first since nothing brings it. npm 12 runs no install script that the root's package.json does not
  * allow, a rebuild's neither, and takes --allow-scripts only where there is no such package.json (npx, -g).
  */
 export function howToBuild(module: NativeModule, { kind, npmRoot }: Installation): string {
   const tools = 'It takes python3, make and a C++ compiler (on macOS: xcode-select --install).';
+  const packages = module === 'hnswlib-node' ? 'mcp-vector-server hnswlib-node' : 'mcp-vector-server';
   if (kind === 'global') {
-    return `Run \`npm install -g --allow-scripts=${module} mcp-vector-server\`. ${tools}`;
+    return `Run \`npm install -g --allow-scripts=${module} ${packages}\`. ${tools}`;
+  }
+  if (kind === 'npx' && module === 'hnswlib-node') {
+    return `Run it by \`npx -y --allow-scripts=${module} --package=mcp-vector-server --package=${module} mcp-vector-server\`. ${tools}`;
   }
   const there = `npm --prefix ${JSON.stringify(npmRoot)}`;
   if (kind === 'checkout') return `Run \`${there} rebuild ${module}\`. ${tools}`;
-  return `Run \`${there} install-scripts approve ${module}\` (npm before 11.16 does not know it and does not need it), then \`${there} rebuild ${module}\`. ${tools}`;
+  const install = module === 'hnswlib-node' ? `\`${there} install ${module}\`, ` : '';
+  return `Run ${install}\`${there} install-scripts approve ${module}\` (npm before 11.16 does not know it and does not need it), then \`${there} rebuild ${module}\`. ${tools}`;
 }

@@ -33,9 +33,7 @@ export function serverCommand(
     const main = fileURLToPath(new URL('../main.js', import.meta.url));
     return { command: process.execPath, args: [main], env, isSlowAtFirst: false };
   }
-  // npm 12 leaves install scripts out unless they are allowed by name, and hnswlib-node is compiled by one. Earlier
-  // versions of npm take the flag too.
-  const npx = ['-y', '--allow-scripts=hnswlib-node', PACKAGE];
+  const npx = ['-y', PACKAGE];
   // Windows starts no .cmd file without a shell.
   return platform === 'win32'
     ? { command: 'cmd', args: ['/c', 'npx', ...npx], env, isSlowAtFirst: true }

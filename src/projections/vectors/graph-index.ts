@@ -1,13 +1,16 @@
 import { mkdtemp, rm } from 'node:fs/promises';
+import { availableParallelism } from 'node:os';
 import { join } from 'node:path';
 import { CodedError, isCoded } from '../../domain/errors.js';
+import type { IndexEngine } from '../../domain/model.js';
 import type { GraphEngine, GraphParams } from './graph-engine.js';
+import { GRAPH_ENGINES } from './graph-engines.js';
 import { runGraphWork } from './graph-work.js';
-import { hnswlib } from './hnswlib-engine.js';
 import { DEAD, type RowTable, SURPLUS } from './row-table.js';
 import type { VectorSlab } from './vector-slab.js';
 
 export interface GraphIndexOptions extends GraphParams {
+  readonly engine: IndexEngine;
   readonly graphThresholdRows: number;
   readonly workerBacklogRows: number;
   readonly scratchDir: string;
@@ -20,13 +23,21 @@ const SLICE_MS = 3;
 const PAUSE_MS = 1;
 /** Adding waits until nothing was written for this long: a stream of writes is not held up, only scanned a little longer. */
 const QUIET_MS = 100;
+/** As many rows waiting are no longer scanned a little longer: some 4 ms a search. */
+const MOST_WAITING_ROWS = 25_000;
+/**
+ * A graph that does not grow in place is written anew for what waits: only once that is more than so many rows, and this share of
+ * the graph's. Scanning them takes less than walking the graph.
+ */
+const FOLD_ROWS = 256;
+const FOLD_SHARE = 1 / 64;
 /** After a failure, the time until a write makes it try again. */
 const RETRY_AFTER_MS = 60_000;
 
 /**
  * The graph over the older rows, [0, end): it follows the table in the background, while whoever searches scans the rest.
- * Few rows are added between turns of the event loop; many, in a worker thread that reads the same slab, writes a file
- * and proves it readable; the graph in use stays in use until the new one stands.
+ * Few rows are added between turns of the event loop if the engine grows in place, or wait to be more; many, in a worker thread that
+ * reads the same slab, writes a file and proves it readable; the graph in use stays in use until the new one stands.
  */
 export class GraphIndex {
   #engine: GraphEngine | undefined;
@@ -91,6 +102,11 @@ export class GraphIndex {
     return this.#failure;
   }
 
+  /** Rows whose exact scan takes as long as a search that keeps `ef` candidates. */
+  walkCostRows(ef: number): number {
+    return this.options.graphThresholdRows * this.#kind.walkCost(ef);
+  }
+
   /** See GraphEngine.search; rows that died while a file was written may still be among them. */
   search(query: Float32Array, k: number, ef: number): Uint32Array {
     return this.#engine!.search(query, k, ef);
@@ -146,6 +162,8 @@ export class GraphIndex {
     this.#timer = undefined;
     await this.#work;
     await this.#writing;
+    await this.#engine?.close();
+    this.#engine = undefined;
     this.#settleIdle();
   }
 
@@ -166,7 +184,7 @@ export class GraphIndex {
   /** @throws CodedError INDEX_DAMAGED if the file is not that of the rows flagged IN_GRAPH. Takes a worker thread. */
   async check(path: string, flags: Uint8Array): Promise<void> {
     await runGraphWork(
-      { kind: 'check', path, flags, slab: this.slab.shared, params: this.#params },
+      { kind: 'check', path, flags, slab: this.slab.shared, params: this.#params, engine: this.#kind.name },
       this.#closed.signal,
     );
   }
@@ -175,7 +193,7 @@ export class GraphIndex {
   async load(path: string): Promise<void> {
     await this.check(path, this.table.flags);
     try {
-      this.#engine = await hnswlib.load(path, this.#params);
+      this.#engine = await this.#kind.open(path, this.#params, this.table.flags);
     } catch (error) {
       if (!isCoded(error) || error.code !== 'NATIVE_MODULE_MISSING') throw error;
       // The rows are sound: they are scanned until the module is there.
@@ -185,6 +203,10 @@ export class GraphIndex {
     }
     this.#end = this.table.endOfGraph();
     this.#deadRows = this.table.countDeadInGraph();
+  }
+
+  get #kind() {
+    return GRAPH_ENGINES[this.options.engine];
   }
 
   get #params(): GraphParams {
@@ -208,16 +230,40 @@ export class GraphIndex {
   #schedule(): void {
     if (this.#timer !== undefined || this.#work !== undefined || this.#writing !== undefined) return;
     const stopped = this.#closed.signal.aborted || this.#failure !== undefined;
-    const backlogRows = this.table.rows - this.#end;
-    if (stopped || !this.wanted) {
+    const backlogRows = this.#passDone();
+    if (stopped || !this.wanted || backlogRows === 0) {
       this.#settleIdle();
-    } else if (backlogRows > this.options.workerBacklogRows) {
-      this.#startWork();
-    } else if (backlogRows > 0) {
+    } else if (this.#kind.growsInPlace && backlogRows <= this.options.workerBacklogRows) {
       this.#timer = setTimeout(() => this.#addSlice(), Math.max(PAUSE_MS, this.#quietInMs()));
-    } else {
-      this.#settleIdle();
+    } else if (this.#isWorthAWorker(backlogRows)) {
+      const waitMs = backlogRows > MOST_WAITING_ROWS ? 0 : this.#quietInMs();
+      if (waitMs <= 0) this.#startWork();
+      else this.#timer = setTimeout(() => this.#goOn(), waitMs);
     }
+  }
+
+  #goOn(): void {
+    this.#timer = undefined;
+    this.#schedule();
+  }
+
+  /** Passes rows that the graph has or need not have. @returns how many are left */
+  #passDone(): number {
+    const { table } = this;
+    if (this.exists) {
+      while (this.#end < table.rows && !this.#isMissing(this.#end)) this.#end++;
+    }
+    return table.rows - this.#end;
+  }
+
+  #isMissing(row: number): boolean {
+    const { table } = this;
+    return !table.isDead(row) && !table.isInGraph(row) && table.isForGraph(row);
+  }
+
+  #isWorthAWorker(backlogRows: number): boolean {
+    const enoughRows = this.#kind.growsInPlace ? 0 : Math.max(FOLD_ROWS, this.#end * FOLD_SHARE);
+    return !this.exists || this.#idleWaiters.length > 0 || backlogRows > enoughRows;
   }
 
   /** How long to wait for the writes to pause; whoever waits for the graph is not kept waiting. */
@@ -229,12 +275,12 @@ export class GraphIndex {
     this.#timer = undefined;
     if (this.#writing === undefined && this.#quietInMs() <= 0) {
       try {
-        this.#engine ??= hnswlib.create(this.#params);
+        this.#engine ??= this.#kind.create(this.#params);
         const untilMs = performance.now() + SLICE_MS;
         while (this.#end < this.table.rows && performance.now() < untilMs) {
           const row = this.#end;
-          if (!this.table.isDead(row) && !this.table.isInGraph(row) && this.table.isForGraph(row)) {
-            this.#engine.add(row, this.slab.vector(row));
+          if (this.#isMissing(row)) {
+            this.#engine.add([row], this.slab.shared);
             this.table.enterGraph(row);
           }
           this.#end++;
@@ -271,7 +317,8 @@ export class GraphIndex {
       let basePath: string | undefined;
       const base = join(dir, 'base');
       if (await this.save(base, begin)) basePath = base;
-      let engine = hnswlib.create(this.#params);
+      const kind = this.#kind;
+      let engine = kind.create(this.#params);
       // A graph without a row has no file: all rows may be dead or surplus.
       if (basePath !== undefined || flags.some(flag => (flag & (DEAD | SURPLUS)) === 0)) {
         const work = {
@@ -281,9 +328,12 @@ export class GraphIndex {
           flags,
           slab: slab.shared,
           params: this.#params,
+          engine: kind.name,
+          // One core is the event loop's, unless somebody waits for the graph.
+          threads: Math.max(1, availableParallelism() - (this.#idleWaiters.length > 0 ? 0 : 1)),
         } as const;
         await runGraphWork(work, this.#closed.signal);
-        engine = await hnswlib.load(path, this.#params);
+        engine = await kind.open(path, this.#params, flags);
       }
       while (this.#writing !== undefined) await this.#writing;
       if (this.#isWorkVoid) return;
@@ -292,9 +342,11 @@ export class GraphIndex {
         if ((flags[row]! & (DEAD | SURPLUS)) === 0) table.enterGraph(row);
       }
       for (const row of this.#deathsDuringWork) if (table.isInGraph(row)) engine.markDeleted(row);
+      const replaced = this.#engine;
       this.#engine = engine;
       this.#end = flags.length;
       this.#deadRows = table.countDeadInGraph();
+      await replaced?.close();
     } finally {
       await rm(dir, { recursive: true, force: true });
     }

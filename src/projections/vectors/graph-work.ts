@@ -1,11 +1,13 @@
 import { Worker } from 'node:worker_threads';
 import { CodedError, type ErrorCode } from '../../domain/errors.js';
+import type { IndexEngine } from '../../domain/model.js';
 import type { GraphParams } from './graph-engine.js';
 import type { SharedRows } from './vector-slab.js';
 
 interface GraphWorkInput {
   readonly slab: SharedRows;
   readonly params: GraphParams;
+  readonly engine: IndexEngine;
   /** Of each row to look at (DEAD, IN_GRAPH); the worker gets a copy. */
   readonly flags: Uint8Array;
   readonly path: string;
@@ -14,7 +16,12 @@ interface GraphWorkInput {
 /** What a worker thread does for a graph: what takes long, and what reads untrusted files. */
 export type GraphWork =
   /** Add the live rows that are not in the graph to the graph at basePath, or to a new one; write it to path, check it. */
-  | (GraphWorkInput & { readonly kind: 'build'; readonly basePath: string | undefined })
+  | (GraphWorkInput & {
+      readonly kind: 'build';
+      readonly basePath: string | undefined;
+      /** That add rows, where the engine can use several. */
+      readonly threads: number;
+    })
   /** Check the file at path, as GraphEngineKind.check. */
   | (GraphWorkInput & { readonly kind: 'check' });
 
@@ -38,7 +45,7 @@ const EXIT_WAIT_MS = 10_000;
 
 /**
  * process.exit() terminates threads, and that aborts the whole process when it hits hnswlib-node inside a call (exit code
- * 134 instead of the one wanted). So the exit waits until each has left it: one row's time, or a file's.
+ * 134 instead of the one wanted). So the exit waits until each has left it: some rows' time, or a file's.
  */
 process.on('exit', () => {
   for (const state of underWay) Atomics.store(state, STOP, 1);

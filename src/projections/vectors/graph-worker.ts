@@ -1,39 +1,46 @@
 /** The worker thread's entry: does one GraphWork, answers once, ends. */
 import { parentPort, workerData } from 'node:worker_threads';
 import { CodedError, isCoded } from '../../domain/errors.js';
+import { GRAPH_ENGINES } from './graph-engines.js';
 import { ENDED, type GraphWork, type GraphWorkAnswer, type GraphWorkerData, STOP } from './graph-work.js';
-import { hnswlib } from './hnswlib-engine.js';
 import { DEAD, IN_GRAPH, SURPLUS } from './row-table.js';
-import { rowView } from './vector-slab.js';
 
 const { work, state } = workerData as GraphWorkerData;
+const engineKind = GRAPH_ENGINES[work.engine];
+
+/** Rows added between two looks at STOP: some 50 ms of the slower engine. */
+const BATCH_ROWS = 128;
 
 function throwIfStopped(): void {
   if (Atomics.load(state, STOP) === 0) return;
   throw new CodedError('CANCELLED', 'the index was closed while its graph was built', 'Open it again.');
 }
 
-async function build(work: GraphWork & { kind: 'build' }): Promise<void> {
-  const { slab, params, flags } = work;
-  if (work.basePath !== undefined) hnswlib.check(work.basePath, params, flags, slab);
+async function build({ slab, params, flags, basePath, path, threads }: GraphWork & { kind: 'build' }) {
+  if (basePath !== undefined) engineKind.check(basePath, params, flags, slab);
   const engine =
-    work.basePath === undefined ? hnswlib.create(params) : await hnswlib.load(work.basePath, params);
-  for (let row = 0; row < flags.length; row++) {
-    if (flags[row]! & (DEAD | IN_GRAPH | SURPLUS)) continue;
+    basePath === undefined
+      ? engineKind.create(params, threads)
+      : await engineKind.load(basePath, params, threads);
+  const missing = Uint32Array.from(flags.keys()).filter(
+    row => (flags[row]! & (DEAD | IN_GRAPH | SURPLUS)) === 0,
+  );
+  for (let first = 0; first < missing.length; first += BATCH_ROWS) {
     throwIfStopped();
-    engine.add(row, rowView(slab.buffer, slab.rowBytes, slab.dimension, row));
-    flags[row]! |= IN_GRAPH;
+    const rows = missing.subarray(first, first + BATCH_ROWS);
+    engine.add(rows, slab);
+    for (const row of rows) flags[row]! |= IN_GRAPH;
   }
   throwIfStopped();
-  await engine.save(work.path);
+  await engine.save(path);
   throwIfStopped();
-  hnswlib.check(work.path, params, flags, slab);
+  engineKind.check(path, params, flags, slab);
 }
 
 async function run(work: GraphWork): Promise<GraphWorkAnswer> {
   try {
     if (work.kind === 'build') await build(work);
-    else hnswlib.check(work.path, work.params, work.flags, work.slab);
+    else engineKind.check(work.path, work.params, work.flags, work.slab);
     return { done: true };
   } catch (error) {
     if (!isCoded(error)) throw error;

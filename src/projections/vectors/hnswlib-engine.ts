@@ -5,6 +5,7 @@ import { CodedError } from '../../domain/errors.js';
 import type { GraphEngine, GraphEngineKind, GraphParams } from './graph-engine.js';
 import { checkHnswlibFile } from './hnswlib-file.js';
 import { indexDamaged } from './index-files.js';
+import { rowView, type SharedRows } from './vector-slab.js';
 
 const FIRST_CAPACITY_ROWS = 1024;
 
@@ -19,8 +20,9 @@ export function loadHnswlib(): typeof import('hnswlib-node') {
     throw new CodedError(
       'NATIVE_MODULE_MISSING',
       `hnswlib-node cannot be loaded: ${(cause as Error).message.split('\n')[0]}`,
-      'Build it: `npm rebuild hnswlib-node` (needs a C++ compiler and Python). Where npm skipped its install script: ' +
-        '`npm install-scripts approve hnswlib-node` first. Until then search scans every vector.',
+      'Install it beside this package: `npm install hnswlib-node` compiles it (python3, make, a C++ compiler). Where npm skipped its install ' +
+        'script: `npm install-scripts approve hnswlib-node`, then `npm rebuild hnswlib-node`. Or remove VECTOR_INDEX. Until then search ' +
+        'scans every vector.',
       { cause },
     );
   }
@@ -48,10 +50,12 @@ class HnswlibEngine implements GraphEngine {
     return this.rows * (this.params.dimension * 4 + this.params.m * 8 + 62);
   }
 
-  add(row: number, vector: Float32Array): void {
-    const capacity = this.graph.getMaxElements();
-    if (this.rows === capacity) this.graph.resizeIndex(Math.ceil(capacity * 1.5));
-    this.graph.addPoint(this.#toArray(vector), row);
+  add(rows: ArrayLike<number>, { buffer, rowBytes, dimension }: SharedRows): void {
+    for (let i = 0; i < rows.length; i++) {
+      const capacity = this.graph.getMaxElements();
+      if (this.rows === capacity) this.graph.resizeIndex(Math.ceil(capacity * 1.5));
+      this.graph.addPoint(this.#toArray(rowView(buffer, rowBytes, dimension, rows[i]!)), rows[i]!);
+    }
   }
 
   markDeleted(row: number): void {
@@ -87,6 +91,8 @@ class HnswlibEngine implements GraphEngine {
     }
   }
 
+  async close(): Promise<void> {}
+
   #toArray(vector: Float32Array): number[] {
     const point = this.#point;
     for (let i = 0; i < point.length; i++) point[i] = vector[i]!;
@@ -100,20 +106,30 @@ function emptyGraph(params: GraphParams): HierarchicalNSW {
   return new HierarchicalNSW(params.metric === 'l2' ? 'l2' : 'ip', params.dimension);
 }
 
+async function load(path: string, params: GraphParams): Promise<GraphEngine> {
+  const graph = emptyGraph(params);
+  await graph.readIndex(path).catch(error => {
+    throw indexDamaged(path, 'hnswlib refuses it', error);
+  });
+  return new HnswlibEngine(graph, params);
+}
+
 export const hnswlib: GraphEngineKind = {
+  name: 'hnswlib',
+  growsInPlace: true,
+  // 35 % is getting near, whatever ef.
+  walkCost: ef => 0.35 + (0.65 * ef) / 64,
+
   create(params) {
     const graph = emptyGraph(params);
     graph.initIndex(FIRST_CAPACITY_ROWS, params.m, params.efConstruction);
     return new HnswlibEngine(graph, params);
   },
 
-  async load(path, params) {
-    const graph = emptyGraph(params);
-    await graph.readIndex(path).catch(error => {
-      throw indexDamaged(path, 'hnswlib refuses it', error);
-    });
-    return new HnswlibEngine(graph, params);
-  },
+  load,
+
+  // The file is read in a thread, and says itself which rows are marked.
+  open: load,
 
   check: checkHnswlibFile,
 };

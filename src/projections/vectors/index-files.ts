@@ -1,32 +1,36 @@
 import { type FileHandle, open, readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { CodedError } from '../../domain/errors.js';
-import type { Metric } from '../../domain/model.js';
+import type { IndexEngine, Metric } from '../../domain/model.js';
 import type { RowTable } from './row-table.js';
 import type { VectorSlab } from './vector-slab.js';
 
 /*
  * A saved index, all numbers little-endian:
  *   <name>.vectors  f32, rows x dimension, as stored (normalised under cosine), nothing else
- *   <name>.rows     header of 8 u32 {magic, version, dimension, metric, rows, coded rows, 0, 0}, then the owner of each row (u32),
+ *   <name>.rows     header of 8 u32 {magic, version, dimension, metric, rows, coded rows, engine, efConstruction}, then the owner of each row (u32),
  *                   then the flags of each row (u8: 1 dead, 2 in the graph, 4 never to be)
- *   <name>.graph    hnswlib's own file, only if there is a graph (see hnswlib-file.ts)
+ *   <name>.usearch  usearch's own file, only if that is the engine and there is a graph (see usearch-file.ts)
+ *   <name>.graph    the same of hnswlib (see hnswlib-file.ts)
  *   <name>.codes    the codes of dead rows, only if there are any (see codes-file.ts)
  * It is a cache without checksums of its own: whoever keeps it keeps digests of the files and compares them first.
  */
 const MAGIC = 0x5852_4f56; // "VORX"
-const VERSION = 2;
+const VERSION = 3;
 const HEADER_U32S = 8;
 /** Numbers on disk never change meaning. */
 export const METRIC_NUMBERS: Record<Metric, number> = { cosine: 1, ip: 2, l2: 3 };
+const ENGINE_NUMBERS: Record<IndexEngine, number> = { hnswlib: 1, usearch: 2 };
+const GRAPH_SUFFIXES: Record<IndexEngine, string> = { hnswlib: 'graph', usearch: 'usearch' };
 
 /** Rows are copied through a buffer of this size, between awaits: what the allocator was once given it keeps. */
 export const COPY_BYTES = 512 * 1024;
 
-export const indexPaths = (dir: string, name: string) => ({
+/** @param engine whose graph's file is meant */
+export const indexPaths = (dir: string, name: string, engine: IndexEngine) => ({
   vectors: join(dir, `${name}.vectors`),
   rows: join(dir, `${name}.rows`),
-  graph: join(dir, `${name}.graph`),
+  graph: join(dir, `${name}.${GRAPH_SUFFIXES[engine]}`),
   codes: join(dir, `${name}.codes`),
 });
 
@@ -48,13 +52,24 @@ export async function writeVectors(path: string, slab: VectorSlab, rows: number)
   }
 }
 
-/** The bytes of the .rows file for the table as it is now. @param coded rows in the .codes file */
-export function encodeRows(table: RowTable, dimension: number, metric: Metric, coded: number): Buffer {
-  const { rows } = table;
-  const header = Uint32Array.of(MAGIC, VERSION, dimension, METRIC_NUMBERS[metric], rows, coded, 0, 0);
+export interface RowsHeader {
+  readonly dimension: number;
+  readonly metric: Metric;
+  /** Rows in the .codes file. */
+  readonly coded: number;
+  /** What holds the rows that are flagged as being in the graph. */
+  readonly engine: IndexEngine;
+  readonly efConstruction: number;
+}
+
+/** The bytes of the .rows file for the table as it is now. */
+export function encodeRows(table: RowTable, header: RowsHeader): Buffer {
+  const { dimension, metric, coded, engine, efConstruction } = header;
+  const what = [MAGIC, VERSION, dimension, METRIC_NUMBERS[metric]];
+  const numbers = Uint32Array.of(...what, table.rows, coded, ENGINE_NUMBERS[engine], efConstruction);
   const bytes = (array: Uint32Array | Uint8Array) =>
     Buffer.from(array.buffer, array.byteOffset, array.byteLength);
-  return Buffer.concat([bytes(header), bytes(table.owners), bytes(table.flags)]);
+  return Buffer.concat([bytes(numbers), bytes(table.owners), bytes(table.flags)]);
 }
 
 export async function writeSynced(path: string, bytes: Buffer): Promise<void> {
@@ -68,7 +83,7 @@ export async function writeSynced(path: string, bytes: Buffer): Promise<void> {
 }
 
 /**
- * Fills an empty table and slab from their files.
+ * Fills an empty table and slab from their files. Rows in a graph of another engine or construction are in none.
  * @returns how many rows are in the .codes file
  * @throws CodedError INDEX_DAMAGED if a file is missing, of the wrong size, or made for another dimension or metric
  */
@@ -76,6 +91,7 @@ export async function readRowsAndVectors(
   paths: ReturnType<typeof indexPaths>,
   table: RowTable,
   slab: VectorSlab,
+  { engine, efConstruction }: Pick<RowsHeader, 'engine' | 'efConstruction'>,
 ): Promise<number> {
   const bytes = await readFile(paths.rows).catch(error => {
     throw indexDamaged(paths.rows, 'it cannot be read', error);
@@ -84,7 +100,11 @@ export async function readRowsAndVectors(
   if (bytes.length < headerBytes) throw indexDamaged(paths.rows, 'it ends within its header');
   // Copied, since a Buffer may start anywhere and a Uint32Array may not.
   const aligned = new Uint8Array(bytes).buffer;
-  const [magic, version, dimension, metric, rows, coded] = new Uint32Array(aligned, 0, HEADER_U32S);
+  const [magic, version, dimension, metric, rows, coded, ...madeBy] = new Uint32Array(
+    aligned,
+    0,
+    HEADER_U32S,
+  );
   if (magic !== MAGIC) throw indexDamaged(paths.rows, 'it is not a file of row owners');
   if (version !== VERSION)
     throw indexDamaged(paths.rows, `it has format ${version}, this is format ${VERSION}`);
@@ -105,6 +125,7 @@ export async function readRowsAndVectors(
     new Uint32Array(aligned, headerBytes, rows),
     new Uint8Array(aligned, headerBytes + rows! * 4, rows),
   );
+  if (madeBy[0] !== ENGINE_NUMBERS[engine] || madeBy[1] !== efConstruction) table.leaveGraph();
   return coded!;
 }
 
@@ -130,10 +151,20 @@ async function readVectors(path: string, slab: VectorSlab, rows: number): Promis
   }
 }
 
-/** Fills `target` with what comes next. @throws CodedError INDEX_DAMAGED if the file ends before */
-export async function readFully(file: FileHandle, path: string, target: Buffer): Promise<void> {
+/**
+ * Fills `target`.
+ * @param position where in the file to begin; default: where the last read ended
+ * @throws CodedError INDEX_DAMAGED if the file ends before
+ */
+export async function readFully(
+  file: FileHandle,
+  path: string,
+  target: Buffer,
+  position?: number,
+): Promise<void> {
   for (let done = 0; done < target.length; ) {
-    const { bytesRead } = await file.read(target, done, target.length - done, null);
+    const from = position === undefined ? null : position + done;
+    const { bytesRead } = await file.read(target, done, target.length - done, from);
     if (bytesRead === 0) throw indexDamaged(path, 'it ends too early');
     done += bytesRead;
   }

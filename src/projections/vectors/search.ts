@@ -1,3 +1,4 @@
+import type { Metric } from '../../domain/model.js';
 import { TopOwners } from './top-owners.js';
 import type { VectorRows } from './vector-rows.js';
 import { CHUNK_ROWS, type VectorSlab } from './vector-slab.js';
@@ -10,11 +11,11 @@ interface OwnerSearch {
 }
 
 /**
- * Rows whose exact scan takes as long as a walk of the graph that keeps `ef` candidates. The threshold is where both are
- * equal at ef 64, by definition; of that, 35 % is getting near, whatever ef (bench/vectors.ts).
+ * Candidates that a walk of the graph keeps. Vectors of any length are found worse by their inner product, worst where the accepted
+ * ones lie deep among the nearest: of ten under a filter .95 keeping as many as wanted, .99 keeping three times as many.
  */
-const walkCostRows = (graphThresholdRows: number, ef: number) =>
-  graphThresholdRows * (0.35 + (0.65 * ef) / 64);
+const candidatesToKeep = (metric: Metric, ef: number, wanted: number) =>
+  metric === 'ip' ? Math.max(2 * ef, 3 * wanted) : Math.max(ef, wanted);
 
 /**
  * The k nearest owners: of the graph's rows by the graph, or by an exact scan where that is cheaper (few rows accepted) or
@@ -53,10 +54,10 @@ export function searchOwners(
     // than that: a row brought out of the graph costs as much as several that are scanned.
     let wanted = even > k ? Math.ceil(1.5 * even) : k;
     for (;;) {
-      const candidatesKept = Math.max(ef, wanted);
-      if (walkCostRows(graph.options.graphThresholdRows, candidatesKept) >= candidates) return false;
+      const candidatesKept = candidatesToKeep(slab.metric, ef, wanted);
+      if (graph.walkCostRows(candidatesKept) >= candidates) return false;
       const rows = graph.search(comparable, wanted, candidatesKept);
-      offerRows(accept === undefined ? rows : rows.filter(row => accept[table.owners[row]!]));
+      scanList(accept === undefined ? rows : rows.filter(row => accept[table.owners[row]!]));
       if (top.size === k) return true;
       if (rows.length < wanted) return false;
       wanted *= 2;

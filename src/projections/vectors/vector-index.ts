@@ -1,6 +1,6 @@
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import type { Metric } from '../../domain/model.js';
+import type { IndexEngine, Metric } from '../../domain/model.js';
 import { readCodes, writeCodes } from './codes-file.js';
 import { CompactingRows } from './compacting-rows.js';
 import { encodeRows, indexPaths, readRowsAndVectors, writeSynced, writeVectors } from './index-files.js';
@@ -13,8 +13,10 @@ export interface VectorIndexOptions {
   /** Components of each vector, 1..LIMITS.dimension. */
   readonly dimension: number;
   readonly metric: Metric;
+  /** What builds the graph. A saved graph of the other one is left, and another one built. Default usearch. */
+  readonly engine?: IndexEngine | undefined;
   /**
-   * Live rows up to which there is no graph: as many as are scanned in the time of one walk of a graph. It is also the
+   * Live rows up to which there is no graph: as many as are scanned in the time of one walk of a graph of hnswlib. It is also the
    * unit in which a filtered search weighs the graph against a scan. Default 2500, measured at 384 and 612 dimensions.
    */
   readonly graphThresholdRows?: number | undefined;
@@ -39,7 +41,10 @@ export interface VectorIndexOptions {
   readonly compactQuietMs?: number;
   /** This many more dead rows than live ones are not left to the background: it may not get a turn. Default 4096. */
   readonly compactNowDeadRows?: number;
-  /** Where a worker's graph passes through a file, as large as the vectors and a tenth. Default: the system's folder for temporary files. */
+  /**
+   * Where graphs pass through files, each at most as large as the vectors and a tenth, two at a time; usearch's stays in use, deleted but mapped.
+   * Default: the system's folder for temporary files.
+   */
   readonly scratchDir?: string;
   /**
    * Called when background work fails (a CodedError: NATIVE_MODULE_MISSING, INDEX_DAMAGED, INTERNAL). Answers stay
@@ -80,6 +85,7 @@ export interface VectorCounts {
 }
 
 const DEFAULTS = {
+  engine: 'usearch' as const,
   graphThresholdRows: 2500,
   m: 16,
   efConstruction: 200,
@@ -106,15 +112,21 @@ const NO_VECTORS = new Float32Array(0);
 export class VectorIndex {
   readonly #kept: CompactingRows;
   readonly #efSearch: number;
+  /** What graphs are made by and their files do not all say. */
+  readonly #made: { readonly engine: IndexEngine; readonly efConstruction: number };
 
   private constructor(readonly options: VectorIndexOptions) {
     const keepDeadRows = options.keepDeadRows ?? Math.floor(DEFAULTS.keepDeadBytes / (4 * options.dimension));
     this.#efSearch = options.efSearch ?? DEFAULTS.efSearch;
+    this.#made = {
+      engine: options.engine ?? DEFAULTS.engine,
+      efConstruction: options.efConstruction ?? DEFAULTS.efConstruction,
+    };
     this.#kept = new CompactingRows({
+      ...this.#made,
       dimension: options.dimension,
       metric: options.metric,
       m: options.m ?? DEFAULTS.m,
-      efConstruction: options.efConstruction ?? DEFAULTS.efConstruction,
       graphThresholdRows: options.graphThresholdRows ?? DEFAULTS.graphThresholdRows,
       workerBacklogRows: options.workerBacklogRows ?? DEFAULTS.workerBacklogRows,
       compactDeadShare: options.compactDeadShare ?? DEFAULTS.compactDeadShare,
@@ -277,11 +289,11 @@ export class VectorIndex {
     const { rows, codes } = this.#kept;
     const { table, slab, graph } = rows;
     const coded = codes?.state;
-    const paths = indexPaths(dir, name);
+    const paths = indexPaths(dir, name, this.#made.engine);
     let rowsFile!: Buffer;
     let flags!: Uint8Array;
     const hasGraph = await graph.save(paths.graph, () => {
-      rowsFile = encodeRows(table, dimension, metric, coded?.rows ?? 0);
+      rowsFile = encodeRows(table, { dimension, metric, coded: coded?.rows ?? 0, ...this.#made });
       flags = table.flags.slice();
     });
     await writeVectors(paths.vectors, slab, flags.length);
@@ -301,10 +313,10 @@ export class VectorIndex {
    */
   static async load(dir: string, name: string, options: VectorIndexOptions): Promise<VectorIndex> {
     const index = new VectorIndex(options);
-    const paths = indexPaths(dir, name);
+    const paths = indexPaths(dir, name, index.#made.engine);
     const kept = index.#kept;
     const { rows } = kept;
-    const coded = await readRowsAndVectors(paths, rows.table, rows.slab);
+    const coded = await readRowsAndVectors(paths, rows.table, rows.slab, index.#made);
     if (coded > 0) await readCodes(paths.codes, kept.newCodes(), coded);
     await rows.loaded(paths.graph);
     kept.compactIfDue(true);
