@@ -3,6 +3,7 @@ import { spawnSync } from 'node:child_process';
 import { mkdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import type { Measured } from './measure.js';
+import { isSynced } from './sync-counts.js';
 import { figure, type SizeResult, withRecall } from './table.js';
 import { LINES, type Line } from './targets.js';
 
@@ -14,7 +15,7 @@ const COLUMNS = 2;
 const PANEL_WIDTH = 460;
 const LABEL_WIDTH = 120;
 /** Room for the figure behind the longest bar. */
-const VALUE_WIDTH = 100;
+const VALUE_WIDTH = 120;
 const BAR_HEIGHT = 14;
 const BAR_STEP = 19;
 const TITLE_HEIGHT = 26;
@@ -88,10 +89,11 @@ function panel(line: Line, rows: number, systems: readonly Measured[]): { svg: s
     const length = Math.max(1, ((PANEL_WIDTH - LABEL_WIDTH - VALUE_WIDTH) * value) / most);
     const recall = line.recall?.(measured.figures);
     const label = recall === undefined ? figure(value) : withRecall(value, recall);
+    const isLost = line.isWrite && isSynced(measured.figures.syncs) === false;
     svg.push(
       `<text x="${LABEL_WIDTH - 8}" y="${y + 11}" text-anchor="end">${escaped(measured.kind.title)}</text>`,
       `<rect class="${measured.kind.role}" x="${LABEL_WIDTH}" y="${y}" width="${length.toFixed(1)}" height="${BAR_HEIGHT}"/>`,
-      `<text x="${(LABEL_WIDTH + length + 6).toFixed(1)}" y="${y + 11}">${label}</text>`,
+      `<text x="${(LABEL_WIDTH + length + 6).toFixed(1)}" y="${y + 11}">${label}${isLost ? ' <tspan class="small">not synced</tspan>' : ''}</text>`,
     );
   }
   return { svg: svg.join(''), height: TITLE_HEIGHT + bars.length * BAR_STEP };

@@ -8,8 +8,9 @@
  *   --skip-install        the peers are there already
  *   --out docs            where the chart goes; empty: no chart
  *   --json | --markdown   in place of the table for a terminal
+ *   --from FILE           what an earlier run printed with --json, in place of a new run
  */
-import { mkdtempSync, rmSync } from 'node:fs';
+import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { cpus, tmpdir, totalmem } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
@@ -30,52 +31,63 @@ const { values } = parseArgs({
     out: { type: 'string', default: 'docs' },
     json: { type: 'boolean', default: false },
     markdown: { type: 'boolean', default: false },
+    from: { type: 'string' },
   },
 });
 
-const sizes = values.rows.split(',').map(Number);
-if (!sizes.every(rows => Number.isSafeInteger(rows) && rows >= 1000))
-  throw new Error('--rows takes whole numbers from 1000 on, separated by commas');
-const kinds = values.only === undefined ? SYSTEMS : values.only.split(',').map(systemNamed);
+/** A run as --json prints it. */
+interface Saved {
+  readonly machine: string;
+  readonly seed: number;
+  readonly sizes: readonly {
+    readonly rows: number;
+    readonly systems: readonly (Omit<Measured, 'kind'> & { readonly name: string })[];
+  }[];
+}
+
 const startMs = performance.now();
 const progress = (message: string) =>
   process.stderr.write(`${((performance.now() - startMs) / 1000).toFixed(0).padStart(5)} s  ${message}\n`);
 
-const peersDir = join(ROOT, '.bench', 'peers');
-if (!values['skip-install']) {
-  progress(`installing the peers into ${peersDir}`);
-  installPeers(peersDir, SYSTEMS);
+async function run(): Promise<Saved> {
+  const sizes = values.rows.split(',').map(Number);
+  if (!sizes.every(rows => Number.isSafeInteger(rows) && rows >= 1000))
+    throw new Error('--rows takes whole numbers from 1000 on, separated by commas');
+  const seed = Number(values.seed);
+  const kinds = values.only === undefined ? SYSTEMS : values.only.split(',').map(systemNamed);
+  const peersDir = join(ROOT, '.bench', 'peers');
+  if (!values['skip-install']) {
+    progress(`installing the peers into ${peersDir}`);
+    installPeers(peersDir, SYSTEMS);
+  }
+  const workDir = mkdtempSync(join(tmpdir(), 'mvs-bench-peers-'));
+  process.once('exit', () => rmSync(workDir, { recursive: true, force: true }));
+  for (const signal of ['SIGINT', 'SIGTERM'] as const) process.once(signal, () => process.exit(130));
+  const measured = [];
+  for (const rows of sizes) {
+    const systems = await measure({ kinds, rows, seed, peersDir, workDir, progress });
+    measured.push({ rows, systems: systems.map(({ kind, ...rest }) => ({ name: kind.name, ...rest })) });
+  }
+  const machine = `${cpus().length} × ${cpus()[0]?.model.trim()}, ${Math.round(totalmem() / 2 ** 30)} GB, ${process.platform} ${process.arch}, Node ${process.version}`;
+  return { machine, seed, sizes: measured };
 }
 
-const workDir = mkdtempSync(join(tmpdir(), 'mvs-bench-peers-'));
-process.once('exit', () => rmSync(workDir, { recursive: true, force: true }));
-for (const signal of ['SIGINT', 'SIGTERM'] as const) process.once(signal, () => process.exit(130));
-
-const results: SizeResult[] = [];
-for (const rows of sizes)
-  results.push({
+const saved =
+  values.from === undefined ? await run() : (JSON.parse(readFileSync(values.from, 'utf8')) as Saved);
+const results = saved.sizes.map(
+  ({ rows, systems }): SizeResult => ({
     rows,
-    systems: await measure({ kinds, rows, seed: Number(values.seed), peersDir, workDir, progress }),
-  });
-
-const machine = `${cpus().length} × ${cpus()[0]?.model.trim()}, ${Math.round(totalmem() / 2 ** 30)} GB, ${process.platform} ${process.arch}, Node ${process.version}`;
-const table = tableOf(results);
-if (values.json) {
-  const systems = (all: readonly Measured[]) =>
-    all.map(({ kind, rows, figures, failure }) => ({ name: kind.name, rows, figures, failure }));
-  const sizesOut = results.map(({ rows, systems: all }) => ({ rows, systems: systems(all) }));
-  process.stdout.write(`${JSON.stringify({ machine, seed: values.seed, sizes: sizesOut }, undefined, 2)}\n`);
-} else if (values.markdown) {
-  process.stdout.write(
-    `${machine}\n\n${markdown(table)}\n\n${notesOf(results)
-      .map(note => `- ${note}`)
-      .join('\n')}\n`,
-  );
-} else process.stdout.write(`${machine}\n\n${printed(table)}\n\n${notesOf(results).join('\n')}\n`);
+    systems: systems.map(({ name, ...rest }) => ({ kind: systemNamed(name), ...rest })),
+  }),
+);
+const [table, notes] = [tableOf(results), notesOf(results)];
+const output = values.json
+  ? JSON.stringify(saved, undefined, 2)
+  : values.markdown
+    ? [saved.machine, markdown(table), notes.map(note => `- ${note}`).join('\n')].join('\n\n')
+    : [saved.machine, printed(table), notes.join('\n')].join('\n\n');
+process.stdout.write(`${output}\n`);
 if (values.out !== '')
-  for (const written of writeChart(join(ROOT, values.out), machine, results)) progress(written);
-process.exitCode = results.some(({ systems }) =>
-  systems.some(({ kind, failure }) => kind.role === 'own' && failure),
-)
-  ? 1
-  : 0;
+  for (const written of writeChart(join(ROOT, values.out), saved.machine, results)) progress(written);
+if (results.some(({ systems }) => systems.some(({ kind, failure }) => kind.role === 'own' && failure)))
+  process.exitCode = 1;

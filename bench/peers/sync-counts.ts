@@ -23,6 +23,13 @@ export type SyncCounts =
   /** Why nothing was counted, and the way out. */
   | { readonly missing: string };
 
+/** Whether a single upsert is on the disk when it is acknowledged; undefined where that was not counted. */
+export function isSynced(syncs: SyncCounts | undefined): boolean | undefined {
+  if (syncs === undefined || 'missing' in syncs) return undefined;
+  const { sync_file_range: _promisesNothing, ...waiting } = syncs.single;
+  return syncs.syncedFiles > 0 || Object.values(waiting).some(count => count >= 0.99);
+}
+
 export function countSyncs(options: SyncWorkerOptions): SyncCounts {
   const trace = `${options.dir}.strace`;
   const traced = ['access', 'open', 'openat', ...CALLS].join(',');

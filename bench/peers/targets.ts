@@ -5,7 +5,10 @@ import type { Figures, Measured } from './measure.js';
 
 export interface Line {
   readonly title: string;
+  /** More is better; else less is. */
   readonly isRate: boolean;
+  /** A figure that means little without its durability. */
+  readonly isWrite?: boolean;
   readonly value: (figures: Figures) => number | undefined;
   /** Recall@10 of a search. */
   readonly recall?: (figures: Figures) => number | undefined;
@@ -68,6 +71,7 @@ export const LINES: readonly Line[] = [
   {
     title: 'bulk upsert, 500 a call, rows/s',
     isRate: true,
+    isWrite: true,
     value: f => f.bulkPerSecond,
     targets: [atLeast(0.7, 'level'), atLeast(1, 'sqlite-vec')],
   },
@@ -75,12 +79,14 @@ export const LINES: readonly Line[] = [
   {
     title: '64 concurrent single upserts, /s',
     isRate: true,
+    isWrite: true,
     value: f => f.concurrentPerSecond,
     targets: [atLeast(3, 'sqlite-vec'), atLeast(1, 'zvec')],
   },
   {
     title: 'one upsert at a time, p50 ms',
     isRate: false,
+    isWrite: true,
     value: f => f.singleMs,
     targets: [atMost(1.3, 'sqlite-vec')],
   },
