@@ -25,7 +25,7 @@ export const usearchKind: SystemKind = {
   title: 'raw usearch',
   role: 'limit',
   note: 'bf16, connectivity 16, expansion_add 200, adds on all cores, in memory, written to a file at the close; keys without texts, no filter',
-  packages: { usearch: '2.26.2' },
+  packages: { usearch: '2.25.3' },
   efforts: [16, 24, 32, 48, 64, 96, 128, 192, 256, 400],
   hasTexts: false,
   hasFilter: false,
