@@ -2,7 +2,7 @@
 import { spawnSync } from 'node:child_process';
 import { mkdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import type { Measured } from './measure.js';
+import type { Measured } from './candidate.js';
 import { isSynced } from './sync-counts.js';
 import { figure, type SizeResult, withRecall } from './table.js';
 import { LINES, type Line } from './targets.js';

@@ -15,9 +15,10 @@ import { cpus, tmpdir, totalmem } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { parseArgs } from 'node:util';
+import type { Measured } from './candidate.js';
 import { writeChart } from './chart.js';
 import { installPeers } from './install.js';
-import { type Measured, measure } from './measure.js';
+import { measure } from './measure.js';
 import { SYSTEMS, systemNamed } from './systems/index.js';
 import { markdown, notesOf, printed, type SizeResult, tableOf } from './table.js';
 

@@ -1,4 +1,4 @@
-import type { Measured } from './measure.js';
+import type { Measured } from './candidate.js';
 import type { SyncCounts } from './sync-counts.js';
 import { judge, LINES, type Line, type Target, targetsOf } from './targets.js';
 

@@ -1,7 +1,7 @@
 /** What is measured, in the order of the table, and what the project is to reach: each a ratio to a named system in the same run. */
 
+import type { Figures, Measured } from './candidate.js';
 import { SELECTIVITIES } from './dataset.js';
-import type { Figures, Measured } from './measure.js';
 
 export interface Line {
   readonly title: string;
