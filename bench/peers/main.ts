@@ -3,7 +3,7 @@
  * `npm run bench:peers -- [options]`. The peers are installed beside the project, each system runs in processes of its own.
  *
  *   --rows 20000,100000   sizes
- *   --only own,zvec       systems, by name
+ *   --only own,zvec       systems, by name or by role (own, peer, limit)
  *   --seed N              of the data
  *   --skip-install        the peers are there already
  *   --out docs            where the chart goes; empty: no chart
@@ -19,7 +19,7 @@ import type { Measured } from './candidate.js';
 import { writeChart } from './chart.js';
 import { installPeers } from './install.js';
 import { measure } from './measure.js';
-import { SYSTEMS, systemNamed } from './systems/index.js';
+import { SYSTEMS, systemNamed, systemsOf } from './systems/index.js';
 import { markdown, notesOf, printed, type SizeResult, tableOf } from './table.js';
 
 const ROOT = fileURLToPath(new URL('../../..', import.meta.url));
@@ -55,7 +55,7 @@ async function run(): Promise<Saved> {
   if (!sizes.every(rows => Number.isSafeInteger(rows) && rows >= 1000))
     throw new Error('--rows takes whole numbers from 1000 on, separated by commas');
   const seed = Number(values.seed);
-  const kinds = values.only === undefined ? SYSTEMS : values.only.split(',').map(systemNamed);
+  const kinds = values.only === undefined ? SYSTEMS : systemsOf(values.only.split(','));
   const peersDir = join(ROOT, '.bench', 'peers');
   if (!values['skip-install']) {
     progress(`installing the peers into ${peersDir}`);

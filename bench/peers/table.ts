@@ -51,7 +51,9 @@ export function notesOf(results: readonly SizeResult[]): string[] {
     ...systems.map(({ kind }) => `${kind.title}: ${kind.note}.`),
     ...results.flatMap(({ rows, systems: measured }) =>
       measured.flatMap(({ kind, figures, failure }) => [
-        ...(failure === undefined ? [] : [`${kind.title}, ${grouped(rows)} rows, gave up at ${failure}`]),
+        ...(failure === undefined
+          ? []
+          : [`${kind.title}, ${grouped(rows)} rows, gave up at ${firstError(failure)}`]),
         ...(figures.isSearchable === false
           ? [`${kind.title}, ${grouped(rows)} rows: the last row was not found right after the load.`]
           : []),
@@ -60,6 +62,10 @@ export function notesOf(results: readonly SizeResult[]): string[] {
     ),
   ];
 }
+
+/** Of a stack trace the line that says what happened. */
+const firstError = (failure: string): string =>
+  failure.split('\n').find(line => /Error\b/.test(line)) ?? failure.split('\n')[0]!;
 
 export function printed(table: readonly (readonly string[])[]): string {
   const widths = table[0]!.map((_, column) => Math.max(...table.map(cells => cells[column]!.length)));

@@ -28,3 +28,10 @@ export function systemNamed(name: string): SystemKind {
     throw new Error(`no system ${name}; there are ${SYSTEMS.map(system => system.name).join(', ')}`);
   return kind;
 }
+
+/** Those of these names or roles, in the order of the table. */
+export function systemsOf(names: readonly string[]): SystemKind[] {
+  const isMeant = ({ name, role }: SystemKind) => names.includes(name) || names.includes(role);
+  for (const name of names) if (!SYSTEMS.some(({ role }) => role === name)) systemNamed(name);
+  return SYSTEMS.filter(isMeant);
+}
