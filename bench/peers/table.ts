@@ -1,4 +1,5 @@
-import type { Measured } from './candidate.js';
+import type { Figures, Measured } from './candidate.js';
+import { SELECTIVITIES } from './dataset.js';
 import type { SyncCounts } from './sync-counts.js';
 import { judge, LINES, type Line, type Target, targetsOf } from './targets.js';
 
@@ -54,6 +55,7 @@ export function notesOf(results: readonly SizeResult[]): string[] {
         ...(failure === undefined
           ? []
           : [`${kind.title}, ${grouped(rows)} rows, gave up at ${firstError(failure)}`]),
+        ...effortNote(kind.title, rows, figures),
         ...(figures.isSearchable === false
           ? [`${kind.title}, ${grouped(rows)} rows: the last row was not found right after the load.`]
           : []),
@@ -61,6 +63,14 @@ export function notesOf(results: readonly SizeResult[]): string[] {
       ]),
     ),
   ];
+}
+
+/** The settings at which it was searched, where there is one to choose. */
+function effortNote(title: string, rows: number, { search }: Figures): string[] {
+  const efforts = [1000, ...SELECTIVITIES].flatMap(below => search[below]?.effort ?? []);
+  return efforts.length === 0
+    ? []
+    : [`${title}, ${grouped(rows)} rows: ef ${efforts.join(', ')}, without a filter and as it narrows.`];
 }
 
 /** Of a stack trace the line that says what happened. */
