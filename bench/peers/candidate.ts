@@ -5,6 +5,7 @@ import { type Below, EXTRA_ROWS, SELECTIVITIES } from './dataset.js';
 import { Remote } from './remote.js';
 import type { SyncCounts } from './sync-counts.js';
 import type { SystemKind } from './system.js';
+import type { Clock } from './worker.js';
 
 export interface SearchFigures {
   readonly perSecond: number;
@@ -49,6 +50,7 @@ export interface MeasureOptions {
   readonly rows: number;
   readonly seed: number;
   readonly peersDir: string;
+  readonly clock: Clock;
   /** For data and stores; emptied afterwards by the caller. */
   readonly workDir: string;
   readonly progress: (message: string) => void;
@@ -95,7 +97,8 @@ export class Candidate {
   /** A process for what lies in the directory now. */
   start(): Remote {
     const { kind, dir, dataDir, rows } = this;
-    this.remote = new Remote({ system: kind.name, dir, dataDir, rows, peersDir: this.options.peersDir });
+    const { peersDir, clock } = this.options;
+    this.remote = new Remote({ system: kind.name, dir, dataDir, rows, peersDir, clock });
     return this.remote;
   }
 

@@ -5,7 +5,7 @@ import { EXTRA_ROWS, readItems } from './dataset.js';
 import { systemNamed } from './systems/index.js';
 import type { WorkerOptions } from './worker.js';
 
-export type SyncWorkerOptions = WorkerOptions;
+export type SyncWorkerOptions = Omit<WorkerOptions, 'clock'>;
 
 export const MARKS = {
   singles: '/mark-of-the-single-upserts',

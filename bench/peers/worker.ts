@@ -13,7 +13,11 @@ export interface WorkerOptions {
   readonly dataDir: string;
   /** Rows loaded in bulk. */
   readonly rows: number;
+  /** What work is timed by. `cpu`: the CPU time of the process, all its threads together and without waiting. */
+  readonly clock: Clock;
 }
+
+export type Clock = 'wall' | 'cpu';
 
 /** What is asked for at a selectivity. */
 export interface SearchCase {
@@ -60,7 +64,13 @@ const preparedQueries = (): unknown[] => {
 };
 const prepareRows = (from: number, count: number): unknown[] =>
   Array.from({ length: count }, (_, i) => system.prepare(itemOf(from + i)));
-const since = (startMs: number): number => (performance.now() - startMs) / 1000;
+/** Work is timed by this, budgets by the wall. */
+const nowMs = (): number => {
+  if (options.clock === 'wall') return performance.now();
+  const { user, system: kernel } = process.cpuUsage();
+  return (user + kernel) / 1000;
+};
+const since = (startMs: number): number => (nowMs() - startMs) / 1000;
 
 async function upsertAll(rows: readonly unknown[]): Promise<void> {
   for (let i = 0; i < rows.length; i += BATCH) await system.upsert(rows.slice(i, i + BATCH));
@@ -85,10 +95,10 @@ async function recallAt(below: Below): Promise<number> {
 async function firstAnswer(): Promise<{ ms: number; isCorrect: boolean }> {
   for (const name of Object.keys(kind.packages ?? {})) requirePeer(options.peersDir, name);
   const query = asked().queries[0]!;
-  const startMs = performance.now();
+  const startMs = nowMs();
   system = await kind.open(openOptions);
   const found = await system.search!(system.prepareQuery!(query), undefined);
-  const ms = performance.now() - startMs;
+  const ms = nowMs() - startMs;
   const rows = new Set(system.rowsOf!(found));
   return {
     ms,
@@ -104,7 +114,7 @@ const methods = {
     system = await kind.open(openOptions);
     const rows = prepareRows(0, options.rows);
     gc();
-    const startMs = performance.now();
+    const startMs = nowMs();
     await upsertAll(rows);
     const seconds = since(startMs);
     if (!system.search) return { seconds, isSearchable: undefined };
@@ -115,7 +125,7 @@ const methods = {
 
   /** @returns seconds until the index covered every row */
   async settle(): Promise<number> {
-    const startMs = performance.now();
+    const startMs = nowMs();
     await system.settle?.();
     return since(startMs);
   },
@@ -126,9 +136,9 @@ const methods = {
     const latenciesMs: number[] = [];
     const startMs = performance.now();
     for (const row of rows) {
-      const callMs = performance.now();
+      const callMs = nowMs();
       await system.upsert([row]);
-      latenciesMs.push(performance.now() - callMs);
+      latenciesMs.push(nowMs() - callMs);
       if (performance.now() - startMs > budgetMs) break;
     }
     await system.ready?.();
@@ -143,10 +153,12 @@ const methods = {
   ): Promise<{ seconds: number; done: number }> {
     const rows = prepareRows(from, count);
     let next = 0;
-    const startMs = performance.now();
+    const budgetStartMs = performance.now();
+    const startMs = nowMs();
     await Promise.all(
       Array.from({ length: CALLERS }, async () => {
-        while (next < count && performance.now() - startMs < budgetMs) await system.upsert([rows[next++]]);
+        while (next < count && performance.now() - budgetStartMs < budgetMs)
+          await system.upsert([rows[next++]]);
       }),
     );
     const seconds = since(startMs);
@@ -176,15 +188,16 @@ const methods = {
     if (effort !== undefined) await system.setEffort!(effort);
     const queries = preparedQueries();
     let done = 0;
-    const startMs = performance.now();
+    const budgetStartMs = performance.now();
+    const startMs = nowMs();
     do {
       for (const query of queries) {
         await system.search!(query, below);
         done++;
-        if (done % LEAST_QUERIES === 0 && performance.now() - startMs > budgetMs)
+        if (done % LEAST_QUERIES === 0 && performance.now() - budgetStartMs > budgetMs)
           return done / since(startMs);
       }
-    } while (performance.now() - startMs < budgetMs);
+    } while (performance.now() - budgetStartMs < budgetMs);
     return done / since(startMs);
   },
 
@@ -209,7 +222,7 @@ const methods = {
 
   /** Opens what has lost its indexes. */
   async rebuild(): Promise<{ firstMs: number; isCorrect: boolean; indexedSeconds: number }> {
-    const startMs = performance.now();
+    const startMs = nowMs();
     const { ms, isCorrect } = await firstAnswer();
     await system.settle!();
     return { firstMs: ms, isCorrect, indexedSeconds: since(startMs) };
@@ -217,7 +230,7 @@ const methods = {
 
   /** @returns seconds to read everything once */
   async verify(): Promise<number> {
-    const startMs = performance.now();
+    const startMs = nowMs();
     await kind.verify!(openOptions);
     return since(startMs);
   },
