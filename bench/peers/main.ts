@@ -8,7 +8,7 @@
  *   --skip-install        the peers are there already
  *   --out docs            where the chart goes; empty: no chart
  *   --json | --markdown   in place of the table for a terminal
- *   --cpu-time            for a machine that is busy: work is timed by the CPU time of its process, so that ratios of what waits for nothing hold
+ *   --cpu-time            for a machine that is busy: work is timed by the CPU time of its process, so that ratios of what waits for nothing hold; the start over MCP stays by the wall
  *   --from FILE           what an earlier run printed with --json, in place of a new run
  */
 import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
