@@ -18,10 +18,10 @@ import { compareInternalKeys, decodeInternalKey, type InternalKey } from './inte
 import { readFully } from './log-file.js';
 
 /** Sizes in bytes. */
-const FOOTER_SIZE = 48;
+export const FOOTER_SIZE = 48;
 export const BLOCK_TRAILER_SIZE = 5;
 /** The footer, and for most tables the three blocks before it, come with the first read. */
-const TAIL_READ_SIZE = 64 * 1024;
+export const TAIL_READ_SIZE = 64 * 1024;
 
 /** kTableMagicNumber, table/format.h. */
 const MAGIC = 0xdb4775248b80fb57n;
@@ -81,7 +81,10 @@ export async function readTableIndex(file: FileHandle, sizeBytes: number): Promi
   return { blocks, bytesRead };
 }
 
-function parseFooter(footer: Buffer, sizeBytes: number): { metaindex: BlockHandle; index: BlockHandle } {
+export function parseFooter(
+  footer: Buffer,
+  sizeBytes: number,
+): { metaindex: BlockHandle; index: BlockHandle } {
   if (footer.readBigUInt64LE(FOOTER_SIZE - 8) !== MAGIC)
     throw new FormatError('does not end in the magic number of a table');
   const reader = new ByteReader(footer, 0, FOOTER_SIZE - 8);
@@ -112,7 +115,7 @@ function parseIndex(contents: Buffer): IndexEntry[] {
 }
 
 /** Returns the handle of the filter block, the last one before the metaindex. */
-function parseMetaindex(contents: Buffer, metaindexOffset: number): BlockHandle {
+export function parseMetaindex(contents: Buffer, metaindexOffset: number): BlockHandle {
   const entries = [...blockEntries(contents)];
   if (entries.length !== 1 || entries[0]!.key.toString('latin1') !== FILTER_NAME) {
     throw new FormatError('has a metaindex that names no Bloom filter');
@@ -123,7 +126,7 @@ function parseMetaindex(contents: Buffer, metaindexOffset: number): BlockHandle 
 }
 
 /** The filter's own offsets: filter_block.cc trusts them. */
-function checkFilter(contents: Buffer): void {
+export function checkFilter(contents: Buffer): void {
   if (contents.length < 5) throw new FormatError('has a filter that is too short');
   const offsetsAt = contents.readUInt32LE(contents.length - 5);
   if (offsetsAt > contents.length - 5) throw new FormatError('has a filter that points outside itself');
@@ -169,36 +172,6 @@ export function* blockEntries(contents: Buffer): Generator<{ key: Buffer; value:
     key = shared === 0 ? suffix : Buffer.concat([key.subarray(0, shared), suffix]);
     yield { key, value: reader.take(valueSize) };
   }
-}
-
-/** A data block whose checksum is wrong, and the sequence numbers it may hold; 0 where the index does not say. */
-export interface BadBlock {
-  readonly offset: number;
-  readonly firstSeq: number;
-  readonly lastSeq: number;
-}
-
-/**
- * The data blocks of a table whose checksums are wrong, found in one synchronous pass over the whole file.
- * @throws FormatError if footer or index are damaged
- */
-export function findBadBlocks(bytes: Buffer): BadBlock[] {
-  if (bytes.length < FOOTER_SIZE) throw new FormatError('is shorter than a footer');
-  const { index } = parseFooter(bytes.subarray(bytes.length - FOOTER_SIZE), bytes.length);
-  const at = ({ offset, sizeBytes }: BlockHandle) =>
-    bytes.subarray(offset, offset + sizeBytes + BLOCK_TRAILER_SIZE);
-  const blocks = parseIndex(checkBlock(at(index)));
-  return blocks.flatMap((block, i) => {
-    try {
-      checkBlock(at(block));
-      return [];
-    } catch (error) {
-      if (!(error instanceof FormatError)) throw error;
-      const before = i === 0 ? undefined : decodeInternalKey(blocks[i - 1]!.separator);
-      const last = decodeInternalKey(block.separator);
-      return [{ offset: block.offset, firstSeq: before?.seq ?? 0, lastSeq: last?.seq ?? 0 }];
-    }
-  });
 }
 
 /** What `checkTableBlocks` says of one data block. */

@@ -1,0 +1,166 @@
+/**
+ * From openEngine to the first right answer of a vector search, in a new process each time, and how long the event loop stalls
+ * afterwards. `npm run bench:open -- [runs] [rows …]`, default 5 runs of 20 000 and 100 000 rows x 384 with a text of 25 words and two metadata
+ * fields. Stores stay in the directory that BENCH_STORES names, if it does, and are used again.
+ */
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { existsSync, mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { monitorEventLoopDelay } from 'node:perf_hooks';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { fileURLToPath } from 'node:url';
+import type { CallContext, UpsertItem } from '#src/domain/face.js';
+import { openEngine } from '#src/engine/open.js';
+import { createLogger } from '#src/log.js';
+import { clusteredVectors, SeededRandom, texts } from './data.js';
+
+const DIMENSION = 384;
+const BATCH = 500;
+const QUERIES = 5;
+
+const context: CallContext = {
+  actor: {
+    clientName: 'bench',
+    clientVersion: '1',
+    session: 'bench',
+    sessionSource: 'window',
+    project: '',
+    transport: 'library',
+    tool: 'bench',
+  },
+};
+
+const open = (path: string) =>
+  openEngine({
+    path,
+    config: {
+      metric: 'cosine',
+      durability: 'interval',
+      embedder: { provider: 'embedded', model: '', url: '', key: undefined, dimension: undefined },
+    },
+    logger: createLogger({ logLevel: 'warn', logFile: undefined }),
+  });
+
+/** Makes a store with its checkpoint. */
+export async function makeStore(path: string, rows: number): Promise<void> {
+  const random = new SeededRandom();
+  const vector = clusteredVectors(random, DIMENSION);
+  const text = texts(random);
+  const engine = await open(path);
+  for (let i = 0; i < rows; i += BATCH) {
+    const items = Array.from(
+      { length: Math.min(BATCH, rows - i) },
+      (_, j): UpsertItem => ({
+        id: `item-${i + j}`,
+        text: text(),
+        metadata: { lang: ['en', 'de', 'fr'][(i + j) % 3], year: 2000 + ((i + j) % 25) },
+        vector: Array.from(vector()),
+      }),
+    );
+    await engine.upsert({ collection: 'bench', items, allow_secrets: true }, context);
+  }
+  await engine.idle();
+  await engine.close();
+}
+
+/** Queries that do not depend on the number of rows. */
+export function queries(): number[][] {
+  const random = new SeededRandom();
+  const vector = clusteredVectors(random, DIMENSION);
+  texts(random);
+  return Array.from({ length: QUERIES }, () => Array.from(vector()));
+}
+
+/** One opening: prints its figures as a line of JSON. */
+async function measure(path: string, isLost: boolean): Promise<void> {
+  if (isLost) rmSync(join(path, 'checkpoints'), { recursive: true, force: true });
+  const [query] = queries();
+  const search = (engine: Awaited<ReturnType<typeof open>>, vector: number[]) =>
+    engine.search({ vector, collections: ['bench'], k: 10, mode: 'semantic' }, context);
+  const startMs = performance.now();
+  const engine = await open(path);
+  const openMs = performance.now() - startMs;
+  const first = await search(engine, query!);
+  const answerMs = performance.now() - startMs;
+  const answered = performance.now();
+  const delay = monitorEventLoopDelay({ resolution: 1 });
+  delay.enable();
+  await sleep(20);
+  delay.reset();
+  const idle = engine.idle();
+  let isIdle = false;
+  const done = () => {
+    isIdle = true;
+  };
+  idle.then(done, done);
+  while (!isIdle) await sleep(1);
+  await sleep(300);
+  delay.disable();
+  const idleMs = performance.now() - answered;
+  const wordsStart = performance.now();
+  const words = await engine.search(
+    {
+      query: first.results[0]!.text.split(' ').slice(0, 3).join(' '),
+      collections: ['bench'],
+      k: 10,
+      mode: 'keyword',
+    },
+    context,
+  );
+  const wordsMs = performance.now() - wordsStart;
+  const later = await search(engine, query!);
+  const same =
+    JSON.stringify(later.results.map(({ id }) => id)) === JSON.stringify(first.results.map(({ id }) => id));
+  console.log(
+    JSON.stringify({
+      openMs,
+      answerMs,
+      idleMs,
+      stallMs: delay.max / 1e6,
+      wordsMs,
+      words: words.results.length,
+      same,
+      rssMb: process.memoryUsage().rss / 1e6,
+    }),
+  );
+  await engine.close();
+}
+
+async function measureInChild(...args: string[]): Promise<Record<string, number>> {
+  const child = spawn(process.execPath, [fileURLToPath(import.meta.url), ...args], {
+    stdio: ['ignore', 'pipe', 'inherit'],
+  });
+  let output = '';
+  child.stdout.on('data', chunk => {
+    output += chunk;
+  });
+  const [code] = await once(child, 'close');
+  if (code !== 0) throw new Error(`the measured process ended with ${code}`);
+  return JSON.parse(output);
+}
+
+async function compare(runs: number, sizes: number[]): Promise<void> {
+  const kept = process.env.BENCH_STORES;
+  const root = kept ?? mkdtempSync(join(tmpdir(), 'mvs-bench-open-'));
+  if (kept === undefined) process.once('exit', () => rmSync(root, { recursive: true, force: true }));
+  for (const rows of sizes) {
+    const path = join(root, `store-${rows}`);
+    if (!existsSync(path)) await makeStore(path, rows);
+    for (const mode of ['checkpoint', 'lost']) {
+      const all: Record<string, number>[] = [];
+      for (let run = 0; run < runs; run++) all.push(await measureInChild('--measure', path, mode));
+      const shown = Object.keys(all[0]!).map(name => {
+        const values = all.map(figures => Number(figures[name])).sort((a, b) => a - b);
+        return `${name} ${values[values.length >> 1]!.toFixed(0)} (${values[0]!.toFixed(0)}..${values.at(-1)!.toFixed(0)})`;
+      });
+      console.log(`${rows} rows, ${mode}: ${shown.join(' · ')}`);
+    }
+  }
+}
+
+const [first, ...rest] = process.argv.slice(2);
+if (first === '--measure') await measure(rest[0]!, rest[1] === 'lost');
+else if (first === '--make') await makeStore(rest[0]!, Number(rest[1]));
+else await compare(Number(first ?? 5), rest.length > 0 ? rest.map(Number) : [20_000, 100_000]);
