@@ -87,8 +87,8 @@ export class StoreEngine implements Engine {
   private readonly unsubscribe: () => void;
   private readonly warnings: string[];
   private checkpointSeq: number;
-  /** How far the vector indexes in the newest checkpoint are: they go on without an event. */
-  private checkpointIndexes: string;
+  /** How far what goes on without an event is in the newest checkpoint: see Projections.progress. */
+  private checkpointProgress: string;
   private saving: Promise<void> | undefined;
   /** A long transaction that is being applied; nothing else is written meanwhile. */
   private applying: Promise<void> | undefined;
@@ -116,7 +116,7 @@ export class StoreEngine implements Engine {
     this.chunks = new EngineChunkStore({ ...shared, storeDir: options.storeDir, writer: this.writer });
     this.warnings = [...options.warnings];
     this.checkpointSeq = listCheckpoints(options.storeDir)[0] ?? 0;
-    this.checkpointIndexes = this.indexes();
+    this.checkpointProgress = projections.progress;
     this.unsubscribe = log.subscribe(records => this.apply(records));
   }
 
@@ -145,7 +145,7 @@ export class StoreEngine implements Engine {
     const { storeDir, log, projections, logger } = this.options;
     try {
       projections.assertUsable();
-      this.checkpointIndexes = this.indexes();
+      this.checkpointProgress = projections.progress;
       this.checkpointSeq = await saveCheckpoint(storeDir, log.lineage.storeId, projections);
       logger.info({ seq: this.checkpointSeq }, 'checkpoint saved');
     } catch (error) {
@@ -161,13 +161,6 @@ export class StoreEngine implements Engine {
   private async settled(): Promise<void> {
     await this.options.log.drained();
     await this.applying;
-  }
-
-  /** What the vector indexes did without an event: the rows in graphs, and those of which only codes are left. */
-  private indexes(): string {
-    return [...this.options.projections.vectors]
-      .map(([key, { counts }]) => `${key} ${counts.indexed} ${counts.coded}`)
-      .join();
   }
 
   private warn(message: string): void {
@@ -296,7 +289,7 @@ export class StoreEngine implements Engine {
     this.unsubscribe();
     await this.saving;
     const isNewer = projections.through.seq > this.checkpointSeq;
-    if (isNewer || this.indexes() !== this.checkpointIndexes) await this.checkpoint();
+    if (isNewer || projections.progress !== this.checkpointProgress) await this.checkpoint();
     await Promise.all([projections.close(), embedders.close(), log.close()]);
   }
 }

@@ -3,11 +3,12 @@ import { isOwnType } from '../../wal/record.js';
 import { CodedError } from '../domain/errors.js';
 import type { DomainEvent, EventContext, ItemPut, ItemRestored, VectorsAdded } from '../domain/model.js';
 import { type Applied, Catalog } from '../projections/catalog.js';
-import { KeywordIndex } from '../projections/keywords/keyword-index.js';
+import type { KeywordIndex } from '../projections/keywords/keyword-index.js';
 import { MetadataIndex } from '../projections/metadata.js';
 import { type CollectionState, generationAt } from '../projections/registry.js';
 import { VectorIndex, type VectorIndexOptions } from '../projections/vectors/vector-index.js';
 import { decodeEvent } from './event-codec.js';
+import { Words } from './words.js';
 
 export type IndexOptions = Pick<
   VectorIndexOptions,
@@ -17,13 +18,6 @@ export type IndexOptions = Pick<
 /** Reads the item_put that an event of the log is, checked: what a restored version has its content from. */
 export type ReadPut = (seq: number) => ItemPut;
 
-/**
- * Texts may wait for their words to be indexed until nothing was applied for QUIET_MS, up to these bounds: what waits costs the
- * next search some 50 ms at most.
- */
-const WAITING_TEXTS = 2048;
-const WAITING_CHARS = 512 * 1024;
-const QUIET_MS = 100;
 /** Events of a long transaction that are applied in one turn of the event loop: some 10 ms. */
 const PIECE_EVENTS = 128;
 
@@ -39,29 +33,34 @@ export interface Through {
  */
 export class Projections {
   private failure: CodedError | undefined;
-  /** Texts whose words are not indexed yet. */
-  private waiting: { readonly ordinal: number; readonly text: string }[] = [];
-  private waitingChars = 0;
-  private timer: NodeJS.Timeout | undefined;
   private readonly closing: Promise<void>[] = [];
   private visible: number | undefined;
+  private isReplaying = false;
 
   constructor(
     /** What the vector indexes of new collections are made with besides dimension and metric. */
     private readonly indexOptions: IndexOptions,
     private readonly readPut: ReadPut,
     readonly catalog: Catalog = new Catalog(),
-    private readonly keywordIndex: KeywordIndex = KeywordIndex.empty(),
+    readonly words: Words = new Words(),
     readonly metadata: MetadataIndex = new MetadataIndex(),
     /** By vectorsKey. An index for each space that a collection has had: the past keeps its own. */
     readonly vectors: Map<string, VectorIndex> = new Map(),
     private throughEvent: Through = { seq: 0, hash: 0n },
-  ) {}
+  ) {
+    const textOf = (ordinal: number) => readPut(catalog.seqOf(catalog.sourceOf(ordinal))).text;
+    words.start({ textOf, onDamage: error => indexOptions.onFailure?.(error) }, catalog.size);
+  }
 
-  /** The keyword index, with every text that was applied in it. */
+  /** The keyword index, with every text that was applied in it: see Words. */
   get keywords(): KeywordIndex {
-    this.indexTexts();
-    return this.keywordIndex;
+    return this.words.index;
+  }
+
+  /** What the background did without an event: another text means that a checkpoint of the same event would hold something else. */
+  get progress(): string {
+    const indexes = [...this.vectors].map(([key, index]) => `${key} ${index.progress}`);
+    return `${this.words.refusals} ${indexes.join()}`;
   }
 
   /** The vectors of a collection in its present space, or in that of another of its generations. */
@@ -129,6 +128,13 @@ export class Projections {
       }
       this.throughEvent = { seq: record.seq, hash: record.hash };
     }
+  }
+
+  /** As `apply`, where nobody asks before all of a log's tail is applied: the words of its texts may wait. */
+  replay(records: readonly LogRecord[]): void {
+    this.isReplaying = true;
+    this.apply(records);
+    this.isReplaying = false;
   }
 
   /** @throws CodedError PROJECTION_FAILED once an event could not be applied */
@@ -199,11 +205,7 @@ export class Projections {
 
   private putItem(content: ItemPut, { ordinal, died }: Applied, vectors: Float32Array): void {
     this.bury(content.collection, died);
-    this.waiting.push({ ordinal, text: content.text });
-    this.waitingChars += content.text.length;
-    if (this.waiting.length > WAITING_TEXTS || this.waitingChars > WAITING_CHARS) this.indexTexts();
-    else if (this.timer === undefined) this.timer = setTimeout(() => this.indexTexts(), QUIET_MS).unref();
-    else this.timer.refresh();
+    this.words.add(ordinal, content.text, this.isReplaying);
     this.metadata.add(ordinal, content.metadata);
     if (vectors.length > 0)
       this.vectorsOf(this.catalog.collectionById(content.collection)!).append(vectors, ordinal);
@@ -227,17 +229,6 @@ export class Projections {
     if (!this.catalog.isLive(ordinal)) index.remove(ordinal);
   }
 
-  /**
-   * Cutting a text into words takes as long as all the rest of applying it. Nobody needs them before the next search, so a
-   * burst of single writes is acknowledged first.
-   */
-  private indexTexts(): void {
-    clearTimeout(this.timer);
-    this.timer = undefined;
-    this.waitingChars = 0;
-    for (const { ordinal, text } of this.waiting.splice(0)) this.keywordIndex.add(ordinal, text);
-  }
-
   private bury(collectionId: number, died: number): void {
     if (died < 0) return;
     const collection = this.catalog.collectionById(collectionId)!;
@@ -246,7 +237,7 @@ export class Projections {
   }
 
   async close(): Promise<void> {
-    clearTimeout(this.timer);
+    this.words.close();
     await Promise.all([...this.closing, ...[...this.vectors.values()].map(index => index.close())]);
   }
 }

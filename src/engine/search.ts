@@ -33,7 +33,8 @@ interface Scope {
   readonly seq: number;
   readonly isPast: boolean;
   readonly live: Uint8Array;
-  readonly statistics: CollectionStatistics;
+  /** Made when they are needed: the words may not be there yet. */
+  statistics: CollectionStatistics | undefined;
 }
 
 /** What a search has settled before it begins: whose vectors meet the query's, and in which state. */
@@ -77,6 +78,9 @@ export class Searcher extends Reader {
     do {
       generations = candidatesFrom.map(({ generation }) => generation);
       vectors = await this.queryVectors(query, candidatesFrom, named, asked, context);
+      // All words, without holding up whatever else is asked meanwhile.
+      if (query.query !== undefined && query.mode !== 'semantic')
+        await this.options.projections().words.complete();
       throwIfCancelled(context);
       // Again where a collection was switched to another space meanwhile.
     } while (candidatesFrom.some(({ generation }, i) => generation !== generations[i]));
@@ -145,7 +149,7 @@ export class Searcher extends Reader {
     query: SearchQuery,
     { at, context, collections, vectorOf }: Plan,
   ): { candidates: Candidate[]; keywords: KeywordHits | undefined } {
-    const { catalog, keywords } = this.options.projections();
+    const { catalog } = this.options.projections();
     const filtered = query.where !== undefined || query.since !== undefined || query.until !== undefined;
     const accept = filtered ? this.scope(collections, at).live.slice() : undefined;
     if (accept) this.restrict(accept, query, context);
@@ -179,6 +183,8 @@ export class Searcher extends Reader {
     let hits: KeywordHits | undefined;
     if (withQuery && collections.length > 0) {
       const scope = this.scope(collections, at);
+      const { keywords } = this.options.projections();
+      scope.statistics ??= keywords.statistics(scope.live);
       hits = keywords.search(query.query!, {
         live: scope.live,
         statistics: scope.statistics,
@@ -222,7 +228,7 @@ export class Searcher extends Reader {
   }
 
   protected scope(collections: readonly CollectionState[], at: At): Scope {
-    const { catalog, keywords, through } = this.options.projections();
+    const { catalog, through } = this.options.projections();
     const key = collections.map(({ id }) => id).join();
     const seq = at.isPast ? at.seq : through.seq;
     const isCurrent = (scope: Scope) => scope.isPast || scope.seq === through.seq;
@@ -230,7 +236,7 @@ export class Searcher extends Reader {
       scope => scope.key === key && scope.seq === seq && (scope.isPast === at.isPast || seq === through.seq),
     );
     const live = known?.live ?? catalog.maskAt(new Set(collections.map(({ id }) => id)), seq);
-    const scope = known ?? { key, seq, isPast: at.isPast, live, statistics: keywords.statistics(live) };
+    const scope = known ?? { key, seq, isPast: at.isPast, live, statistics: undefined };
     this.scopes = [scope, ...this.scopes.filter(other => other !== scope && isCurrent(other))].slice(
       0,
       MAX_SCOPES,
@@ -240,7 +246,9 @@ export class Searcher extends Reader {
 
   /** How many items a collection had. */
   private itemsAt(collection: CollectionState, at: At): number {
-    return at.isPast ? this.scope([collection], at).statistics.docs : collection.items;
+    return at.isPast
+      ? this.scope([collection], at).live.reduce((sum, bit) => sum + bit, 0)
+      : collection.items;
   }
 
   private hit(

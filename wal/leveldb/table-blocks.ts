@@ -40,16 +40,18 @@ export function readTableBlocks(path: string): TableBlocks {
   try {
     const { size } = fstatSync(file);
     if (size < FOOTER_SIZE) throw new FormatError('is shorter than a footer');
-    const guessed = readAtSync(file, Math.max(0, size - TAIL_READ_SIZE), Math.min(size, TAIL_READ_SIZE));
-    const { metaindex, index } = parseFooter(guessed.subarray(guessed.length - FOOTER_SIZE), size);
-    let bytesRead = guessed.length;
+    let tail = readTail(file, size, Math.min(size, TAIL_READ_SIZE));
+    const { metaindex, index } = parseFooter(tail.subarray(tail.length - FOOTER_SIZE), size);
+    // The filter comes before the metaindex, its handle in it. It takes some ten bits a key, and so about a sixth of the index.
+    const wanted = size - metaindex.offset + Math.ceil(index.sizeBytes / 4);
+    if (wanted > tail.length) tail = readTail(file, size, Math.min(size, wanted));
+    let bytesRead = tail.length;
     const blockAt = (name: string, offset: number, sizeBytes: number): Buffer => {
+      const from = offset - (size - tail.length);
       const length = sizeBytes + BLOCK_TRAILER_SIZE;
-      const from = offset - (size - guessed.length);
       if (from < 0) bytesRead += length;
-      const bytes = from < 0 ? readAtSync(file, offset, length) : guessed.subarray(from, from + length);
       try {
-        return checkBlock(bytes);
+        return checkBlock(from < 0 ? readAtSync(file, offset, length) : tail.subarray(from, from + length));
       } catch (error) {
         throw error instanceof FormatError ? new FormatError(`its ${name} block ${error.message}`) : error;
       }
@@ -66,11 +68,22 @@ export function readTableBlocks(path: string): TableBlocks {
   }
 }
 
+let scratch = Buffer.alloc(0);
+
+/** The last `length` bytes, in a buffer that the next call uses again: fresh memory would take longer than the reading. */
+function readTail(file: number, size: number, length: number): Buffer {
+  if (scratch.length < length) scratch = Buffer.allocUnsafeSlow(Math.max(length, 256 * 1024));
+  return readInto(file, size - length, scratch.subarray(0, length));
+}
+
 /** `length` bytes from `offset`. @throws FormatError if the file ends before */
 export function readAtSync(file: number, offset: number, length: number): Buffer {
-  const bytes = Buffer.allocUnsafe(length);
-  for (let done = 0; done < length; ) {
-    const read = readSync(file, bytes, done, length - done, offset + done);
+  return readInto(file, offset, Buffer.allocUnsafe(length));
+}
+
+function readInto(file: number, offset: number, bytes: Buffer): Buffer {
+  for (let done = 0; done < bytes.length; ) {
+    const read = readSync(file, bytes, done, bytes.length - done, offset + done);
     if (read === 0) throw new FormatError('ends before a block does');
     done += read;
   }
@@ -94,7 +107,7 @@ function parseColumns(contents: Buffer, filterOffset: number): Omit<TableBlocks,
   const seqs = new Float64Array(restarts);
   const stamps = new Float64Array(restarts);
   const deleted = new Uint8Array(restarts);
-  let firstSeparator = contents.subarray(0, 0);
+  let firstSeparator = Buffer.alloc(0);
   let keyBefore = 0;
   let lengthBefore = 0;
   let seqBefore = 0;
@@ -122,7 +135,7 @@ function parseColumns(contents: Buffer, filterOffset: number): Omit<TableBlocks,
     const isHigher = seq > 0 && seqBefore > 0 && seq > seqBefore;
     if (i > 0 && !isHigher && !ascends(contents, keyBefore, lengthBefore, key, length))
       throw new FormatError('has an index whose keys do not ascend');
-    if (i === 0) firstSeparator = contents.subarray(key, key + length);
+    if (i === 0) firstSeparator = Buffer.from(contents.subarray(key, key + length));
     keyBefore = key;
     lengthBefore = length;
     seqBefore = seq;

@@ -114,9 +114,9 @@ export class CompactingRows {
   async close(): Promise<void> {
     this.#closed.abort();
     clearTimeout(this.#quietTimer);
-    await this.#compaction?.into.graph.close();
+    await this.#compaction?.into.close();
     await this.#background;
-    await this.#rows.graph.close();
+    await this.#rows.close();
     await Promise.all(this.#leaving);
   }
 
@@ -244,7 +244,7 @@ export class CompactingRows {
 
   async #letGo(rows: VectorRows): Promise<void> {
     await Promise.allSettled(this.#saves);
-    await rows.graph.close();
+    await rows.close();
     setImmediate(promptCollection);
   }
 
@@ -253,7 +253,7 @@ export class CompactingRows {
     const into = this.#compaction?.into;
     this.#compaction = undefined;
     this.#codes?.rollback();
-    if (into !== undefined) track(this.#leaving, into.graph.close());
+    if (into !== undefined) track(this.#leaving, into.close());
     this.#failure = isCoded(error)
       ? error
       : new CodedError(

@@ -11,6 +11,7 @@ export class EqualVectors {
   #slots: Uint32Array = new Uint32Array(2048);
   #counts: Uint32Array = new Uint32Array(2048);
   #used = 0;
+  #counted = 0;
 
   /** @param vectorOf the stored vector of a row */
   constructor(readonly vectorOf: (row: number) => Float32Array) {}
@@ -19,8 +20,22 @@ export class EqualVectors {
     return this.#slots.byteLength + this.#counts.byteLength;
   }
 
-  /** Counts a row, once each. @returns true if there are already enough rows with the same vector */
+  /** Rows below it have been counted. */
+  get counted(): number {
+    return this.#counted;
+  }
+
+  /** Counts the rows below `end` that have not been. @returns false if there were none */
+  countUpTo(end: number): boolean {
+    if (this.#counted >= end) return false;
+    this.reserve(end);
+    while (this.#counted < end) this.isSurplus(this.#counted);
+    return true;
+  }
+
+  /** Counts a row: each of them once, in order. @returns true if there are already enough rows with the same vector */
   isSurplus(row: number): boolean {
+    this.#counted = row + 1;
     if (this.#used * 2 >= this.#slots.length) this.#grow();
     const slot = this.#find(row);
     if (this.#slots[slot] === 0) {
@@ -39,6 +54,14 @@ export class EqualVectors {
       slot = (slot + 1) & mask;
     }
     return slot;
+  }
+
+  /** Room for so many rows, where none has been counted: each growth costs as much as counting anew. */
+  reserve(rows: number): void {
+    if (this.#used > 0 || rows * 2 < this.#slots.length) return;
+    const slots = 2 ** Math.ceil(Math.log2(rows * 2 + 1));
+    this.#slots = new Uint32Array(slots);
+    this.#counts = new Uint32Array(slots);
   }
 
   #grow(): void {

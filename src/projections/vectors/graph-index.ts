@@ -4,7 +4,7 @@ import { CodedError, isCoded } from '../../domain/errors.js';
 import type { GraphEngine, GraphParams } from './graph-engine.js';
 import { runGraphWork } from './graph-work.js';
 import { hnswlib } from './hnswlib-engine.js';
-import { DEAD, type RowTable, SURPLUS } from './row-table.js';
+import { DEAD, IN_GRAPH, type RowTable, SURPLUS } from './row-table.js';
 import type { VectorSlab } from './vector-slab.js';
 
 export interface GraphIndexOptions extends GraphParams {
@@ -20,6 +20,8 @@ const SLICE_MS = 3;
 const PAUSE_MS = 1;
 /** Adding waits until nothing was written for this long: a stream of writes is not held up, only scanned a little longer. */
 const QUIET_MS = 100;
+/** Taking over a saved graph waits for so long: it takes a thread. */
+const ATTACH_AFTER_MS = 250;
 /** After a failure, the time until a write makes it try again. */
 const RETRY_AFTER_MS = 60_000;
 
@@ -44,6 +46,11 @@ export class GraphIndex {
   #writing: Promise<void> | undefined;
   /** Deaths while it was written. */
   #unmarked: number[] = [];
+  /** Set while a saved graph is proven and read; where it will end. */
+  #attaching: Promise<void> | undefined;
+  #attachingEnd = 0;
+  #attachNow = () => {};
+  #refusals = 0;
 
   #failure: Error | undefined;
   #retryAtMs = 0;
@@ -120,6 +127,7 @@ export class GraphIndex {
   idle(): Promise<void> {
     return new Promise((resolve, reject) => {
       this.#idleWaiters.push({ resolve, reject });
+      this.#attachNow();
       clearTimeout(this.#timer);
       this.#timer = undefined;
       this.#schedule();
@@ -129,6 +137,7 @@ export class GraphIndex {
   /** Ends the background work. Nothing may be called afterwards. */
   async close(): Promise<void> {
     this.#closed.abort();
+    this.#attachNow();
     clearTimeout(this.#timer);
     this.#timer = undefined;
     await this.#work;
@@ -151,27 +160,74 @@ export class GraphIndex {
   }
 
   /** @throws CodedError INDEX_DAMAGED if the file is not that of the rows flagged IN_GRAPH. Takes a worker thread. */
-  async check(path: string, flags: Uint8Array): Promise<void> {
+  async check(path: string, flags: Uint8Array, digest?: string): Promise<void> {
     await runGraphWork(
-      { kind: 'check', path, flags, slab: this.slab.shared, params: this.#params },
+      { kind: 'check', path, flags, digest, slab: this.slab.shared, params: this.#params },
       this.#closed.signal,
     );
   }
 
-  /** Takes over a saved graph after checking it. @throws CodedError INDEX_DAMAGED */
-  async load(path: string): Promise<void> {
-    await this.check(path, this.table.flags);
-    try {
-      this.#engine = await hnswlib.load(path, this.#params);
-    } catch (error) {
-      if (!isCoded(error) || error.code !== 'NATIVE_MODULE_MISSING') throw error;
-      // The rows are sound: they are scanned until the module is there.
-      this.table.leaveGraph();
-      this.#fail(error);
-      return;
-    }
+  /**
+   * Takes over a saved graph in the background, once a worker thread has proven it; its rows are scanned until then. A file that is no good is
+   * told of by onFailure, and the graph is built anew.
+   * @param digest of the file, xxh64 in hex; without one it is not compared
+   */
+  attach(path: string, digest: string | undefined): void {
+    const flags = this.table.flags.slice();
+    this.#attachingEnd = this.table.endOfGraph();
+    this.table.leaveGraph();
+    this.#deathsDuringWork = [];
+    // What was asked for when the index was opened comes first.
+    const begun = new Promise<void>(resolve => {
+      this.#attachNow = resolve;
+      setTimeout(resolve, ATTACH_AFTER_MS).unref();
+    });
+    this.#attaching = begun
+      .then(() => this.#attach(path, flags, digest))
+      .catch(error => this.#refuse(error))
+      .finally(() => {
+        this.#attaching = undefined;
+        this.#work = undefined;
+        this.#schedule();
+      });
+    this.#work = this.#attaching;
+  }
+
+  async #attach(path: string, flags: Uint8Array, digest: string | undefined): Promise<void> {
+    if (this.#closed.signal.aborted) return;
+    await this.check(path, flags, digest);
+    const engine = await hnswlib.load(path, this.#params);
+    if (this.#closed.signal.aborted) return;
+    // From here to the end without an await, as in #buildInWorker.
+    for (let row = 0; row < flags.length; row++) if (flags[row]! & IN_GRAPH) this.table.enterGraph(row);
+    for (const row of this.#deathsDuringWork) if (this.table.isInGraph(row)) engine.markDeleted(row);
+    this.#engine = engine;
     this.#end = this.table.endOfGraph();
     this.#deadRows = this.table.countDeadInGraph();
+  }
+
+  #refuse(error: Error): void {
+    if (this.#closed.signal.aborted) return;
+    this.#refusals++;
+    // The rows are sound, and all of them are scanned until there is a graph again.
+    if (isCoded(error) && error.code === 'INDEX_DAMAGED') this.options.onFailure(error);
+    else this.#fail(error);
+  }
+
+  /** Settles when a saved graph has been taken over, or refused. Undefined if none is to be. */
+  get attached(): Promise<void> | undefined {
+    return this.#attaching;
+  }
+
+  /** As `attached`, for whoever waits for it. */
+  attachNow(): Promise<void> | undefined {
+    this.#attachNow();
+    return this.#attaching;
+  }
+
+  /** Tells how far the graph is, or will be once what was saved is taken over: another text means that saving would save something else. */
+  get progress(): string {
+    return `${this.#attaching === undefined ? this.#end : this.#attachingEnd} ${this.#refusals}`;
   }
 
   get #params(): GraphParams {

@@ -15,8 +15,8 @@ interface GraphWorkInput {
 export type GraphWork =
   /** Add the live rows that are not in the graph to the graph at basePath, or to a new one; write it to path, check it. */
   | (GraphWorkInput & { readonly kind: 'build'; readonly basePath: string | undefined })
-  /** Check the file at path, as GraphEngineKind.check. */
-  | (GraphWorkInput & { readonly kind: 'check' });
+  /** Check the file at path against its digest (xxh64 in hex), if there is one, and as GraphEngineKind.check. */
+  | (GraphWorkInput & { readonly kind: 'check'; readonly digest: string | undefined });
 
 /** Where in GraphWorkerData.state: set to 1 when the work is no longer wanted, and when the thread is done with it. */
 export const STOP = 0;

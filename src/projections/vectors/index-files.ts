@@ -23,12 +23,34 @@ export const METRIC_NUMBERS: Record<Metric, number> = { cosine: 1, ip: 2, l2: 3 
 /** Rows are copied through a buffer of this size, between awaits: a step takes about 1 ms. */
 export const COPY_BYTES = 4 * 1024 * 1024;
 
+/** Vectors are read in pieces of this size, so many at once. */
+const READ_BYTES = 2 * 1024 * 1024;
+const READS_AT_ONCE = 3;
+
 export const indexPaths = (dir: string, name: string) => ({
   vectors: join(dir, `${name}.vectors`),
   rows: join(dir, `${name}.rows`),
   graph: join(dir, `${name}.graph`),
   codes: join(dir, `${name}.codes`),
 });
+
+/** Compares what is read of a file, from its beginning and in order, with what was written. */
+export interface FileCheck {
+  update(bytes: Uint8Array): void;
+  /** @throws CodedError if that was not what was written */
+  end(): void;
+}
+
+/** What whoever keeps the files of an index knows of them, by name. */
+export interface FileProofs {
+  /** @throws CodedError for a file that was not written */
+  begin(name: string): FileCheck;
+  /** Its digest, xxh64 in 16 hex digits: for a thread that reads it by itself. @throws CodedError as `begin` */
+  digest(name: string): string;
+}
+
+/** Of files that are taken as they are. */
+export const UNPROVEN: FileCheck = { update() {}, end() {} };
 
 /** Writes the first `rows` rows of the slab and syncs the file. Later appends do not matter: rows never change. */
 export async function writeVectors(path: string, slab: VectorSlab, rows: number): Promise<void> {
@@ -69,17 +91,22 @@ export async function writeSynced(path: string, bytes: Buffer): Promise<void> {
 
 /**
  * Fills an empty table and slab from their files.
+ * @param check begins the check of one of them
  * @returns how many rows are in the .codes file
- * @throws CodedError INDEX_DAMAGED if a file is missing, of the wrong size, or made for another dimension or metric
+ * @throws CodedError INDEX_DAMAGED if a file is missing, of the wrong size, or made for another dimension or metric; what the check throws
  */
 export async function readRowsAndVectors(
   paths: ReturnType<typeof indexPaths>,
   table: RowTable,
   slab: VectorSlab,
+  check: (path: string) => FileCheck,
 ): Promise<number> {
   const bytes = await readFile(paths.rows).catch(error => {
     throw indexDamaged(paths.rows, 'it cannot be read', error);
   });
+  const rowsCheck = check(paths.rows);
+  rowsCheck.update(bytes);
+  rowsCheck.end();
   const headerBytes = HEADER_U32S * 4;
   if (bytes.length < headerBytes) throw indexDamaged(paths.rows, 'it ends within its header');
   // Copied, since a Buffer may start anywhere and a Uint32Array may not.
@@ -100,7 +127,7 @@ export async function readRowsAndVectors(
       `it has ${bytes.length} bytes, not the ${headerBytes + rows! * 5} of ${rows} rows`,
     );
   }
-  await readVectors(paths.vectors, slab, rows!);
+  await readVectors(paths.vectors, slab, rows!, check(paths.vectors));
   table.restore(
     new Uint32Array(aligned, headerBytes, rows),
     new Uint8Array(aligned, headerBytes + rows! * 4, rows),
@@ -108,7 +135,7 @@ export async function readRowsAndVectors(
   return coded!;
 }
 
-async function readVectors(path: string, slab: VectorSlab, rows: number): Promise<void> {
+async function readVectors(path: string, slab: VectorSlab, rows: number, check: FileCheck): Promise<void> {
   const file = await open(path, 'r').catch(error => {
     throw indexDamaged(path, 'it cannot be read', error);
   });
@@ -118,15 +145,66 @@ async function readVectors(path: string, slab: VectorSlab, rows: number): Promis
     if (size !== rows * dimension * 4) {
       throw indexDamaged(path, `it has ${size} bytes, not the ${rows * dimension * 4} of ${rows} rows`);
     }
-    const stepRows = Math.max(1, Math.floor(COPY_BYTES / (dimension * 4)));
-    const floats = new Float32Array(Math.min(stepRows, rows) * dimension);
-    for (let first = 0; first < rows; first += stepRows) {
-      const count = Math.min(stepRows, rows - first);
-      await readFully(file, path, Buffer.from(floats.buffer, floats.byteOffset, count * dimension * 4));
-      slab.appendStored(floats.subarray(0, count * dimension));
-    }
+    if (slab.hasPadding) await readStepwise(file, path, slab, rows, check);
+    else await readInPlace(file, path, slab.room(rows), check);
+    check.end();
+    if (!slab.hasPadding) slab.taken(rows);
   } finally {
     await file.close();
+  }
+}
+
+/**
+ * Straight to where the vectors will be used. Several reads are under way, in threads of Node's own, so that this one only compares what is
+ * there: most of the time goes into the first touch of fresh memory.
+ */
+async function readInPlace(
+  file: FileHandle,
+  path: string,
+  target: Uint8Array,
+  check: FileCheck,
+): Promise<void> {
+  const reads: { piece: Uint8Array; done: Promise<void> }[] = [];
+  try {
+    for (let offset = 0; offset < target.length || reads.length > 0; ) {
+      while (offset < target.length && reads.length < READS_AT_ONCE) {
+        const piece = target.subarray(offset, offset + READ_BYTES);
+        reads.push({ piece, done: readPiece(file, path, piece, offset) });
+        offset += piece.length;
+      }
+      await reads[0]!.done;
+      check.update(reads.shift()!.piece);
+    }
+  } finally {
+    // The file must not be closed under a read, nor its failure go unheard.
+    await Promise.allSettled(reads.map(({ done }) => done));
+  }
+}
+
+async function readPiece(file: FileHandle, path: string, piece: Uint8Array, offset: number): Promise<void> {
+  for (let done = 0; done < piece.length; ) {
+    const { bytesRead } = await file.read(piece, done, piece.length - done, offset + done);
+    if (bytesRead === 0) throw indexDamaged(path, 'it ends too early');
+    done += bytesRead;
+  }
+}
+
+async function readStepwise(
+  file: FileHandle,
+  path: string,
+  slab: VectorSlab,
+  rows: number,
+  check: FileCheck,
+): Promise<void> {
+  const { dimension } = slab;
+  const stepRows = Math.max(1, Math.floor(COPY_BYTES / (dimension * 4)));
+  const floats = new Float32Array(Math.min(stepRows, rows) * dimension);
+  for (let first = 0; first < rows; first += stepRows) {
+    const count = Math.min(stepRows, rows - first);
+    const bytes = Buffer.from(floats.buffer, floats.byteOffset, count * dimension * 4);
+    await readFully(file, path, bytes);
+    check.update(bytes);
+    slab.appendStored(floats.subarray(0, count * dimension));
   }
 }
 

@@ -94,10 +94,15 @@ export class RowTable {
     this.#owners = owners;
     this.#flags = flags;
     this.#rows = owners.length;
-    this.#dead = flags.reduce((dead, flag) => dead + (flag & DEAD), 0);
+    this.#dead = 0;
     this.#surplusCount = 0;
-    for (const [row, flag] of flags.entries()) if (flag & SURPLUS) this.#listSurplus(row);
-    this.#ownerCount = owners.reduce((count, owner, row) => count + (owner === owners[row - 1] ? 0 : 1), 0);
+    this.#ownerCount = 0;
+    for (let row = 0; row < owners.length; row++) {
+      const flag = flags[row]!;
+      this.#dead += flag & DEAD;
+      if ((flag & SURPLUS) !== 0) this.#listSurplus(row);
+      if (row === 0 || owners[row] !== owners[row - 1]) this.#ownerCount++;
+    }
   }
 
   isDead(row: number): boolean {

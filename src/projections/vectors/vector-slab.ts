@@ -104,6 +104,25 @@ export class VectorSlab {
     this.#rows += count;
   }
 
+  /** True if a row takes more bytes than its vector. */
+  get hasPadding(): boolean {
+    return this.rowBytes !== this.dimension * 4;
+  }
+
+  /**
+   * Where the next `count` rows go, if rows have no padding: to be filled with rows of another slab, and then made count by `taken`.
+   * @throws CodedError TOO_LARGE beyond 4 GiB
+   */
+  room(count: number): Uint8Array {
+    this.#reserve(count);
+    return new Uint8Array(this.#floats.buffer, ROWS_AT + this.#rows * this.rowBytes, count * this.rowBytes);
+  }
+
+  /** The rows that `room` was asked for are there. */
+  taken(count: number): void {
+    this.#rows += count;
+  }
+
   /** The stored vector: a view, not to be written to. */
   vector(row: number): Float32Array {
     if (!(row < this.#rows)) throw new RangeError(`row ${row} of ${this.#rows}`);
