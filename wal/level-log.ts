@@ -244,15 +244,28 @@ export class LevelLog extends GroupCommitLog {
     to: number,
     reverse: boolean,
   ): AsyncGenerator<[number, Uint8Array][]> {
-    for (let first = from, last = to; first <= last; ) {
+    const pieceOf = (first: number, last: number) => {
       const low = reverse ? Math.max(first, last - PIECE_RECORDS + 1) : first;
       const high = reverse ? last : Math.min(last, first + PIECE_RECORDS - 1);
-      const piece = await this.piece(low, high, reverse);
-      if (piece.length > 0) yield piece;
-      // Nothing where something must be: the reader sees it by the next piece.
-      const reached = piece.at(-1)?.[0] ?? (reverse ? low : high);
-      if (reverse) last = reached - 1;
-      else first = reached + 1;
+      const piece = this.piece(low, high, reverse).then(piece => {
+        // Nothing where something must be: the reader sees it by the next piece.
+        const reached = piece.at(-1)?.[0] ?? (reverse ? low : high);
+        return { piece, rest: reverse ? ([first, reached - 1] as const) : ([reached + 1, last] as const) };
+      });
+      // Whoever waits for it hears of a failure.
+      piece.catch(() => {});
+      return piece;
+    };
+    let next = from <= to ? pieceOf(from, to) : undefined;
+    try {
+      while (next !== undefined) {
+        const { piece, rest }: Awaited<ReturnType<typeof pieceOf>> = await next;
+        // Read while the reader is busy with this one.
+        next = rest[0] <= rest[1] ? pieceOf(...rest) : undefined;
+        if (piece.length > 0) yield piece;
+      }
+    } finally {
+      await next?.catch(() => {});
     }
   }
 

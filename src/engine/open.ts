@@ -57,6 +57,7 @@ export async function openEngine(options: OpenEngineOptions): Promise<StoreEngin
   };
   let checkpoints: CheckpointLoading | undefined;
   let log: LevelLog | undefined;
+  let projections: Projections | undefined;
   try {
     log = await openLog({
       storeDir,
@@ -85,7 +86,7 @@ export async function openEngine(options: OpenEngineOptions): Promise<StoreEngin
           `an interrupted rollback was finished: the log was cut after event ${log.lineage.epochSeq - 1}, and what was behind it is in ${PATHS.quarantine}/`,
         ),
       );
-    const projections = await checkpoints!.projections(log, warn);
+    projections = await checkpoints!.projections(log, warn);
     await replayTail(log, projections);
     logger.info({ store: storeDir, seq: log.head.seq, hash: hashHex(log.head.hash) }, 'store open');
     return new StoreEngine({
@@ -102,6 +103,7 @@ export async function openEngine(options: OpenEngineOptions): Promise<StoreEngin
     });
   } catch (error) {
     await checkpoints?.abandon();
+    await projections?.close();
     await log?.close();
     throw error;
   }
@@ -118,6 +120,7 @@ export async function replayTail(
   projections: Projections,
   to: number = log.head.seq,
 ): Promise<void> {
-  for await (const records of readCommitted(log, projections.through.seq + 1, to))
-    projections.replay(records);
+  const end = projections.beginReplay();
+  for await (const records of readCommitted(log, projections.through.seq + 1, to)) projections.apply(records);
+  end();
 }

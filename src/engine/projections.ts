@@ -130,11 +130,18 @@ export class Projections {
     }
   }
 
-  /** As `apply`, where nobody asks before all of a log's tail is applied: the words of its texts may wait. */
-  replay(records: readonly LogRecord[]): void {
+  /**
+   * Many events follow, and nobody asks before the last of them is applied: what can wait, the words of texts and the graphs, does until the function
+   * that this returns is called.
+   */
+  beginReplay(): () => void {
     this.isReplaying = true;
-    this.apply(records);
-    this.isReplaying = false;
+    for (const index of this.vectors.values()) index.hold();
+    return () => {
+      this.isReplaying = false;
+      this.words.goOnLater();
+      for (const index of this.vectors.values()) index.release();
+    };
   }
 
   /** @throws CodedError PROJECTION_FAILED once an event could not be applied */
@@ -179,7 +186,9 @@ export class Projections {
   private createIndex(collection: CollectionState, generation: number): void {
     const { dimension } = collection.generations[generation]!.space;
     const options = { dimension, metric: collection.metric, ...this.indexOptions };
-    this.vectors.set(vectorsKey(collection.id, generation), VectorIndex.create(options));
+    const index = VectorIndex.create(options);
+    if (this.isReplaying) index.hold();
+    this.vectors.set(vectorsKey(collection.id, generation), index);
   }
 
   /** The newest generation that was given up has no answers to give: not even for the past. */

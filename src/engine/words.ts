@@ -67,7 +67,7 @@ export class Words {
 
   /**
    * Takes the text of the next ordinal.
-   * @param isReplay more follow at once, and nobody asks before the last of them: all of them may wait
+   * @param isReplay more follow at once, and nobody asks before the last of them: all of them wait for `goOnLater`
    */
   add(ordinal: number, text: string, isReplay: boolean): void {
     this.end = ordinal + 1;
@@ -75,12 +75,20 @@ export class Words {
       this.texts.set(ordinal, text);
       this.textsChars += text.length;
     }
+    if (isReplay) return;
     const isMuch = this.end - this.next > WAITING_TEXTS || this.textsChars > WAITING_CHARS;
-    if (isMuch && !isReplay && !this.isDraining) this.work(Number.POSITIVE_INFINITY);
+    if (isMuch && !this.isDraining) this.work(Number.POSITIVE_INFINITY);
     else if (!this.isDraining) {
       this.isDraining = isMuch;
       this.goOnIn(QUIET_MS);
     }
+  }
+
+  /** To be called when a replay has ended. */
+  goOnLater(): void {
+    if (this.next === this.end || this.isDraining) return;
+    this.isDraining = true;
+    this.goOnIn(START_AFTER_MS);
   }
 
   /** The index with every text in it. What is missing is done at once: see `complete`, where that may be much. */

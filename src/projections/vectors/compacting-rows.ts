@@ -39,6 +39,7 @@ export class CompactingRows {
   #background: Promise<void> | undefined;
   #quietTimer: NodeJS.Timeout | undefined;
   #isRetired = false;
+  #isHeld = false;
   #failure: Error | undefined;
   #retryAtMs = 0;
   readonly #saves = new Set<Promise<unknown>>();
@@ -95,8 +96,20 @@ export class CompactingRows {
     this.compactIfDue(true);
   }
 
+  /** See VectorIndex.hold. */
+  hold(): void {
+    this.#isHeld = true;
+    this.#rows.graph.hold();
+  }
+
+  /** See VectorIndex.release. */
+  release(): void {
+    this.#isHeld = false;
+    this.#rows.graph.release();
+  }
+
   /** Keeps the rows in use from being let go, should they be replaced, before `save` has settled. */
-  hold(save: Promise<unknown>): void {
+  keepFor(save: Promise<unknown>): void {
     track(this.#saves, save);
   }
 
@@ -239,6 +252,7 @@ export class CompactingRows {
     this.#isRetired &&= this.#rows.table.dead > 0;
     this.#failure = undefined;
     track(this.#leaving, this.#letGo(old));
+    if (this.#isHeld) this.#rows.graph.hold();
     this.#rows.graph.follow();
   }
 

@@ -51,6 +51,7 @@ export class GraphIndex {
   #attachingEnd = 0;
   #attachNow = () => {};
   #refusals = 0;
+  #isHeld = false;
 
   #failure: Error | undefined;
   #retryAtMs = 0;
@@ -94,6 +95,17 @@ export class GraphIndex {
   /** Why the graph does not follow at present; search scans what it lacks. */
   get failure(): Error | undefined {
     return this.#failure;
+  }
+
+  /** See VectorIndex.hold. */
+  hold(): void {
+    this.#isHeld = true;
+  }
+
+  /** Goes on after `hold`. */
+  release(): void {
+    this.#isHeld = false;
+    this.follow();
   }
 
   /** See GraphEngine.search; rows that died while a file was written may still be among them. */
@@ -249,7 +261,8 @@ export class GraphIndex {
 
   /** Starts whatever is next to be done, if anything. */
   #schedule(): void {
-    if (this.#timer !== undefined || this.#work !== undefined || this.#writing !== undefined) return;
+    if (this.#isHeld || this.#timer !== undefined || this.#work !== undefined || this.#writing !== undefined)
+      return;
     const stopped = this.#closed.signal.aborted || this.#failure !== undefined;
     const backlogRows = this.table.rows - this.#end;
     if (stopped || !this.wanted) {

@@ -284,7 +284,7 @@ export class VectorIndex {
    */
   save(dir: string, name: string): Promise<string[]> {
     const saved = this.#save(dir, name);
-    this.#kept.hold(saved);
+    this.#kept.keepFor(saved);
     return saved;
   }
 
@@ -334,6 +334,16 @@ export class VectorIndex {
     kept.compactIfDue(true);
     rows.graph.attached?.then(() => kept.compactIfDue(true));
     return index;
+  }
+
+  /** Many rows follow one another: the graph waits for `release`, and is then built of all of them at once. */
+  hold(): void {
+    this.#kept.hold();
+  }
+
+  /** The rows that were waited for are there. */
+  release(): void {
+    this.#kept.release();
   }
 
   /** Ends the background work. The index must not be used afterwards. */
