@@ -9,79 +9,17 @@ import { existsSync, mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import type { CallContext, UpsertItem } from '#src/domain/face.js';
-import { openEngine } from '#src/engine/open.js';
-import { createLogger } from '#src/log.js';
-import { clusteredVectors, SeededRandom, texts } from './data.js';
-
-const DIMENSION = 384;
-const BATCH = 500;
-const QUERIES = 5;
-
-const context: CallContext = {
-  actor: {
-    clientName: 'bench',
-    clientVersion: '1',
-    session: 'bench',
-    sessionSource: 'window',
-    project: '',
-    transport: 'library',
-    tool: 'bench',
-  },
-};
-
-const open = (path: string) =>
-  openEngine({
-    path,
-    config: {
-      metric: 'cosine',
-      durability: 'interval',
-      embedder: { provider: 'embedded', model: '', url: '', key: undefined, dimension: undefined },
-    },
-    logger: createLogger({ logLevel: 'warn', logFile: undefined }),
-  });
-
-/** Makes a store with its checkpoint. */
-export async function makeStore(path: string, rows: number): Promise<void> {
-  const random = new SeededRandom();
-  const vector = clusteredVectors(random, DIMENSION);
-  const text = texts(random);
-  const engine = await open(path);
-  for (let i = 0; i < rows; i += BATCH) {
-    const items = Array.from(
-      { length: Math.min(BATCH, rows - i) },
-      (_, j): UpsertItem => ({
-        id: `item-${i + j}`,
-        text: text(),
-        metadata: { lang: ['en', 'de', 'fr'][(i + j) % 3], year: 2000 + ((i + j) % 25) },
-        vector: Array.from(vector()),
-      }),
-    );
-    await engine.upsert({ collection: 'bench', items, allow_secrets: true }, context);
-  }
-  await engine.idle();
-  await engine.close();
-}
-
-/** Queries that do not depend on the number of rows. */
-export function queries(): number[][] {
-  const random = new SeededRandom();
-  const vector = clusteredVectors(random, DIMENSION);
-  texts(random);
-  return Array.from({ length: QUERIES }, () => Array.from(vector()));
-}
+import { context, makeStore, open, query, SEARCH } from './store.js';
 
 /** One opening: prints its figures as a line of JSON. */
 async function measure(path: string, isLost: boolean): Promise<void> {
   if (isLost) rmSync(join(path, 'checkpoints'), { recursive: true, force: true });
-  const [query] = queries();
-  const search = (engine: Awaited<ReturnType<typeof open>>, vector: number[]) =>
-    engine.search({ vector, collections: ['bench'], k: 10, mode: 'semantic' }, context);
+  const vector = query();
   const startMs = performance.now();
   const startWaitMs = waitedMs();
   const engine = await open(path);
   const openMs = performance.now() - startMs;
-  const first = await search(engine, query!);
+  const first = await engine.search({ vector, ...SEARCH }, context);
   const answerMs = performance.now() - startMs;
   const answerWaitMs = waitedMs() - startWaitMs;
   const answeredMs = performance.now();
@@ -105,7 +43,7 @@ async function measure(path: string, isLost: boolean): Promise<void> {
     context,
   );
   const wordsMs = performance.now() - wordsStartMs;
-  const later = await search(engine, query!);
+  const later = await engine.search({ vector, ...SEARCH }, context);
   const ids = ({ results }: typeof later) => results.map(({ id }) => id).join();
   if (ids(later) !== ids(first) || words.results.length !== 10) throw new Error('a wrong answer');
   console.log(

@@ -1,7 +1,9 @@
+import { readdirSync, statSync } from 'node:fs';
 import { join } from 'node:path';
 import { WalError } from './errors.js';
 import { describe, GroupCommitLog } from './group-commit.js';
 import { fsyncDirectory, type HeadFile, Intent } from './head-file.js';
+import { compactRange } from './level.js';
 import type { TableGuard } from './leveldb/table-guard.js';
 import type { Head, Lineage } from './log.js';
 import { LogFileSync } from './log-file-sync.js';
@@ -37,6 +39,8 @@ export interface LevelLogOptions {
 /** Records fetched by one seek of a range read; about a megabyte of them at most. */
 const PIECE_RECORDS = 1000;
 const PIECE_BYTES = 1024 * 1024;
+/** Log files from this size on are made tables when the log is closed. */
+const FLUSH_BYTES = 1024 * 1024;
 
 /** The log in LevelDB. Made by openLog (open.ts), which has looked at the files and taken ownership before. */
 export class LevelLog extends GroupCommitLog {
@@ -305,12 +309,25 @@ export class LevelLog extends GroupCommitLog {
     if (this.unreadable) throw this.unreadable;
   }
 
+  /** What is only in LevelDB's log file would be read twice by the next opening, and written to a table by it: better now, if it is much. */
+  private async flushToTable(): Promise<void> {
+    const dir = join(this.options.storeDir, PATHS.log);
+    const logBytes = readdirSync(dir)
+      .filter(name => name.endsWith('.log'))
+      .reduce((sum, name) => sum + statSync(join(dir, name)).size, 0);
+    if (logBytes < FLUSH_BYTES) return;
+    // A merge begins with the flush; of a range without keys it is nothing else.
+    await compactRange(this.database, encodeKey(0), encodeKey(0));
+    fsyncDirectory(dir);
+  }
+
   protected async release(): Promise<void> {
     clearInterval(this.timer);
     await this.ticking;
     try {
       // Twice, so that both slots tell the same: one damaged slot then hides nothing.
       if (!this.failure) {
+        await this.flushToTable();
         await this.proveHead(this.head, Intent.closed);
         await this.proveHead(this.head, Intent.closed);
       }
