@@ -67,8 +67,8 @@ export interface StoreEngineOptions {
   readonly clock: () => number;
   /** For tests: how much a re-embedding takes on at once. */
   readonly reembedBatches?: BatchSizes | undefined;
-  /** Checkpoints that were discarded at the start, and why. */
-  readonly warnings: readonly string[];
+  /** What was told of at the start, like checkpoints that were discarded, and what the background tells of later: the newest. */
+  readonly warnings: string[];
 }
 
 /** A checkpoint is due once this many events, or a quarter of all versions, are not in the newest one. */
@@ -85,7 +85,6 @@ export class StoreEngine implements Engine {
   private readonly diffReader: DiffReader;
   private readonly chunks: EngineChunkStore;
   private readonly unsubscribe: () => void;
-  private readonly warnings: string[];
   private checkpointSeq: number;
   /** How far what goes on without an event is in the newest checkpoint: see Projections.progress. */
   private checkpointProgress: string;
@@ -114,7 +113,6 @@ export class StoreEngine implements Engine {
     this.historyReader = new HistoryReader(shared);
     this.diffReader = new DiffReader(shared);
     this.chunks = new EngineChunkStore({ ...shared, storeDir: options.storeDir, writer: this.writer });
-    this.warnings = [...options.warnings];
     this.checkpointSeq = listCheckpoints(options.storeDir)[0] ?? 0;
     this.checkpointProgress = projections.progress;
     this.unsubscribe = log.subscribe(records => this.apply(records));
@@ -165,8 +163,7 @@ export class StoreEngine implements Engine {
 
   private warn(message: string): void {
     this.options.logger.warn(message);
-    this.warnings.push(message);
-    if (this.warnings.length > 20) this.warnings.shift();
+    noteWarning(this.options.warnings, message);
   }
 
   /** Refuses work once closing has begun, and waits while the log is being reopened. */
@@ -233,7 +230,7 @@ export class StoreEngine implements Engine {
       checkpoint: {
         seq: this.checkpointSeq,
         age_events: projections.through.seq - this.checkpointSeq,
-        warnings: this.warnings,
+        warnings: [...this.options.warnings],
       },
       embedder: embedderStatus,
       memory: {
@@ -292,6 +289,14 @@ export class StoreEngine implements Engine {
     if (isNewer || projections.progress !== this.checkpointProgress) await this.checkpoint();
     await Promise.all([projections.close(), embedders.close(), log.close()]);
   }
+}
+
+const MAX_WARNINGS = 20;
+
+/** Adds a warning to those that the status shows. */
+export function noteWarning(warnings: string[], message: string): void {
+  warnings.push(message);
+  if (warnings.length > MAX_WARNINGS) warnings.shift();
 }
 
 const MAX_MARKS = 100;

@@ -11,7 +11,7 @@ import { parseEmbedderChoice } from '../embedding/settings.js';
 import type { Logger } from '../log.js';
 import { CheckpointLoading } from './checkpoints.js';
 import { type EmbedderSource, Embedders } from './embedders.js';
-import { StoreEngine } from './engine.js';
+import { noteWarning, StoreEngine } from './engine.js';
 import type { Projections } from './projections.js';
 import type { BatchSizes } from './reembed-run.js';
 import { emptyScratch } from './scratch.js';
@@ -52,7 +52,7 @@ export async function openEngine(options: OpenEngineOptions): Promise<StoreEngin
   let hasFinishedCut = false;
   const warnings: string[] = [];
   const warn = (error: Error) => {
-    warnings.push(error.message);
+    noteWarning(warnings, error.message);
     logger.warn(error.message);
   };
   let checkpoints: CheckpointLoading | undefined;
