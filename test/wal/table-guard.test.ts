@@ -3,11 +3,12 @@
  * order things are asked, and all else is read.
  */
 import { cpSync, readdirSync, rmSync, truncateSync } from 'node:fs';
+import { open } from 'node:fs/promises';
 import { join } from 'node:path';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { look } from '#wal/leveldb/look.js';
-import { readTableBlocks } from '#wal/leveldb/table-blocks.js';
-import { checkTableBlocks } from '#wal/leveldb/table-file.js';
+import { entryOf, readTableBlocks } from '#wal/leveldb/table-blocks.js';
+import { checkTableBlocks, readTableIndex } from '#wal/leveldb/table-file.js';
 import { TableGuard } from '#wal/leveldb/table-guard.js';
 import { openLog } from '#wal/open.js';
 import { PATHS } from '#wal/paths.js';
@@ -72,13 +73,18 @@ const refused = (guard: TableGuard, from: number, to: number): boolean => {
   }
 };
 
-test('an index in columns says what the index says', () => {
+test('an index in columns says what the index says', async () => {
   const dir = join(made, PATHS.log);
   const files = [...new Set(blocks.map(({ file }) => file))];
   expect(files.length).toBeGreaterThanOrEqual(TABLES);
   for (const file of files) {
     const own = blocks.filter(block => block.file === file);
-    const { offsets, seqs, deleted } = readTableBlocks(join(dir, file));
+    const columns = readTableBlocks(join(dir, file));
+    const { offsets, seqs, deleted } = columns;
+    const handle = await open(join(dir, file));
+    const { blocks: entries } = await readTableIndex(handle, (await handle.stat()).size);
+    await handle.close();
+    expect(entries.map((_, i) => entryOf(columns, i))).toEqual(entries);
     expect([...offsets.slice(0, -1)]).toEqual(own.map(({ offset }) => offset));
     // The last separator lies beyond the keys.
     expect([...seqs.slice(0, -1)]).toEqual(own.slice(0, -1).map(({ lastSeq }) => lastSeq));

@@ -8,7 +8,7 @@ import { type DirectoryFile, tableName } from './file-names.js';
 import type { Findings } from './findings.js';
 import { compareInternalKeys, decodeInternalKey, type InternalKey } from './internal-key.js';
 import { type KeyRange, KeyRanges } from './key-ranges.js';
-import { readTableBlocks } from './table-blocks.js';
+import { entryOf, readTableBlocks } from './table-blocks.js';
 import { applyRuns, keysByIndex, keysByReading, type TableKeys, type WrittenRun } from './table-keys.js';
 import type { TableMeta } from './version-edit.js';
 
@@ -85,7 +85,7 @@ async function checkTable(
     try {
       const blocks = readTableBlocks(join(dir, file.name));
       findings.bytesRead += blocks.bytesRead;
-      if (compareInternalKeys(blocks.firstSeparator, table.smallest) < 0)
+      if (compareInternalKeys(entryOf(blocks, 0).separator, table.smallest) < 0)
         throw new FormatError('holds other keys than the MANIFEST says');
       return keysByIndex(smallest, largest, blocks);
     } catch (error) {

@@ -4,12 +4,13 @@
  */
 import { closeSync, fstatSync, openSync, readSync } from 'node:fs';
 import { ByteReader, FormatError } from './coding.js';
-import { compareInternalKeys, KEY_SIZE } from './internal-key.js';
+import { compareInternalKeys, encodeInternalKey, KEY_SIZE } from './internal-key.js';
 import {
   BLOCK_TRAILER_SIZE,
   checkBlock,
   checkFilter,
   FOOTER_SIZE,
+  type IndexEntry,
   parseFooter,
   parseMetaindex,
   TAIL_READ_SIZE,
@@ -24,8 +25,8 @@ export interface TableBlocks {
   readonly stamps: Float64Array;
   /** 1 where the separator is a deletion. */
   readonly deleted: Uint8Array;
-  /** The first separator as it stands there. */
-  readonly firstSeparator: Buffer;
+  /** The separators that are no internal keys of ours, as they stand there, by the number of their block. */
+  readonly otherSeparators: ReadonlyMap<number, Buffer>;
   readonly bytesRead: number;
 }
 
@@ -107,7 +108,7 @@ function parseColumns(contents: Buffer, filterOffset: number): Omit<TableBlocks,
   const seqs = new Float64Array(restarts);
   const stamps = new Float64Array(restarts);
   const deleted = new Uint8Array(restarts);
-  let firstSeparator = Buffer.alloc(0);
+  const otherSeparators = new Map<number, Buffer>();
   let keyBefore = 0;
   let lengthBefore = 0;
   let seqBefore = 0;
@@ -135,7 +136,8 @@ function parseColumns(contents: Buffer, filterOffset: number): Omit<TableBlocks,
     const isHigher = seq > 0 && seqBefore > 0 && seq > seqBefore;
     if (i > 0 && !isHigher && !ascends(contents, keyBefore, lengthBefore, key, length))
       throw new FormatError('has an index whose keys do not ascend');
-    if (i === 0) firstSeparator = Buffer.from(contents.subarray(key, key + length));
+    // A copy: the contents are overwritten by the next table's.
+    if (seq === 0) otherSeparators.set(i, Buffer.from(contents.subarray(key, key + length)));
     keyBefore = key;
     lengthBefore = length;
     seqBefore = seq;
@@ -148,7 +150,20 @@ function parseColumns(contents: Buffer, filterOffset: number): Omit<TableBlocks,
   if (reader.remaining > 0) throw new FormatError('has an index with more entries than restarts');
   if (next !== filterOffset) throw new FormatError('has an index that does not reach the filter');
   offsets[restarts] = next;
-  return { offsets, seqs, stamps, deleted, firstSeparator };
+  return { offsets, seqs, stamps, deleted, otherSeparators };
+}
+
+/** A data block as readTableIndex describes it. */
+export function entryOf(blocks: TableBlocks, i: number): IndexEntry {
+  const { offsets } = blocks;
+  const sizeBytes = offsets[i + 1]! - offsets[i]! - BLOCK_TRAILER_SIZE;
+  return { offset: offsets[i]!, sizeBytes, separator: separatorOf(blocks, i) };
+}
+
+function separatorOf({ seqs, stamps, deleted, otherSeparators }: TableBlocks, i: number): Buffer {
+  const other = otherSeparators.get(i);
+  if (other !== undefined) return other;
+  return encodeInternalKey({ seq: seqs[i]!, stamp: stamps[i]!, deleted: deleted[i] === 1 });
 }
 
 /** Whether an internal key comes after another. */

@@ -5,10 +5,10 @@
  * blocks concerned must be read.
  */
 import { open } from 'node:fs/promises';
-import { decodeInternalKey, type InternalKey } from './internal-key.js';
+import type { InternalKey } from './internal-key.js';
 import { type KeyRange, KeyRanges } from './key-ranges.js';
-import type { TableBlocks } from './table-blocks.js';
-import { readDataBlock, readTableIndex } from './table-file.js';
+import { entryOf, readTableBlocks, type TableBlocks } from './table-blocks.js';
+import { readDataBlock } from './table-file.js';
 
 /** Consecutive keys, put (or deleted) in ascending order one after the other. */
 export interface WrittenRun extends KeyRange {
@@ -79,19 +79,20 @@ export async function keysByReading(
 }> {
   const file = await open(path, 'r');
   try {
-    const { blocks, bytesRead: indexBytes } = await readTableIndex(file, (await file.stat()).size);
+    const blocks = readTableBlocks(path);
+    const count = blocks.seqs.length;
     const runs: { first: number; last: number; stamp: number; deleted: boolean }[] = [];
     const damaged: { offset: number; problem: string; seq: number }[] = [];
-    let bytesRead = indexBytes;
+    let { bytesRead } = blocks;
     let newest = 0;
     let after = 0;
-    for (let i = 0; i < blocks.length; i++) {
-      const upTo =
-        (i === blocks.length - 1 ? undefined : decodeInternalKey(blocks[i]!.separator)?.seq) ?? Infinity;
+    for (let i = 0; i < count; i++) {
+      const upTo = (i < count - 1 && blocks.seqs[i]!) || Infinity;
       const range = { first: after, last: upTo };
       after = Number.isFinite(upTo) ? upTo : after;
       if (!isWanted(range)) continue;
-      const block = await readDataBlock(file, blocks, i);
+      const entries = i === 0 ? [entryOf(blocks, i)] : [entryOf(blocks, i - 1), entryOf(blocks, i)];
+      const block = await readDataBlock(file, entries, entries.length - 1);
       bytesRead += block.sizeBytes;
       if (block.problem !== undefined)
         damaged.push({ offset: block.offset, problem: block.problem, seq: range.first });
