@@ -31,6 +31,8 @@ const HEADER_BYTES = 40;
 const LINE_FEED = 10;
 /** Terms that are unpacked in one step: some 5 000. */
 const TERMS_STEP_BYTES = 32 * 1024;
+/** Lengths that are unpacked in one step. */
+const STEP_DOCS = 16_384;
 
 export function packIndex(parts: IndexParts & { readonly analysisVersion: number }): Uint8Array[] {
   const lengths = new VarintWriter(parts.lengths.length * 2);
@@ -86,19 +88,21 @@ function* unpackSections(
   termCount: number,
 ): Generator<void, IndexParts> {
   const [lengths, terms, sizes, lists] = sections as [Uint8Array, Uint8Array, Uint8Array, Uint8Array];
-  const unpackedLengths = unpackLengths(lengths, docs);
-  yield;
+  const unpackedLengths = yield* unpackLengths(lengths, docs);
   const unpackedTerms = yield* unpackTerms(terms, termCount);
   const postings = yield* PostingLists.unpack(termCount, docs, sizes, lists);
   return { lengths: unpackedLengths, terms: unpackedTerms, postings };
 }
 
-function unpackLengths(bytes: Uint8Array, docs: number): Uint32Array {
+function* unpackLengths(bytes: Uint8Array, docs: number): Generator<void, Uint32Array> {
   // Every varint takes a byte at least: a damaged count must not allocate what the file cannot hold.
   if (docs > bytes.length) throw damaged(`${docs} document lengths in ${bytes.length} bytes`);
   const reader = new VarintReader(bytes);
   const lengths = new Uint32Array(docs);
-  for (let doc = 0; doc < docs; doc++) lengths[doc] = reader.read();
+  for (let doc = 0; doc < docs; doc++) {
+    lengths[doc] = reader.read();
+    if (doc % STEP_DOCS === STEP_DOCS - 1) yield;
+  }
   if (reader.offset !== bytes.length) throw damaged('there are more document lengths than documents');
   return lengths;
 }

@@ -4,7 +4,7 @@ import { CodedError, isCoded } from '../../domain/errors.js';
 import type { GraphEngine, GraphParams } from './graph-engine.js';
 import { runGraphWork } from './graph-work.js';
 import { hnswlib } from './hnswlib-engine.js';
-import { DEAD, IN_GRAPH, type RowTable, SURPLUS } from './row-table.js';
+import { DEAD, type RowTable, SURPLUS } from './row-table.js';
 import type { VectorSlab } from './vector-slab.js';
 
 export interface GraphIndexOptions extends GraphParams {
@@ -211,7 +211,7 @@ export class GraphIndex {
     const engine = await hnswlib.load(path, this.#params);
     if (this.#closed.signal.aborted) return;
     // From here to the end without an await, as in #buildInWorker.
-    for (let row = 0; row < flags.length; row++) if (flags[row]! & IN_GRAPH) this.table.enterGraph(row);
+    this.table.enterGraphAs(flags);
     for (const row of this.#deathsDuringWork) if (this.table.isInGraph(row)) engine.markDeleted(row);
     this.#engine = engine;
     this.#end = this.table.endOfGraph();

@@ -125,6 +125,12 @@ export class RowTable {
     this.#flags[row]! |= IN_GRAPH;
   }
 
+  /** The rows that `flags` has in the graph enter it. */
+  enterGraphAs(flags: Uint8Array): void {
+    const own = this.#flags;
+    for (let row = 0; row < flags.length; row++) own[row]! |= flags[row]! & IN_GRAPH;
+  }
+
   /** To be called once, when the row is appended. */
   markSurplus(row: number): void {
     this.#flags[row]! |= SURPLUS;
@@ -156,8 +162,10 @@ export class RowTable {
 
   /** The first live row that the graph lacks; the number of rows if it has them all. */
   endOfGraph(): number {
-    const end = this.flags.findIndex(flag => (flag & (DEAD | IN_GRAPH | SURPLUS)) === 0);
-    return end === -1 ? this.#rows : end;
+    const flags = this.#flags;
+    let end = 0;
+    while (end < this.#rows && (flags[end]! & (DEAD | IN_GRAPH | SURPLUS)) !== 0) end++;
+    return end;
   }
 
   get hasGraph(): boolean {
@@ -165,10 +173,11 @@ export class RowTable {
   }
 
   countDeadInGraph(): number {
-    return this.flags.reduce(
-      (count, flag) => count + ((flag & (DEAD | IN_GRAPH)) === (DEAD | IN_GRAPH) ? 1 : 0),
-      0,
-    );
+    const flags = this.#flags;
+    let count = 0;
+    for (let row = 0; row < this.#rows; row++)
+      if ((flags[row]! & (DEAD | IN_GRAPH)) === (DEAD | IN_GRAPH)) count++;
+    return count;
   }
 
   /**
