@@ -132,8 +132,8 @@ export class CheckedFiles implements FileProofs {
     const hash = createXxh64();
     return {
       update: bytes => hash.update(bytes),
-      end: () => {
-        if (hashHex(hash.digest()) !== digest) throw unlike(this.dir, name);
+      end: found => {
+        if ((found ?? hashHex(hash.digest())) !== digest) throw unlike(this.dir, name);
       },
     };
   }

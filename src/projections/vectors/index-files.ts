@@ -3,7 +3,7 @@ import { join } from 'node:path';
 import { CodedError } from '../../domain/errors.js';
 import type { Metric } from '../../domain/model.js';
 import type { RowTable } from './row-table.js';
-import type { VectorSlab } from './vector-slab.js';
+import type { Room, VectorSlab } from './vector-slab.js';
 
 /*
  * A saved index, all numbers little-endian:
@@ -37,8 +37,11 @@ export const indexPaths = (dir: string, name: string) => ({
 /** Compares what is read of a file, from its beginning and in order, with what was written. */
 export interface FileCheck {
   update(bytes: Uint8Array): void;
-  /** @throws CodedError if that was not what was written */
-  end(): void;
+  /**
+   * @param digest of all bytes, xxh64 in 16 hex digits, by whoever made it without `update`
+   * @throws CodedError if that was not what was written
+   */
+  end(digest?: string): void;
 }
 
 /** What whoever keeps the files of an index knows of them, by name. */
@@ -145,10 +148,15 @@ async function readVectors(path: string, slab: VectorSlab, rows: number, check: 
     if (size !== rows * dimension * 4) {
       throw indexDamaged(path, `it has ${size} bytes, not the ${rows * dimension * 4} of ${rows} rows`);
     }
-    if (slab.hasPadding) await readStepwise(file, path, slab, rows, check);
-    else await readInPlace(file, path, slab.room(rows), check);
-    check.end();
-    if (!slab.hasPadding) slab.taken(rows);
+    if (slab.hasPadding) {
+      await readStepwise(file, path, slab, rows, check);
+      check.end();
+    } else {
+      const room = slab.room(rows);
+      await readInPlace(file, path, room);
+      check.end(room.digest());
+      slab.taken(rows);
+    }
   } finally {
     await file.close();
   }
@@ -158,35 +166,32 @@ async function readVectors(path: string, slab: VectorSlab, rows: number, check: 
  * Straight to where the vectors will be used. Several reads are under way, in threads of Node's own, so that this one only compares what is
  * there: most of the time goes into the first touch of fresh memory.
  */
-async function readInPlace(
-  file: FileHandle,
-  path: string,
-  target: Uint8Array,
-  check: FileCheck,
-): Promise<void> {
-  const reads: { piece: Uint8Array; done: Promise<void> }[] = [];
+async function readInPlace(file: FileHandle, path: string, { bytes, digestUpTo }: Room): Promise<void> {
+  const reads: Promise<number>[] = [];
   try {
-    for (let offset = 0; offset < target.length || reads.length > 0; ) {
-      while (offset < target.length && reads.length < READS_AT_ONCE) {
-        const piece = target.subarray(offset, offset + READ_BYTES);
-        reads.push({ piece, done: readPiece(file, path, piece, offset) });
+    for (let offset = 0; offset < bytes.length || reads.length > 0; ) {
+      while (offset < bytes.length && reads.length < READS_AT_ONCE) {
+        const piece = bytes.subarray(offset, offset + READ_BYTES);
         offset += piece.length;
+        reads.push(readPiece(file, path, piece, offset - piece.length));
       }
-      await reads[0]!.done;
-      check.update(reads.shift()!.piece);
+      digestUpTo(await reads[0]!);
+      reads.shift();
     }
   } finally {
     // The file must not be closed under a read, nor its failure go unheard.
-    await Promise.allSettled(reads.map(({ done }) => done));
+    await Promise.allSettled(reads);
   }
 }
 
-async function readPiece(file: FileHandle, path: string, piece: Uint8Array, offset: number): Promise<void> {
+/** @returns where the piece ends */
+async function readPiece(file: FileHandle, path: string, piece: Uint8Array, offset: number): Promise<number> {
   for (let done = 0; done < piece.length; ) {
     const { bytesRead } = await file.read(piece, done, piece.length - done, offset + done);
     if (bytesRead === 0) throw indexDamaged(path, 'it ends too early');
     done += bytesRead;
   }
+  return offset + piece.length;
 }
 
 async function readStepwise(
