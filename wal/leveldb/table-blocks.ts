@@ -31,6 +31,8 @@ export interface TableBlocks {
 }
 
 const INTERNAL_KEY_SIZE = KEY_SIZE + 8;
+/** What is behind the data blocks is mostly less than this share of a table. */
+const USUAL_TAIL_SHARE = 1 / 96;
 
 /**
  * Reads and checks everything of a table but its data blocks: footer, index, metaindex and filter. Synchronous: some 200 KB.
@@ -41,7 +43,11 @@ export function readTableBlocks(path: string): TableBlocks {
   try {
     const { size } = fstatSync(file);
     if (size < FOOTER_SIZE) throw new FormatError('is shorter than a footer');
-    let tail = readTail(file, size, Math.min(size, TAIL_READ_SIZE));
+    let tail = readTail(
+      file,
+      size,
+      Math.min(size, Math.max(TAIL_READ_SIZE, Math.ceil(size * USUAL_TAIL_SHARE))),
+    );
     const { metaindex, index } = parseFooter(tail.subarray(tail.length - FOOTER_SIZE), size);
     // The filter comes before the metaindex, its handle in it. It takes some ten bits a key, and so about a sixth of the index.
     const wanted = size - metaindex.offset + Math.ceil(index.sizeBytes / 4);
