@@ -9,7 +9,7 @@ import { join } from 'node:path';
 import { monitorEventLoopDelay } from 'node:perf_hooks';
 import { openEngine } from '#src/engine/open.js';
 import { createLogger } from '#src/log.js';
-import { benchContext, clusteredVectors, SeededRandom, texts } from './data.js';
+import { benchContext, benchEngine, clusteredVectors, SeededRandom, texts } from './data.js';
 
 const items = Number(process.argv[2] ?? 10_000);
 const rows = Number(process.argv[3] ?? 20_000);
@@ -27,6 +27,7 @@ const engine = await openEngine({
   path: join(root, 'store'),
   config: {
     metric: 'cosine',
+    indexEngine: benchEngine,
     durability: 'interval',
     embedder: { provider: 'embedded', model: '', url: '', key: undefined, dimension: undefined },
   },

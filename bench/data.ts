@@ -1,5 +1,9 @@
 /** Seeded data: the same on every machine and in every process. */
 import type { CallContext } from '#src/domain/face.js';
+import type { IndexEngine } from '#src/domain/model.js';
+
+/** VECTOR_INDEX, as the program itself reads it. */
+export const benchEngine: IndexEngine = process.env.VECTOR_INDEX === 'hnswlib' ? 'hnswlib' : 'usearch';
 
 /** Who writes and asks in benchmarks. */
 export const benchContext: CallContext = {

@@ -13,7 +13,7 @@ import { encodeEvent } from '#src/engine/event-codec.js';
 import { openEngine } from '#src/engine/open.js';
 import { createLogger } from '#src/log.js';
 import { LOG_OPTIONS } from '#wal/level.js';
-import { benchContext, clusteredVectors, SeededRandom, texts } from './data.js';
+import { benchContext, benchEngine, clusteredVectors, SeededRandom, texts } from './data.js';
 
 const rows = Number(process.argv[2] ?? 20_000);
 const dimension = Number(process.argv[3] ?? 384);
@@ -113,7 +113,7 @@ const open = () =>
     path: join(root, 'store'),
     config: {
       metric: 'cosine',
-      indexEngine: 'usearch',
+      indexEngine: benchEngine,
       durability: 'interval',
       embedder: { provider: 'embedded', model: '', url: '', key: undefined, dimension: undefined },
     },

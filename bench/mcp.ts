@@ -11,7 +11,7 @@ import { Client } from '@modelcontextprotocol/client';
 import { StdioClientTransport } from '@modelcontextprotocol/client/stdio';
 import { openEngine } from '#src/engine/open.js';
 import { createLogger } from '#src/log.js';
-import { benchContext, clusteredVectors, SeededRandom, texts } from './data.js';
+import { benchContext, benchEngine, clusteredVectors, SeededRandom, texts } from './data.js';
 
 const rows = Number(process.argv[2] ?? 20_000);
 const calls = Number(process.argv[3] ?? 500);
@@ -29,6 +29,7 @@ const engine = await openEngine({
   path: store,
   config: {
     metric: 'cosine',
+    indexEngine: benchEngine,
     durability: 'interval',
     embedder: { provider: 'embedded', model: '', url: '', key: undefined, dimension: undefined },
   },

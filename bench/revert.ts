@@ -19,7 +19,7 @@ import type { StoreEngine } from '#src/engine/engine.js';
 import { openEngine } from '#src/engine/open.js';
 import { verifyStore } from '#src/engine/verify.js';
 import { createLogger } from '#src/log.js';
-import { SeededRandom, texts } from './data.js';
+import { benchEngine, SeededRandom, texts } from './data.js';
 
 const BATCH = 500;
 const COLLECTION = 'default';
@@ -72,6 +72,7 @@ const open = (path: string): Promise<StoreEngine> =>
     path,
     config: {
       metric: 'cosine',
+      indexEngine: benchEngine,
       durability: 'interval',
       embedder: { provider: 'embedded', model: '', url: '', key: undefined, dimension: undefined },
     },

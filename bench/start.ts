@@ -1,16 +1,19 @@
 /**
  * From the start of a process to the answer to tools/list, over stdio in raw JSON-RPC, in either era, next to an empty
- * Node process and to a bare server on the same SDK. `npm run bench:start -- [runs]`, default 20. The runs take turns,
- * so that whatever else the machine does meets all of them alike.
+ * Node process and to a bare server on the same SDK; and to the answer of a search by vector in a store of so many rows.
+ * `npm run bench:start -- [runs] [rows]`, default 20 and 20 000. The runs take turns, so that whatever else the machine does meets
+ * all of them alike. A store is made, or used again from where BENCH_STORES says.
  */
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { mkdtempSync, rmSync } from 'node:fs';
+import { existsSync, mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
+import { makeStore, query, SEARCH } from './store.js';
 
 const runs = Number(process.argv[2] ?? 20);
+const rows = Number(process.argv[3] ?? 20_000);
 const here = (path: string): string => fileURLToPath(new URL(path, import.meta.url));
 
 /** The era of 2025: a handshake, then the question. */
@@ -43,14 +46,30 @@ const MODERN = [
   },
 ];
 
-const store = mkdtempSync(join(tmpdir(), 'mvs-bench-start-'));
-process.once('exit', () => rmSync(store, { recursive: true, force: true }));
+const searchFor = (id: number) => ({
+  id,
+  method: 'tools/call',
+  params: { name: 'vector_search', arguments: { vector: query(), ...SEARCH } },
+});
 
-/** @returns ms until the tools were there */
-async function askForTools(program: string, messages: readonly object[]): Promise<number> {
+const temporary = mkdtempSync(join(tmpdir(), 'mvs-bench-start-'));
+process.once('exit', () => rmSync(temporary, { recursive: true, force: true }));
+const filled = join(process.env.BENCH_STORES ?? temporary, `store-${rows}`);
+if (!existsSync(filled)) await makeStore(filled, rows);
+
+const askForTools = (program: string, messages: readonly object[]) =>
+  ask(program, join(temporary, 'store'), messages, '"tools":[');
+
+/** @returns ms until the answer that holds `expected` was there */
+async function ask(
+  program: string,
+  store: string,
+  messages: readonly object[],
+  expected: string,
+): Promise<number> {
   const startMs = performance.now();
   const child = spawn(process.execPath, [program], {
-    env: { ...process.env, VECTOR_DB_PATH: join(store, 'store'), VECTOR_LOG_LEVEL: 'error' },
+    env: { ...process.env, VECTOR_DB_PATH: store, VECTOR_LOG_LEVEL: 'error' },
     stdio: ['pipe', 'pipe', 'inherit'],
   });
   const closed = once(child, 'close');
@@ -58,10 +77,10 @@ async function askForTools(program: string, messages: readonly object[]): Promis
   let output = '';
   for await (const chunk of child.stdout) {
     output += chunk;
-    if (output.includes('"tools":[') && output.endsWith('\n')) break;
+    if (output.includes(expected) && output.endsWith('\n')) break;
   }
   const elapsedMs = performance.now() - startMs;
-  if (!output.includes('"tools":[')) throw new Error(`${program} ended without an answer: ${output}`);
+  if (!output.includes(expected)) throw new Error(`${program} ended without an answer: ${output}`);
   child.stdin.end();
   await closed;
   return elapsedMs;
@@ -81,6 +100,11 @@ const measured: readonly (readonly [name: string, run: () => Promise<number>, ti
   ['bare SDK server, 2026-07-28', () => askForTools(bare, MODERN), []],
   ['mcp-vector-server, 2025-11-25', () => askForTools(server, LEGACY), []],
   ['mcp-vector-server, 2026-07-28', () => askForTools(server, MODERN), []],
+  [
+    `the same, vector_search in ${rows}`,
+    () => ask(server, filled, [...LEGACY.slice(0, 2), searchFor(2)], '"results":[{'),
+    [],
+  ],
 ];
 // The first of each only warms the file cache.
 for (let turn = 0; turn <= runs; turn++)
@@ -89,11 +113,13 @@ for (let turn = 0; turn <= runs; turn++)
     if (turn > 0) times.push(elapsedMs);
   }
 
-console.log(`Node ${process.version}, ${runs} runs each: ms from start to the answer to tools/list`);
+console.log(
+  `Node ${process.version}, ${runs} runs each: ms from start to the answer, to tools/list unless it says otherwise`,
+);
 for (const [name, , times] of measured) {
   times.sort((a, b) => a - b);
   const [least, median, most] = [times[0]!, times[times.length >> 1]!, times.at(-1)!].map(ms =>
     ms.toFixed(0).padStart(5),
   );
-  console.log(`${name.padEnd(32)} min ${least}   median ${median}   max ${most}`);
+  console.log(`${name.padEnd(36)} min ${least}   median ${median}   max ${most}`);
 }

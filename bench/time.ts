@@ -13,7 +13,7 @@ import { fileURLToPath } from 'node:url';
 import type { StoreEngine } from '#src/engine/engine.js';
 import { openEngine } from '#src/engine/open.js';
 import { createLogger } from '#src/log.js';
-import { benchContext, clusteredVectors, SeededRandom, texts } from './data.js';
+import { benchContext, benchEngine, clusteredVectors, SeededRandom, texts } from './data.js';
 
 const BATCH = 500;
 const K = 10;
@@ -37,7 +37,7 @@ const open = (path: string): Promise<StoreEngine> =>
     path,
     config: {
       metric: 'cosine',
-      indexEngine: 'usearch',
+      indexEngine: benchEngine,
       durability: 'interval',
       embedder: { provider: 'embedded', model: '', url: '', key: undefined, dimension: undefined },
     },

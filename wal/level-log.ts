@@ -1,7 +1,9 @@
+import { readdirSync, statSync } from 'node:fs';
 import { join } from 'node:path';
 import { WalError } from './errors.js';
 import { describe, GroupCommitLog } from './group-commit.js';
 import { fsyncDirectory, type HeadFile, Intent } from './head-file.js';
+import { compactRange } from './level.js';
 import type { TableGuard } from './leveldb/table-guard.js';
 import type { Head, Lineage } from './log.js';
 import { LogFileSync, memtableBytes } from './log-file-sync.js';
@@ -37,6 +39,8 @@ export interface LevelLogOptions {
 /** Records fetched by one seek of a range read; about a megabyte of them at most. */
 const PIECE_RECORDS = 1000;
 const PIECE_BYTES = 1024 * 1024;
+/** Log files from this size on are made tables when the log is closed. */
+const FLUSH_BYTES = 1024 * 1024;
 
 /** The log in LevelDB. Made by openLog (open.ts), which has looked at the files and taken ownership before. */
 export class LevelLog extends GroupCommitLog {
@@ -249,15 +253,28 @@ export class LevelLog extends GroupCommitLog {
     to: number,
     reverse: boolean,
   ): AsyncGenerator<[number, Uint8Array][]> {
-    for (let first = from, last = to; first <= last; ) {
+    const pieceOf = (first: number, last: number) => {
       const low = reverse ? Math.max(first, last - PIECE_RECORDS + 1) : first;
       const high = reverse ? last : Math.min(last, first + PIECE_RECORDS - 1);
-      const piece = await this.piece(low, high, reverse);
-      if (piece.length > 0) yield piece;
-      // Nothing where something must be: the reader sees it by the next piece.
-      const reached = piece.at(-1)?.[0] ?? (reverse ? low : high);
-      if (reverse) last = reached - 1;
-      else first = reached + 1;
+      const piece = this.piece(low, high, reverse).then(piece => {
+        // Nothing where something must be: the reader sees it by the next piece.
+        const reached = piece.at(-1)?.[0] ?? (reverse ? low : high);
+        return { piece, rest: reverse ? ([first, reached - 1] as const) : ([reached + 1, last] as const) };
+      });
+      // Whoever waits for it hears of a failure.
+      piece.catch(() => {});
+      return piece;
+    };
+    let next = from <= to ? pieceOf(from, to) : undefined;
+    try {
+      while (next !== undefined) {
+        const { piece, rest }: Awaited<ReturnType<typeof pieceOf>> = await next;
+        // Read while the reader is busy with this one.
+        next = rest[0] <= rest[1] ? pieceOf(...rest) : undefined;
+        if (piece.length > 0) yield piece;
+      }
+    } finally {
+      await next?.catch(() => {});
     }
   }
 
@@ -297,12 +314,25 @@ export class LevelLog extends GroupCommitLog {
     if (this.unreadable) throw this.unreadable;
   }
 
+  /** What is only in LevelDB's log file would be read twice by the next opening, and written to a table by it: better now, if it is much. */
+  private async flushToTable(): Promise<void> {
+    const dir = join(this.options.storeDir, PATHS.log);
+    const logBytes = readdirSync(dir)
+      .filter(name => name.endsWith('.log'))
+      .reduce((sum, name) => sum + statSync(join(dir, name)).size, 0);
+    if (logBytes < FLUSH_BYTES) return;
+    // A merge begins with the flush; of a range without keys it is nothing else.
+    await compactRange(this.database, encodeKey(0), encodeKey(0));
+    fsyncDirectory(dir);
+  }
+
   protected async release(): Promise<void> {
     clearInterval(this.timer);
     await this.ticking;
     try {
       // Twice, so that both slots tell the same: one damaged slot then hides nothing.
       if (!this.failure) {
+        await this.flushToTable();
         await this.proveHead(this.head, Intent.closed);
         await this.proveHead(this.head, Intent.closed);
       }

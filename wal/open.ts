@@ -30,6 +30,8 @@ export interface OpenLogOptions {
   readonly onState?: (failure: WalError | undefined) => void;
   /** Cut the log before it is opened; export the tail first (quarantine.ts). Default: only an interrupted cut is finished. */
   readonly cut?: Cut;
+  /** Called once the store is this process's own and has a HEAD, before its log is looked at: for work that can be done beside that. */
+  readonly onOwned?: () => void;
   /** Told of every step of a cut, one that another process began included. */
   readonly onCutStep?: OnCutStep;
 }
@@ -81,6 +83,7 @@ async function openStore(options: OpenLogOptions): Promise<LevelLog> {
       await beginCut(storeDir, ownership.nonce, head, options.cut, clock, options.onCutStep);
       head = readProof(storeDir);
     }
+    options.onOwned?.();
     return await openOwned(options, ownership, head, clock);
   } catch (error) {
     await ownership.release();

@@ -1,9 +1,10 @@
 /** The files of one checkpoint, and the manifest that binds them. */
 import { existsSync, readFileSync, statSync } from 'node:fs';
-import { open } from 'node:fs/promises';
+import { open, readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { createXxh64, hashHex, xxh64 } from '../../wal/hash.js';
 import { CodedError } from '../domain/errors.js';
+import type { FileCheck, FileProofs } from '../projections/vectors/index-files.js';
 
 const MANIFEST = 'manifest.json';
 /** Files are digested through a buffer of this size. */
@@ -86,7 +87,11 @@ export async function writeManifest(dir: string, manifest: Manifest): Promise<vo
   await writeFlushed(join(dir, MANIFEST), [lines]);
 }
 
-function readManifest(dir: string, version: number): Manifest {
+/**
+ * @param version the only one that this program reads
+ * @throws CodedError PROJECTION_FAILED, or what the file system throws
+ */
+export function readManifest(dir: string, version: number): Manifest {
   const [json = '', digest] = readFileSync(join(dir, MANIFEST), 'utf8').split('\n');
   if (hashHex(xxh64(Buffer.from(json))) !== digest)
     throw damaged(dir, 'its manifest does not match its digest');
@@ -108,11 +113,54 @@ export async function checkFiles(dir: string, version: number): Promise<Manifest
     if (!existsSync(path)) throw damaged(dir, `${file.name} is missing`);
     if (statSync(path).size !== file.bytes)
       throw damaged(dir, `${file.name} has ${statSync(path).size} bytes, not ${file.bytes}`);
-    if ((await digestFile(path)) !== file.digest)
-      throw damaged(dir, `${file.name} does not match its digest`);
+    if ((await digestFile(path)) !== file.digest) throw unlike(dir, file.name);
   }
   return manifest;
 }
+
+/** Checks the files of a checkpoint while they are read for use, so that each is read once. */
+export class CheckedFiles implements FileProofs {
+  private readonly files: ReadonlyMap<string, ManifestFile>;
+
+  constructor(
+    private readonly dir: string,
+    manifest: Manifest,
+  ) {
+    this.files = new Map(manifest.files.map(file => [file.name, file]));
+  }
+
+  /** A whole file. @throws CodedError PROJECTION_FAILED, or what the file system throws */
+  async read(name: string): Promise<Buffer> {
+    const { bytes: size, digest } = this.file(name);
+    const bytes = await readFile(join(this.dir, name));
+    if (bytes.length !== size) throw damaged(this.dir, `${name} has ${bytes.length} bytes, not ${size}`);
+    if (hashHex(xxh64(bytes)) !== digest) throw unlike(this.dir, name);
+    return bytes;
+  }
+
+  begin(name: string): FileCheck {
+    const { digest } = this.file(name);
+    const hash = createXxh64();
+    return {
+      update: bytes => hash.update(bytes),
+      end: found => {
+        if ((found ?? hashHex(hash.digest())) !== digest) throw unlike(this.dir, name);
+      },
+    };
+  }
+
+  digest(name: string): string {
+    return this.file(name).digest;
+  }
+
+  private file(name: string): ManifestFile {
+    const file = this.files.get(name);
+    if (file === undefined) throw damaged(this.dir, `its manifest does not name ${name}`);
+    return file;
+  }
+}
+
+const unlike = (dir: string, name: string): CodedError => damaged(dir, `${name} does not match its digest`);
 
 export function damaged(dir: string, what: string): CodedError {
   return new CodedError(

@@ -8,28 +8,29 @@
  * renamed into place. The newest two are kept. A bad one is discarded with a warning and costs only time.
  */
 import { existsSync, mkdirSync, readdirSync, renameSync, rmSync } from 'node:fs';
-import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { hashHex } from '../../wal/hash.js';
 import { fsyncDirectory } from '../../wal/head-file.js';
 import type { Log } from '../../wal/log.js';
 import { PATHS } from '../../wal/paths.js';
 import { Catalog } from '../projections/catalog.js';
-import { KeywordIndex } from '../projections/keywords/keyword-index.js';
 import { MetadataIndex } from '../projections/metadata.js';
 import { VectorIndex } from '../projections/vectors/vector-index.js';
 import {
+  CheckedFiles,
   checkFiles,
   damaged,
   describeFile,
   describePieces,
   type Manifest,
   type ManifestFile,
+  readManifest,
   writeManifest,
   writeParts,
 } from './checkpoint-files.js';
 import { type IndexOptions, Projections, type ReadPut, vectorsKey } from './projections.js';
 import { readItemPut } from './versions.js';
+import { Words } from './words.js';
 
 /** Raised when the meaning of any file changes: older checkpoints are then rebuilt from the log. */
 export const CHECKPOINT_VERSION = 3;
@@ -63,7 +64,12 @@ export async function saveCheckpoint(
   storeId: string,
   projections: Projections,
 ): Promise<number> {
-  for (let wait = unsettled(projections); wait !== undefined; wait = unsettled(projections)) await wait;
+  for (;;) {
+    await projections.words.complete();
+    const wait = unsettled(projections);
+    if (wait === undefined) break;
+    await wait;
+  }
   const { seq, hash } = projections.through;
   const parent = join(storeDir, PATHS.checkpoints);
   const temporary = join(parent, `${TEMPORARY}${nameOf(seq)}`);
@@ -99,10 +105,10 @@ function unsettled(projections: Projections): Promise<unknown> | undefined {
 }
 
 /** The parts of a checkpoint whose bytes follow from the events alone; the vectors' do not, since graphs are built in the background. */
-function exactParts({ catalog, keywords, metadata }: Projections): [string, Uint8Array[]][] {
+function exactParts({ catalog, words, metadata }: Projections): [string, Uint8Array[]][] {
   return [
     ['catalog', [catalog.save()]],
-    ['keywords', keywords.save()],
+    ['keywords', words.index.save()],
     ['metadata', [metadata.save()]],
   ];
 }
@@ -138,39 +144,53 @@ async function saveIndex(index: VectorIndex, dir: string, name: string): Promise
 }
 
 /** All results, or the first failure, but not before each is through: what still writes must not find its directory gone. */
-async function settled<T>(work: readonly Promise<T>[]): Promise<T[]> {
+async function settled<T extends readonly unknown[]>(
+  work: T,
+): Promise<{ -readonly [I in keyof T]: Awaited<T[I]> }> {
   await Promise.allSettled(work);
   return Promise.all(work);
 }
 
-/** Loads a checkpoint whose files have been checked. */
-async function load(
-  dir: string,
-  manifest: Manifest,
-  indexOptions: IndexOptions,
-  readPut: ReadPut,
-): Promise<Projections> {
-  const read = (name: string) => readFile(join(dir, name));
-  const catalog = Catalog.load(await read('catalog'));
-  const keywords = KeywordIndex.load(await read('keywords'));
-  const metadata = MetadataIndex.load(await read('metadata'));
+/** What a checkpoint holds. */
+interface Loaded {
+  readonly manifest: Manifest;
+  readonly catalog: Catalog;
+  readonly words: Words;
+  readonly metadata: MetadataIndex;
+  readonly vectors: Map<string, VectorIndex>;
+}
+
+/** Loads a checkpoint, each file checked as it is read; graphs, and the words' use of what was read, follow in the background. */
+async function load(dir: string, indexOptions: IndexOptions): Promise<Loaded> {
+  const manifest = readManifest(dir, CHECKPOINT_VERSION);
+  const files = new CheckedFiles(dir, manifest);
+  const catalog = Catalog.load(await files.read('catalog'));
   const vectors = new Map<string, VectorIndex>();
-  try {
+  const loadVectors = async () => {
     for (const { id, metric, generations } of catalog.collections)
       for (const [generation, { space, isUsable }] of generations.entries()) {
         if (!isUsable) continue;
         const key = vectorsKey(id, generation);
         const options = { dimension: space.dimension, metric, ...indexOptions };
-        vectors.set(key, await VectorIndex.load(dir, `vectors-${key}`, options));
+        vectors.set(key, await VectorIndex.load(dir, `vectors-${key}`, options, files));
       }
+  };
+  try {
+    // The others are read while the vectors come, which take longest.
+    const [words, metadata] = await settled([
+      files.read('keywords').then(Words.load),
+      files.read('metadata').then(MetadataIndex.load),
+      loadVectors(),
+    ] as const);
+    return { manifest, catalog, words, metadata, vectors };
   } catch (error) {
-    await Promise.all([...vectors.values()].map(index => index.close()));
+    await closeAll(vectors);
     throw error;
   }
-  return new Projections(indexOptions, readPut, catalog, keywords, metadata, vectors, {
-    seq: manifest.seq,
-    hash: BigInt(`0x${manifest.hash}`),
-  });
+}
+
+async function closeAll(vectors: ReadonlyMap<string, VectorIndex>): Promise<void> {
+  await Promise.all([...vectors.values()].map(index => index.close()));
 }
 
 /**
@@ -188,30 +208,67 @@ export function removeUnfinished(storeDir: string): void {
   }
 }
 
-/**
- * The newest checkpoint that is whole and belongs to this log, or empty projections.
- * @param warn told of every checkpoint that was discarded, and why
- */
-export async function loadNewest(
-  storeDir: string,
-  log: Log,
-  indexOptions: IndexOptions,
-  warn: (error: Error) => void,
-): Promise<Projections> {
-  const readPut: ReadPut = seq => readItemPut(log, seq);
-  removeUnfinished(storeDir);
-  for (const seq of listCheckpoints(storeDir)) {
-    const dir = checkpointDir(storeDir, seq);
-    try {
-      const manifest = await checkFiles(dir, CHECKPOINT_VERSION);
-      assertOfThisLog(dir, manifest, log);
-      return await load(dir, manifest, indexOptions, readPut);
-    } catch (error) {
-      warn(error as Error);
-      rmSync(dir, { recursive: true, force: true });
-    }
+/** The checkpoints of a store that is being opened: the newest is read at once, beside whatever else is done; nothing is changed before it is asked for. */
+export class CheckpointLoading {
+  private begun: { readonly seq: number; readonly loading: Promise<Loaded> } | undefined;
+
+  /** @param storeDir of a store that is this process's own */
+  constructor(
+    private readonly storeDir: string,
+    private readonly indexOptions: IndexOptions,
+  ) {
+    const [seq] = listCheckpoints(storeDir);
+    if (seq === undefined) return;
+    this.begun = { seq, loading: this.load(seq) };
+    // Whoever asks hears of a failure.
+    this.begun.loading.catch(() => {});
   }
-  return new Projections(indexOptions, readPut);
+
+  private load(seq: number): Promise<Loaded> {
+    return load(checkpointDir(this.storeDir, seq), this.indexOptions);
+  }
+
+  /**
+   * The newest checkpoint that is whole and belongs to this log, or empty projections. To be called once.
+   * @param warn told of every checkpoint that was discarded, and why
+   */
+  async projections(log: Log, warn: (error: Error) => void): Promise<Projections> {
+    const readPut: ReadPut = seq => readItemPut(log, seq);
+    removeUnfinished(this.storeDir);
+    for (const seq of listCheckpoints(this.storeDir)) {
+      const dir = checkpointDir(this.storeDir, seq);
+      try {
+        const { manifest, catalog, words, metadata, vectors } = await this.take(seq);
+        try {
+          assertOfThisLog(dir, manifest, log);
+        } catch (error) {
+          await closeAll(vectors);
+          throw error;
+        }
+        const through = { seq: manifest.seq, hash: BigInt(`0x${manifest.hash}`) };
+        return new Projections(this.indexOptions, readPut, catalog, words, metadata, vectors, through);
+      } catch (error) {
+        warn(error as Error);
+        rmSync(dir, { recursive: true, force: true });
+      }
+    }
+    await this.abandon();
+    return new Projections(this.indexOptions, readPut);
+  }
+
+  private take(seq: number): Promise<Loaded> {
+    if (this.begun?.seq !== seq) return this.load(seq);
+    const { loading } = this.begun;
+    this.begun = undefined;
+    return loading;
+  }
+
+  /** Lets go of what was loaded and not asked for. */
+  async abandon(): Promise<void> {
+    const loaded = await this.begun?.loading.catch(() => undefined);
+    this.begun = undefined;
+    if (loaded !== undefined) await closeAll(loaded.vectors);
+  }
 }
 
 /**

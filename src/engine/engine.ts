@@ -67,8 +67,8 @@ export interface StoreEngineOptions {
   readonly clock: () => number;
   /** For tests: how much a re-embedding takes on at once. */
   readonly reembedBatches?: BatchSizes | undefined;
-  /** Checkpoints that were discarded at the start, and why. */
-  readonly warnings: readonly string[];
+  /** What was told of at the start, like checkpoints that were discarded, and what the background tells of later: the newest. */
+  readonly warnings: string[];
 }
 
 /** A checkpoint is due once this many events, or a quarter of all versions, are not in the newest one. */
@@ -85,10 +85,9 @@ export class StoreEngine implements Engine {
   private readonly diffReader: DiffReader;
   private readonly chunks: EngineChunkStore;
   private readonly unsubscribe: () => void;
-  private readonly warnings: string[];
   private checkpointSeq: number;
-  /** How far the vector indexes in the newest checkpoint are: they go on without an event. */
-  private checkpointIndexes: string;
+  /** How far what goes on without an event is in the newest checkpoint: see Projections.progress. */
+  private checkpointProgress: string;
   private saving: Promise<void> | undefined;
   /** A long transaction that is being applied; nothing else is written meanwhile. */
   private applying: Promise<void> | undefined;
@@ -114,9 +113,8 @@ export class StoreEngine implements Engine {
     this.historyReader = new HistoryReader(shared);
     this.diffReader = new DiffReader(shared);
     this.chunks = new EngineChunkStore({ ...shared, storeDir: options.storeDir, writer: this.writer });
-    this.warnings = [...options.warnings];
     this.checkpointSeq = listCheckpoints(options.storeDir)[0] ?? 0;
-    this.checkpointIndexes = this.indexes();
+    this.checkpointProgress = projections.progress;
     this.unsubscribe = log.subscribe<PreparedEvents>(
       (records, prepared) => this.apply(records, prepared),
       records => projections.prepare(records),
@@ -148,7 +146,7 @@ export class StoreEngine implements Engine {
     const { storeDir, log, projections, logger } = this.options;
     try {
       projections.assertUsable();
-      this.checkpointIndexes = this.indexes();
+      this.checkpointProgress = projections.progress;
       this.checkpointSeq = await saveCheckpoint(storeDir, log.lineage.storeId, projections);
       logger.info({ seq: this.checkpointSeq }, 'checkpoint saved');
     } catch (error) {
@@ -166,17 +164,9 @@ export class StoreEngine implements Engine {
     await this.applying;
   }
 
-  /** What the vector indexes did without an event: the rows in graphs, and those of which only codes are left. */
-  private indexes(): string {
-    return [...this.options.projections.vectors]
-      .map(([key, { counts }]) => `${key} ${counts.indexed} ${counts.coded}`)
-      .join();
-  }
-
   private warn(message: string): void {
     this.options.logger.warn(message);
-    this.warnings.push(message);
-    if (this.warnings.length > 20) this.warnings.shift();
+    noteWarning(this.options.warnings, message);
   }
 
   /** Refuses work once closing has begun, and waits while the log is being reopened. */
@@ -243,7 +233,7 @@ export class StoreEngine implements Engine {
       checkpoint: {
         seq: this.checkpointSeq,
         age_events: projections.through.seq - this.checkpointSeq,
-        warnings: this.warnings,
+        warnings: [...this.options.warnings],
       },
       embedder: embedderStatus,
       memory: {
@@ -299,9 +289,17 @@ export class StoreEngine implements Engine {
     this.unsubscribe();
     await this.saving;
     const isNewer = projections.through.seq > this.checkpointSeq;
-    if (isNewer || this.indexes() !== this.checkpointIndexes) await this.checkpoint();
+    if (isNewer || projections.progress !== this.checkpointProgress) await this.checkpoint();
     await Promise.all([projections.close(), embedders.close(), log.close()]);
   }
+}
+
+const MAX_WARNINGS = 20;
+
+/** Adds a warning to those that the status shows. */
+export function noteWarning(warnings: string[], message: string): void {
+  warnings.push(message);
+  if (warnings.length > MAX_WARNINGS) warnings.shift();
 }
 
 const MAX_MARKS = 100;

@@ -1,4 +1,5 @@
 import { hashHex } from '../../wal/hash.js';
+import type { LevelLog } from '../../wal/level-log.js';
 import type { Log } from '../../wal/log.js';
 import { openLog } from '../../wal/open.js';
 import { PATHS } from '../../wal/paths.js';
@@ -8,10 +9,10 @@ import { createEmbedder } from '../embedding/create.js';
 import type { Embedder } from '../embedding/embedder.js';
 import { parseEmbedderChoice } from '../embedding/settings.js';
 import type { Logger } from '../log.js';
-import { loadNewest } from './checkpoints.js';
+import { CheckpointLoading } from './checkpoints.js';
 import { type EmbedderSource, Embedders } from './embedders.js';
-import { StoreEngine } from './engine.js';
-import type { IndexOptions, Projections } from './projections.js';
+import { noteWarning, StoreEngine } from './engine.js';
+import type { Projections } from './projections.js';
 import type { BatchSizes } from './reembed-run.js';
 import { emptyScratch } from './scratch.js';
 
@@ -49,40 +50,44 @@ export async function openEngine(options: OpenEngineOptions): Promise<StoreEngin
     source: options.embedderSource ?? sourceOf(process.env),
   });
   let hasFinishedCut = false;
-  const log = await openLog({
-    storeDir,
-    create: options.create ?? true,
-    durability: config.durability,
-    clock,
-    onState: failure =>
-      failure
-        ? logger.error({ code: failure.code }, failure.message)
-        : logger.info('the store takes writes again'),
-    onCutStep: step => {
-      hasFinishedCut ||= step === 'head';
-    },
-  });
+  const warnings: string[] = [];
+  const warn = (error: Error) => {
+    noteWarning(warnings, error.message);
+    logger.warn(error.message);
+  };
+  let checkpoints: CheckpointLoading | undefined;
+  let log: LevelLog | undefined;
+  let projections: Projections | undefined;
   try {
-    const scratchDir = emptyScratch(storeDir);
-    const warnings: string[] = [];
-    const warn = (error: Error) => {
-      warnings.push(error.message);
-      logger.warn(error.message);
-    };
+    log = await openLog({
+      storeDir,
+      create: options.create ?? true,
+      durability: config.durability,
+      clock,
+      onState: failure =>
+        failure
+          ? logger.error({ code: failure.code }, failure.message)
+          : logger.info('the store takes writes again'),
+      onOwned: () => {
+        checkpoints = new CheckpointLoading(storeDir, {
+          engine: config.indexEngine,
+          scratchDir: emptyScratch(storeDir),
+          onFailure: warn,
+          graphThresholdRows: options.graphThresholdRows,
+          keepDeadRows: options.keepDeadRows,
+        });
+      },
+      onCutStep: step => {
+        hasFinishedCut ||= step === 'head';
+      },
+    });
     if (hasFinishedCut)
       warn(
         new Error(
           `an interrupted rollback was finished: the log was cut after event ${log.lineage.epochSeq - 1}, and what was behind it is in ${PATHS.quarantine}/`,
         ),
       );
-    const indexOptions: IndexOptions = {
-      engine: config.indexEngine,
-      scratchDir,
-      onFailure: warn,
-      graphThresholdRows: options.graphThresholdRows,
-      keepDeadRows: options.keepDeadRows,
-    };
-    const projections = await loadNewest(storeDir, log, indexOptions, warn);
+    projections = await checkpoints!.projections(log, warn);
     await replayTail(log, projections);
     logger.info({ store: storeDir, seq: log.head.seq, hash: hashHex(log.head.hash) }, 'store open');
     return new StoreEngine({
@@ -98,7 +103,9 @@ export async function openEngine(options: OpenEngineOptions): Promise<StoreEngin
       reembedBatches: options.reembedBatches,
     });
   } catch (error) {
-    await log.close();
+    await checkpoints?.abandon();
+    await projections?.close();
+    await log?.close();
     throw error;
   }
 }
@@ -114,5 +121,7 @@ export async function replayTail(
   projections: Projections,
   to: number = log.head.seq,
 ): Promise<void> {
+  const end = projections.beginReplay();
   for await (const records of readCommitted(log, projections.through.seq + 1, to)) projections.apply(records);
+  end();
 }

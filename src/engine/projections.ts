@@ -3,11 +3,12 @@ import { isOwnType } from '../../wal/record.js';
 import { CodedError } from '../domain/errors.js';
 import type { DomainEvent, EventContext, ItemPut, ItemRestored, VectorsAdded } from '../domain/model.js';
 import { type Applied, Catalog } from '../projections/catalog.js';
-import { KeywordIndex } from '../projections/keywords/keyword-index.js';
+import type { KeywordIndex } from '../projections/keywords/keyword-index.js';
 import { MetadataIndex } from '../projections/metadata.js';
 import { type CollectionState, generationAt } from '../projections/registry.js';
 import { VectorIndex, type VectorIndexOptions } from '../projections/vectors/vector-index.js';
 import { decodeEvent } from './event-codec.js';
+import { Words } from './words.js';
 
 export type IndexOptions = Pick<
   VectorIndexOptions,
@@ -17,14 +18,7 @@ export type IndexOptions = Pick<
 /** Reads the item_put that an event of the log is, checked: what a restored version has its content from. */
 export type ReadPut = (seq: number) => ItemPut;
 
-/**
- * Texts may wait for their words to be indexed until nothing was applied for QUIET_MS, up to these bounds: what waits costs the
- * next search some 50 ms at most.
- */
-const WAITING_TEXTS = 2048;
-const WAITING_CHARS = 512 * 1024;
-const QUIET_MS = 100;
-/** While as many bytes go to the disk the thread is idle for milliseconds: time for texts that wait, this long at a stretch. */
+/** While as many bytes go to the disk the thread is idle for milliseconds: time for words that wait, this long at a stretch. */
 const LONG_WRITE_BYTES = 64 * 1024;
 const IDLE_SLICE_MS = 1;
 /** Events of a long transaction that are applied in one turn of the event loop, their words indexed with them: some 5 ms. */
@@ -45,33 +39,36 @@ export type PreparedEvents = readonly (DomainEvent | undefined)[];
  */
 export class Projections {
   private failure: CodedError | undefined;
-  /** Texts whose words are not indexed yet. */
-  private waiting: { readonly ordinal: number; readonly text: string }[] = [];
-  /** How many at the beginning of `waiting` wait no more. */
-  private indexed = 0;
-  private waitingChars = 0;
-  private timer: NodeJS.Timeout | undefined;
   /** Set while a long write is on its way to the disk. */
   private isWriting = false;
   private readonly closing: Promise<void>[] = [];
   private visible: number | undefined;
+  private isReplaying = false;
 
   constructor(
     /** What the vector indexes of new collections are made with besides dimension and metric. */
     private readonly indexOptions: IndexOptions,
     private readonly readPut: ReadPut,
     readonly catalog: Catalog = new Catalog(),
-    private readonly keywordIndex: KeywordIndex = KeywordIndex.empty(),
+    readonly words: Words = new Words(),
     readonly metadata: MetadataIndex = new MetadataIndex(),
     /** By vectorsKey. An index for each space that a collection has had: the past keeps its own. */
     readonly vectors: Map<string, VectorIndex> = new Map(),
     private throughEvent: Through = { seq: 0, hash: 0n },
-  ) {}
+  ) {
+    const textOf = (ordinal: number) => readPut(catalog.seqOf(catalog.sourceOf(ordinal))).text;
+    words.start({ textOf, onDamage: error => indexOptions.onFailure?.(error) }, catalog.size);
+  }
 
-  /** The keyword index, with every text that was applied in it. */
+  /** The keyword index, with every text that was applied in it: see Words. */
   get keywords(): KeywordIndex {
-    this.indexTexts();
-    return this.keywordIndex;
+    return this.words.index;
+  }
+
+  /** What the background did without an event: another text means that a checkpoint of the same event would hold something else. */
+  get progress(): string {
+    const indexes = [...this.vectors].map(([key, index]) => `${key} ${index.progress}`);
+    return `${this.words.refusals} ${indexes.join()}`;
   }
 
   /** The vectors of a collection in its present space, or in that of another of its generations. */
@@ -106,7 +103,7 @@ export class Projections {
       for await (const records of pieces)
         for (let start = 0; start < records.length; start += PIECE_EVENTS) {
           this.apply(records.slice(start, start + PIECE_EVENTS));
-          this.indexTexts();
+          this.words.catchUp();
           await new Promise(resolve => setImmediate(resolve));
         }
     } catch (error) {
@@ -164,7 +161,21 @@ export class Projections {
       }
       this.throughEvent = { seq: record.seq, hash: record.hash };
     }
-    this.indexWhenQuiet();
+    if (!this.isReplaying) this.words.goOnWhenQuiet();
+  }
+
+  /**
+   * Many events follow, and nobody asks before the last of them is applied: what can wait, the words of texts and the graphs, does until the function
+   * that this returns is called.
+   */
+  beginReplay(): () => void {
+    this.isReplaying = true;
+    for (const index of this.vectors.values()) index.hold();
+    return () => {
+      this.isReplaying = false;
+      this.words.goOnLater();
+      for (const index of this.vectors.values()) index.release();
+    };
   }
 
   /** @throws CodedError PROJECTION_FAILED once an event could not be applied */
@@ -207,7 +218,9 @@ export class Projections {
   private createIndex(collection: CollectionState, generation: number): void {
     const { dimension } = collection.generations[generation]!.space;
     const options = { dimension, metric: collection.metric, ...this.indexOptions };
-    this.vectors.set(vectorsKey(collection.id, generation), VectorIndex.create(options));
+    const index = VectorIndex.create(options);
+    if (this.isReplaying) index.hold();
+    this.vectors.set(vectorsKey(collection.id, generation), index);
   }
 
   /** The newest generation that was given up has no answers to give: not even for the past. */
@@ -233,10 +246,7 @@ export class Projections {
 
   private putItem(content: ItemPut, { ordinal, died }: Applied, vectors: Float32Array): void {
     this.bury(content.collection, died);
-    this.waiting.push({ ordinal, text: content.text });
-    this.waitingChars += content.text.length;
-    if (this.waiting.length - this.indexed > WAITING_TEXTS || this.waitingChars > WAITING_CHARS)
-      this.indexTexts();
+    this.words.add(ordinal, content.text, this.isReplaying);
     this.metadata.add(ordinal, content.metadata);
     if (vectors.length > 0)
       this.vectorsOf(this.catalog.collectionById(content.collection)!).append(vectors, ordinal);
@@ -260,36 +270,10 @@ export class Projections {
     if (!this.catalog.isLive(ordinal)) index.remove(ordinal);
   }
 
-  /**
-   * Cutting a text into words takes as long as all the rest of applying it. Nobody needs them before the next search, so a
-   * burst of writes is acknowledged first.
-   */
-  private indexTexts(untilMs = Number.POSITIVE_INFINITY): void {
-    while (this.indexed < this.waiting.length && performance.now() < untilMs) {
-      const { ordinal, text } = this.waiting[this.indexed++]!;
-      this.waitingChars -= text.length;
-      this.keywordIndex.add(ordinal, text);
-    }
-    // All of them, or so many that a stream of writes must not keep them.
-    if (this.indexed === this.waiting.length || this.indexed > WAITING_TEXTS) {
-      this.waiting.splice(0, this.indexed);
-      this.indexed = 0;
-    }
-    if (this.waiting.length > 0) return;
-    clearTimeout(this.timer);
-    this.timer = undefined;
-  }
-
-  private indexWhenQuiet(): void {
-    if (this.waiting.length === 0) return;
-    if (this.timer === undefined) this.timer = setTimeout(() => this.indexTexts(), QUIET_MS).unref();
-    else this.timer.refresh();
-  }
-
-  /** Texts of earlier writes, while the disk is busy with a long one: in a stream of them they cost no time of their own. */
+  /** Words of earlier writes, while the disk is busy with a long one: in a stream of them they cost no time of their own. */
   private indexWhileWriting(): void {
-    if (!this.isWriting || this.waiting.length === 0) return;
-    this.indexTexts(performance.now() + IDLE_SLICE_MS);
+    if (!this.isWriting || !this.words.waits) return;
+    this.words.catchUp(performance.now() + IDLE_SLICE_MS);
     setImmediate(() => this.indexWhileWriting());
   }
 
@@ -301,7 +285,7 @@ export class Projections {
   }
 
   async close(): Promise<void> {
-    clearTimeout(this.timer);
+    this.words.close();
     await Promise.all([...this.closing, ...[...this.vectors.values()].map(index => index.close())]);
   }
 }

@@ -66,6 +66,9 @@ export class Searcher extends Reader {
     do {
       generations = candidatesFrom.map(({ generation }) => generation);
       vectors = await this.queryVectors(query, candidatesFrom, named, asked, context);
+      // All words, without holding up whatever else is asked meanwhile.
+      if (query.query !== undefined && query.mode !== 'semantic')
+        await this.options.projections().words.complete();
       throwIfCancelled(context);
       // Again where a collection was switched to another space meanwhile.
     } while (candidatesFrom.some(({ generation }, i) => generation !== generations[i]));
@@ -233,7 +236,9 @@ export class Searcher extends Reader {
 
   /** How many items a collection had. */
   private itemsAt(collection: CollectionState, at: At): number {
-    return at.isPast ? this.scope([collection], at).statistics.docs : collection.items;
+    return at.isPast
+      ? this.scope([collection], at).live.reduce((sum, bit) => sum + bit, 0)
+      : collection.items;
   }
 
   private hit(

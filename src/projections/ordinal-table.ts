@@ -29,15 +29,20 @@ export class OrdinalTable {
     return -1;
   }
 
+  /** Makes room for so many ordinals at once: growing puts all of them in anew each time. */
+  reserve(ordinals: number): void {
+    if (this.slots.length < ordinals * 2) this.resize(2 ** Math.ceil(Math.log2(ordinals * 2)));
+  }
+
   add(ordinal: number): void {
-    if ((this.used + 1) * 2 > this.slots.length) this.grow();
+    if ((this.used + 1) * 2 > this.slots.length) this.resize(this.slots.length * 2);
     this.insert(ordinal);
     this.used += 1;
   }
 
   /** Puts `next` in the place of `previous`; both must have the same hash. */
   replace(previous: number, next: number): void {
-    this.slots[this.slotOf(this.hashOf(previous), ordinal => ordinal === previous)] = next + 1;
+    this.slots[this.slotWith(previous)] = next + 1;
   }
 
   remove(ordinal: number): void {
@@ -56,6 +61,14 @@ export class OrdinalTable {
     this.used -= 1;
   }
 
+  /** Where an ordinal that is in the table stands. */
+  private slotWith(ordinal: number): number {
+    const mask = this.slots.length - 1;
+    let slot = mix(this.hashOf(ordinal)) & mask;
+    while (this.slots[slot] !== ordinal + 1) slot = (slot + 1) & mask;
+    return slot;
+  }
+
   private insert(ordinal: number): void {
     const mask = this.slots.length - 1;
     let slot = mix(this.hashOf(ordinal)) & mask;
@@ -63,9 +76,10 @@ export class OrdinalTable {
     this.slots[slot] = ordinal + 1;
   }
 
-  private grow(): void {
+  private resize(slots: number): void {
     const old = this.slots;
-    this.slots = new Uint32Array(old.length * 2);
+    this.slots = new Uint32Array(slots);
+    if (this.used === 0) return;
     for (const entry of old) if (entry !== 0) this.insert(entry - 1);
   }
 

@@ -313,6 +313,8 @@ export class VersionTable {
   /** The two tables are cheaper to make anew than to read and check. */
   private indexVersions(): void {
     const { at, rows } = this.versions;
+    this.byId.reserve(rows);
+    this.byText.reserve(rows);
     for (let ordinal = 0; ordinal < rows; ordinal++) {
       if (at.idStart[ordinal]! + this.idLengthOf(ordinal) > this.idsLength)
         throw malformed(`saved catalog: id of row ${ordinal} is out of bounds`);

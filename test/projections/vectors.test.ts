@@ -5,6 +5,7 @@ import { dirname, join } from 'node:path';
 import { fileURLToPath, pathToFileURL } from 'node:url';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import type { IndexEngine } from '#src/domain/model.js';
+import { type FileProofs, UNPROVEN } from '#src/projections/vectors/index-files.js';
 import { VectorIndex, type VectorIndexOptions } from '#src/projections/vectors/vector-index.js';
 
 const DIMENSION = 24;
@@ -327,6 +328,16 @@ describe.each(ENGINES)('saved and loaded, by %s', engine => {
   const OPTIONS_HERE = { ...OPTIONS, engine };
   const query = vectors(1, seeded(99));
 
+  const isGraph = (name: string) => /\.(graph|usearch)$/.test(name);
+  const graphFile = () => join(dir, `index.${engine === 'hnswlib' ? 'graph' : 'usearch'}`);
+
+  /** As `filled`, a tenth removed, and without a graph. */
+  function scanned(rows: number): VectorIndex {
+    const index = filled(rows, { ...OPTIONS, graphThresholdRows: rows });
+    removeOwners(index, 0, Math.floor(rows / 10));
+    return index;
+  }
+
   test('it answers the same, without a graph and with one', async () => {
     for (const [rows, files] of [
       [0, 2],
@@ -340,6 +351,15 @@ describe.each(ENGINES)('saved and loaded, by %s', engine => {
       expect(names).toHaveLength(files);
       for (const name of names) expect((await stat(join(dir, name))).mode & 0o077).toBe(0);
       const again = await load(`of-${rows}`, OPTIONS_HERE);
+      // The graph follows; until then its rows are scanned.
+      expect(again.counts).toEqual({
+        ...index.counts,
+        kind: 'scan',
+        indexed: 0,
+        pending: rows > 20 ? rows : 0,
+      });
+      expect(again.search(query, { k: 20 })).toEqual(scanned(rows).search(query, { k: 20 }));
+      await again.idle();
       expect(again.counts).toEqual(index.counts);
       expect(again.search(query, { k: 20 })).toEqual(index.search(query, { k: 20 }));
       again.append(query, 1000);
@@ -365,45 +385,148 @@ describe.each(ENGINES)('saved and loaded, by %s', engine => {
     );
   });
 
-  test('another dimension, metric or graph is refused', async () => {
+  test('another dimension or metric is refused', async () => {
     const index = filled(100, OPTIONS_HERE);
     await index.idle();
     await index.save(dir, 'index');
-    for (const other of [{ dimension: 25 }, { metric: 'l2' as const }, { m: 8 }]) {
+    for (const other of [{ dimension: 25 }, { metric: 'l2' as const }])
       await expect(load('index', { ...OPTIONS_HERE, ...other })).rejects.toMatchObject({
         code: 'INDEX_DAMAGED',
       });
-    }
   });
 
-  test('truncated, lengthened and missing files are refused by name', async () => {
+  test('vectors and rows that are truncated, lengthened or missing are refused by name', async () => {
     const index = filled(100, OPTIONS_HERE);
     await index.idle();
     const names = await index.save(dir, 'index');
-    for (const name of names) {
+    expect(names).toHaveLength(3);
+    for (const name of names.filter(name => !isGraph(name))) {
       const path = join(dir, name);
-      const whole = await readFile(path);
-      for (const sizeBytes of [
-        0,
-        1,
-        31,
-        95,
-        Math.floor(whole.length / 2),
-        whole.length - 1,
-        whole.length + 1,
-      ]) {
-        await truncate(path, sizeBytes);
+      await forEachLength(path, async () => {
         await expect(load('index', OPTIONS_HERE)).rejects.toMatchObject({
           code: 'INDEX_DAMAGED',
           message: expect.stringContaining(path),
         });
-        await writeFile(path, whole);
-      }
-      await rm(path);
-      await expect(load('index', OPTIONS_HERE)).rejects.toMatchObject({ code: 'INDEX_DAMAGED' });
-      await writeFile(path, whole);
+      });
     }
     await load('index', OPTIONS_HERE);
+  });
+
+  /** Does something with a file that is truncated, lengthened or missing, and puts it back. */
+  async function forEachLength(path: string, work: () => Promise<void>): Promise<void> {
+    const whole = await readFile(path);
+    const { length } = whole;
+    for (const sizeBytes of [0, 1, 31, 95, Math.floor(length / 2), length - 1, length + 1]) {
+      await truncate(path, sizeBytes);
+      await work();
+      await writeFile(path, whole);
+    }
+    await rm(path);
+    await work();
+    await writeFile(path, whole);
+  }
+
+  /** Loads an index whose graph is no good: its answers are exact, the warning names the file, the graph is built anew. */
+  async function graphRefused(options: VectorIndexOptions, proofs?: FileProofs): Promise<void> {
+    const failures: Error[] = [];
+    const again = await VectorIndex.load(
+      dir,
+      'index',
+      { ...options, onFailure: error => failures.push(error) },
+      proofs,
+    );
+    opened.push(again);
+    const exact = scanned(100);
+    expect(again.search(query, { k: 20 })).toEqual(exact.search(query, { k: 20 }));
+    // Written while the file is looked at.
+    for (const index of [again, exact]) {
+      index.append(query, 1000);
+      index.remove(50);
+    }
+    const { progress } = again;
+    await again.idle();
+    expect(failures).toHaveLength(1);
+    expect(failures[0]).toMatchObject({
+      code: 'INDEX_DAMAGED',
+      message: expect.stringContaining(graphFile()),
+    });
+    expect(again.counts).toMatchObject({ kind: 'hnsw', pending: 0 });
+    expect(again.progress).not.toBe(progress);
+    expect(again.search(query, { k: 20 })).toEqual(exact.search(query, { k: 20 }));
+    await again.close();
+  }
+
+  test('a graph that is of other options, truncated, lengthened or missing is told of and built anew', async () => {
+    const index = filled(100, OPTIONS_HERE);
+    await index.idle();
+    removeOwners(index, 0, 10);
+    await index.save(dir, 'index');
+    await graphRefused({ ...OPTIONS_HERE, m: 8 });
+    await forEachLength(graphFile(), () => graphRefused(OPTIONS_HERE));
+  });
+
+  test('a graph with another digest is told of and built anew, though nothing in it is wrong', async () => {
+    const index = filled(100, OPTIONS_HERE);
+    await index.idle();
+    removeOwners(index, 0, 10);
+    await index.save(dir, 'index');
+    await graphRefused(OPTIONS_HERE, { begin: () => UNPROVEN, digest: () => '0123456789abcdef' });
+  });
+
+  test('what was written while a saved graph was taken over is found, and what was removed is not', async () => {
+    const index = filled(400, OPTIONS_HERE);
+    await index.idle();
+    await index.save(dir, 'index');
+    const again = await load('index', OPTIONS_HERE);
+    const exact = filled(400, { ...OPTIONS_HERE, graphThresholdRows: 1000 });
+    for (const changed of [again, exact]) {
+      changed.append(query, 1000);
+      removeOwners(changed, 100, 200);
+    }
+    expect(again.search(query, { k: 50 })).toEqual(exact.search(query, { k: 50 }));
+    const saving = again.save(dir, 'later');
+    await again.idle();
+    await saving;
+    expect(again.counts).toMatchObject({ kind: 'hnsw', live: 301, pending: 0 });
+    expect(again.search(query, { k: 50 })).toEqual(exact.search(query, { k: 50 }));
+  });
+
+  test('a flipped bit in the graph is refused or harmless, and never ends the process', async () => {
+    const dimension = 4;
+    const options = { dimension, metric: 'l2', graphThresholdRows: 5, m: 4, engine } as const;
+    const index = filled(60, options);
+    await index.idle();
+    await index.save(dir, 'index');
+    const path = graphFile();
+    const whole = await readFile(path);
+    const next = seeded(31);
+    let refused = 0;
+    let loaded = 0;
+    for (let at = 0; at < whole.length; at += at < 96 ? 5 : 61) {
+      const damaged = Buffer.from(whole);
+      damaged[at]! ^= 1 << Math.floor((next() + 0.5) * 8);
+      await writeFile(path, damaged);
+      let isRefused = false;
+      const again = await load('index', {
+        ...options,
+        onFailure: error => {
+          expect(error).toMatchObject({ code: 'INDEX_DAMAGED' });
+          isRefused = true;
+        },
+      });
+      await again.idle();
+      if (isRefused) refused++;
+      else loaded++;
+      for (let i = 0; i < 20; i++) {
+        const { owners, scores } = again.search(vectors(1, next, dimension), { k: 5 });
+        expect(owners.every(owner => owner < 60)).toBe(true);
+        expect(scores).toHaveLength(5);
+      }
+      again.append(vectors(1, next, dimension), 1000);
+      await again.idle();
+      await again.close();
+    }
+    expect(refused).toBeGreaterThan(loaded);
   });
 });
 

@@ -27,6 +27,8 @@ export class ByteReader {
 
   /** A varint of at most 2^53-1: LevelDB's 64-bit ones are file numbers, sizes and offsets, all far below. */
   varint(): number {
+    // Mostly one byte.
+    if (this.at < this.end && this.bytes[this.at]! < 0x80) return this.bytes[this.at++]!;
     let value = 0;
     for (let scale = 1; scale <= 2 ** 49; scale *= 128) {
       const byte = this.byte();

@@ -41,6 +41,17 @@ export function decodeInternalKey(bytes: Buffer): InternalKey | undefined {
   return { seq, stamp, deleted: kind === 0 };
 }
 
+/** What decodeInternalKey decodes. */
+export function encodeInternalKey({ seq, stamp, deleted }: InternalKey): Buffer {
+  const bytes = Buffer.alloc(KEY_SIZE + TRAILER_SIZE);
+  bytes.writeUInt32BE(Math.floor(seq / 2 ** 32), 0);
+  bytes.writeUInt32BE(seq >>> 0, 4);
+  bytes[KEY_SIZE] = deleted ? 0 : 1;
+  bytes.writeUIntLE(stamp % 2 ** 48, KEY_SIZE + 1, 6);
+  bytes[KEY_SIZE + 7] = Math.floor(stamp / 2 ** 48);
+  return bytes;
+}
+
 /** LevelDB's order of internal keys: ascending user key, then newest first (InternalKeyComparator::Compare). */
 export function compareInternalKeys(a: Buffer, b: Buffer): number {
   const byUserKey = a.compare(b, 0, b.length - TRAILER_SIZE, 0, a.length - TRAILER_SIZE);

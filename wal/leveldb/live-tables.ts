@@ -2,14 +2,13 @@
  * The part of the look that is about tables: each live one is checked up to its data blocks, and together they tell
  * which keys they hold.
  */
-import { open } from 'node:fs/promises';
 import { join } from 'node:path';
 import { FormatError } from './coding.js';
 import { type DirectoryFile, tableName } from './file-names.js';
 import type { Findings } from './findings.js';
 import { compareInternalKeys, decodeInternalKey, type InternalKey } from './internal-key.js';
 import { type KeyRange, KeyRanges } from './key-ranges.js';
-import { readTableIndex } from './table-file.js';
+import { entryOf, readTableBlocks } from './table-blocks.js';
 import { applyRuns, keysByIndex, keysByReading, type TableKeys, type WrittenRun } from './table-keys.js';
 import type { TableMeta } from './version-edit.js';
 
@@ -83,19 +82,16 @@ async function checkTable(
     return undefined;
   }
   return findings.attempt(file.name, async () => {
-    const handle = await open(join(dir, file.name), 'r');
     try {
-      const { blocks, bytesRead } = await readTableIndex(handle, file.sizeBytes);
-      findings.bytesRead += bytesRead;
-      if (compareInternalKeys(blocks[0]!.separator, table.smallest) < 0)
+      const blocks = readTableBlocks(join(dir, file.name));
+      findings.bytesRead += blocks.bytesRead;
+      if (compareInternalKeys(entryOf(blocks, 0).separator, table.smallest) < 0)
         throw new FormatError('holds other keys than the MANIFEST says');
       return keysByIndex(smallest, largest, blocks);
     } catch (error) {
       if (!(error instanceof FormatError)) throw error;
       findings.add('TABLE_DAMAGED', file.name, `${file.name} ${error.message}`, smallest.seq);
       return undefined;
-    } finally {
-      await handle.close();
     }
   });
 }

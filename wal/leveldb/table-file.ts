@@ -11,7 +11,6 @@
  * LevelDB reads index, metaindex and filter without checking their checksums, and the footer has none. It is checked
  * by what it must say: the blocks follow one another without a gap from byte 0 to the footer.
  */
-import { readSync } from 'node:fs';
 import { type FileHandle, open } from 'node:fs/promises';
 import { BlockCursor } from './block-cursor.js';
 import { ByteReader, FormatError } from './coding.js';
@@ -20,10 +19,10 @@ import { compareInternalKeys, decodeInternalKey, type InternalKey } from './inte
 import { readFully } from './log-file.js';
 
 /** Sizes in bytes. */
-const FOOTER_SIZE = 48;
+export const FOOTER_SIZE = 48;
 export const BLOCK_TRAILER_SIZE = 5;
 /** The footer, and for most tables the three blocks before it, come with the first read. */
-const TAIL_READ_SIZE = 64 * 1024;
+export const TAIL_READ_SIZE = 64 * 1024;
 
 /** kTableMagicNumber, table/format.h. */
 const MAGIC = 0xdb4775248b80fb57n;
@@ -83,7 +82,10 @@ export async function readTableIndex(file: FileHandle, sizeBytes: number): Promi
   return { blocks, bytesRead };
 }
 
-function parseFooter(footer: Buffer, sizeBytes: number): { metaindex: BlockHandle; index: BlockHandle } {
+export function parseFooter(
+  footer: Buffer,
+  sizeBytes: number,
+): { metaindex: BlockHandle; index: BlockHandle } {
   if (footer.readBigUInt64LE(FOOTER_SIZE - 8) !== MAGIC)
     throw new FormatError('does not end in the magic number of a table');
   const reader = new ByteReader(footer, 0, FOOTER_SIZE - 8);
@@ -114,7 +116,7 @@ function parseIndex(contents: Buffer): IndexEntry[] {
 }
 
 /** Returns the handle of the filter block, the last one before the metaindex. */
-function parseMetaindex(contents: Buffer, metaindexOffset: number): BlockHandle {
+export function parseMetaindex(contents: Buffer, metaindexOffset: number): BlockHandle {
   const entries = [...blockEntries(contents)];
   if (entries.length !== 1 || entries[0]!.key.toString('latin1') !== FILTER_NAME) {
     throw new FormatError('has a metaindex that names no Bloom filter');
@@ -125,7 +127,7 @@ function parseMetaindex(contents: Buffer, metaindexOffset: number): BlockHandle 
 }
 
 /** The filter's own offsets: filter_block.cc trusts them. */
-function checkFilter(contents: Buffer): void {
+export function checkFilter(contents: Buffer): void {
   if (contents.length < 5) throw new FormatError('has a filter that is too short');
   const offsetsAt = contents.readUInt32LE(contents.length - 5);
   if (offsetsAt > contents.length - 5) throw new FormatError('has a filter that points outside itself');
@@ -165,66 +167,6 @@ export function* blockEntries(contents: Buffer): Generator<{ key: Buffer; value:
     const { valueStart, valueEnd } = entries;
     yield { key: Buffer.from(entries.key), value: contents.subarray(valueStart, valueEnd) };
   }
-}
-
-/** A data block whose checksum is wrong, and the sequence numbers it may hold; 0 where the index does not say. */
-export interface BadBlock {
-  readonly offset: number;
-  readonly firstSeq: number;
-  readonly lastSeq: number;
-}
-
-/** A table is read through a buffer of this size: whole ones, of 16 MB each, would stay with the process for long. */
-const WINDOW_BYTES = 512 * 1024;
-
-/**
- * The data blocks of a table whose checksums are wrong, found in one synchronous pass over the whole file.
- * @param file its descriptor
- * @throws FormatError if footer or index are damaged
- */
-export function findBadBlocks(file: number, sizeBytes: number): BadBlock[] {
-  if (sizeBytes < FOOTER_SIZE) throw new FormatError('is shorter than a footer');
-  const buffer = Buffer.allocUnsafeSlow(Math.min(WINDOW_BYTES, sizeBytes));
-  let window = readInto(file, buffer, sizeBytes - FOOTER_SIZE, FOOTER_SIZE);
-  let windowAt = sizeBytes - FOOTER_SIZE;
-  const { index } = parseFooter(window, sizeBytes);
-  const indexBytes = index.sizeBytes + BLOCK_TRAILER_SIZE;
-  const indexBlock = readInto(file, Buffer.allocUnsafe(indexBytes), index.offset, indexBytes);
-  const at = (handle: BlockHandle) => {
-    const { offset } = handle;
-    const wantedBytes = Math.max(0, Math.min(handle.sizeBytes + BLOCK_TRAILER_SIZE, sizeBytes - offset));
-    if (offset < windowAt || offset + wantedBytes > windowAt + window.length) {
-      const isLarge = wantedBytes > buffer.length;
-      window = isLarge
-        ? readInto(file, Buffer.allocUnsafe(wantedBytes), offset, wantedBytes)
-        : readInto(file, buffer, offset, buffer.length);
-      windowAt = offset;
-    }
-    return window.subarray(offset - windowAt, offset - windowAt + wantedBytes);
-  };
-  const blocks = parseIndex(checkBlock(indexBlock));
-  return blocks.flatMap((block, i) => {
-    try {
-      checkBlock(at(block));
-      return [];
-    } catch (error) {
-      if (!(error instanceof FormatError)) throw error;
-      const before = i === 0 ? undefined : decodeInternalKey(blocks[i - 1]!.separator);
-      const last = decodeInternalKey(block.separator);
-      return [{ offset: block.offset, firstSeq: before?.seq ?? 0, lastSeq: last?.seq ?? 0 }];
-    }
-  });
-}
-
-/** Up to `sizeBytes` bytes from `position` on, fewer where the file ends, in `buffer`. */
-function readInto(file: number, buffer: Buffer, position: number, sizeBytes: number): Buffer {
-  let done = 0;
-  while (done < sizeBytes) {
-    const bytesRead = readSync(file, buffer, done, sizeBytes - done, position + done);
-    if (bytesRead === 0) break;
-    done += bytesRead;
-  }
-  return buffer.subarray(0, done);
 }
 
 /** What `checkTableBlocks` says of one data block. */

@@ -5,9 +5,10 @@
  * blocks concerned must be read.
  */
 import { open } from 'node:fs/promises';
-import { decodeInternalKey, type InternalKey } from './internal-key.js';
+import type { InternalKey } from './internal-key.js';
 import { type KeyRange, KeyRanges } from './key-ranges.js';
-import { type IndexEntry, readDataBlock, readTableIndex } from './table-file.js';
+import { entryOf, readTableBlocks, type TableBlocks } from './table-blocks.js';
+import { readDataBlock } from './table-file.js';
 
 /** Consecutive keys, put (or deleted) in ascending order one after the other. */
 export interface WrittenRun extends KeyRange {
@@ -27,28 +28,37 @@ export interface TableKeys {
 export function keysByIndex(
   smallest: InternalKey,
   largest: InternalKey,
-  blocks: readonly IndexEntry[],
+  { seqs, stamps, deleted }: TableBlocks,
 ): TableKeys {
   const runs: { first: number; last: number; stamp: number; deleted: boolean }[] = [];
   const runOf = new Map<number, (typeof runs)[number]>();
-  const known = new KeyRanges();
-  let holdsDeletions = false;
-  // The separator of the last block lies beyond its keys; others are mostly the last key of theirs, whole.
-  const inside = blocks.slice(0, -1).map(({ separator }) => decodeInternalKey(separator));
-  for (const entry of [smallest, ...inside, largest]) {
-    if (entry === undefined) continue;
-    if (entry.deleted) {
-      holdsDeletions = true;
-      continue;
+  let holdsDeletions = smallest.deleted || largest.deleted;
+  const enter = (seq: number, stamp: number) => {
+    const lead = stamp - seq;
+    const known = runOf.get(lead);
+    if (known !== undefined) {
+      known.last = seq;
+      return;
     }
-    const lead = entry.stamp - entry.seq;
-    const run = runOf.get(lead);
-    if (run === undefined) {
-      const started = { first: entry.seq, last: entry.seq, stamp: entry.stamp, deleted: false };
-      runs.push(started);
-      runOf.set(lead, started);
-    } else run.last = entry.seq;
+    const run = { first: seq, last: seq, stamp, deleted: false };
+    runs.push(run);
+    runOf.set(lead, run);
+  };
+  if (!smallest.deleted) enter(smallest.seq, smallest.stamp);
+  // The separator of the last block lies beyond its keys; others are mostly the last key of theirs, whole.
+  const inside = seqs.length - 1;
+  for (let i = 0; i < inside; i++) {
+    if (deleted[i] === 1) holdsDeletions = true;
+    else if (seqs[i] !== 0) {
+      // Of puts that go on from one to the next, the last one tells all.
+      const goesOn = i + 1 < inside && stamps[i + 1]! - seqs[i + 1]! === stamps[i]! - seqs[i]!;
+      const began =
+        i === 0 || deleted[i - 1] === 1 || stamps[i - 1]! - seqs[i - 1]! !== stamps[i]! - seqs[i]!;
+      if (!goesOn || deleted[i + 1] === 1 || began) enter(seqs[i]!, stamps[i]!);
+    }
   }
+  if (!largest.deleted) enter(largest.seq, largest.stamp);
+  const known = new KeyRanges();
   for (const { first, last } of runs) known.add(first, last);
   return { runs, doubts: known.gaps(smallest.seq, largest.seq), holdsDeletions };
 }
@@ -69,19 +79,20 @@ export async function keysByReading(
 }> {
   const file = await open(path, 'r');
   try {
-    const { blocks, bytesRead: indexBytes } = await readTableIndex(file, (await file.stat()).size);
+    const blocks = readTableBlocks(path);
+    const count = blocks.seqs.length;
     const runs: { first: number; last: number; stamp: number; deleted: boolean }[] = [];
     const damaged: { offset: number; problem: string; seq: number }[] = [];
-    let bytesRead = indexBytes;
+    let { bytesRead } = blocks;
     let newest = 0;
     let after = 0;
-    for (let i = 0; i < blocks.length; i++) {
-      const upTo =
-        (i === blocks.length - 1 ? undefined : decodeInternalKey(blocks[i]!.separator)?.seq) ?? Infinity;
+    for (let i = 0; i < count; i++) {
+      const upTo = (i < count - 1 && blocks.seqs[i]!) || Infinity;
       const range = { first: after, last: upTo };
       after = Number.isFinite(upTo) ? upTo : after;
       if (!isWanted(range)) continue;
-      const block = await readDataBlock(file, blocks, i);
+      const entries = i === 0 ? [entryOf(blocks, i)] : [entryOf(blocks, i - 1), entryOf(blocks, i)];
+      const block = await readDataBlock(file, entries, entries.length - 1);
       bytesRead += block.sizeBytes;
       if (block.problem !== undefined)
         damaged.push({ offset: block.offset, problem: block.problem, seq: range.first });

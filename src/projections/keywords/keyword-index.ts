@@ -9,7 +9,7 @@ import { ANALYSIS_VERSION, analyze, ROLE } from './analysis.js';
 import { inverseDocumentFrequency } from './bm25.js';
 import { KeywordHits, type QueryTerm } from './keyword-hits.js';
 import { MAX_DOC, PostingLists } from './postings.js';
-import { packIndex, unpackIndex } from './saved-index.js';
+import { type IndexParts, packIndex, unpackIndex } from './saved-index.js';
 
 /** Sums over the live documents of a search. */
 export interface CollectionStatistics {
@@ -28,6 +28,16 @@ export interface KeywordSearch {
   readonly limit: number;
   /** `statistics(live)`, where the caller has it already. */
   readonly statistics?: CollectionStatistics | undefined;
+}
+
+/** A saved index that is being read. */
+export interface KeywordUnpacking {
+  /** Its documents. */
+  readonly docs: number;
+  /** Does about a millisecond's work. @returns true when all is done. @throws CodedError as KeywordIndex.load */
+  step(): boolean;
+  /** Once all is done. */
+  readonly index: KeywordIndex;
 }
 
 export class KeywordIndex {
@@ -162,19 +172,38 @@ export class KeywordIndex {
   save(): Uint8Array[] {
     return packIndex({
       analysisVersion: ANALYSIS_VERSION,
-      terms: [...this.#terms.keys()],
+      terms: this.#terms,
       lengths: this.#lengths.subarray(0, this.#docs),
       postings: this.#postings,
     });
   }
 
   /**
-   * Reads what `save` gave, checking every number. Keeps a view of the bytes: they must not change afterwards.
+   * Reads what `save` gave. Keeps a view of the bytes: they must not change afterwards. Every number is checked, those of a posting list when
+   * it is used first: `search`, `add` and `compacted` may then throw as this does.
    * @throws CodedError KEYWORDS_DAMAGED, KEYWORDS_OUTDATED (another format, analysis or Unicode version wrote it)
    */
   static load(bytes: Uint8Array): KeywordIndex {
-    const { terms, lengths, postings } = unpackIndex(bytes, ANALYSIS_VERSION);
-    return new KeywordIndex(new Map(terms.map((term, number) => [term, number])), postings, lengths);
+    const unpacking = KeywordIndex.unpack(bytes);
+    while (!unpacking.step());
+    return unpacking.index;
+  }
+
+  /** `load` in steps; what can be told from the header is told at once. @throws CodedError as load */
+  static unpack(bytes: Uint8Array): KeywordUnpacking {
+    const { docs, steps } = unpackIndex(bytes, ANALYSIS_VERSION);
+    let parts: IndexParts | undefined;
+    return {
+      docs,
+      step() {
+        const { done, value } = steps.next();
+        if (done) parts = value;
+        return done === true;
+      },
+      get index() {
+        return new KeywordIndex(parts!.terms, parts!.postings, parts!.lengths);
+      },
+    };
   }
 
   #growScratch(number: number): void {

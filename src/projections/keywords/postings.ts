@@ -30,6 +30,11 @@ const SLICE_END = 6;
 const SLICE_BYTES = 7;
 const COLUMNS = 8;
 
+/** As NEXT_DOC, above every document: the list was unpacked and not looked at yet. */
+const UNCHECKED = 0xffffffff;
+/** Lists that are unpacked in one step. */
+const STEP_TERMS = 8192;
+
 const FIRST_SLICE_BYTES = 8;
 const LAST_SLICE_BYTES = 1 << 14;
 const POINTER_BYTES = 4;
@@ -41,6 +46,8 @@ export class PostingLists {
   #arenaEnd = POINTER_BYTES;
   #rows = new Uint32Array(COLUMNS * 64);
   #terms = 0;
+  /** Documents that there were when the base was packed. */
+  #baseDocs = 0;
 
   get terms(): number {
     return this.#terms;
@@ -64,6 +71,7 @@ export class PostingLists {
   /** Appends a posting; `doc` is above all that the list holds, `frequency` at least 1. */
   append(term: number, doc: number, frequency: number): void {
     const row = term * COLUMNS;
+    if (this.#rows[row + NEXT_DOC] === UNCHECKED) this.#check(term);
     const gap = doc - this.#rows[row + NEXT_DOC]!;
     if (frequency === 1) {
       this.#write(row, 2 * gap + 1);
@@ -77,6 +85,7 @@ export class PostingLists {
 
   /** The postings of a term's documents that are 1 in `live`. */
   read(term: number, live: Uint8Array): Postings {
+    if (this.#rows[term * COLUMNS + NEXT_DOC] === UNCHECKED) this.#check(term);
     const count = this.#rows[term * COLUMNS + COUNT]!;
     const docs = new Uint32Array(count);
     const frequencies = new Uint32Array(count);
@@ -122,12 +131,20 @@ export class PostingLists {
   }
 
   /**
-   * Reads what `pack` wrote and checks every number of it. Keeps a view of `lists`.
-   * @throws CodedError KEYWORDS_DAMAGED
+   * Reads what `pack` wrote, in steps; keeps a view of `lists`. The numbers in a list are checked when it is used first.
+   * @throws CodedError KEYWORDS_DAMAGED; so do `read` and `append` of what was unpacked
    */
-  static unpack(terms: number, docs: number, sizes: Uint8Array, lists: Uint8Array): PostingLists {
+  static *unpack(
+    terms: number,
+    docs: number,
+    sizes: Uint8Array,
+    lists: Uint8Array,
+  ): Generator<void, PostingLists> {
+    // A damaged count must not allocate what the file cannot hold.
+    if (2 * terms > sizes.length) throw damaged(`${terms} lists in ${sizes.length} bytes`);
     const result = new PostingLists();
     result.#base = lists;
+    result.#baseDocs = docs;
     result.#terms = terms;
     result.#rows = new Uint32Array(COLUMNS * Math.max(64, Math.ceil(terms * 1.25)));
     const size = new VarintReader(sizes);
@@ -137,15 +154,24 @@ export class PostingLists {
       const count = size.read();
       const end = start + size.read();
       if (end > lists.length) throw damaged(`the list of term ${term} ends beyond the file`);
+      if (count > end - start) throw damaged(`${count} postings of term ${term} in ${end - start} bytes`);
       result.#rows[row + COUNT] = count;
       result.#rows[row + BASE_START] = start;
       result.#rows[row + BASE_END] = end;
-      result.#rows[row + NEXT_DOC] = checkedNextDoc(lists, start, end, count, docs, term);
+      result.#rows[row + NEXT_DOC] = UNCHECKED;
       start = end;
+      if (term % STEP_TERMS === STEP_TERMS - 1) yield;
     }
     if (size.offset !== sizes.length || start !== lists.length)
       throw damaged('the lists end before the file does');
     return result;
+  }
+
+  /** Walks the list of a term that was unpacked: it must be what its row says. */
+  #check(term: number): void {
+    const row = term * COLUMNS;
+    const { [row + COUNT]: count, [row + BASE_START]: start, [row + BASE_END]: end } = this.#rows;
+    this.#rows[row + NEXT_DOC] = checkedNextDoc(this.#base, start!, end!, count!, this.#baseDocs, term);
   }
 
   /** A term's list in one piece: the base's, the arena's, or both joined. */

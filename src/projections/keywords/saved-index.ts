@@ -20,8 +20,8 @@ import { PostingLists } from './postings.js';
 import { damaged, VarintReader, VarintWriter } from './varint.js';
 
 export interface IndexParts {
-  /** In order of their numbers. */
-  readonly terms: readonly string[];
+  /** Their numbers, in the order of these. */
+  readonly terms: Map<string, number>;
   readonly lengths: Numbers;
   readonly postings: PostingLists;
 }
@@ -29,11 +29,16 @@ export interface IndexParts {
 const MAGIC = 0x5849574b;
 const FORMAT_VERSION = 1;
 const HEADER_BYTES = 40;
+const LINE_FEED = 10;
+/** Terms that are unpacked in one step: some 5 000. */
+const TERMS_STEP_BYTES = 32 * 1024;
+/** Lengths that are unpacked in one step. */
+const STEP_DOCS = 16_384;
 
 export function packIndex(parts: IndexParts & { readonly analysisVersion: number }): Uint8Array[] {
   const lengths = new VarintWriter(parts.lengths.length * 2);
   for (const length of parts.lengths) lengths.write(length);
-  const terms = Buffer.from(parts.terms.map(term => `${term}\n`).join(''), 'utf8');
+  const terms = Buffer.from([...parts.terms.keys()].map(term => `${term}\n`).join(''), 'utf8');
   const sections = [lengths.bytes(), terms, ...parts.postings.pack()];
   const fields = [
     MAGIC,
@@ -41,7 +46,7 @@ export function packIndex(parts: IndexParts & { readonly analysisVersion: number
     parts.analysisVersion,
     unicodeVersion(),
     parts.lengths.length,
-    parts.terms.length,
+    parts.terms.size,
     ...sections.map(section => section.length),
   ];
   const header = new DataView(new ArrayBuffer(HEADER_BYTES));
@@ -49,8 +54,14 @@ export function packIndex(parts: IndexParts & { readonly analysisVersion: number
   return [new Uint8Array(header.buffer), ...sections];
 }
 
-/** @throws CodedError KEYWORDS_DAMAGED, KEYWORDS_OUTDATED */
-export function unpackIndex(bytes: Uint8Array, analysisVersion: number): IndexParts {
+/**
+ * @returns the number of documents, and steps that end with the parts; they may throw as this does
+ * @throws CodedError KEYWORDS_DAMAGED, KEYWORDS_OUTDATED
+ */
+export function unpackIndex(
+  bytes: Uint8Array,
+  analysisVersion: number,
+): { readonly docs: number; readonly steps: Iterator<void, IndexParts> } {
   if (bytes.length < HEADER_BYTES) throw damaged(`${bytes.length} bytes are less than its header`);
   const header = new DataView(bytes.buffer, bytes.byteOffset, HEADER_BYTES);
   const field = (i: number) => header.getUint32(4 * i, true);
@@ -69,15 +80,22 @@ export function unpackIndex(bytes: Uint8Array, analysisVersion: number): IndexPa
     offset = end;
   }
   if (offset !== bytes.length) throw damaged(`it is ${bytes.length - offset} bytes too long`);
-  const [lengths, terms, sizes, lists] = sections as [Uint8Array, Uint8Array, Uint8Array, Uint8Array];
-  return {
-    lengths: unpackLengths(lengths, docs),
-    terms: unpackTerms(terms, termCount),
-    postings: PostingLists.unpack(termCount, docs, sizes, lists),
-  };
+  return { docs, steps: unpackSections(sections, docs, termCount) };
 }
 
-function unpackLengths(bytes: Uint8Array, docs: number): Numbers {
+function* unpackSections(
+  sections: readonly Uint8Array[],
+  docs: number,
+  termCount: number,
+): Generator<void, IndexParts> {
+  const [lengths, terms, sizes, lists] = sections as [Uint8Array, Uint8Array, Uint8Array, Uint8Array];
+  const unpackedLengths = yield* unpackLengths(lengths, docs);
+  const unpackedTerms = yield* unpackTerms(terms, termCount);
+  const postings = yield* PostingLists.unpack(termCount, docs, sizes, lists);
+  return { lengths: unpackedLengths, terms: unpackedTerms, postings };
+}
+
+function* unpackLengths(bytes: Uint8Array, docs: number): Generator<void, Numbers> {
   // Every varint takes a byte at least: a damaged count must not allocate what the file cannot hold.
   if (docs > bytes.length) throw damaged(`${docs} document lengths in ${bytes.length} bytes`);
   const reader = new VarintReader(bytes);
@@ -86,22 +104,33 @@ function unpackLengths(bytes: Uint8Array, docs: number): Numbers {
     const length = reader.read();
     if (!canHold(lengths, length)) lengths = copyFor(lengths, length, docs);
     lengths[doc] = length;
+    if (doc % STEP_DOCS === STEP_DOCS - 1) yield;
   }
   if (reader.offset !== bytes.length) throw damaged('there are more document lengths than documents');
   return lengths;
 }
 
-function unpackTerms(bytes: Uint8Array, count: number): string[] {
-  let text: string;
-  try {
-    text = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true }).decode(bytes);
-  } catch (error) {
-    throw damaged('its terms are not UTF-8', { cause: error });
+function* unpackTerms(bytes: Uint8Array, count: number): Generator<void, Map<string, number>> {
+  const decoder = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true });
+  const terms = new Map<string, number>();
+  for (let start = 0; start < bytes.length; ) {
+    // Pieces of whole terms.
+    const lineFeed = bytes.indexOf(LINE_FEED, Math.min(start + TERMS_STEP_BYTES, bytes.length - 1));
+    if (lineFeed === -1) throw damaged('its last term has no end');
+    let text: string;
+    try {
+      text = decoder.decode(bytes.subarray(start, lineFeed));
+    } catch (error) {
+      throw damaged('its terms are not UTF-8', { cause: error });
+    }
+    for (const term of text.split('\n')) {
+      if (terms.has(term)) throw damaged('a term stands in it twice');
+      terms.set(term, terms.size);
+    }
+    start = lineFeed + 1;
+    yield;
   }
-  const terms = text.split('\n');
-  if (terms.pop() !== '' || terms.length !== count)
-    throw damaged(`${terms.length} terms instead of ${count}`);
-  if (new Set(terms).size !== count) throw damaged('a term stands in it twice');
+  if (terms.size !== count) throw damaged(`${terms.size} terms instead of ${count}`);
   return terms;
 }
 

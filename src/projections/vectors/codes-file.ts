@@ -1,7 +1,7 @@
 import { open } from 'node:fs/promises';
 import type { BinaryCodes, CodesState } from './binary-codes.js';
 import { type CodeBlocks, LANES } from './code-blocks.js';
-import { COPY_BYTES, indexDamaged, METRIC_NUMBERS, readFully } from './index-files.js';
+import { COPY_BYTES, type FileCheck, indexDamaged, METRIC_NUMBERS, readFully } from './index-files.js';
 
 /*
  * <name>.codes of a saved index, all numbers little-endian: a header of 12 u32 {magic, version, dimension, metric, rows, centroids,
@@ -50,9 +50,16 @@ export async function writeCodes(path: string, codes: BinaryCodes, state: CodesS
 /**
  * Fills empty codes from their file.
  * @param rows that there must be
- * @throws CodedError INDEX_DAMAGED if it is missing, of the wrong size, inconsistent, or made for another dimension or metric
+ * @param check is shown all of the file
+ * @throws CodedError INDEX_DAMAGED if it is missing, of the wrong size, inconsistent, or made for another dimension or metric;
+ *   what the check throws
  */
-export async function readCodes(path: string, codes: BinaryCodes, rows: number): Promise<void> {
+export async function readCodes(
+  path: string,
+  codes: BinaryCodes,
+  rows: number,
+  check: FileCheck,
+): Promise<void> {
   const { dimension, metric, blocks } = codes;
   const { paddedDimension } = blocks;
   const file = await open(path, 'r').catch(error => {
@@ -60,13 +67,17 @@ export async function readCodes(path: string, codes: BinaryCodes, rows: number):
   });
   try {
     const { size } = await file.stat();
+    const fill = async (target: Buffer) => {
+      await readFully(file, path, target);
+      check.update(target);
+    };
     const floats = async (length: number) => {
       const values = new Float32Array(length);
-      await readFully(file, path, Buffer.from(values.buffer));
+      await fill(Buffer.from(values.buffer));
       return values;
     };
     const header = new Uint32Array(HEADER_U32S);
-    await readFully(file, path, Buffer.from(header.buffer));
+    await fill(Buffer.from(header.buffer));
     const [magic, version, savedDimension, savedMetric, savedRows, count, first, drawnFrom, described] =
       header as unknown as number[];
     if (magic !== MAGIC) throw indexDamaged(path, 'it is not a file of codes');
@@ -91,9 +102,10 @@ export async function readCodes(path: string, codes: BinaryCodes, rows: number):
     const buffer = Buffer.allocUnsafeSlow(Math.min(COPY_BYTES, blocksBytes));
     for (let offset = 0; offset < blocksBytes; offset += COPY_BYTES) {
       const step = buffer.subarray(0, blocksBytes - offset);
-      await readFully(file, path, step);
+      await fill(step);
       blocks.restore(offset, step);
     }
+    check.end();
     if (first! >= count! || !codes.restore(state))
       throw indexDamaged(path, 'it names a centroid that it lacks');
   } finally {

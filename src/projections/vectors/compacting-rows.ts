@@ -39,6 +39,7 @@ export class CompactingRows {
   #background: Promise<void> | undefined;
   #quietTimer: NodeJS.Timeout | undefined;
   #isRetired = false;
+  #isHeld = false;
   #failure: Error | undefined;
   #retryAtMs = 0;
   readonly #saves = new Set<Promise<unknown>>();
@@ -95,8 +96,20 @@ export class CompactingRows {
     this.compactIfDue(true);
   }
 
+  /** See VectorIndex.hold. */
+  hold(): void {
+    this.#isHeld = true;
+    this.#rows.graph.hold();
+  }
+
+  /** See VectorIndex.release. */
+  release(): void {
+    this.#isHeld = false;
+    this.#rows.graph.release();
+  }
+
   /** Keeps the rows in use from being let go, should they be replaced, before `save` has settled. */
-  hold(save: Promise<unknown>): void {
+  keepFor(save: Promise<unknown>): void {
     track(this.#saves, save);
   }
 
@@ -114,9 +127,9 @@ export class CompactingRows {
   async close(): Promise<void> {
     this.#closed.abort();
     clearTimeout(this.#quietTimer);
-    await this.#compaction?.into.graph.close();
+    await this.#compaction?.into.close();
     await this.#background;
-    await this.#rows.graph.close();
+    await this.#rows.close();
     await Promise.all(this.#leaving);
   }
 
@@ -239,12 +252,13 @@ export class CompactingRows {
     this.#isRetired &&= this.#rows.table.dead > 0;
     this.#failure = undefined;
     track(this.#leaving, this.#letGo(old));
+    if (this.#isHeld) this.#rows.graph.hold();
     this.#rows.graph.follow();
   }
 
   async #letGo(rows: VectorRows): Promise<void> {
     await Promise.allSettled(this.#saves);
-    await rows.graph.close();
+    await rows.close();
     setImmediate(promptCollection);
   }
 
@@ -253,7 +267,7 @@ export class CompactingRows {
     const into = this.#compaction?.into;
     this.#compaction = undefined;
     this.#codes?.rollback();
-    if (into !== undefined) track(this.#leaving, into.graph.close());
+    if (into !== undefined) track(this.#leaving, into.close());
     this.#failure = isCoded(error)
       ? error
       : new CodedError(

@@ -21,6 +21,7 @@ export class EqualVectors {
   /** How many there are of the kind, up to one more than may enter the graph. */
   #counts: Uint8Array = new Uint8Array(2048);
   #used = 0;
+  #counted = 0;
 
   constructor(readonly vectors: StoredVectors) {}
 
@@ -28,9 +29,22 @@ export class EqualVectors {
     return this.#slots.byteLength + this.#hashes.byteLength + this.#counts.byteLength;
   }
 
-  /** Counts a row, once each. @returns true if there are already enough rows with the same vector */
+  /** Rows below it have been counted. */
+  get counted(): number {
+    return this.#counted;
+  }
+
+  /** Counts the rows below `end` that have not been. @returns false if there were none */
+  countUpTo(end: number): boolean {
+    if (this.#counted >= end) return false;
+    while (this.#counted < end) this.isSurplus(this.#counted);
+    return true;
+  }
+
+  /** Counts a row: each of them once, in order. @returns true if there are already enough rows with the same vector */
   isSurplus(row: number): boolean {
-    if (this.#used * 2 >= this.#slots.length) this.#grow();
+    this.#counted = row + 1;
+    if (this.#used * 2 >= this.#slots.length) this.#resize(this.#slots.length * 2);
     const { words, dimension } = this.vectors;
     const at = this.vectors.offsetOf(row);
     const hash = hashOf(words, at, dimension);
@@ -52,14 +66,18 @@ export class EqualVectors {
     return false;
   }
 
-  #grow(): void {
-    const { length } = this.#slots;
+  /** Makes room for so many rows at once. */
+  reserve(rows: number): void {
+    if (rows * 2 > this.#slots.length) this.#resize(2 ** Math.ceil(Math.log2(rows * 2 + 1)));
+  }
+
+  #resize(length: number): void {
     const [slots, hashes, counts] = [this.#slots, this.#hashes, this.#counts];
-    this.#slots = new Uint32Array(length * 2);
-    this.#hashes = new Int32Array(length * 2);
-    this.#counts = new Uint8Array(length * 2);
-    const mask = length * 2 - 1;
-    for (let i = 0; i < length; i++) {
+    this.#slots = new Uint32Array(length);
+    this.#hashes = new Int32Array(length);
+    this.#counts = new Uint8Array(length);
+    const mask = length - 1;
+    for (let i = 0; i < slots.length; i++) {
       if (slots[i] === 0) continue;
       let slot = hashes[i]! & mask;
       while (this.#slots[slot] !== 0) slot = (slot + 1) & mask;

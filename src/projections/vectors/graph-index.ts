@@ -31,6 +31,8 @@ const MOST_WAITING_ROWS = 25_000;
  */
 const FOLD_ROWS = 256;
 const FOLD_SHARE = 1 / 64;
+/** Taking over a saved graph waits for so long: it takes a thread. */
+const ATTACH_AFTER_MS = 250;
 /** After a failure, the time until a write makes it try again. */
 const RETRY_AFTER_MS = 60_000;
 
@@ -57,6 +59,12 @@ export class GraphIndex {
   #writing: Promise<void> | undefined;
   /** Deaths while it was written. */
   #unmarked: number[] = [];
+  /** Set while a saved graph is proven and read; where it will end. */
+  #attaching: Promise<void> | undefined;
+  #attachingEnd = 0;
+  #attachNow = () => {};
+  #refusals = 0;
+  #isHeld = false;
 
   #failure: Error | undefined;
   #retryAtMs = 0;
@@ -107,6 +115,17 @@ export class GraphIndex {
     return this.options.graphThresholdRows * this.#kind.walkCost(ef);
   }
 
+  /** See VectorIndex.hold. */
+  hold(): void {
+    this.#isHeld = true;
+  }
+
+  /** Goes on after `hold`. */
+  release(): void {
+    this.#isHeld = false;
+    this.follow();
+  }
+
   /** See GraphEngine.search; rows that died while a file was written may still be among them. */
   search(query: Float32Array, k: number, ef: number): Uint32Array {
     return this.#engine!.search(query, k, ef);
@@ -149,6 +168,7 @@ export class GraphIndex {
   idle(): Promise<void> {
     return new Promise((resolve, reject) => {
       this.#idleWaiters.push({ resolve, reject });
+      this.#attachNow();
       clearTimeout(this.#timer);
       this.#timer = undefined;
       this.#schedule();
@@ -158,6 +178,7 @@ export class GraphIndex {
   /** Ends the background work. Nothing may be called afterwards. */
   async close(): Promise<void> {
     this.#closed.abort();
+    this.#attachNow();
     clearTimeout(this.#timer);
     this.#timer = undefined;
     await this.#work;
@@ -182,27 +203,82 @@ export class GraphIndex {
   }
 
   /** @throws CodedError INDEX_DAMAGED if the file is not that of the rows flagged IN_GRAPH. Takes a worker thread. */
-  async check(path: string, flags: Uint8Array): Promise<void> {
+  async check(path: string, flags: Uint8Array, digest?: string): Promise<void> {
     await runGraphWork(
-      { kind: 'check', path, flags, slab: this.slab.shared, params: this.#params, engine: this.#kind.name },
+      {
+        kind: 'check',
+        path,
+        flags,
+        digest,
+        slab: this.slab.shared,
+        params: this.#params,
+        engine: this.#kind.name,
+      },
       this.#closed.signal,
     );
   }
 
-  /** Takes over a saved graph after checking it. @throws CodedError INDEX_DAMAGED */
-  async load(path: string): Promise<void> {
-    await this.check(path, this.table.flags);
-    try {
-      this.#engine = await this.#kind.open(path, this.#params, this.table.flags);
-    } catch (error) {
-      if (!isCoded(error) || error.code !== 'NATIVE_MODULE_MISSING') throw error;
-      // The rows are sound: they are scanned until the module is there.
-      this.table.leaveGraph();
-      this.#fail(error);
-      return;
-    }
+  /**
+   * Takes over a saved graph in the background, once a worker thread has proven it; its rows are scanned until then. A file that is no good is
+   * told of by onFailure, and the graph is built anew.
+   * @param digest of the file, xxh64 in hex; without one it is not compared
+   */
+  attach(path: string, digest: string | undefined): void {
+    const flags = this.table.flags.slice();
+    this.#attachingEnd = this.table.endOfGraph();
+    this.table.leaveGraph();
+    this.#deathsDuringWork = [];
+    // What was asked for when the index was opened comes first.
+    const begun = new Promise<void>(resolve => {
+      this.#attachNow = resolve;
+      setTimeout(resolve, ATTACH_AFTER_MS).unref();
+    });
+    this.#attaching = begun
+      .then(() => this.#attach(path, flags, digest))
+      .catch(error => this.#refuse(error))
+      .finally(() => {
+        this.#attaching = undefined;
+        this.#work = undefined;
+        this.#schedule();
+      });
+    this.#work = this.#attaching;
+  }
+
+  async #attach(path: string, flags: Uint8Array, digest: string | undefined): Promise<void> {
+    if (this.#closed.signal.aborted) return;
+    await this.check(path, flags, digest);
+    const engine = await this.#kind.open(path, this.#params, flags);
+    if (this.#closed.signal.aborted) return;
+    // From here to the end without an await, as in #buildInWorker.
+    this.table.enterGraphAs(flags);
+    for (const row of this.#deathsDuringWork) if (this.table.isInGraph(row)) engine.markDeleted(row);
+    this.#engine = engine;
     this.#end = this.table.endOfGraph();
     this.#deadRows = this.table.countDeadInGraph();
+  }
+
+  #refuse(error: Error): void {
+    if (this.#closed.signal.aborted) return;
+    this.#refusals++;
+    // The rows are sound, and all of them are scanned until there is a graph again.
+    if (isCoded(error) && error.code === 'INDEX_DAMAGED') this.options.onFailure(error);
+    else this.#fail(error);
+  }
+
+  /** Settles when a saved graph has been taken over, or refused. Undefined if none is to be. */
+  get attached(): Promise<void> | undefined {
+    return this.#attaching;
+  }
+
+  /** As `attached`, for whoever waits for it. */
+  attachNow(): Promise<void> | undefined {
+    this.#attachNow();
+    return this.#attaching;
+  }
+
+  /** Tells how far the graph is, or will be once what was saved is taken over: another text means that saving would save something else. */
+  get progress(): string {
+    return `${this.#attaching === undefined ? this.#end : this.#attachingEnd} ${this.#refusals}`;
   }
 
   get #kind() {
@@ -228,7 +304,8 @@ export class GraphIndex {
 
   /** Starts whatever is next to be done, if anything. */
   #schedule(): void {
-    if (this.#timer !== undefined || this.#work !== undefined || this.#writing !== undefined) return;
+    if (this.#isHeld || this.#timer !== undefined || this.#work !== undefined || this.#writing !== undefined)
+      return;
     const stopped = this.#closed.signal.aborted || this.#failure !== undefined;
     const backlogRows = this.#passDone();
     if (stopped || !this.wanted || backlogRows === 0) {

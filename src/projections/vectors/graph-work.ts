@@ -22,8 +22,8 @@ export type GraphWork =
       /** That add rows, where the engine can use several. */
       readonly threads: number;
     })
-  /** Check the file at path, as GraphEngineKind.check. */
-  | (GraphWorkInput & { readonly kind: 'check' });
+  /** Check the file at path against its digest (xxh64 in hex), if there is one, and as GraphEngineKind.check. */
+  | (GraphWorkInput & { readonly kind: 'check'; readonly digest: string | undefined });
 
 /** Where in GraphWorkerData.state: set to 1 when the work is no longer wanted, and when the thread is done with it. */
 export const STOP = 0;

@@ -1,6 +1,7 @@
 /** The worker thread's entry: does one GraphWork, answers once, ends. */
 import { parentPort, workerData } from 'node:worker_threads';
 import { CodedError, isCoded } from '../../domain/errors.js';
+import { checkDigest } from './file-digest.js';
 import { GRAPH_ENGINES } from './graph-engines.js';
 import { ENDED, type GraphWork, type GraphWorkAnswer, type GraphWorkerData, STOP } from './graph-work.js';
 import { DEAD, IN_GRAPH, SURPLUS } from './row-table.js';
@@ -37,10 +38,15 @@ async function build({ slab, params, flags, basePath, path, threads }: GraphWork
   engineKind.check(path, params, flags, slab);
 }
 
+function check(work: GraphWork & { kind: 'check' }): void {
+  if (work.digest !== undefined) checkDigest(work.path, work.digest, throwIfStopped);
+  engineKind.check(work.path, work.params, work.flags, work.slab);
+}
+
 async function run(work: GraphWork): Promise<GraphWorkAnswer> {
   try {
     if (work.kind === 'build') await build(work);
-    else engineKind.check(work.path, work.params, work.flags, work.slab);
+    else check(work);
     return { done: true };
   } catch (error) {
     if (!isCoded(error)) throw error;

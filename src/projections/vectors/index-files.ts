@@ -3,7 +3,7 @@ import { join } from 'node:path';
 import { CodedError } from '../../domain/errors.js';
 import type { IndexEngine, Metric } from '../../domain/model.js';
 import type { RowTable } from './row-table.js';
-import type { VectorSlab } from './vector-slab.js';
+import type { Room, VectorSlab } from './vector-slab.js';
 
 /*
  * A saved index, all numbers little-endian:
@@ -26,6 +26,10 @@ const GRAPH_SUFFIXES: Record<IndexEngine, string> = { hnswlib: 'graph', usearch:
 /** Rows are copied through a buffer of this size, between awaits: what the allocator was once given it keeps. */
 export const COPY_BYTES = 512 * 1024;
 
+/** Vectors are read in pieces of this size, so many at once. */
+const READ_BYTES = 2 * 1024 * 1024;
+const READS_AT_ONCE = 3;
+
 /** @param engine whose graph's file is meant */
 export const indexPaths = (dir: string, name: string, engine: IndexEngine) => ({
   vectors: join(dir, `${name}.vectors`),
@@ -33,6 +37,27 @@ export const indexPaths = (dir: string, name: string, engine: IndexEngine) => ({
   graph: join(dir, `${name}.${GRAPH_SUFFIXES[engine]}`),
   codes: join(dir, `${name}.codes`),
 });
+
+/** Compares what is read of a file, from its beginning and in order, with what was written. */
+export interface FileCheck {
+  update(bytes: Uint8Array): void;
+  /**
+   * @param digest of all bytes, xxh64 in 16 hex digits, by whoever made it without `update`
+   * @throws CodedError if that was not what was written
+   */
+  end(digest?: string): void;
+}
+
+/** What whoever keeps the files of an index knows of them, by name. */
+export interface FileProofs {
+  /** @throws CodedError for a file that was not written */
+  begin(name: string): FileCheck;
+  /** Its digest, xxh64 in 16 hex digits: for a thread that reads it by itself. @throws CodedError as `begin` */
+  digest(name: string): string;
+}
+
+/** Of files that are taken as they are. */
+export const UNPROVEN: FileCheck = { update() {}, end() {} };
 
 /** Writes the first `rows` rows of the slab and syncs the file. Later appends do not matter: rows never change. */
 export async function writeVectors(path: string, slab: VectorSlab, rows: number): Promise<void> {
@@ -84,18 +109,23 @@ export async function writeSynced(path: string, bytes: Buffer): Promise<void> {
 
 /**
  * Fills an empty table and slab from their files. Rows in a graph of another engine or construction are in none.
+ * @param check begins the check of one of them
  * @returns how many rows are in the .codes file
- * @throws CodedError INDEX_DAMAGED if a file is missing, of the wrong size, or made for another dimension or metric
+ * @throws CodedError INDEX_DAMAGED if a file is missing, of the wrong size, or made for another dimension or metric; what the check throws
  */
 export async function readRowsAndVectors(
   paths: ReturnType<typeof indexPaths>,
   table: RowTable,
   slab: VectorSlab,
   { engine, efConstruction }: Pick<RowsHeader, 'engine' | 'efConstruction'>,
+  check: (path: string) => FileCheck,
 ): Promise<number> {
   const bytes = await readFile(paths.rows).catch(error => {
     throw indexDamaged(paths.rows, 'it cannot be read', error);
   });
+  const rowsCheck = check(paths.rows);
+  rowsCheck.update(bytes);
+  rowsCheck.end();
   const headerBytes = HEADER_U32S * 4;
   if (bytes.length < headerBytes) throw indexDamaged(paths.rows, 'it ends within its header');
   // Copied, since a Buffer may start anywhere and a Uint32Array may not.
@@ -120,7 +150,7 @@ export async function readRowsAndVectors(
       `it has ${bytes.length} bytes, not the ${headerBytes + rows! * 5} of ${rows} rows`,
     );
   }
-  await readVectors(paths.vectors, slab, rows!);
+  await readVectors(paths.vectors, slab, rows!, check(paths.vectors));
   table.restore(
     new Uint32Array(aligned, headerBytes, rows),
     new Uint8Array(aligned, headerBytes + rows! * 4, rows),
@@ -129,7 +159,7 @@ export async function readRowsAndVectors(
   return coded!;
 }
 
-async function readVectors(path: string, slab: VectorSlab, rows: number): Promise<void> {
+async function readVectors(path: string, slab: VectorSlab, rows: number, check: FileCheck): Promise<void> {
   const file = await open(path, 'r').catch(error => {
     throw indexDamaged(path, 'it cannot be read', error);
   });
@@ -139,15 +169,68 @@ async function readVectors(path: string, slab: VectorSlab, rows: number): Promis
     if (size !== rows * dimension * 4) {
       throw indexDamaged(path, `it has ${size} bytes, not the ${rows * dimension * 4} of ${rows} rows`);
     }
-    const stepRows = Math.max(1, Math.floor(COPY_BYTES / (dimension * 4)));
-    const floats = new Float32Array(Math.min(stepRows, rows) * dimension);
-    for (let first = 0; first < rows; first += stepRows) {
-      const count = Math.min(stepRows, rows - first);
-      await readFully(file, path, Buffer.from(floats.buffer, floats.byteOffset, count * dimension * 4));
-      slab.appendStored(floats.subarray(0, count * dimension));
+    if (slab.hasPadding) {
+      await readStepwise(file, path, slab, rows, check);
+      check.end();
+    } else {
+      const room = slab.room(rows);
+      await readInPlace(file, path, room);
+      check.end(room.digest());
+      slab.taken(rows);
     }
   } finally {
     await file.close();
+  }
+}
+
+/**
+ * Straight to where the vectors will be used. Several reads are under way, in threads of Node's own, so that this one only compares what is
+ * there: most of the time goes into the first touch of fresh memory.
+ */
+async function readInPlace(file: FileHandle, path: string, { bytes, digestUpTo }: Room): Promise<void> {
+  const reads: Promise<number>[] = [];
+  try {
+    for (let offset = 0; offset < bytes.length || reads.length > 0; ) {
+      while (offset < bytes.length && reads.length < READS_AT_ONCE) {
+        const piece = bytes.subarray(offset, offset + READ_BYTES);
+        offset += piece.length;
+        reads.push(readPiece(file, path, piece, offset - piece.length));
+      }
+      digestUpTo(await reads[0]!);
+      reads.shift();
+    }
+  } finally {
+    // The file must not be closed under a read, nor its failure go unheard.
+    await Promise.allSettled(reads);
+  }
+}
+
+/** @returns where the piece ends */
+async function readPiece(file: FileHandle, path: string, piece: Uint8Array, offset: number): Promise<number> {
+  for (let done = 0; done < piece.length; ) {
+    const { bytesRead } = await file.read(piece, done, piece.length - done, offset + done);
+    if (bytesRead === 0) throw indexDamaged(path, 'it ends too early');
+    done += bytesRead;
+  }
+  return offset + piece.length;
+}
+
+async function readStepwise(
+  file: FileHandle,
+  path: string,
+  slab: VectorSlab,
+  rows: number,
+  check: FileCheck,
+): Promise<void> {
+  const { dimension } = slab;
+  const stepRows = Math.max(1, Math.floor(COPY_BYTES / (dimension * 4)));
+  const floats = new Float32Array(Math.min(stepRows, rows) * dimension);
+  for (let first = 0; first < rows; first += stepRows) {
+    const count = Math.min(stepRows, rows - first);
+    const bytes = Buffer.from(floats.buffer, floats.byteOffset, count * dimension * 4);
+    await readFully(file, path, bytes);
+    check.update(bytes);
+    slab.appendStored(floats.subarray(0, count * dimension));
   }
 }
 

@@ -95,10 +95,15 @@ export class RowTable {
     this.#owners = owners;
     this.#flags = flags;
     this.#rows = owners.length;
-    this.#dead = flags.reduce((dead, flag) => dead + (flag & DEAD), 0);
+    this.#dead = 0;
     this.#surplusCount = 0;
-    for (const [row, flag] of flags.entries()) if (flag & SURPLUS) this.#listSurplus(row);
-    this.#ownerCount = owners.reduce((count, owner, row) => count + (owner === owners[row - 1] ? 0 : 1), 0);
+    this.#ownerCount = 0;
+    for (let row = 0; row < owners.length; row++) {
+      const flag = flags[row]!;
+      this.#dead += flag & DEAD;
+      if ((flag & SURPLUS) !== 0) this.#listSurplus(row);
+      if (row === 0 || owners[row] !== owners[row - 1]) this.#ownerCount++;
+    }
   }
 
   isDead(row: number): boolean {
@@ -124,6 +129,12 @@ export class RowTable {
 
   enterGraph(row: number): void {
     this.#flags[row]! |= IN_GRAPH;
+  }
+
+  /** The rows that `flags` has in the graph enter it. */
+  enterGraphAs(flags: Uint8Array): void {
+    const own = this.#flags;
+    for (let row = 0; row < flags.length; row++) own[row]! |= flags[row]! & IN_GRAPH;
   }
 
   /** To be called once, when the row is appended. */
@@ -157,8 +168,10 @@ export class RowTable {
 
   /** The first live row that the graph lacks; the number of rows if it has them all. */
   endOfGraph(): number {
-    const end = this.flags.findIndex(flag => (flag & (DEAD | IN_GRAPH | SURPLUS)) === 0);
-    return end === -1 ? this.#rows : end;
+    const flags = this.#flags;
+    let end = 0;
+    while (end < this.#rows && (flags[end]! & (DEAD | IN_GRAPH | SURPLUS)) !== 0) end++;
+    return end;
   }
 
   get hasGraph(): boolean {
@@ -166,10 +179,11 @@ export class RowTable {
   }
 
   countDeadInGraph(): number {
-    return this.flags.reduce(
-      (count, flag) => count + ((flag & (DEAD | IN_GRAPH)) === (DEAD | IN_GRAPH) ? 1 : 0),
-      0,
-    );
+    const flags = this.#flags;
+    let count = 0;
+    for (let row = 0; row < this.#rows; row++)
+      if ((flags[row]! & (DEAD | IN_GRAPH)) === (DEAD | IN_GRAPH)) count++;
+    return count;
   }
 
   /** The live rows, ascending. A view: invalid after the next append or death. */

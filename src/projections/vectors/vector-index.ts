@@ -1,9 +1,17 @@
 import { tmpdir } from 'node:os';
-import { join } from 'node:path';
+import { basename, join } from 'node:path';
 import type { IndexEngine, Metric } from '../../domain/model.js';
 import { readCodes, writeCodes } from './codes-file.js';
 import { CompactingRows } from './compacting-rows.js';
-import { encodeRows, indexPaths, readRowsAndVectors, writeSynced, writeVectors } from './index-files.js';
+import {
+  encodeRows,
+  type FileProofs,
+  indexPaths,
+  readRowsAndVectors,
+  UNPROVEN,
+  writeSynced,
+  writeVectors,
+} from './index-files.js';
 import { scoreOf, writeForMetric } from './metric.js';
 import { type FetchVectors, searchCodes } from './past-search.js';
 import { bestOfRows, bestOfVectors, scanDead, searchOwners } from './search.js';
@@ -267,9 +275,18 @@ export class VectorIndex {
     return this.#kept.idle();
   }
 
-  /** Set while a file of the graph is written. A save that begins meanwhile takes the state when it is done, not that of its call. */
+  /**
+   * Set while a file of the graph is written, or a saved graph is taken over. A save that begins meanwhile takes the state when it is done, not that
+   * of its call; and one that does not wait for the graph would be without it.
+   */
   get unsettled(): Promise<void> | undefined {
-    return this.#kept.rows.graph.writing;
+    const { graph } = this.#kept.rows;
+    return graph.writing ?? graph.attachNow();
+  }
+
+  /** What the background did without an event: another text means that saving would save something else. See GraphIndex.progress. */
+  get progress(): string {
+    return `${this.#kept.rows.graph.progress} ${this.#kept.codes?.rows ?? 0}`;
   }
 
   /**
@@ -280,7 +297,7 @@ export class VectorIndex {
    */
   save(dir: string, name: string): Promise<string[]> {
     const saved = this.#save(dir, name);
-    this.#kept.hold(saved);
+    this.#kept.keepFor(saved);
     return saved;
   }
 
@@ -307,20 +324,39 @@ export class VectorIndex {
   }
 
   /**
-   * Reads what save wrote. The graph's file is checked for all that could crash, and against the vectors; whether vectors,
-   * owners and codes are those that were saved is for the caller's digests to say.
-   * @throws CodedError INDEX_DAMAGED if a file is missing, of the wrong size, inconsistent, or for other options
+   * Reads what save wrote. The graph follows in the background, and is scanned for until then: its file is checked for all that could crash, and against
+   * the vectors; one that is no good is told of by onFailure and built anew. Whether vectors, owners and codes are those that were saved is for
+   * `proofs` to say.
+   * @param proofs of the files; without any they are taken as they are
+   * @throws CodedError INDEX_DAMAGED if a file but the graph's is missing, of the wrong size, inconsistent, or for other options; what the proofs throw
    */
-  static async load(dir: string, name: string, options: VectorIndexOptions): Promise<VectorIndex> {
+  static async load(
+    dir: string,
+    name: string,
+    options: VectorIndexOptions,
+    proofs?: FileProofs,
+  ): Promise<VectorIndex> {
     const index = new VectorIndex(options);
     const paths = indexPaths(dir, name, index.#made.engine);
     const kept = index.#kept;
     const { rows } = kept;
-    const coded = await readRowsAndVectors(paths, rows.table, rows.slab, index.#made);
-    if (coded > 0) await readCodes(paths.codes, kept.newCodes(), coded);
-    await rows.loaded(paths.graph);
+    const check = (path: string) => proofs?.begin(basename(path)) ?? UNPROVEN;
+    const coded = await readRowsAndVectors(paths, rows.table, rows.slab, index.#made, check);
+    if (coded > 0) await readCodes(paths.codes, kept.newCodes(), coded, check(paths.codes));
+    rows.loaded(paths.graph, rows.table.hasGraph ? proofs?.digest(basename(paths.graph)) : undefined);
     kept.compactIfDue(true);
+    rows.graph.attached?.then(() => kept.compactIfDue(true));
     return index;
+  }
+
+  /** Many rows follow one another: the graph waits for `release`, and is then built of all of them at once. */
+  hold(): void {
+    this.#kept.hold();
+  }
+
+  /** The rows that were waited for are there. */
+  release(): void {
+    this.#kept.release();
   }
 
   /** Ends the background work. The index must not be used afterwards. */

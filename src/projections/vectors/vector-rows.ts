@@ -9,6 +9,13 @@ export interface VectorRowsOptions extends GraphIndexOptions {
   readonly metric: Metric;
 }
 
+/** Counting the vectors that were loaded waits for so long, since what was asked for comes first; then it goes on for this long, then the event loop gets its turn. */
+const COUNT_AFTER_MS = 250;
+const COUNT_SLICE_MS = 3;
+const COUNT_PAUSE_MS = 1;
+/** Rows counted between two looks at the clock. */
+const COUNT_ROWS = 256;
+
 /**
  * Rows with their vectors, and the graph over them: what is searched for the living. Rows are numbered from 0 and never moved;
  * when too many of them are dead, the live ones go to a new VectorRows (see Compaction).
@@ -18,6 +25,7 @@ export class VectorRows {
   readonly slab: VectorSlab;
   readonly graph: GraphIndex;
   readonly #equalVectors: EqualVectors;
+  #countTimer: NodeJS.Timeout | undefined;
 
   constructor(readonly options: VectorRowsOptions) {
     this.slab = new VectorSlab(options.dimension, options.metric);
@@ -41,6 +49,7 @@ export class VectorRows {
   }
 
   #enter(owner: number, first: number): void {
+    this.#equalVectors.countUpTo(first);
     this.table.append(owner, this.slab.rows - first);
     for (let row = first; row < this.slab.rows; row++) {
       if (this.#equalVectors.isSurplus(row)) this.table.markSurplus(row);
@@ -59,11 +68,33 @@ export class VectorRows {
     this.graph.allDied();
   }
 
-  /** To be called once table and slab were filled from files. */
-  async loaded(graphPath: string): Promise<void> {
-    for (let row = 0; row < this.slab.rows; row++) this.#equalVectors.isSurplus(row);
-    if (this.table.hasGraph) await this.graph.load(graphPath);
-    this.graph.follow();
+  /**
+   * To be called once table and slab were filled from files. What the next append needs to know of all the vectors, and the graph, come in the
+   * background.
+   * @param digest of the graph's file, see GraphIndex.attach
+   */
+  loaded(graphPath: string, digest: string | undefined): void {
+    if (this.table.hasGraph) this.graph.attach(graphPath, digest);
+    else this.graph.follow();
+    this.#countIn(COUNT_AFTER_MS);
+  }
+
+  #countIn(ms: number): void {
+    if (this.#equalVectors.counted === this.slab.rows) return;
+    this.#equalVectors.reserve(this.slab.rows);
+    this.#countTimer = setTimeout(() => {
+      const untilMs = performance.now() + COUNT_SLICE_MS;
+      while (performance.now() < untilMs)
+        if (!this.#equalVectors.countUpTo(Math.min(this.#equalVectors.counted + COUNT_ROWS, this.slab.rows)))
+          break;
+      this.#countIn(COUNT_PAUSE_MS);
+    }, ms).unref();
+  }
+
+  /** Ends the background work. Nothing may be called afterwards. */
+  close(): Promise<void> {
+    clearTimeout(this.#countTimer);
+    return this.graph.close();
   }
 
   /** Memory of vectors, rows and graph. */

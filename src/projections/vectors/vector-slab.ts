@@ -3,12 +3,24 @@ import { CodedError } from '../../domain/errors.js';
 import { LIMITS } from '../../domain/limits.js';
 import type { Metric } from '../../domain/model.js';
 import { writeForMetric } from './metric.js';
+import { finished, firstLanes, STRIPE_BYTES } from './xxh64.js';
 
 interface Kernel {
   dotRange(query: number, first: number, rowBytes: number, count: number, out: number): void;
   dotRows(query: number, base: number, rowBytes: number, list: number, count: number, out: number): void;
   l2Range(query: number, first: number, rowBytes: number, count: number, out: number): void;
   l2Rows(query: number, base: number, rowBytes: number, list: number, count: number, out: number): void;
+  digestStripes(lanes: number, at: number, bytes: number): void;
+}
+
+/** Rows to come. */
+export interface Room {
+  /** Theirs, in the slab's memory. */
+  readonly bytes: Uint8Array;
+  /** The bytes before `end` are there: they are digested, in place. */
+  digestUpTo(end: number): void;
+  /** The digest of all bytes, xxh64 in 16 hex digits. */
+  digest(): string;
 }
 
 const WASM_PAGE_BYTES = 65_536;
@@ -22,6 +34,8 @@ const QUERY_AT = 0;
 const LIST_AT = LIMITS.dimension * 4;
 const OUT_AT = LIST_AT + CHUNK_ROWS * 4;
 const OTHER_AT = OUT_AT + CHUNK_ROWS * 4;
+/** Lanes of a digest, while rows are read and nothing is searched. */
+const DIGEST_AT = OTHER_AT;
 /** Byte offset of row 0 in the memory. */
 const ROWS_AT = WASM_PAGE_BYTES;
 
@@ -120,6 +134,39 @@ export class VectorSlab {
   /** Where a row begins in the memory, in 32-bit words. */
   offsetOf(row: number): number {
     return (ROWS_AT + row * this.rowBytes) / 4;
+  }
+
+  /** True if a row takes more bytes than its vector. */
+  get hasPadding(): boolean {
+    return this.rowBytes !== this.dimension * 4;
+  }
+
+  /**
+   * Where the next `count` rows go, if rows have no padding: to be filled with rows of another slab, and then made count by `taken`. No search
+   * may come between.
+   * @throws CodedError TOO_LARGE beyond 4 GiB
+   */
+  room(count: number): Room {
+    this.#reserve(count);
+    const at = ROWS_AT + this.#rows * this.rowBytes;
+    const bytes = new Uint8Array(this.#floats.buffer, at, count * this.rowBytes);
+    const lanes = new BigUint64Array(this.#floats.buffer, DIGEST_AT, 4);
+    lanes.set(firstLanes());
+    let digested = 0;
+    return {
+      bytes,
+      digestUpTo: end => {
+        const stripes = Math.floor((end - digested) / STRIPE_BYTES) * STRIPE_BYTES;
+        this.#kernel.digestStripes(DIGEST_AT, at + digested, stripes);
+        digested += stripes;
+      },
+      digest: () => finished(lanes, bytes.subarray(digested), bytes.length),
+    };
+  }
+
+  /** The rows that `room` was asked for are there. */
+  taken(count: number): void {
+    this.#rows += count;
   }
 
   /** The stored vector: a view, not to be written to. */

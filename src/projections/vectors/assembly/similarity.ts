@@ -81,3 +81,26 @@ export function l2Rows(query: usize, base: usize, rowBytes: usize, list: usize, 
     store<f32>(out, minusSquaredDistance(query, base + <usize>load<u32>(list) * rowBytes, rowBytes));
   }
 }
+
+/**
+ * XXH64's main loop (https://github.com/Cyan4973/xxHash/blob/dev/doc/xxhash_spec.md): four lanes, u64 each at `lanes`, go over `bytes` from `at`,
+ * a multiple of 32. In place, since to copy what is digested takes as long as to digest it.
+ */
+export function digestStripes(lanes: usize, at: usize, bytes: usize): void {
+  const prime1: u64 = 0x9e3779b185ebca87;
+  const prime2: u64 = 0xc2b2ae3d27d4eb4f;
+  let a = load<u64>(lanes);
+  let b = load<u64>(lanes, 8);
+  let c = load<u64>(lanes, 16);
+  let d = load<u64>(lanes, 24);
+  for (const end = at + bytes; at < end; at += 32) {
+    a = rotl<u64>(a + load<u64>(at) * prime2, 31) * prime1;
+    b = rotl<u64>(b + load<u64>(at, 8) * prime2, 31) * prime1;
+    c = rotl<u64>(c + load<u64>(at, 16) * prime2, 31) * prime1;
+    d = rotl<u64>(d + load<u64>(at, 24) * prime2, 31) * prime1;
+  }
+  store<u64>(lanes, a);
+  store<u64>(lanes, b, 8);
+  store<u64>(lanes, c, 16);
+  store<u64>(lanes, d, 24);
+}
