@@ -6,7 +6,7 @@ import { LOG_OPTIONS } from './level.js';
 
 const fsyncAsync = promisify(fsync);
 
-/** An eighth less than LevelDB's bound: the few writes that are not counted here, and then some. */
+/** An eighth less than LevelDB's bound, at which it begins another file: what memtableBytes may have missed, and then some. */
 const LOOK_FROM_BYTES = (LOG_OPTIONS.writeBufferSize / 8) * 7;
 
 /**
@@ -24,6 +24,7 @@ export function memtableBytes(valueBytes: number): number {
  */
 export class LogFileSync {
   private current: string;
+  /** What the memtable that belongs to the file takes, at most. */
   private bytesInCurrent = 0;
 
   /**
@@ -50,10 +51,16 @@ export class LogFileSync {
       if (newest !== this.current) {
         fsyncDirectory(this.dir);
         this.current = newest;
-        this.bytesInCurrent = 0;
+        // LevelDB begins a file before a write, so this one went into the new file, large as it may be.
+        this.bytesInCurrent = bytes;
       }
     }
     return this.throughToPlatter ? this.flushCurrent() : undefined;
+  }
+
+  /** The newest log file whose entry in the directory is on the disk. */
+  get newestFlushed(): string {
+    return this.current;
   }
 
   private async flushCurrent(): Promise<void> {
