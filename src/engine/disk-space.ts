@@ -1,19 +1,27 @@
-import { existsSync, readdirSync, statSync } from 'node:fs';
+import { type Dirent, existsSync, readdirSync, statSync } from 'node:fs';
 import { statfs } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { LOG_OPTIONS } from '../../wal/level.js';
 import { CodedError } from '../domain/errors.js';
 
-/** Bytes of all files under a directory; 0 where there is none. */
+/** Bytes of all files under a directory; 0 where there is none. What goes meanwhile, as LevelDB compacts or a graph is built, takes no space. */
 export function directoryBytes(dir: string): number {
-  if (!existsSync(dir)) return 0;
   let bytes = 0;
-  for (const entry of readdirSync(dir, { recursive: true, withFileTypes: true })) {
-    if (!entry.isFile()) continue;
-    // A file may go while LevelDB compacts; it then takes no space.
-    bytes += statSync(join(entry.parentPath, entry.name), { throwIfNoEntry: false })?.size ?? 0;
+  for (const entry of entriesOf(dir)) {
+    const path = join(dir, entry.name);
+    if (entry.isDirectory()) bytes += directoryBytes(path);
+    else if (entry.isFile()) bytes += statSync(path, { throwIfNoEntry: false })?.size ?? 0;
   }
   return bytes;
+}
+
+function entriesOf(dir: string): Dirent[] {
+  try {
+    return readdirSync(dir, { withFileTypes: true });
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code === 'ENOENT') return [];
+    throw error;
+  }
 }
 
 /** An upper estimate of a log of so many bytes of records: beside its tables LevelDB keeps up to two write buffers in log files. */

@@ -25,13 +25,15 @@ export interface MemoryEngineOptions {
 /** An engine whose projections are rebuilt from a log in memory: cheap enough to make one for every moment of a history. */
 export async function memoryEngine(log: MemoryLog, options: MemoryEngineOptions = {}): Promise<StoreEngine> {
   const indexOptions = {
+    // Few rows at a time are added in place: the other engine would start a thread for them, and hold a file until it is closed.
+    engine: 'hnswlib',
     scratchDir: NO_STORE,
     onFailure: (error: Error) => {
       throw error;
     },
     ...(options.graphThresholdRows !== undefined && { graphThresholdRows: options.graphThresholdRows }),
     ...(options.compactsEarly && { compactMinDeadRows: 2, compactNowDeadRows: 0 }),
-  };
+  } as const;
   const projections = new Projections(indexOptions, seq => readItemPut(log, seq));
   await replayTail(log, projections);
   const embedders = new Embedders({
