@@ -124,7 +124,7 @@ describe('with a checkpoint', () => {
     const engine = await changed(store, EAGER);
     expect(await answers(engine)).toEqual(wanted);
     await engine.close();
-    expect(readdirSync(newestOf(store)).some(name => name.endsWith('.graph'))).toBe(true);
+    expect(readdirSync(newestOf(store)).some(name => name.endsWith('.usearch'))).toBe(true);
     const again = await openTestEngine(store, EAGER);
     expect(await answers(again)).toEqual(wanted);
     await again.idle();
@@ -153,7 +153,7 @@ describe('with a checkpoint', () => {
     'keywords',
     'metadata',
     'manifest.json',
-    ...['rows', 'vectors', 'codes', 'graph'].map(end => `vectors-1-0.${end}`),
+    ...['rows', 'vectors', 'codes', 'usearch'].map(end => `vectors-1-0.${end}`),
   ];
   test.each(files)(`a damaged %s costs nothing but time (seed ${SEED})`, { timeout: 300_000 }, async file => {
     const random = seeded(SEED);
@@ -176,7 +176,7 @@ describe('with a checkpoint', () => {
     const store = copyOf(made);
     const engine = await openTestEngine(store, EAGER);
     expect(await answers(engine)).toEqual(expected);
-    const graph = join(newestOf(store), 'vectors-1-0.graph');
+    const graph = join(newestOf(store), 'vectors-1-0.usearch');
     // In a list of links: only the digest tells.
     flip(graph, 96 + 4, 0);
     await engine.idle();
