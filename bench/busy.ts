@@ -7,9 +7,8 @@ import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { monitorEventLoopDelay } from 'node:perf_hooks';
-import { openEngine } from '#src/engine/open.js';
-import { createLogger } from '#src/log.js';
-import { benchContext, benchEngine, clusteredVectors, SeededRandom, texts } from './data.js';
+import { benchContext, clusteredVectors, SeededRandom, texts } from './data.js';
+import { open } from './store.js';
 
 const items = Number(process.argv[2] ?? 10_000);
 const rows = Number(process.argv[3] ?? 20_000);
@@ -23,16 +22,7 @@ const random = new SeededRandom();
 const vector = clusteredVectors(random, DIMENSION);
 const text = texts(random);
 
-const engine = await openEngine({
-  path: join(root, 'store'),
-  config: {
-    metric: 'cosine',
-    indexEngine: benchEngine,
-    durability: 'interval',
-    embedder: { provider: 'embedded', model: '', url: '', key: undefined, dimension: undefined },
-  },
-  logger: createLogger({ logLevel: 'warn', logFile: undefined }),
-});
+const engine = await open(join(root, 'store'));
 // Made before: what the bench does itself is not to be measured.
 const batches = Array.from({ length: Math.ceil((rows + items) / BATCH) }, (_, batch) =>
   Array.from({ length: BATCH }, (_, i) => ({

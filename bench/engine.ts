@@ -10,10 +10,9 @@ import hnswlib from 'hnswlib-node';
 import { Level } from 'level';
 import type { UpsertItem } from '#src/domain/face.js';
 import { encodeEvent } from '#src/engine/event-codec.js';
-import { openEngine } from '#src/engine/open.js';
-import { createLogger } from '#src/log.js';
 import { LOG_OPTIONS } from '#wal/level.js';
-import { benchContext, benchEngine, clusteredVectors, SeededRandom, texts } from './data.js';
+import { benchContext, clusteredVectors, SeededRandom, texts } from './data.js';
+import { open } from './store.js';
 
 const rows = Number(process.argv[2] ?? 20_000);
 const dimension = Number(process.argv[3] ?? 384);
@@ -108,18 +107,8 @@ const rawConcurrent = await concurrently(SINGLES, i =>
 );
 await raw.close();
 
-const open = () =>
-  openEngine({
-    path: join(root, 'store'),
-    config: {
-      metric: 'cosine',
-      indexEngine: benchEngine,
-      durability: 'interval',
-      embedder: { provider: 'embedded', model: '', url: '', key: undefined, dimension: undefined },
-    },
-    logger: createLogger({ logLevel: 'warn', logFile: undefined }),
-  });
-let engine = await open();
+const openStore = () => open(join(root, 'store'));
+let engine = await openStore();
 const upsert = (some: UpsertItem[]) =>
   engine.upsert({ collection: 'bench', items: some, allow_secrets: true }, benchContext);
 const bulk =
@@ -192,13 +181,13 @@ row('recall@10', ourHits / (K * queries.length), rawHits / (K * queries.length),
 
 const closeSeconds = await seconds(() => engine.close());
 const openSeconds = await seconds(async () => {
-  engine = await open();
+  engine = await openStore();
   await search(queries[0]);
 });
 await engine.close();
 rmSync(join(root, 'store', 'checkpoints'), { recursive: true });
 const rebuildSeconds = await seconds(async () => {
-  engine = await open();
+  engine = await openStore();
   await search(queries[0]);
 });
 await engine.close();

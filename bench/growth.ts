@@ -10,9 +10,8 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import type { StoreEngine } from '#src/engine/engine.js';
-import { openEngine } from '#src/engine/open.js';
-import { createLogger } from '#src/log.js';
-import { benchContext, benchEngine, clusteredVectors, SeededRandom, texts } from './data.js';
+import { benchContext, clusteredVectors, SeededRandom, texts } from './data.js';
+import { open } from './store.js';
 
 const BATCH = 500;
 const LAST = 10_000;
@@ -20,17 +19,6 @@ const DIMENSION = 384;
 const SEARCHES = 300;
 const SINGLES = 200;
 
-const open = (path: string): Promise<StoreEngine> =>
-  openEngine({
-    path,
-    config: {
-      metric: 'cosine',
-      indexEngine: benchEngine,
-      durability: 'interval',
-      embedder: { provider: 'embedded', model: '', url: '', key: undefined, dimension: undefined },
-    },
-    logger: createLogger({ logLevel: 'warn', logFile: undefined }),
-  });
 const median = (values: readonly number[]): number => [...values].sort((a, b) => a - b)[values.length >> 1]!;
 const searchOnce = (engine: StoreEngine, vector: number[], where?: { year: { $lt: number } }) =>
   engine.search(

@@ -9,9 +9,8 @@ import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { Client } from '@modelcontextprotocol/client';
 import { StdioClientTransport } from '@modelcontextprotocol/client/stdio';
-import { openEngine } from '#src/engine/open.js';
-import { createLogger } from '#src/log.js';
-import { benchContext, benchEngine, clusteredVectors, SeededRandom, texts } from './data.js';
+import { benchContext, clusteredVectors, SeededRandom, texts } from './data.js';
+import { open } from './store.js';
 
 const rows = Number(process.argv[2] ?? 20_000);
 const calls = Number(process.argv[3] ?? 500);
@@ -25,16 +24,7 @@ const random = new SeededRandom();
 const vector = clusteredVectors(random, DIMENSION);
 const text = texts(random);
 
-const engine = await openEngine({
-  path: store,
-  config: {
-    metric: 'cosine',
-    indexEngine: benchEngine,
-    durability: 'interval',
-    embedder: { provider: 'embedded', model: '', url: '', key: undefined, dimension: undefined },
-  },
-  logger: createLogger({ logLevel: 'warn', logFile: undefined }),
-});
+const engine = await open(store);
 for (let i = 0; i < rows; i += 500) {
   const items = Array.from({ length: Math.min(500, rows - i) }, (_, j) => ({
     id: `item-${i + j}`,

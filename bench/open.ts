@@ -9,7 +9,8 @@ import { existsSync, mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { context, makeStore, open, query, SEARCH } from './store.js';
+import { benchContext } from './data.js';
+import { makeStore, open, query, SEARCH } from './store.js';
 
 /** One opening: prints its figures as a line of JSON. */
 async function measure(path: string, isLost: boolean): Promise<void> {
@@ -19,7 +20,7 @@ async function measure(path: string, isLost: boolean): Promise<void> {
   const before = schedule();
   const engine = await open(path);
   const openMs = performance.now() - startMs;
-  const first = await engine.search({ vector, ...SEARCH }, context);
+  const first = await engine.search({ vector, ...SEARCH }, benchContext);
   const answerMs = performance.now() - startMs;
   const after = schedule();
   const answeredMs = performance.now();
@@ -40,10 +41,10 @@ async function measure(path: string, isLost: boolean): Promise<void> {
       k: 10,
       mode: 'keyword',
     },
-    context,
+    benchContext,
   );
   const wordsMs = performance.now() - wordsStartMs;
-  const later = await engine.search({ vector, ...SEARCH }, context);
+  const later = await engine.search({ vector, ...SEARCH }, benchContext);
   const ids = ({ results }: typeof later) => results.map(({ id }) => id).join();
   if (ids(later) !== ids(first) || words.results.length !== 10) throw new Error('a wrong answer');
   console.log(

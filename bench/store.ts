@@ -1,24 +1,13 @@
 /** A store of any size, with its checkpoint, and what to ask of it. */
-import type { CallContext, UpsertItem } from '#src/domain/face.js';
+import type { UpsertItem } from '#src/domain/face.js';
 import { openEngine } from '#src/engine/open.js';
 import { createLogger } from '#src/log.js';
-import { benchEngine, clusteredVectors, SeededRandom, texts } from './data.js';
+import { benchContext, benchEngine, clusteredVectors, SeededRandom, texts } from './data.js';
 
 const DIMENSION = 384;
 const BATCH = 500;
 
-export const context: CallContext = {
-  actor: {
-    clientName: 'bench',
-    clientVersion: '1',
-    session: 'bench',
-    sessionSource: 'window',
-    project: '',
-    transport: 'library',
-    tool: 'bench',
-  },
-};
-
+/** An engine as the program opens one, with VECTOR_INDEX and no other settings. */
 export const open = (path: string) =>
   openEngine({
     path,
@@ -47,7 +36,7 @@ export async function makeStore(path: string, rows: number): Promise<void> {
         vector: Array.from(vector()),
       }),
     );
-    await engine.upsert({ collection: 'bench', items, allow_secrets: true }, context);
+    await engine.upsert({ collection: 'bench', items, allow_secrets: true }, benchContext);
   }
   await engine.idle();
   await engine.close();

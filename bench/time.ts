@@ -11,9 +11,8 @@ import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
 import type { StoreEngine } from '#src/engine/engine.js';
-import { openEngine } from '#src/engine/open.js';
-import { createLogger } from '#src/log.js';
-import { benchContext, benchEngine, clusteredVectors, SeededRandom, texts } from './data.js';
+import { benchContext, clusteredVectors, SeededRandom, texts } from './data.js';
+import { open } from './store.js';
 
 const BATCH = 500;
 const K = 10;
@@ -31,18 +30,6 @@ const timed = async (work: () => unknown): Promise<number> => {
   await work();
   return performance.now() - startMs;
 };
-
-const open = (path: string): Promise<StoreEngine> =>
-  openEngine({
-    path,
-    config: {
-      metric: 'cosine',
-      indexEngine: benchEngine,
-      durability: 'interval',
-      embedder: { provider: 'embedded', model: '', url: '', key: undefined, dimension: undefined },
-    },
-    logger: createLogger({ logLevel: 'warn', logFile: undefined }),
-  });
 
 /** A version for the exact scan: [born, died) in events. */
 interface Version {
