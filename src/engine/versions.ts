@@ -13,8 +13,8 @@ export interface StoredItem {
   readonly passages: readonly PassageRange[];
 }
 
-/** Texts of some ten thousand notes. */
-const ITEM_CACHE_BYTES = 8 * 1024 * 1024;
+/** Some thirty thousand notes: to read one from LevelDB and decode it takes ten times as long as all else that a hit needs. */
+const ITEM_CACHE_BYTES = 32 * 1024 * 1024;
 /** What an item takes beyond its text and metadata, roughly. */
 const ITEM_BYTES = 600;
 /** Vectors of some ten thousand dead versions, for searches of the past. */
