@@ -13,13 +13,12 @@ import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
 import { parseArgs } from 'node:util';
-import type { CallContext } from '#src/domain/face.js';
 import type { RevertCommand } from '#src/domain/travel.js';
 import type { StoreEngine } from '#src/engine/engine.js';
 import { openEngine } from '#src/engine/open.js';
 import { verifyStore } from '#src/engine/verify.js';
 import { createLogger } from '#src/log.js';
-import { benchEngine, SeededRandom, texts } from './data.js';
+import { benchContext, benchEngine, SeededRandom, texts } from './data.js';
 
 const BATCH = 500;
 const COLLECTION = 'default';
@@ -31,18 +30,6 @@ const SAMPLE_TICKS = 4;
 const BESIDE_MS = 25;
 /** Stalls that are told one by one. */
 const LONGEST = 8;
-
-const context: CallContext = {
-  actor: {
-    clientName: 'bench',
-    clientVersion: '1',
-    session: 'bench',
-    sessionSource: 'window',
-    project: '',
-    transport: 'library',
-    tool: 'bench',
-  },
-};
 
 const { values: options } = parseArgs({
   options: {
@@ -96,11 +83,11 @@ async function fill(path: string, variant: string): Promise<void> {
         metadata: { year: 2000 + random.below(25) },
         vector: Array.from({ length: dimension }, () => random.gaussian()),
       }));
-      await engine.upsert({ collection: COLLECTION, items: batch }, context);
+      await engine.upsert({ collection: COLLECTION, items: batch }, benchContext);
     }
   };
   await write(items, n => `item-${n}`);
-  await engine.mark({ name: TARGET }, context);
+  await engine.mark({ name: TARGET }, benchContext);
   if (variant === 'updates') await write(events, n => `item-${n % items}`);
   else await write(events, n => `created-${n}`);
   await engine.idle();
@@ -216,9 +203,9 @@ interface Shown {
 async function show(engine: StoreEngine): Promise<Shown> {
   const vector = Array.from({ length: dimension }, (_, i) => Math.cos(i + 1));
   const [search, list, get] = await Promise.all([
-    engine.search({ vector, k: 10, mode: 'semantic' }, context),
-    engine.list({ collection: COLLECTION, limit: 10 }, context),
-    engine.get({ collection: COLLECTION, ids: ['item-0', 'created-0'] }, context),
+    engine.search({ vector, k: 10, mode: 'semantic' }, benchContext),
+    engine.list({ collection: COLLECTION, limit: 10 }, benchContext),
+    engine.get({ collection: COLLECTION, ids: ['item-0', 'created-0'] }, benchContext),
   ]);
   const seqs = new Set([search.moment.seq, list.moment.seq, get.moment.seq]);
   if (seqs.size > 1) throw new Error(`three answers of one turn are of events ${[...seqs].join(' and ')}`);
@@ -258,7 +245,7 @@ async function revert(path: string): Promise<void> {
     for (const [figure, value] of Object.entries(figures)) row[`${name}: ${figure}`] = value;
     return result;
   };
-  const shown = await watched('dry run', () => engine.revert(command, context));
+  const shown = await watched('dry run', () => engine.revert(command, benchContext));
   row['dry run: answer, kB'] = (JSON.stringify(shown).length / 1000).toFixed(0);
   collect();
   const { restored, deleted } = shown.counts;
@@ -267,7 +254,7 @@ async function revert(path: string): Promise<void> {
     const onProgress = ({ done: n, total }: { done: number; total?: number }) => {
       watch.during = n === total ? 'applying' : 'writing';
     };
-    return engine.revert({ ...command, plan: shown.plan, dry_run: false }, { ...context, onProgress });
+    return engine.revert({ ...command, plan: shown.plan, dry_run: false }, { ...benchContext, onProgress });
   });
   row.items = restored + deleted;
   const perSecond = (ms: unknown) => Math.round((restored + deleted) / (Number(ms) / 1000));
@@ -290,8 +277,10 @@ async function check(
   const startMs = performance.now();
   const engine = await open(path);
   const openMs = performance.now() - startMs;
-  const { counts } = await engine.diff({ from: moment, limit: 1 }, context);
-  const [now, then] = await Promise.all([{}, { as_of: moment }].map(query => engine.status(query, context)));
+  const { counts } = await engine.diff({ from: moment, limit: 1 }, benchContext);
+  const [now, then] = await Promise.all(
+    [{}, { as_of: moment }].map(query => engine.status(query, benchContext)),
+  );
   const itemsOf = (status: typeof now) => status!.collections.reduce((sum, { items: n }) => sum + n, 0);
   const differing = counts.added + counts.changed + counts.removed;
   if (differing === 0 && itemsOf(now) !== itemsOf(then)) throw new Error('no difference, but other counts');
@@ -341,7 +330,7 @@ async function kill(store: string, head: number, afterMs: number): Promise<strin
 async function apply(path: string): Promise<void> {
   const engine = await open(path);
   process.stdout.write('begun');
-  await engine.revert({ to: TARGET, dry_run: false }, context);
+  await engine.revert({ to: TARGET, dry_run: false }, benchContext);
   await engine.close();
 }
 

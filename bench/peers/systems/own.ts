@@ -1,38 +1,24 @@
 import { rmSync } from 'node:fs';
 import { join } from 'node:path';
-import { readConfig, VARIABLES } from '#src/config.js';
-import type { CallContext, SearchAnswer, UpsertItem } from '#src/domain/face.js';
+import { readConfig } from '#src/config.js';
+import type { SearchAnswer, UpsertItem } from '#src/domain/face.js';
 import { openEngine } from '#src/engine/open.js';
 import { verifyStore } from '#src/engine/verify.js';
 import { createLogger } from '#src/log.js';
 import { PATHS } from '#wal/paths.js';
+import { benchContext } from '../../data.js';
 import { type Item, K, rowOf } from '../dataset.js';
 import type { OpenOptions, System, SystemKind } from '../system.js';
 
 export const COLLECTION = 'bench';
 
-/** The setting that chooses the index engine, in builds that have one. */
 const ENGINE_VARIABLE = 'VECTOR_INDEX';
 const ENGINES = ['hnswlib', 'usearch'];
 
-const context: CallContext = {
-  actor: {
-    clientName: 'bench',
-    clientVersion: '1',
-    session: 'bench',
-    sessionSource: 'window',
-    project: '',
-    transport: 'library',
-    tool: 'bench',
-  },
-};
-
-/** This project, once for each index engine that the build has. */
-export const ownKinds: readonly SystemKind[] = (VARIABLES as readonly { name: string }[]).some(
-  ({ name }) => name === ENGINE_VARIABLE,
-)
-  ? ENGINES.map(engine => ownKind(`own-${engine}`, `ours, ${engine}`, { [ENGINE_VARIABLE]: engine }))
-  : [ownKind('own', 'ours', {})];
+/** This project, once for each index engine. */
+export const ownKinds: readonly SystemKind[] = ENGINES.map(engine =>
+  ownKind(`own-${engine}`, `ours, ${engine}`, { [ENGINE_VARIABLE]: engine }),
+);
 
 function ownKind(name: string, title: string, env: Readonly<Record<string, string>>): SystemKind {
   return {
@@ -69,7 +55,7 @@ async function openOwn({ dir }: OpenOptions, env: Readonly<Record<string, string
     async upsert(prepared) {
       await engine.upsert(
         { collection: COLLECTION, items: prepared as readonly UpsertItem[], allow_secrets: true },
-        context,
+        benchContext,
       );
     },
     settle: () => engine.idle(),
@@ -84,7 +70,7 @@ async function openOwn({ dir }: OpenOptions, env: Readonly<Record<string, string
           mode: 'semantic',
           ...(below !== undefined && { where: { number: { $lt: below } } }),
         },
-        context,
+        benchContext,
       ),
     rowsOf: found => (found as SearchAnswer).results.map(({ id }) => rowOf(id)),
     close: () => engine.close(),
