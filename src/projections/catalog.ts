@@ -12,7 +12,7 @@ import { type Deleted, Deletes } from './deletes.js';
 import { type CollectionState, generationAt, malformed, Registry } from './registry.js';
 import { textHash, VersionTable } from './version-table.js';
 
-const MAGIC = 'MVSCAT3\n';
+const MAGIC = 'MVSCAT4\n';
 
 /** What applying an item event did, so that the other projections can follow. */
 export interface Applied {

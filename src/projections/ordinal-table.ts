@@ -40,11 +40,6 @@ export class OrdinalTable {
     this.used += 1;
   }
 
-  /** Puts `next` in the place of `previous`; both must have the same hash. */
-  replace(previous: number, next: number): void {
-    this.slots[this.slotWith(previous)] = next + 1;
-  }
-
   remove(ordinal: number): void {
     const mask = this.slots.length - 1;
     let hole = this.slotOf(this.hashOf(ordinal), candidate => candidate === ordinal);
@@ -59,14 +54,6 @@ export class OrdinalTable {
     }
     this.slots[hole] = 0;
     this.used -= 1;
-  }
-
-  /** Where an ordinal that is in the table stands. */
-  private slotWith(ordinal: number): number {
-    const mask = this.slots.length - 1;
-    let slot = mix(this.hashOf(ordinal)) & mask;
-    while (this.slots[slot] !== ordinal + 1) slot = (slot + 1) & mask;
-    return slot;
   }
 
   private insert(ordinal: number): void {

@@ -1,11 +1,15 @@
 import xxhash from 'xxhash-wasm';
 import type { ByteReader, ByteWriter } from './bytes.js';
 import { Columns } from './columns.js';
+import { ItemTable } from './item-table.js';
 import { lowerBound } from './lower-bound.js';
 import { OrdinalTable } from './ordinal-table.js';
 import { malformed } from './registry.js';
 
 const { h32Raw } = await xxhash();
+
+/** So that neither of the two columns of a time takes more than it must: the rest fits 4 bytes, and the other one byte for 34 years. */
+const TIME_UNIT_MS = 2 ** 32;
 
 /** A version to be added to the table. */
 export interface NewVersion {
@@ -34,14 +38,13 @@ export class VersionTable {
     'seq',
     /** The event that replaced or deleted it; 0 while it lives. */
     'died',
-    /** Logical time of `seq`, ms. */
-    'timeMs',
+    /** Logical time of `seq`, as ms since that of the first version: the rest of dividing by TIME_UNIT_MS, and how often it goes in. */
+    'timeRest',
+    'timeUnits',
     'collection',
-    'idHash',
+    /** Number of its item. */
+    'item',
     'textHash',
-    /** Where its id starts in the id bytes. All versions of an item share them. */
-    'idStart',
-    'idLength',
     /** How many passages its item_put has. */
     'passages',
     /** 1 + ordinal of the version of the same id before it; 0 for none. */
@@ -51,10 +54,8 @@ export class VersionTable {
     /** Number of who wrote it in `actorNumbers`. */
     'actor',
   ]);
-  private ids = Buffer.alloc(4096);
-  private idsLength = 0;
-  /** Newest version of every id that ever was, dead or alive. */
-  private readonly byId = new OrdinalTable(ordinal => this.versions.at.idHash[ordinal]);
+  private readonly items = new ItemTable();
+  private firstTimeMs = 0;
   /** Live versions that have a text. */
   private readonly byText = new OrdinalTable(ordinal => this.versions.at.textHash[ordinal]);
   /** Seqs of actors, by the number that the columns hold: a seq may not fit 32 bits. */
@@ -68,7 +69,7 @@ export class VersionTable {
 
   /** Memory of the columns and tables. */
   get bytes(): number {
-    return this.versions.bytes + this.ids.length + this.byId.bytes + this.byText.bytes;
+    return this.versions.bytes + this.items.bytes + this.byText.bytes;
   }
 
   seqOf(ordinal: number): number {
@@ -76,7 +77,8 @@ export class VersionTable {
   }
 
   timeOf(ordinal: number): number {
-    return this.versions.at.timeMs[ordinal];
+    const { timeRest, timeUnits } = this.versions.at;
+    return this.firstTimeMs + timeUnits[ordinal]! * TIME_UNIT_MS + timeRest[ordinal]!;
   }
 
   collectionOf(ordinal: number): number {
@@ -124,12 +126,7 @@ export class VersionTable {
   }
 
   idOf(ordinal: number): string {
-    const start = this.versions.at.idStart[ordinal]!;
-    return this.ids.toString('utf8', start, start + this.idLengthOf(ordinal));
-  }
-
-  private idLengthOf(ordinal: number): number {
-    return this.versions.at.idLength[ordinal]!;
+    return this.items.idOf(this.versions.at.item[ordinal]!);
   }
 
   /** The live version of an id, or -1. */
@@ -153,15 +150,13 @@ export class VersionTable {
 
   /** The newest version of an id, dead or alive, or -1. */
   findEver(collection: number, id: string): number {
-    const bytes = Buffer.from(id);
-    return this.findBytes(collection, bytes, idHash(collection, bytes));
+    const item = this.items.find(collection, id);
+    return item < 0 ? -1 : this.items.newestOf(item);
   }
 
   /** The newest version of the item that a version belongs to. */
   newestOf(ordinal: number): number {
-    const start = this.versions.at.idStart[ordinal]!;
-    const id = this.ids.subarray(start, start + this.idLengthOf(ordinal));
-    return this.findBytes(this.versions.at.collection[ordinal]!, id, this.versions.at.idHash[ordinal]!);
+    return this.items.newestOf(this.versions.at.item[ordinal]!);
   }
 
   /** The newest version of the same item that event `atSeq` or an earlier one wrote. @param ordinal written by then */
@@ -169,16 +164,6 @@ export class VersionTable {
     let newest = this.newestOf(ordinal);
     while (this.versions.at.seq[newest]! > atSeq) newest = this.previousOf(newest);
     return newest;
-  }
-
-  private findBytes(collection: number, id: Uint8Array, hash: number): number {
-    return this.byId.find(hash, ordinal => {
-      const start = this.versions.at.idStart[ordinal]!;
-      return (
-        this.versions.at.collection[ordinal] === collection &&
-        this.ids.compare(id, 0, id.length, start, start + this.idLengthOf(ordinal)) === 0
-      );
-    });
   }
 
   /** A live version in the collection that `holds` the text, or -1. The caller compares: hashes can collide. */
@@ -218,15 +203,29 @@ export class VersionTable {
 
   /** Clears what was not last written within the bounds, all inclusive. */
   restrictToWritten(mask: Uint8Array, { sinceSeq, sinceMs, untilSeq, untilMs }: WrittenWithin): void {
-    const { seq, timeMs } = this.versions.at;
-    for (let ordinal = 0; ordinal < mask.length; ordinal++) {
-      const outside =
-        (sinceSeq !== undefined && seq[ordinal] < sinceSeq) ||
-        (sinceMs !== undefined && timeMs[ordinal] < sinceMs) ||
-        (untilSeq !== undefined && seq[ordinal] > untilSeq) ||
-        (untilMs !== undefined && timeMs[ordinal] > untilMs);
-      if (outside) mask[ordinal] = 0;
+    // Versions are in the order of events, and their times do not go back.
+    const start = Math.max(
+      sinceSeq === undefined ? 0 : this.firstAtOrAfter(sinceSeq),
+      sinceMs === undefined ? 0 : this.firstSince(sinceMs),
+    );
+    const end = Math.min(
+      untilSeq === undefined ? mask.length : this.firstAtOrAfter(untilSeq + 1),
+      untilMs === undefined ? mask.length : this.firstSince(untilMs + 1),
+    );
+    mask.fill(0, 0, start);
+    mask.fill(0, end);
+  }
+
+  /** The first ordinal whose version is of that time or later. */
+  private firstSince(timeMs: number): number {
+    let low = 0;
+    let high = this.size;
+    while (low < high) {
+      const middle = (low + high) >>> 1;
+      if (this.timeOf(middle) < timeMs) low = middle + 1;
+      else high = middle;
     }
+    return low;
   }
 
   /** The first ordinal whose version is `seq` or later. */
@@ -245,26 +244,24 @@ export class VersionTable {
    * @returns its ordinal, and that of the version that died of it or -1
    */
   protected addVersion(version: NewVersion): { ordinal: number; died: number } {
-    const id = Buffer.from(version.id);
-    const hash = idHash(version.collection, id);
-    const previous = this.findBytes(version.collection, id, hash);
     const ordinal = this.versions.append();
-    const idStart = previous >= 0 ? this.versions.at.idStart[previous]! : this.appendId(id);
+    const { item, isNew } = this.items.findOrAdd(version.collection, version.id, ordinal);
+    const previous = isNew ? -1 : this.items.newestOf(item);
+    if (ordinal === 0) this.firstTimeMs = version.timeMs;
+    const sinceFirst = version.timeMs - this.firstTimeMs;
     this.versions.set('seq', ordinal, version.seq);
-    this.versions.set('timeMs', ordinal, version.timeMs);
+    this.versions.set('timeRest', ordinal, sinceFirst % TIME_UNIT_MS);
+    this.versions.set('timeUnits', ordinal, Math.floor(sinceFirst / TIME_UNIT_MS));
     this.versions.set('collection', ordinal, version.collection);
-    this.versions.set('idHash', ordinal, hash);
+    this.versions.set('item', ordinal, item);
     this.versions.set('textHash', ordinal, version.textHash);
-    this.versions.set('idStart', ordinal, idStart);
-    this.versions.set('idLength', ordinal, id.length);
     this.versions.set('passages', ordinal, version.passages);
     this.versions.set('previous', ordinal, previous + 1);
     this.versions.set('source', ordinal, version.source + 1);
     this.versions.set('actor', ordinal, this.actorNumber(version.actor));
     const died = previous >= 0 && this.isLive(previous) ? previous : -1;
     if (died >= 0) this.endVersion(died, version.seq);
-    if (previous >= 0) this.byId.replace(previous, ordinal);
-    else this.byId.add(ordinal);
+    if (!isNew) this.items.setNewest(item, ordinal);
     if (version.textHash !== 0) this.byText.add(ordinal);
     return { ordinal, died };
   }
@@ -283,48 +280,37 @@ export class VersionTable {
     return number;
   }
 
-  private appendId(id: Buffer): number {
-    const start = this.idsLength;
-    if (start + id.length > this.ids.length) {
-      const larger = Buffer.alloc(Math.max(this.ids.length * 2, start + id.length));
-      larger.set(this.ids.subarray(0, start));
-      this.ids = larger;
-    }
-    this.ids.set(id, start);
-    this.idsLength += id.length;
-    return start;
-  }
-
   protected writeVersions(writer: ByteWriter): void {
-    writer.string(JSON.stringify(this.actorNumbers));
+    writer.string(JSON.stringify({ actors: this.actorNumbers, firstTimeMs: this.firstTimeMs }));
     this.versions.write(writer);
-    writer.bytes(this.ids.subarray(0, this.idsLength));
+    this.items.write(writer);
   }
 
   /** @throws CodedError PROJECTION_FAILED */
   protected readVersions(reader: ByteReader): void {
-    for (const seq of JSON.parse(reader.string()) as number[]) this.actorNumber(seq);
+    const { actors, firstTimeMs } = JSON.parse(reader.string()) as { actors: number[]; firstTimeMs: number };
+    for (const seq of actors) this.actorNumber(seq);
+    this.firstTimeMs = firstTimeMs;
     this.versions.read(reader);
-    this.ids = Buffer.from(reader.bytes());
-    this.idsLength = this.ids.length;
-    this.indexVersions();
+    this.items.read(reader, this.size);
+    this.indexTexts();
   }
 
-  /** The two tables are cheaper to make anew than to read and check. */
-  private indexVersions(): void {
+  /** The table is cheaper to make anew than to read and check. */
+  private indexTexts(): void {
     const { at, rows } = this.versions;
-    this.byId.reserve(rows);
-    this.byText.reserve(rows);
+    const isLiveText = (ordinal: number) => at.died[ordinal] === 0 && at.textHash[ordinal] !== 0;
+    let count = 0;
     for (let ordinal = 0; ordinal < rows; ordinal++) {
-      if (at.idStart[ordinal]! + this.idLengthOf(ordinal) > this.idsLength)
-        throw malformed(`saved catalog: id of row ${ordinal} is out of bounds`);
-      const previous = at.previous[ordinal]! - 1;
-      if (previous >= ordinal || at.source[ordinal]! > ordinal)
+      if (at.item[ordinal]! >= this.items.size)
+        throw malformed(`saved catalog: row ${ordinal} is of an item that there is not`);
+      if (at.previous[ordinal]! > ordinal || at.source[ordinal]! > ordinal)
         throw malformed(`saved catalog: row ${ordinal} follows a later one`);
-      if (previous >= 0) this.byId.replace(previous, ordinal);
-      else this.byId.add(ordinal);
-      if (at.died[ordinal] === 0 && at.textHash[ordinal] !== 0) this.byText.add(ordinal);
+      if (isLiveText(ordinal)) count += 1;
     }
+    // Not one more than belong in it: of a long history most are dead.
+    this.byText.reserve(count);
+    for (let ordinal = 0; ordinal < rows; ordinal++) if (isLiveText(ordinal)) this.byText.add(ordinal);
   }
 }
 
@@ -334,10 +320,6 @@ export interface WrittenWithin {
   readonly sinceMs?: number | undefined;
   readonly untilSeq?: number | undefined;
   readonly untilMs?: number | undefined;
-}
-
-function idHash(collection: number, id: Uint8Array): number {
-  return (h32Raw(id) ^ Math.imul(collection, 0x9e3779b1)) >>> 0;
 }
 
 /** Never 0, which stands for "no text". */

@@ -1,0 +1,120 @@
+import xxhash from 'xxhash-wasm';
+import type { ByteReader, ByteWriter } from './bytes.js';
+import { Columns } from './columns.js';
+import { OrdinalTable } from './ordinal-table.js';
+import { malformed } from './registry.js';
+
+const { h32Raw } = await xxhash();
+
+/**
+ * A row per item that ever was: an id in a collection. Its number is dense from 0 and never reused; the item's versions share what is kept
+ * here, so that a further version costs no copy of it.
+ */
+export class ItemTable {
+  private readonly items = new Columns([
+    'collection',
+    'idHash',
+    /** Where its id starts in the id bytes. */
+    'idStart',
+    'idLength',
+    /** Ordinal of its newest version, dead or alive. */
+    'newest',
+  ]);
+  private ids = Buffer.alloc(4096);
+  private idsLength = 0;
+  private readonly byId = new OrdinalTable(item => this.items.at.idHash[item]!);
+
+  /** How many items there are, deleted ones included. */
+  get size(): number {
+    return this.items.rows;
+  }
+
+  /** Memory of columns, ids and table. */
+  get bytes(): number {
+    return this.items.bytes + this.ids.length + this.byId.bytes;
+  }
+
+  idOf(item: number): string {
+    const start = this.items.at.idStart[item]!;
+    return this.ids.toString('utf8', start, start + this.items.at.idLength[item]!);
+  }
+
+  newestOf(item: number): number {
+    return this.items.at.newest[item]!;
+  }
+
+  setNewest(item: number, ordinal: number): void {
+    this.items.set('newest', item, ordinal);
+  }
+
+  /** The number of an id in a collection, or -1. */
+  find(collection: number, id: string): number {
+    const bytes = Buffer.from(id);
+    return this.findBytes(collection, bytes, hashOf(collection, bytes));
+  }
+
+  /** The number of an id in a collection, a new one with `ordinal` as its newest version if need be. */
+  findOrAdd(collection: number, id: string, ordinal: number): { item: number; isNew: boolean } {
+    const bytes = Buffer.from(id);
+    const hash = hashOf(collection, bytes);
+    const known = this.findBytes(collection, bytes, hash);
+    if (known >= 0) return { item: known, isNew: false };
+    const item = this.items.append();
+    this.items.set('collection', item, collection);
+    this.items.set('idHash', item, hash);
+    this.items.set('idStart', item, this.appendId(bytes));
+    this.items.set('idLength', item, bytes.length);
+    this.items.set('newest', item, ordinal);
+    this.byId.add(item);
+    return { item, isNew: true };
+  }
+
+  private findBytes(collection: number, id: Uint8Array, hash: number): number {
+    const { at } = this.items;
+    return this.byId.find(hash, item => {
+      const start = at.idStart[item]!;
+      return (
+        at.collection[item] === collection &&
+        this.ids.compare(id, 0, id.length, start, start + at.idLength[item]!) === 0
+      );
+    });
+  }
+
+  private appendId(id: Buffer): number {
+    const start = this.idsLength;
+    if (start + id.length > this.ids.length) {
+      const larger = Buffer.alloc(Math.max(this.ids.length * 2, start + id.length));
+      larger.set(this.ids.subarray(0, start));
+      this.ids = larger;
+    }
+    this.ids.set(id, start);
+    this.idsLength += id.length;
+    return start;
+  }
+
+  write(writer: ByteWriter): void {
+    this.items.write(writer);
+    writer.bytes(this.ids.subarray(0, this.idsLength));
+  }
+
+  /** @param versions that there are @throws CodedError PROJECTION_FAILED */
+  read(reader: ByteReader, versions: number): void {
+    this.items.read(reader);
+    this.ids = Buffer.from(reader.bytes());
+    this.idsLength = this.ids.length;
+    const { at, rows } = this.items;
+    this.byId.reserve(rows);
+    for (let item = 0; item < rows; item++) {
+      if (at.idStart[item]! + at.idLength[item]! > this.idsLength)
+        throw malformed(`saved catalog: the id of item ${item} is out of bounds`);
+      if (at.newest[item]! >= versions)
+        throw malformed(`saved catalog: the newest version of item ${item} is none`);
+      // Cheaper to make anew than to read and check.
+      this.byId.add(item);
+    }
+  }
+}
+
+function hashOf(collection: number, id: Uint8Array): number {
+  return (h32Raw(id) ^ Math.imul(collection, 0x9e3779b1)) >>> 0;
+}
