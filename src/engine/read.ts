@@ -112,17 +112,36 @@ export class Reader {
     const { catalog } = this.options.projections();
     const cursor = query.cursor === undefined ? undefined : readCursor(query.cursor, collection.id, 3);
     const pinned = cursor ? this.pinned(cursor[0], cursor[1]) : momentOf(at);
-    const mask = catalog.maskAt(new Set([collection.id]), pinned.seq);
-    this.restrict(mask, query, context);
+    const isListed = this.listed(collection.id, pinned.seq, query, context);
     const items: ItemView[] = [];
     const cursors: string[] = [];
-    let ordinal = (cursor ? catalog.firstAtOrAfter(cursor[2]) : mask.length) - 1;
-    for (; ordinal >= 0 && items.length < query.limit; ordinal--) {
-      if (!mask[ordinal]) continue;
+    let more = false;
+    const end = catalog.firstAtOrAfter(cursor ? cursor[2] : pinned.seq + 1);
+    for (let ordinal = end - 1; ordinal >= 0; ordinal--) {
+      if (!isListed(ordinal)) continue;
+      if (items.length === query.limit) {
+        more = true;
+        break;
+      }
       items.push(this.read(ordinal, collection, { ...pinned, isPast: true }).view);
       cursors.push(writeCursor(collection.id, pinned.seq, Date.parse(pinned.time), catalog.seqOf(ordinal)));
     }
-    return { items, cursors, more: mask.subarray(0, ordinal + 1).includes(1), moment: pinned };
+    return { items, cursors, more, moment: pinned };
+  }
+
+  /** What of a collection a list has. Without a filter nothing is made for all of it: most pages end soon. */
+  private listed(
+    collection: number,
+    atSeq: number,
+    filter: Filter,
+    context: CallContext,
+  ): (ordinal: number) => boolean {
+    const { catalog } = this.options.projections();
+    if (filter.where === undefined && filter.since === undefined && filter.until === undefined)
+      return ordinal => catalog.collectionOf(ordinal) === collection && catalog.endOf(ordinal, atSeq) === 0;
+    const mask = catalog.maskAt(new Set([collection]), atSeq);
+    this.restrict(mask, filter, context);
+    return ordinal => mask[ordinal] === 1;
   }
 
   /** Clears from a mask what `where`, `since` and `until` leave out. */

@@ -41,7 +41,7 @@ export class Scope {
   }
 }
 
-/** The scopes that were used last. */
+/** The scopes that were used last; of the present of a set of collections only the newest. */
 export class Scopes {
   private scopes: Scope[] = [];
   private readonly filters: Filters;
@@ -55,17 +55,26 @@ export class Scopes {
     const { catalog, through } = this.projections();
     const key = collections.join();
     const seq = isPast ? atSeq : through.seq;
-    const isCurrent = (scope: Scope) => scope.isPast || scope.seq === through.seq;
+    const found = this.scopes.find(
+      known => known.key === key && known.seq === seq && (known.isPast === isPast || seq === through.seq),
+    );
+    // What the present was when it was asked for last becomes what it is now, at the price of what happened since.
+    const former =
+      found ?? (isPast ? undefined : this.scopes.find(known => known.key === key && !known.isPast));
     const scope =
-      this.scopes.find(
-        known => known.key === key && known.seq === seq && (known.isPast === isPast || seq === through.seq),
-      ) ??
-      new Scope(key, seq, isPast, catalog.maskAt(new Set(collections), seq), this.projections, this.filters);
-    if (this.scopes[0] !== scope)
-      this.scopes = [scope, ...this.scopes.filter(other => other !== scope && isCurrent(other))].slice(
-        0,
-        MAX_SCOPES,
+      found ??
+      new Scope(
+        key,
+        seq,
+        isPast,
+        former
+          ? catalog.maskSince(new Set(collections), former.live, former.seq)
+          : catalog.maskAt(new Set(collections), seq),
+        this.projections,
+        this.filters,
       );
+    if (this.scopes[0] !== scope)
+      this.scopes = [scope, ...this.scopes.filter(other => other !== former)].slice(0, MAX_SCOPES);
     return scope;
   }
 }

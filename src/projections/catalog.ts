@@ -84,6 +84,24 @@ export class Catalog extends VersionTable {
     return { ...deleted, actor: this.actorNumbers[deleted.actor]! };
   }
 
+  /**
+   * As liveMask, from what that was once event `atSeq` was applied: for what happened since, and a copy.
+   * @param former unchanged
+   */
+  maskSince(collections: ReadonlySet<number>, former: Uint8Array, atSeq: number): Uint8Array {
+    const mask = new Uint8Array(this.size);
+    mask.set(former);
+    for (let ordinal = former.length; ordinal < mask.length; ordinal++) {
+      if (!collections.has(this.collectionOf(ordinal))) continue;
+      if (this.isLive(ordinal)) mask[ordinal] = 1;
+      const previous = this.previousOf(ordinal);
+      if (previous >= 0) mask[previous] = 0;
+    }
+    for (let n = this.deletes.firstAtOrAfter(atSeq + 1); n < this.deletes.count; n++)
+      mask[this.deletes.at(n).ordinal] = 0;
+    return mask;
+  }
+
   put(event: ItemPut, context: EventContext): Applied {
     const ownTextHash = event.text === '' ? 0 : textHash(event.text);
     return this.add(event, context, -1, ownTextHash, event.passages.length);

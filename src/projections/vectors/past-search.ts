@@ -1,4 +1,5 @@
 import type { BinaryCodes } from './binary-codes.js';
+import { BoundedOwners } from './bounded-owners.js';
 import { bestOfVectors } from './search.js';
 import { TopOwners } from './top-owners.js';
 import type { VectorSlab } from './vector-slab.js';
@@ -34,27 +35,21 @@ interface CodedSearch {
 export function searchCodes({ codes, slab, query, accept, fetch }: CodedSearch, top: TopOwners): number {
   const floor = new TopOwners(top.k);
   top.copyTo(floor);
-  const owners: number[] = [];
-  const uppers: number[] = [];
+  const bounded = new BoundedOwners();
   codes.scan(
     query,
     accept,
     () => floor.threshold,
     (owner, lower, upper) => {
       if (upper < floor.threshold) return;
-      owners.push(owner);
       // What overflowed may be anything.
-      uppers.push(Number.isNaN(upper) ? Number.POSITIVE_INFINITY : upper);
+      bounded.add(owner, Number.isNaN(upper) ? Number.POSITIVE_INFINITY : upper);
       if (lower >= floor.threshold) floor.offer(owner, 0, lower);
     },
   );
-  const candidates: number[] = [];
-  for (let i = 0; i < owners.length; i++) if (uppers[i]! >= floor.threshold) candidates.push(i);
-  candidates.sort((i, j) => uppers[j]! - uppers[i]! || owners[i]! - owners[j]!);
   const seen = new Set<number>();
-  for (const i of candidates) {
-    const owner = owners[i]!;
-    if (uppers[i]! < top.threshold || seen.size === MOST_FETCHED) break;
+  for (const { owner, upper } of bounded.take(floor.threshold)) {
+    if (upper < top.threshold || seen.size === MOST_FETCHED) break;
     if (seen.has(owner)) continue;
     seen.add(owner);
     const vectors = fetch(owner);
