@@ -46,6 +46,9 @@ export class PostingLists {
   #arenaEnd = POINTER_BYTES;
   #rows = new Uint32Array(COLUMNS * 64);
   #terms = 0;
+  /** Scratch of `read`. */
+  #docs = new Uint32Array(0);
+  #frequencies = new Uint32Array(0);
   /** Documents that there were when the base was packed. */
   #baseDocs = 0;
 
@@ -87,8 +90,12 @@ export class PostingLists {
   read(term: number, live: Uint8Array): Postings {
     if (this.#rows[term * COLUMNS + NEXT_DOC] === UNCHECKED) this.#check(term);
     const count = this.#rows[term * COLUMNS + COUNT]!;
-    const docs = new Uint32Array(count);
-    const frequencies = new Uint32Array(count);
+    if (this.#docs.length < count) {
+      this.#docs = new Uint32Array(count);
+      this.#frequencies = new Uint32Array(count);
+    }
+    const docs = this.#docs;
+    const frequencies = this.#frequencies;
     let kept = 0;
     const bytes = this.#packed(term);
     let doc = -1;
@@ -114,7 +121,8 @@ export class PostingLists {
       docs[kept] = doc;
       frequencies[kept++] = frequency;
     }
-    return { docs: docs.subarray(0, kept), frequencies: frequencies.subarray(0, kept) };
+    // No larger than what lives: of a long history most postings are of the dead, and each search would leave them to the collector.
+    return { docs: docs.slice(0, kept), frequencies: frequencies.slice(0, kept) };
   }
 
   /** Writes the lists for `unpack`: a count and a length for each, then their bytes. */
