@@ -1,4 +1,4 @@
-import { mkdtemp, readFile, rm, truncate, writeFile } from 'node:fs/promises';
+import { mkdtemp, readdir, readFile, readlink, rm, truncate, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
@@ -20,6 +20,13 @@ afterEach(async () => {
   await Promise.all(opened.splice(0).map(index => index.close()));
   await rm(dir, { recursive: true });
 });
+
+/** Files below a folder that this process has open, those that were deleted included. */
+async function openFiles(folder: string): Promise<string[]> {
+  const fds = await readdir('/proc/self/fd');
+  const paths = await Promise.all(fds.map(fd => readlink(`/proc/self/fd/${fd}`).catch(() => '')));
+  return paths.filter(path => path.startsWith(folder));
+}
 
 /** An index with an oracle beside it, one owner a vector from 0. */
 class Store {
@@ -213,16 +220,18 @@ describe('dead rows', () => {
   });
 
   test('of a retired index keep answering, and new rows may follow', async () => {
-    const store = new Store({ dimension, metric: 'cosine', graphThresholdRows: 100 });
+    const store = new Store({ dimension, metric: 'cosine', graphThresholdRows: 100, scratchDir: dir });
     const vector = vectorsOf(new SeededRandom());
     for (let owner = 0; owner < 600; owner++) store.append(vector());
     await store.index.idle();
+    expect(await openFiles(dir), 'the graph, which is mapped').toHaveLength(1);
     const query = vector();
     store.index.retire();
     expect(store.index.search(query, { k: 5 }).owners).toHaveLength(0);
     expect(store.past(query, 5), 'before they are encoded').toEqual(store.exact(query, 5));
     await store.index.idle();
     expect(store.index.counts).toMatchObject({ live: 0, dead: 600, coded: 600, kind: 'scan' });
+    await expect.poll(() => openFiles(dir)).toEqual([]);
     expect(store.past(query, 5)).toEqual(store.exact(query, 5));
     expect(() => store.index.append(query, 599)).toThrow(
       expect.objectContaining({ code: 'INVALID_ARGUMENT' }),

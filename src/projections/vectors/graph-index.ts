@@ -63,6 +63,8 @@ export class GraphIndex {
   #attaching: Promise<void> | undefined;
   #attachingEnd = 0;
   #attachNow = () => {};
+  /** Graphs that are being closed. */
+  #leaving: Promise<unknown> = Promise.resolve();
   #refusals = 0;
   #isHeld = false;
 
@@ -155,6 +157,7 @@ export class GraphIndex {
 
   /** To be called when all rows died, instead of rowDied for each: nobody asks for any of them here, so the graph goes as a whole. */
   allDied(): void {
+    if (this.#engine !== undefined) this.#letGo(this.#engine);
     this.#engine = undefined;
     this.#end = 0;
     this.#deadRows = 0;
@@ -185,7 +188,17 @@ export class GraphIndex {
     await this.#writing;
     await this.#engine?.close();
     this.#engine = undefined;
+    await this.#leaving;
     this.#settleIdle();
+  }
+
+  /** Closes a graph that nobody asks any more. */
+  #letGo(engine: GraphEngine): void {
+    const leave = async () => {
+      await this.#writing;
+      await engine.close();
+    };
+    this.#leaving = Promise.all([this.#leaving, leave().catch(error => this.#fail(error))]);
   }
 
   /**
@@ -248,7 +261,10 @@ export class GraphIndex {
     if (this.#closed.signal.aborted) return;
     await this.check(path, flags, digest);
     const engine = await this.#kind.open(path, this.#params, flags);
-    if (this.#closed.signal.aborted) return;
+    if (this.#closed.signal.aborted) {
+      await engine.close();
+      return;
+    }
     // From here to the end without an await, as in #buildInWorker.
     this.table.enterGraphAs(flags);
     for (const row of this.#deathsDuringWork) if (this.table.isInGraph(row)) engine.markDeleted(row);
@@ -413,17 +429,19 @@ export class GraphIndex {
         engine = await kind.open(path, this.#params, flags);
       }
       while (this.#writing !== undefined) await this.#writing;
-      if (this.#isWorkVoid) return;
+      if (this.#isWorkVoid) {
+        await engine.close();
+        return;
+      }
       // From here to the end without an await: a search sees the old graph or the new one.
       for (let row = 0; row < flags.length; row++) {
         if ((flags[row]! & (DEAD | SURPLUS)) === 0) table.enterGraph(row);
       }
       for (const row of this.#deathsDuringWork) if (table.isInGraph(row)) engine.markDeleted(row);
-      const replaced = this.#engine;
+      if (this.#engine !== undefined) this.#letGo(this.#engine);
       this.#engine = engine;
       this.#end = flags.length;
       this.#deadRows = table.countDeadInGraph();
-      await replaced?.close();
     } finally {
       await rm(dir, { recursive: true, force: true });
     }
