@@ -8,7 +8,7 @@ import type { IndexEngine, Metric } from '#src/domain/model.js';
 import type { GraphEngine, GraphParams } from '#src/projections/vectors/graph-engine.js';
 import { GRAPH_ENGINES } from '#src/projections/vectors/graph-engines.js';
 import { DEAD, IN_GRAPH } from '#src/projections/vectors/row-table.js';
-import { VectorSlab } from '#src/projections/vectors/vector-slab.js';
+import { rowView, VectorSlab } from '#src/projections/vectors/vector-slab.js';
 import { SeededRandom } from '../../bench/data.js';
 
 const ENGINES: IndexEngine[] = ['usearch', 'hnswlib'];
@@ -74,8 +74,8 @@ describe.each(ENGINES)('%s', name => {
       return path;
     }
 
-    check(path: string): void {
-      kind.check(path, this.params, this.flags, this.slab.shared);
+    check(path: string): Uint32Array {
+      return kind.check(path, this.params, this.flags, this.slab.shared);
     }
 
     async open(path: string): Promise<GraphEngine> {
@@ -104,6 +104,21 @@ describe.each(ENGINES)('%s', name => {
       return found / (k * queries);
     }
   }
+
+  test('names every row that its searches do not meet, whoever added rows at the same time', async () => {
+    const path = join(dir, 'graph');
+    for (let seed = 1; seed <= 20; seed++) {
+      const rows = new Rows(300, { seed });
+      await rows.built(undefined, 2).save(path);
+      const unreached = rows.check(path);
+      const engine = await rows.open(path);
+      const { buffer, rowBytes, dimension } = rows.slab.shared;
+      const missed = Uint32Array.from(rows.flags.keys()).filter(
+        row => !engine.search(rowView(buffer, rowBytes, dimension, row).slice(), 10, 64).includes(row),
+      );
+      expect(unreached).toEqual(missed);
+    }
+  });
 
   test.each(METRICS)('finds what an exact scan finds, grown and opened, %s', async metric => {
     const rows = new Rows(3000, { metric });
@@ -327,7 +342,7 @@ describe.each(ENGINES)('%s', name => {
       pathToFileURL(fileURLToPath(import.meta.resolve(`#src/projections/vectors/${module}.js`))).href;
     const program = `
       import { GRAPH_ENGINES } from ${JSON.stringify(url('graph-engines'))};
-      import { VectorSlab } from ${JSON.stringify(url('vector-slab'))};
+      import { rowView, VectorSlab } from ${JSON.stringify(url('vector-slab'))};
       const kind = GRAPH_ENGINES[${JSON.stringify(name)}];
       const params = { dimension: 64, metric: 'l2', m: 16, efConstruction: 50 };
       const slab = new VectorSlab(64, 'l2');

@@ -33,6 +33,7 @@ const FOLD_ROWS = 256;
 const FOLD_SHARE = 1 / 64;
 /** Taking over a saved graph waits for so long: it takes a thread. */
 const ATTACH_AFTER_MS = 250;
+const NO_ROWS = new Uint32Array(0);
 /** After a failure, the time until a write makes it try again. */
 const RETRY_AFTER_MS = 60_000;
 
@@ -47,6 +48,7 @@ export class GraphIndex {
   #end = 0;
   /** Rows in the graph that died. */
   #deadRows = 0;
+  #unreached: Uint32Array = NO_ROWS;
 
   #timer: NodeJS.Timeout | undefined;
   #lastAppendMs = 0;
@@ -82,6 +84,11 @@ export class GraphIndex {
   /** Rows below it, but for surplus ones, are the graph's to answer for; 0 without a graph. */
   get end(): number {
     return this.#end;
+  }
+
+  /** Rows of the graph, dead ones among them, that its searches do not meet: see GraphEngineKind.check. */
+  get unreached(): Uint32Array {
+    return this.#unreached;
   }
 
   /** Rows of the graph that are live. */
@@ -161,6 +168,7 @@ export class GraphIndex {
     this.#engine = undefined;
     this.#end = 0;
     this.#deadRows = 0;
+    this.#unreached = NO_ROWS;
     this.#unmarked = [];
     this.#isWorkVoid = this.#work !== undefined;
     this.table.leaveGraph();
@@ -215,9 +223,9 @@ export class GraphIndex {
     return true;
   }
 
-  /** @throws CodedError INDEX_DAMAGED if the file is not that of the rows flagged IN_GRAPH. Takes a worker thread. */
-  async check(path: string, flags: Uint8Array, digest?: string): Promise<void> {
-    await runGraphWork(
+  /** As GraphEngineKind.check, for the rows flagged IN_GRAPH, in a worker thread. @throws CodedError INDEX_DAMAGED */
+  async check(path: string, flags: Uint8Array, digest?: string): Promise<Uint32Array> {
+    return runGraphWork(
       {
         kind: 'check',
         path,
@@ -259,7 +267,7 @@ export class GraphIndex {
 
   async #attach(path: string, flags: Uint8Array, digest: string | undefined): Promise<void> {
     if (this.#closed.signal.aborted) return;
-    await this.check(path, flags, digest);
+    const unreached = await this.check(path, flags, digest);
     const engine = await this.#kind.open(path, this.#params, flags);
     if (this.#closed.signal.aborted) {
       await engine.close();
@@ -269,6 +277,7 @@ export class GraphIndex {
     this.table.enterGraphAs(flags);
     for (const row of this.#deathsDuringWork) if (this.table.isInGraph(row)) engine.markDeleted(row);
     this.#engine = engine;
+    this.#unreached = unreached;
     this.#end = this.table.endOfGraph();
     this.#deadRows = this.table.countDeadInGraph();
   }
@@ -412,6 +421,7 @@ export class GraphIndex {
       if (await this.save(base, begin)) basePath = base;
       const kind = this.#kind;
       let engine = kind.create(this.#params);
+      let unreached: Uint32Array = NO_ROWS;
       // A graph without a row has no file: all rows may be dead or surplus.
       if (basePath !== undefined || flags.some(flag => (flag & (DEAD | SURPLUS)) === 0)) {
         const work = {
@@ -425,7 +435,7 @@ export class GraphIndex {
           // One core is the event loop's, unless somebody waits for the graph.
           threads: Math.max(1, availableParallelism() - (this.#idleWaiters.length > 0 ? 0 : 1)),
         } as const;
-        await runGraphWork(work, this.#closed.signal);
+        unreached = await runGraphWork(work, this.#closed.signal);
         engine = await kind.open(path, this.#params, flags);
       }
       while (this.#writing !== undefined) await this.#writing;
@@ -440,6 +450,7 @@ export class GraphIndex {
       for (const row of this.#deathsDuringWork) if (table.isInGraph(row)) engine.markDeleted(row);
       if (this.#engine !== undefined) this.#letGo(this.#engine);
       this.#engine = engine;
+      this.#unreached = unreached;
       this.#end = flags.length;
       this.#deadRows = table.countDeadInGraph();
     } finally {

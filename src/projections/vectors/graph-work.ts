@@ -36,7 +36,8 @@ export interface GraphWorkerData {
 }
 
 export type GraphWorkAnswer =
-  | { readonly done: true }
+  /** With what the check returned. */
+  | { readonly done: true; readonly unreached: Uint32Array }
   | { readonly done: false; readonly code: string; readonly message: string; readonly wayOut: string };
 
 /** Work under way in this process, to be stopped when it exits. */
@@ -54,10 +55,11 @@ process.on('exit', () => {
 
 /**
  * Does the work in a thread of its own, which has ended when the promise settles.
+ * @returns what GraphEngineKind.check does, of the file at path
  * @param signal aborting stops it between two rows; it is never terminated from outside, see above
  * @throws CodedError INDEX_DAMAGED, NATIVE_MODULE_MISSING, CANCELLED, INTERNAL (the thread died)
  */
-export async function runGraphWork(work: GraphWork, signal: AbortSignal): Promise<void> {
+export async function runGraphWork(work: GraphWork, signal: AbortSignal): Promise<Uint32Array> {
   const state = new Int32Array(new SharedArrayBuffer(8));
   const abort = () => Atomics.store(state, STOP, 1);
   signal.addEventListener('abort', abort);
@@ -78,6 +80,7 @@ export async function runGraphWork(work: GraphWork, signal: AbortSignal): Promis
       });
     });
     if (!answer.done) throw new CodedError(answer.code as ErrorCode, answer.message, answer.wayOut);
+    return answer.unreached;
   } finally {
     underWay.delete(state);
     signal.removeEventListener('abort', abort);

@@ -35,19 +35,17 @@ async function build({ slab, params, flags, basePath, path, threads }: GraphWork
   throwIfStopped();
   await engine.save(path);
   throwIfStopped();
-  engineKind.check(path, params, flags, slab);
+  return engineKind.check(path, params, flags, slab);
 }
 
-function check(work: GraphWork & { kind: 'check' }): void {
+function check(work: GraphWork & { kind: 'check' }): Uint32Array {
   if (work.digest !== undefined) checkDigest(work.path, work.digest, throwIfStopped);
-  engineKind.check(work.path, work.params, work.flags, work.slab);
+  return engineKind.check(work.path, work.params, work.flags, work.slab);
 }
 
 async function run(work: GraphWork): Promise<GraphWorkAnswer> {
   try {
-    if (work.kind === 'build') await build(work);
-    else check(work);
-    return { done: true };
+    return { done: true, unreached: work.kind === 'build' ? await build(work) : check(work) };
   } catch (error) {
     if (!isCoded(error)) throw error;
     // A structured clone would drop the code.

@@ -1,6 +1,6 @@
-import { closeSync, fstatSync, openSync, readSync } from 'node:fs';
+import { fstatSync, readSync } from 'node:fs';
 import type { GraphParams } from './graph-engine.js';
-import { indexDamaged } from './index-files.js';
+import { indexDamaged, withFile } from './index-files.js';
 import { DEAD, IN_GRAPH } from './row-table.js';
 import { rowView, type SharedRows } from './vector-slab.js';
 
@@ -22,21 +22,15 @@ export function checkHnswlibFile(
   params: GraphParams,
   flags: Uint8Array,
   slab: SharedRows,
-): void {
-  let descriptor: number;
-  try {
-    descriptor = openSync(path, 'r');
-  } catch (error) {
-    throw indexDamaged(path, 'it cannot be read', error);
-  }
-  try {
+): Uint32Array {
+  withFile(path, descriptor => {
     const file = new GraphFile(path, descriptor, params);
     const levels = file.readLevels();
     file.checkElements(flags, slab);
     file.checkUpperLinks(levels);
-  } finally {
-    closeSync(descriptor);
-  }
+  });
+  // One thread adds all rows, and overwrites no other's links.
+  return new Uint32Array(0);
 }
 
 class GraphFile {

@@ -1,3 +1,4 @@
+import { closeSync, openSync } from 'node:fs';
 import { type FileHandle, open, readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { CodedError } from '../../domain/errors.js';
@@ -58,6 +59,21 @@ export interface FileProofs {
 
 /** Of files that are taken as they are. */
 export const UNPROVEN: FileCheck = { update() {}, end() {} };
+
+/** Reads a file synchronously, for worker threads. @throws CodedError INDEX_DAMAGED where there is none; what `read` throws */
+export function withFile<T>(path: string, read: (descriptor: number) => T): T {
+  let descriptor: number;
+  try {
+    descriptor = openSync(path, 'r');
+  } catch (error) {
+    throw indexDamaged(path, 'it cannot be read', error);
+  }
+  try {
+    return read(descriptor);
+  } finally {
+    closeSync(descriptor);
+  }
+}
 
 /** Writes the first `rows` rows of the slab and syncs the file. Later appends do not matter: rows never change. */
 export async function writeVectors(path: string, slab: VectorSlab, rows: number): Promise<void> {

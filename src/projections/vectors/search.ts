@@ -35,9 +35,11 @@ export function searchOwners(
   const candidates = list === undefined ? end : listEnd;
 
   if (graph.exists) {
-    // The surplus comes last: searchGraph tells by what it brought whether it brought enough.
-    if (searchGraph()) scanSurplus();
-    else if (list === undefined) scanRange(0, end);
+    // What it leaves out comes last: searchGraph tells by what it brought whether it brought enough.
+    if (searchGraph()) {
+      scanLeftOut(table.surplus.subarray(0, lowerBound(table.surplus, end)));
+      scanLeftOut(graph.unreached);
+    } else if (list === undefined) scanRange(0, end);
     else scanList(list.subarray(0, listEnd));
   }
   if (list !== undefined) scanList(list.subarray(listEnd));
@@ -64,10 +66,9 @@ export function searchOwners(
     }
   }
 
-  /** Rows that the graph leaves out: see EqualVectors. */
-  function scanSurplus(): void {
-    const surplus = table.surplus.subarray(0, lowerBound(table.surplus, end));
-    scanList(accept === undefined ? surplus : surplus.filter(row => accept[table.owners[row]!]));
+  /** Rows that the graph leaves out, as surplus ones (see EqualVectors). */
+  function scanLeftOut(rows: Uint32Array): void {
+    scanList(accept === undefined ? rows : rows.filter(row => accept[table.owners[row]!]));
   }
 
   function scanRange(from: number, to: number): void {

@@ -1,7 +1,7 @@
-import { closeSync, fstatSync, openSync, readSync } from 'node:fs';
+import { fstatSync, readSync } from 'node:fs';
 import type { Metric } from '../../domain/model.js';
 import type { GraphParams } from './graph-engine.js';
-import { indexDamaged } from './index-files.js';
+import { indexDamaged, withFile } from './index-files.js';
 import { IN_GRAPH } from './row-table.js';
 import { rowView, type SharedRows } from './vector-slab.js';
 
@@ -33,25 +33,20 @@ export function checkUsearchFile(
   params: GraphParams,
   flags: Uint8Array,
   slab: SharedRows,
-): void {
-  let descriptor: number;
-  try {
-    descriptor = openSync(path, 'r');
-  } catch (error) {
-    throw indexDamaged(path, 'it cannot be read', error);
-  }
-  try {
+): Uint32Array {
+  return withFile(path, descriptor => {
     const file = new GraphFile(path, descriptor, params);
-    file.checkVectors(file.readRows(flags), slab);
-  } finally {
-    closeSync(descriptor);
-  }
+    const rows = file.readRows(flags);
+    file.checkVectors(rows, slab);
+    return file.unreached(rows);
+  });
 }
 
 class GraphFile {
   readonly #count: number;
   readonly #vectorBytes: number;
   readonly #levels: Int16Array;
+  readonly #entry: number;
   readonly #nodesAt: number;
 
   constructor(
@@ -77,7 +72,7 @@ class GraphFile {
     this.#checkHead(this.#read(headAt, HEAD_BYTES));
     const graph = this.#read(graphAt, GRAPH_HEAD_BYTES);
     const maxLevel = u64(graph, 24);
-    const entry = u64(graph, 32);
+    this.#entry = u64(graph, 32);
     if (u64(graph, 0) !== this.#count) this.#damaged(`its graph gives ${u64(graph, 0)} rows`);
     if (u64(graph, 8) !== m || u64(graph, 16) !== m * 2) this.#damaged(`its graph is not one of m ${m}`);
 
@@ -91,7 +86,7 @@ class GraphFile {
       nodesBytes += this.#nodeBytes(level);
     }
     if (sizeBytes !== this.#nodesAt + nodesBytes) this.#damaged('its length is not that of its links');
-    if (entry >= this.#count || this.#levels[entry] !== maxLevel) {
+    if (this.#entry >= this.#count || this.#levels[this.#entry] !== maxLevel) {
       this.#damaged('its entry node is not on its highest level');
     }
   }
@@ -105,6 +100,45 @@ class GraphFile {
     if (expected !== this.#count) this.#damaged(`it holds ${this.#count} rows, not ${expected}`);
     const seen = new Uint8Array(flags.length);
     const rows = new Uint32Array(this.#count);
+    this.#eachNode((node, view, at) => {
+      const row = u64(view, at);
+      if (row >= flags.length || !(flags[row]! & IN_GRAPH) || seen[row]) {
+        this.#damaged(`node ${node} has the key ${row}, which is not a row of the graph or comes twice`);
+      }
+      seen[row] = 1;
+      rows[node] = row;
+      // It is read from here when the graph is written again.
+      if (view.getInt16(at + 8, true) !== this.#levels[node]) this.#damaged(`node ${node} has two levels`);
+      this.#checkLinks(view, at + NODE_HEAD_BYTES, node);
+    });
+    return rows;
+  }
+
+  /**
+   * Rows that no search meets, since no links of level 0 lead there from the entry node: where several threads add to a graph of usearch, one may
+   * overwrite the link that another has just made, of one row in a few hundred the last.
+   * @param rows of the nodes, whose links were checked
+   */
+  unreached(rows: Uint32Array): Uint32Array {
+    const reached = new Uint8Array(this.#count);
+    reached[this.#entry] = 1;
+    // From the start to the end again and again, until nothing is new: a dozen times, in memory that does not grow with the links.
+    for (let before = 0, count = 1; count > before; ) {
+      before = count;
+      this.#eachNode((node, view, at) => {
+        if (reached[node] === 0) return;
+        const number = view.getUint32(at + NODE_HEAD_BYTES, true);
+        for (let i = 1; i <= number; i++) {
+          const to = view.getUint32(at + NODE_HEAD_BYTES + i * 4, true);
+          count += 1 - reached[to]!;
+          reached[to] = 1;
+        }
+      });
+    }
+    return rows.filter((_, node) => reached[node] === 0).sort();
+  }
+
+  #eachNode(visit: (node: number, view: DataView, at: number) => void): void {
     let position = this.#nodesAt;
     for (let first = 0; first < this.#count; ) {
       let end = first;
@@ -113,21 +147,12 @@ class GraphFile {
       const view = this.#read(position, bytes);
       let at = 0;
       for (let node = first; node < end; node++) {
-        const row = u64(view, at);
-        if (row >= flags.length || !(flags[row]! & IN_GRAPH) || seen[row]) {
-          this.#damaged(`node ${node} has the key ${row}, which is not a row of the graph or comes twice`);
-        }
-        seen[row] = 1;
-        rows[node] = row;
-        // It is read from here when the graph is written again.
-        if (view.getInt16(at + 8, true) !== this.#levels[node]) this.#damaged(`node ${node} has two levels`);
-        this.#checkLinks(view, at + NODE_HEAD_BYTES, node);
+        visit(node, view, at);
         at += this.#nodeBytes(this.#levels[node]!);
       }
       position += bytes;
       first = end;
     }
-    return rows;
   }
 
   /** Vectors must be the slab's, rounded to bf16 either way: which way is the processor's business. */
