@@ -272,7 +272,7 @@ export class Projections {
 
   /** Words of earlier writes, while the disk is busy with a long one: in a stream of them they cost no time of their own. */
   private indexWhileWriting(): void {
-    if (!this.isWriting || !this.words.waits) return;
+    if (!this.isWriting || !this.words.waitsForTime) return;
     this.words.catchUp(performance.now() + IDLE_SLICE_MS);
     setImmediate(() => this.indexWhileWriting());
   }

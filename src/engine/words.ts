@@ -1,8 +1,10 @@
 import { KeywordIndex, type KeywordUnpacking } from '../projections/keywords/keyword-index.js';
 
 /** Texts may wait for their words to be indexed until nothing was written for QUIET_MS, up to these bounds: some 50 ms of work. */
-const WAITING_TEXTS = 2048;
-const WAITING_CHARS = 512 * 1024;
+const WAITING_TEXTS = 6144;
+const WAITING_CHARS = 1024 * 1024;
+/** Beyond this share of them the time in which the disk is at work is used; up to it that is left to the disk, which needs a core as well. */
+const WAITING_SHARE = 0.5;
 const QUIET_MS = 100;
 /** Unpacking saved words waits for so long: what was asked for when the store was opened comes first. */
 const START_AFTER_MS = 250;
@@ -76,13 +78,23 @@ export class Words {
       this.textsChars += text.length;
     }
     if (isReplay || this.isDraining) return;
-    if (this.end - this.next > WAITING_TEXTS || this.textsChars > WAITING_CHARS)
-      this.work(Number.POSITIVE_INFINITY);
+    // One by one, so that no write pays for many.
+    while (this.unpacking === undefined && this.isBeyond(1)) this.indexNext();
+    if (this.unpacking !== undefined && this.isBeyond(1)) this.work(Number.POSITIVE_INFINITY);
   }
 
-  /** True while texts wait that can be indexed at once. */
-  get waits(): boolean {
+  /** True if more texts wait than a share of what may. */
+  private isBeyond(share: number): boolean {
+    return this.end - this.next > share * WAITING_TEXTS || this.textsChars > share * WAITING_CHARS;
+  }
+
+  private get waits(): boolean {
     return this.unpacking === undefined && !this.isDraining && this.next < this.end;
+  }
+
+  /** True while texts wait that should be indexed whenever there is time. */
+  get waitsForTime(): boolean {
+    return this.waits && this.isBeyond(WAITING_SHARE);
   }
 
   /** Indexes what waits, until a time as performance.now tells it; nothing where much waits, and is done little by little. */
@@ -148,13 +160,17 @@ export class Words {
   private work(untilMs: number): void {
     if (this.unpacking !== undefined && !this.unpack(this.unpacking, untilMs)) return;
     while (this.next < this.end) {
-      const text = this.texts.get(this.next) ?? this.source!.textOf(this.next);
-      this.keywords.add(this.next, text);
-      if (this.texts.delete(this.next)) this.textsChars -= text.length;
-      this.next++;
+      this.indexNext();
       if (performance.now() >= untilMs) return;
     }
     this.isDraining = false;
+  }
+
+  private indexNext(): void {
+    const text = this.texts.get(this.next) ?? this.source!.textOf(this.next);
+    this.keywords.add(this.next, text);
+    if (this.texts.delete(this.next)) this.textsChars -= text.length;
+    this.next++;
   }
 
   /** @returns false if there is more to be unpacked */

@@ -4,7 +4,7 @@ import { Columns } from './columns.js';
 import { OrdinalTable } from './ordinal-table.js';
 import { malformed } from './registry.js';
 
-const { h32Raw } = await xxhash();
+const { h32 } = await xxhash();
 
 /**
  * A row per item that ever was: an id in a collection. Its number is dense from 0 and never reused; the item's versions share what is kept
@@ -49,47 +49,48 @@ export class ItemTable {
 
   /** The number of an id in a collection, or -1. */
   find(collection: number, id: string): number {
-    const bytes = Buffer.from(id);
-    return this.findBytes(collection, bytes, hashOf(collection, bytes));
+    return this.findWritten(collection, this.writeId(id), hashOf(collection, id));
   }
 
   /** The number of an id in a collection, a new one with `ordinal` as its newest version if need be. */
   findOrAdd(collection: number, id: string, ordinal: number): { item: number; isNew: boolean } {
-    const bytes = Buffer.from(id);
-    const hash = hashOf(collection, bytes);
-    const known = this.findBytes(collection, bytes, hash);
+    const hash = hashOf(collection, id);
+    const length = this.writeId(id);
+    const known = this.findWritten(collection, length, hash);
     if (known >= 0) return { item: known, isNew: false };
     const item = this.items.append();
     this.items.set('collection', item, collection);
     this.items.set('idHash', item, hash);
-    this.items.set('idStart', item, this.appendId(bytes));
-    this.items.set('idLength', item, bytes.length);
+    this.items.set('idStart', item, this.idsLength);
+    this.items.set('idLength', item, length);
     this.items.set('newest', item, ordinal);
+    this.idsLength += length;
     this.byId.add(item);
     return { item, isNew: true };
   }
 
-  private findBytes(collection: number, id: Uint8Array, hash: number): number {
+  /** @param length of the id that writeId has written */
+  private findWritten(collection: number, length: number, hash: number): number {
     const { at } = this.items;
+    const { ids, idsLength } = this;
     return this.byId.find(hash, item => {
+      if (at.collection[item] !== collection || at.idLength[item] !== length) return false;
       const start = at.idStart[item]!;
-      return (
-        at.collection[item] === collection &&
-        this.ids.compare(id, 0, id.length, start, start + at.idLength[item]!) === 0
-      );
+      for (let i = 0; i < length; i++) if (ids[start + i] !== ids[idsLength + i]) return false;
+      return true;
     });
   }
 
-  private appendId(id: Buffer): number {
-    const start = this.idsLength;
-    if (start + id.length > this.ids.length) {
-      const larger = Buffer.alloc(Math.max(this.ids.length * 2, start + id.length));
-      larger.set(this.ids.subarray(0, start));
+  /** Writes an id behind the others, where it is compared, and where it stays if it is a new one. @returns its bytes */
+  private writeId(id: string): number {
+    // No UTF-16 unit takes more than three bytes of UTF-8.
+    const most = this.idsLength + 3 * id.length;
+    if (most > this.ids.length) {
+      const larger = Buffer.alloc(Math.max(this.ids.length * 2, most));
+      larger.set(this.ids.subarray(0, this.idsLength));
       this.ids = larger;
     }
-    this.ids.set(id, start);
-    this.idsLength += id.length;
-    return start;
+    return this.ids.write(id, this.idsLength);
   }
 
   write(writer: ByteWriter): void {
@@ -115,6 +116,5 @@ export class ItemTable {
   }
 }
 
-function hashOf(collection: number, id: Uint8Array): number {
-  return (h32Raw(id) ^ Math.imul(collection, 0x9e3779b1)) >>> 0;
-}
+const hashOf = (collection: number, id: string): number =>
+  (h32(id) ^ Math.imul(collection, 0x9e3779b1)) >>> 0;

@@ -6,7 +6,7 @@ import { lowerBound } from './lower-bound.js';
 import { OrdinalTable } from './ordinal-table.js';
 import { malformed } from './registry.js';
 
-const { h32Raw } = await xxhash();
+const { h32 } = await xxhash();
 
 /** So that neither of the two columns of a time takes more than it must: the rest fits 4 bytes, and the other one byte for 34 years. */
 const TIME_UNIT_MS = 2 ** 32;
@@ -323,4 +323,4 @@ export interface WrittenWithin {
 }
 
 /** Never 0, which stands for "no text". */
-export const textHash = (text: string): number => h32Raw(Buffer.from(text)) || 1;
+export const textHash = (text: string): number => h32(text) || 1;

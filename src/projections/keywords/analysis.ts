@@ -11,6 +11,7 @@
  * Whoever changes what comes out of here raises ANALYSIS_VERSION: a saved index of another version is refused and rebuilt.
  */
 import { stemmer } from 'stemmer';
+import { NO_LETTERS, withLetter } from './plain-words.js';
 import { STOP_WORDS } from './stop-words.js';
 
 export const ANALYSIS_VERSION = 1;
@@ -41,10 +42,20 @@ const HAS_UNSPACED = new RegExp(`[${UNSPACED}]`, 'u');
 const UNSPACED_START = new RegExp(`^[${UNSPACED}]`, 'u');
 const GRAPHEME = /.\p{M}*/gsu;
 
-/** Calls `visit` for every term of the text, in order, repeats included. */
-export function analyze(text: string, visit: (term: string, role: Role) => void): void {
+/**
+ * Shown a word of small letters, text[start, end), with its hash (see PlainWords), where it takes care of it and of its role: then nothing else is
+ * told of it. In texts of ASCII alone.
+ */
+export type VisitPlain = (text: string, start: number, end: number, hash: number) => void;
+
+/** Calls `visit` for every term of the text, in order, repeats included; or `visitPlain`, where that is given and can be. */
+export function analyze(
+  text: string,
+  visit: (term: string, role: Role) => void,
+  visitPlain: VisitPlain = (from, start, end) => visitWord(from.slice(start, end), visit),
+): void {
   if (NON_ASCII.test(text)) analyzeRuns(fold(text), visit);
-  else analyzeAscii(text, visit);
+  else analyzeAscii(text, visit, visitPlain);
 }
 
 function analyzeRuns(text: string, visit: (term: string, role: Role) => void): void {
@@ -57,7 +68,7 @@ function visitAnyRun(run: string, visit: (term: string, role: Role) => void): vo
 }
 
 /** The same, for text of ASCII alone: most of it is small letters between spaces, and needs no regular expression. */
-function analyzeAscii(text: string, visit: (term: string, role: Role) => void): void {
+function analyzeAscii(text: string, visit: (term: string, role: Role) => void, visitPlain: VisitPlain): void {
   const { length } = text;
   for (let at = 0; at < length; ) {
     const kind = ASCII_KIND[text.charCodeAt(at)]!;
@@ -66,10 +77,17 @@ function analyzeAscii(text: string, visit: (term: string, role: Role) => void): 
       continue;
     }
     let end = at;
-    while (end < length && ASCII_KIND[text.charCodeAt(end)] === SMALL_LETTER) end++;
-    const isPlain = end > at && (end === length || ASCII_KIND[text.charCodeAt(end)] === GAP);
+    let hash = NO_LETTERS;
+    let behind = GAP;
+    for (; end < length; end++) {
+      const code = text.charCodeAt(end);
+      behind = ASCII_KIND[code]!;
+      if (behind !== SMALL_LETTER) break;
+      hash = withLetter(hash, code);
+    }
+    const isPlain = end > at && (end === length || behind === GAP);
     if (isPlain && end - at <= MAX_TERM_LENGTH) {
-      visitWord(text.slice(at, end), visit);
+      visitPlain(text, at, end, hash);
       at = end;
       continue;
     }
@@ -131,13 +149,19 @@ function joined(parts: readonly string[]): string {
 }
 
 function visitWord(word: string, visit: (term: string, role: Role) => void): void {
+  const { term, role } = termOf(word);
+  visit(term, role);
+}
+
+/** The term of a lower-case word. */
+export function termOf(word: string): { readonly term: string; readonly role: Role } {
   let known = WORDS.get(word);
   if (known === undefined) {
     if (WORDS.size >= WORDS_KEPT) WORDS.clear();
     known = { term: stem(word), role: STOP_WORDS.has(word) ? ROLE.stopWord : ROLE.word };
     WORDS.set(word, known);
   }
-  visit(known.term, known.role);
+  return known;
 }
 
 function visitLongRun(run: string, visit: (term: string, role: Role) => void): void {

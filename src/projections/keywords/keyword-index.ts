@@ -5,9 +5,10 @@
  */
 import { CodedError } from '../../domain/errors.js';
 import { canHold, copyFor, type Numbers, noNumbers } from '../numbers.js';
-import { ANALYSIS_VERSION, analyze, ROLE } from './analysis.js';
+import { ANALYSIS_VERSION, analyze, ROLE, termOf } from './analysis.js';
 import { inverseDocumentFrequency } from './bm25.js';
 import { KeywordHits, type QueryTerm } from './keyword-hits.js';
+import { PlainWords } from './plain-words.js';
 import { MAX_DOC, PostingLists } from './postings.js';
 import { type IndexParts, packIndex, unpackIndex } from './saved-index.js';
 
@@ -46,6 +47,8 @@ export class KeywordIndex {
   /** Length of each document in words. */
   #lengths: Numbers;
   #docs: number;
+  /** Terms of words. */
+  readonly #plainWords = new PlainWords();
   /** Scratch of `add`: how often the text has each term, zero between texts; and the terms that it has. */
   #inText = new Uint32Array(0);
   #termsOfText = new Uint32Array(0);
@@ -93,12 +96,26 @@ export class KeywordIndex {
     }
     let length = 0;
     let distinct = 0;
-    analyze(text, (term, role) => {
-      if (role !== ROLE.compound) length++;
-      const number = this.#termNumber(term);
+    const count = (number: number) => {
       if (number >= this.#inText.length) this.#growScratch(number);
       if (this.#inText[number]!++ === 0) this.#termsOfText[distinct++] = number;
-    });
+    };
+    analyze(
+      text,
+      (term, role) => {
+        if (role !== ROLE.compound) length++;
+        count(this.#termNumber(term));
+      },
+      (from, start, end, hash) => {
+        length++;
+        let number = this.#plainWords.find(from, start, end, hash);
+        if (number < 0) {
+          number = this.#termNumber(termOf(from.slice(start, end)).term);
+          this.#plainWords.add(from, start, end, hash, number);
+        }
+        count(number);
+      },
+    );
     for (let i = 0; i < distinct; i++) {
       const number = this.#termsOfText[i]!;
       this.#postings.append(number, doc, this.#inText[number]!);

@@ -3,6 +3,7 @@ interface StoredVectors {
   readonly words: Int32Array;
   readonly dimension: number;
   offsetOf(row: number): number;
+  hashOf(row: number): number;
 }
 
 /** Of equal vectors, as many enter the graph. */
@@ -47,7 +48,7 @@ export class EqualVectors {
     if (this.#used * 2 >= this.#slots.length) this.#resize(this.#slots.length * 2);
     const { words, dimension } = this.vectors;
     const at = this.vectors.offsetOf(row);
-    const hash = hashOf(words, at, dimension);
+    const hash = this.vectors.hashOf(row);
     const slots = this.#slots;
     const mask = slots.length - 1;
     let slot = hash & mask;
@@ -86,33 +87,6 @@ export class EqualVectors {
       this.#counts[slot] = counts[i]!;
     }
   }
-}
-
-const PRIME = 0x01000193;
-
-/**
- * FNV-1a over the 32-bit words, in four lanes since each waits for its multiplication; with a final mix, since the table uses the
- * low bits.
- */
-function hashOf(words: Int32Array, start: number, count: number): number {
-  const end = start + count;
-  const whole = start + (count & ~3);
-  let a = 0x811c9dc5 | 0;
-  let b = a + 1;
-  let c = a + 2;
-  let d = a + 3;
-  for (let i = start; i < whole; i += 4) {
-    a = Math.imul(a ^ words[i]!, PRIME);
-    b = Math.imul(b ^ words[i + 1]!, PRIME);
-    c = Math.imul(c ^ words[i + 2]!, PRIME);
-    d = Math.imul(d ^ words[i + 3]!, PRIME);
-  }
-  for (let i = whole; i < end; i++) a = Math.imul(a ^ words[i]!, PRIME);
-  let hash = Math.imul(a ^ (a >>> 15) ^ b, PRIME);
-  hash = Math.imul(hash ^ (hash >>> 15) ^ c, PRIME);
-  hash = Math.imul(hash ^ (hash >>> 15) ^ d, PRIME);
-  hash = Math.imul(hash ^ (hash >>> 16), 0x85ebca6b);
-  return hash ^ (hash >>> 13);
 }
 
 /** Bit for bit: what differs in no more than the sign of a zero is another kind. */

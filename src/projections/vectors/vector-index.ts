@@ -12,7 +12,7 @@ import {
   writeSynced,
   writeVectors,
 } from './index-files.js';
-import { scoreOf, writeForMetric } from './metric.js';
+import { scoreOf } from './metric.js';
 import { type FetchVectors, searchCodes } from './past-search.js';
 import { bestOfRows, bestOfVectors, scanDead, searchOwners } from './search.js';
 import type { OwnerHits, TopOwners } from './top-owners.js';
@@ -207,10 +207,12 @@ export class VectorIndex {
    * @throws CodedError as append
    */
   prepare(vectors: Float32Array): Float32Array {
-    const { dimension, metric } = this.options;
+    const { slab } = this.#kept.rows;
+    const { dimension } = slab;
+    if (vectors.length === dimension) return slab.prepare(vectors);
     const prepared = new Float32Array(vectors.length);
     for (let at = 0; at < vectors.length; at += dimension)
-      writeForMetric(metric, vectors.subarray(at, at + dimension), prepared.subarray(at, at + dimension));
+      prepared.set(slab.prepare(vectors.subarray(at, at + dimension)), at);
     return prepared;
   }
 

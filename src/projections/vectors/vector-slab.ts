@@ -2,7 +2,6 @@ import { readFileSync } from 'node:fs';
 import { CodedError } from '../../domain/errors.js';
 import { LIMITS } from '../../domain/limits.js';
 import type { Metric } from '../../domain/model.js';
-import { writeForMetric } from './metric.js';
 import { finished, firstLanes, STRIPE_BYTES } from './xxh64.js';
 
 interface Kernel {
@@ -10,6 +9,9 @@ interface Kernel {
   dotRows(query: number, base: number, rowBytes: number, list: number, count: number, out: number): void;
   l2Range(query: number, first: number, rowBytes: number, count: number, out: number): void;
   l2Rows(query: number, base: number, rowBytes: number, list: number, count: number, out: number): void;
+  sumOfSquares(at: number, bytes: number): number;
+  scale(at: number, bytes: number, factor: number): void;
+  hashOf(at: number, bytes: number): number;
   digestStripes(lanes: number, at: number, bytes: number): void;
 }
 
@@ -101,19 +103,46 @@ export class VectorSlab {
     if (!Number.isInteger(count)) throw dimensionMismatch(vectors.length, dimension);
     this.#reserve(count);
     for (let i = 0; i < count; i++) {
+      const vector = count === 1 ? vectors : vectors.subarray(i * dimension, (i + 1) * dimension);
       // Not counted before all of them are in, so a refused vector leaves nothing behind.
-      writeForMetric(
-        this.metric,
-        vectors,
-        this.#floats,
-        i * dimension,
-        this.offsetOf(this.#rows + i),
-        dimension,
-      );
+      this.#write(vector, ROWS_AT + (this.#rows + i) * this.rowBytes);
     }
     const first = this.#rows;
     this.#rows += count;
     return first;
+  }
+
+  /**
+   * Writes a vector as it is compared: of unit length for cosine, unchanged otherwise.
+   * @param at in bytes; what pads the vector there is zero
+   * @throws CodedError INVALID_ARGUMENT for components that are not finite, and for a zero vector under cosine
+   */
+  #write(vector: Float32Array, at: number): void {
+    this.#floats.set(vector, at / 4);
+    const squares = this.#kernel.sumOfSquares(at, this.rowBytes);
+    if (!Number.isFinite(squares)) {
+      throw new CodedError(
+        'INVALID_ARGUMENT',
+        'vector: a component is not a finite number',
+        'Send finite numbers only.',
+      );
+    }
+    if (this.metric !== 'cosine') return;
+    if (squares === 0) {
+      throw new CodedError(
+        'INVALID_ARGUMENT',
+        'vector: all components are zero, and the cosine of a zero vector is undefined',
+        'Send a vector with a direction, or use a collection with the metric l2 or ip.',
+      );
+    }
+    this.#kernel.scale(at, this.rowBytes, 1 / Math.sqrt(squares));
+  }
+
+  /** A copy of a vector as it is compared. @throws CodedError DIMENSION_MISMATCH, INVALID_ARGUMENT */
+  prepare(vector: Float32Array): Float32Array {
+    if (vector.length !== this.dimension) throw dimensionMismatch(vector.length, this.dimension);
+    this.#write(vector, OTHER_AT);
+    return this.#floats.slice(OTHER_AT / 4, OTHER_AT / 4 + this.dimension);
   }
 
   /** Appends rows that come from another slab's vector(): as they are, unchecked. */
@@ -134,6 +163,11 @@ export class VectorSlab {
   /** Where a row begins in the memory, in 32-bit words. */
   offsetOf(row: number): number {
     return (ROWS_AT + row * this.rowBytes) / 4;
+  }
+
+  /** A hash of a row's bits. */
+  hashOf(row: number): number {
+    return this.#kernel.hashOf(ROWS_AT + row * this.rowBytes, this.rowBytes);
   }
 
   /** True if a row takes more bytes than its vector. */
@@ -182,11 +216,8 @@ export class VectorSlab {
    */
   setQuery(query: Float32Array): Float32Array {
     if (query.length !== this.dimension) throw dimensionMismatch(query.length, this.dimension);
-    const target = this.#floats.subarray(QUERY_AT / 4, QUERY_AT / 4 + this.dimension);
-    writeForMetric(this.metric, query, target);
-    // An earlier slab never wrote here, but keep the padding zero by construction, not by luck.
-    this.#floats.fill(0, QUERY_AT / 4 + this.dimension, QUERY_AT / 4 + this.rowBytes / 4);
-    return target;
+    this.#write(query, QUERY_AT);
+    return this.query;
   }
 
   /** The query of the score calls, as it is compared: a view, valid until the next setQuery. */
@@ -219,7 +250,7 @@ export class VectorSlab {
 
   /**
    * Raw similarity of a vector that is no row here, with the bits that it would have as one.
-   * @param vector as writeForMetric writes it
+   * @param vector as `prepare` gives it
    * @throws CodedError DIMENSION_MISMATCH
    */
   scoreOther(vector: Float32Array): number {

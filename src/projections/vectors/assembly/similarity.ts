@@ -82,6 +82,51 @@ export function l2Rows(query: usize, base: usize, rowBytes: usize, list: usize, 
   }
 }
 
+// @ts-ignore: decorator
+@inline
+function squaresLow(v: v128): v128 {
+  const d = f64x2.promote_low_f32x4(v);
+  return f64x2.mul(d, d);
+}
+
+/** The sum of the squares of a vector's components, in f64. */
+export function sumOfSquares(at: usize, bytes: usize): f64 {
+  let s0 = f64x2.splat(0);
+  let s1 = f64x2.splat(0);
+  for (const end = at + bytes; at < end; at += 16) {
+    const v = v128.load(at);
+    s0 = f64x2.add(s0, squaresLow(v));
+    s1 = f64x2.add(s1, squaresLow(i8x16.shuffle(v, v, 8, 9, 10, 11, 12, 13, 14, 15, 0, 1, 2, 3, 4, 5, 6, 7)));
+  }
+  const s = f64x2.add(s0, s1);
+  return f64x2.extract_lane(s, 0) + f64x2.extract_lane(s, 1);
+}
+
+/** Multiplies each component by a factor, in f64, and rounds it. */
+export function scale(at: usize, bytes: usize, factor: f64): void {
+  const by = f64x2.splat(factor);
+  for (const end = at + bytes; at < end; at += 16) {
+    const v = v128.load(at);
+    const high = i8x16.shuffle(v, v, 8, 9, 10, 11, 12, 13, 14, 15, 0, 1, 2, 3, 4, 5, 6, 7);
+    const low2 = f32x4.demote_f64x2_zero(f64x2.mul(f64x2.promote_low_f32x4(v), by));
+    const high2 = f32x4.demote_f64x2_zero(f64x2.mul(f64x2.promote_low_f32x4(high), by));
+    v128.store(at, i8x16.shuffle(low2, high2, 0, 1, 2, 3, 4, 5, 6, 7, 16, 17, 18, 19, 20, 21, 22, 23));
+  }
+}
+
+/** A hash of a vector's bits: FNV-1a over 32-bit words in four lanes, with a final mix, since tables use the low bits. */
+export function hashOf(at: usize, bytes: usize): i32 {
+  const prime = i32x4.splat(0x01000193);
+  let lanes = i32x4(0x811c9dc5, 0x811c9dc6, 0x811c9dc7, 0x811c9dc8);
+  for (const end = at + bytes; at < end; at += 16) lanes = i32x4.mul(v128.xor(lanes, v128.load(at)), prime);
+  let hash: i32 = i32x4.extract_lane(lanes, 0);
+  hash = (hash ^ (hash >>> 15) ^ i32x4.extract_lane(lanes, 1)) * 0x01000193;
+  hash = (hash ^ (hash >>> 15) ^ i32x4.extract_lane(lanes, 2)) * 0x01000193;
+  hash = (hash ^ (hash >>> 15) ^ i32x4.extract_lane(lanes, 3)) * 0x01000193;
+  hash = (hash ^ (hash >>> 16)) * 0x85ebca6b;
+  return hash ^ (hash >>> 13);
+}
+
 /**
  * XXH64's main loop (https://github.com/Cyan4973/xxHash/blob/dev/doc/xxhash_spec.md): four lanes, u64 each at `lanes`, go over `bytes` from `at`,
  * a multiple of 32. In place, since to copy what is digested takes as long as to digest it.
