@@ -3,6 +3,14 @@ import type { Appended, Head, Lineage, Log, NewEvent, OpenTransaction, ReadOptio
 import { AppendQueue, DEFAULT_LIMITS, type Pending, type QueueLimits } from './queue.js';
 import { checkFollows, decodeRecord, type LogRecord } from './record.js';
 
+/** So many transactions are not divided. */
+const LEAST_HALF = 8;
+
+interface Batch {
+  readonly transactions: readonly Pending[];
+  readonly written: Promise<void>;
+}
+
 type Listener = (records: readonly LogRecord[], prepared: unknown) => void;
 type Prepare = (records: readonly LogRecord[]) => unknown;
 
@@ -16,6 +24,10 @@ export abstract class GroupCommitLog implements Log {
   private readonly queue: AppendQueue;
   private readonly listeners = new Map<Listener, Prepare | undefined>();
   private flushing: Promise<void> | undefined;
+  /** A batch that is being written. */
+  private begun: Batch | undefined;
+  /** Transactions of the batch before. */
+  private lastSize = 0;
   private durableHead: Head;
   private latched: WalError | undefined;
   private closing: Promise<void> | undefined;
@@ -43,7 +55,7 @@ export abstract class GroupCommitLog implements Log {
   append(events: readonly NewEvent[], expectedSeq?: number): Appended {
     this.assertWritable();
     const appended = this.queue.push(events, expectedSeq);
-    this.flushing ??= this.flush();
+    this.flushSoon();
     return appended;
   }
 
@@ -53,7 +65,7 @@ export abstract class GroupCommitLog implements Log {
     const queued = (push: () => Appended): Appended => {
       this.assertWritable();
       const appended = push();
-      this.flushing ??= this.flush();
+      this.flushSoon();
       return appended;
     };
     return {
@@ -73,23 +85,49 @@ export abstract class GroupCommitLog implements Log {
     if (this.latched) throw notWritten(this.latched);
   }
 
+  private flushSoon(): void {
+    if (this.flushing === undefined) this.flushing = this.flush();
+    // Many writers that wait for one another's batch would come back together: the disk would have nothing to do while they prepare
+    // what they write next, and they nothing while it does. Halves take turns.
+    else if (this.begun === undefined && this.queue.length >= Math.max(LEAST_HALF, this.lastSize))
+      this.begun = this.beginBatch();
+  }
+
   private async flush(): Promise<void> {
-    // Let every append that follows from what just happened join the first batch: all promises are settled before the next tick.
+    // Let what follows from what just happened join the first batch: all promises are settled before the next tick.
     await new Promise<void>(resolve => process.nextTick(resolve));
-    // Looked at again after a failure too: once it is healed, whoever was told may have appended already.
-    while (this.queue.length > 0 && !this.latched) {
-      const batch = this.queue.take();
+    for (;;) {
+      // Looked at again after a failure too: once it is healed, whoever was told may have appended already.
+      const batch = this.begun ?? this.beginBatch();
+      if (batch === undefined) break;
+      // Nothing further is begun while it is in flight, as a failure makes void what follows.
+      this.begun = batch;
+      this.prepare(batch.transactions);
       try {
-        const written = this.writeBatch(batch);
-        this.prepare(batch);
-        await written;
+        await batch.written;
       } catch (error) {
-        await this.fail(error, batch);
+        await this.fail(error, batch.transactions);
+        this.begun = undefined;
         continue;
       }
-      this.acknowledge(batch);
+      // The disk goes on with what has come meanwhile, while followers are told of what is written.
+      this.begun = this.beginBatch();
+      this.acknowledge(batch.transactions);
     }
     this.flushing = undefined;
+  }
+
+  /** Gives the disk what waits. */
+  private beginBatch(): Batch | undefined {
+    if (this.queue.length === 0 || this.latched) return undefined;
+    // Of those that come back when the batch before is acknowledged, and of those that wait, one half.
+    const half = Math.ceil((this.queue.length + this.lastSize) / 2);
+    const transactions = this.queue.take(Math.max(LEAST_HALF, half));
+    this.lastSize = transactions.length;
+    const written = this.writeBatch(transactions);
+    // Whoever waits for it hears of a failure.
+    written.catch(() => {});
+    return { transactions, written };
   }
 
   /**

@@ -236,12 +236,12 @@ export class AppendQueue {
     return this.room;
   }
 
-  /** Takes whole transactions up to a batch's size, at least one. */
-  take(): Pending[] {
+  /** Takes whole transactions up to a batch's size, at least one. @param most of them */
+  take(most: number): Pending[] {
     let bytes = 0;
     let count = 0;
     for (const pending of this.waiting) {
-      if (count > 0 && bytes + pending.sizeBytes > this.limits.maxBatchBytes) break;
+      if (count === most || (count > 0 && bytes + pending.sizeBytes > this.limits.maxBatchBytes)) break;
       bytes += pending.sizeBytes;
       count += 1;
     }
