@@ -15,7 +15,7 @@ interface OwnerSearch {
  * ones lie deep among the nearest: of ten under a filter .95 keeping as many as wanted, .99 keeping three times as many.
  */
 const candidatesToKeep = (metric: Metric, ef: number, wanted: number) =>
-  metric === 'ip' ? Math.max(2 * ef, 3 * wanted) : Math.max(ef, wanted);
+  metric === 'ip' ? Math.max(4 * ef, 3 * wanted) : Math.max(ef, wanted);
 
 /**
  * The k nearest owners: of the graph's rows by the graph, or by an exact scan where that is cheaper (few rows accepted) or
@@ -56,7 +56,8 @@ export function searchOwners(
     // than that: a row brought out of the graph costs as much as several that are scanned.
     let wanted = even > k ? Math.ceil(1.5 * even) : k;
     for (;;) {
-      const candidatesKept = candidatesToKeep(slab.metric, ef, wanted);
+      // Of what is kept, only that share counts.
+      const candidatesKept = candidatesToKeep(slab.metric, Math.ceil(ef * Math.min(2, 1 / share)), wanted);
       if (graph.walkCostRows(candidatesKept) >= candidates) return false;
       const rows = graph.search(comparable, wanted, candidatesKept);
       scanList(accept === undefined ? rows : rows.filter(row => accept[table.owners[row]!]));
