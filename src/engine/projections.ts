@@ -21,6 +21,10 @@ export type ReadPut = (seq: number) => ItemPut;
 /** While as many bytes go to the disk the thread is idle for milliseconds: time for words that wait, this long at a stretch. */
 const LONG_WRITE_BYTES = 64 * 1024;
 const IDLE_SLICE_MS = 1;
+/** What reading the catalog left for later waits for so long; then it goes on for so long, then the event loop gets its turn. */
+const FILL_AFTER_MS = 250;
+const FILL_SLICE_MS = 3;
+const FILL_PAUSE_MS = 1;
 /** Events of a long transaction that are applied in one turn of the event loop, their words indexed with them: some 5 ms. */
 const PIECE_EVENTS = 128;
 
@@ -44,6 +48,7 @@ export class Projections {
   private readonly closing: Promise<void>[] = [];
   private visible: number | undefined;
   private isReplaying = false;
+  private fillTimer: NodeJS.Timeout | undefined;
 
   constructor(
     /** What the vector indexes of new collections are made with besides dimension and metric. */
@@ -57,7 +62,15 @@ export class Projections {
     private throughEvent: Through = { seq: 0, hash: 0n },
   ) {
     const textOf = (ordinal: number) => readPut(catalog.seqOf(catalog.sourceOf(ordinal))).text;
+    this.fillCatalogIn(FILL_AFTER_MS);
     words.start({ textOf, onDamage: error => indexOptions.onFailure?.(error) }, catalog.size);
+  }
+
+  /** What the catalog left for later when it was read: little by little, since what was asked for when the store was opened comes first. */
+  private fillCatalogIn(ms: number): void {
+    this.fillTimer = setTimeout(() => {
+      if (!this.catalog.fillUntil(performance.now() + FILL_SLICE_MS)) this.fillCatalogIn(FILL_PAUSE_MS);
+    }, ms).unref();
   }
 
   /** The keyword index, with every text that was applied in it: see Words. */
@@ -285,6 +298,7 @@ export class Projections {
   }
 
   async close(): Promise<void> {
+    clearTimeout(this.fillTimer);
     this.words.close();
     await Promise.all([...this.closing, ...[...this.vectors.values()].map(index => index.close())]);
   }

@@ -104,15 +104,19 @@ export class ItemTable {
     this.ids = Buffer.from(reader.bytes());
     this.idsLength = this.ids.length;
     const { at, rows } = this.items;
-    this.byId.reserve(rows);
     for (let item = 0; item < rows; item++) {
       if (at.idStart[item]! + at.idLength[item]! > this.idsLength)
         throw malformed(`saved catalog: the id of item ${item} is out of bounds`);
       if (at.newest[item]! >= versions)
         throw malformed(`saved catalog: the newest version of item ${item} is none`);
-      // Cheaper to make anew than to read and check.
-      this.byId.add(item);
     }
+    // Cheaper to make anew than to read and check.
+    this.byId.fillLater(rows, rows, () => true);
+  }
+
+  /** Goes on with what reading left for later. @returns true when all is done */
+  fillUntil(untilMs: number): boolean {
+    return this.byId.fillUntil(untilMs);
   }
 }
 

@@ -285,16 +285,21 @@ class Column {
 
   /** Throws unless what was read makes sense; notes the last ordinal. */
   #check(reader: ByteReader, size: number): void {
-    const codes = codeOf(this.#values.length, false);
+    const end = codeOf(this.#values.length, false);
+    const [codes, gaps] = [this.#codes, this.#gaps];
     let wide = 0;
-    this.#lastOrdinal = this.#firstOrdinal;
-    for (let i = 0; i < this.#entries; i++) {
-      const gap = this.#isDense ? Math.min(i, 1) : this.#gaps[i]!;
-      this.#lastOrdinal += gap === WIDE_GAP ? (this.#wideGaps[wide++] ?? size) : gap;
-      if (!(this.#lastOrdinal < size)) throw reader.damaged('an ordinal beyond the end');
-      if (!(this.#codes[i]! < codes)) throw reader.damaged('a code without a value');
+    let last = this.#firstOrdinal;
+    if (this.#isDense) last += Math.max(0, this.#entries - 1);
+    for (let i = 0; i < gaps.length; i++) {
+      const gap = gaps[i]!;
+      last += gap === WIDE_GAP ? (this.#wideGaps[wide++] ?? size) : gap;
     }
+    // No gap is negative.
+    if (this.#entries > 0 && !(last < size)) throw reader.damaged('an ordinal beyond the end');
+    for (let i = 0; i < codes.length; i++)
+      if (!(codes[i]! < end)) throw reader.damaged('a code without a value');
     if (wide !== this.#wideCount) throw reader.damaged('a gap that no entry has');
+    this.#lastOrdinal = last;
   }
 
   #push(ordinal: number, code: number): void {

@@ -1,3 +1,6 @@
+/** Ordinals that are looked at between two looks at the clock. */
+const LOOKED = 256;
+
 /**
  * A hash table from 64-bit hashes to ordinals in two typed arrays: a Map of a million ids would cost 191 MB, this costs 12.
  * Open addressing with linear probing and backward-shift deletion, so there are no tombstones. The caller resolves hash
@@ -6,6 +9,8 @@
 export class OrdinalTable {
   private slots = new Uint32Array(64);
   private used = 0;
+  /** Ordinals that are still to be added: from `next` to `end`, those that belong here. */
+  private rest = { next: 0, end: 0, belongs: (_: number): boolean => true };
 
   /** @param hashOf the low 32 bits of an entry's hash, by ordinal */
   constructor(private readonly hashOf: (ordinal: number) => number) {}
@@ -14,8 +19,33 @@ export class OrdinalTable {
     return this.used;
   }
 
+  /**
+   * Fills an empty table with the ordinals below `end` that belong in it: when there is time, see `fillUntil`; or all at once when one is asked for.
+   * @param count how many they are: growing would put all of them in anew each time
+   */
+  fillLater(end: number, count: number, belongs: (ordinal: number) => boolean): void {
+    if (this.slots.length < count * 2) this.resize(2 ** Math.ceil(Math.log2(count * 2)));
+    this.rest = { next: 0, end, belongs };
+  }
+
+  /** Goes on with that until a time as performance.now tells it. @returns true when all are in */
+  fillUntil(untilMs: number): boolean {
+    const { rest } = this;
+    for (let looked = 1; rest.next < rest.end; looked++) {
+      const ordinal = rest.next++;
+      if (rest.belongs(ordinal)) this.enter(ordinal);
+      if (looked % LOOKED === 0 && performance.now() >= untilMs) break;
+    }
+    return rest.next === rest.end;
+  }
+
+  private fill(): void {
+    if (this.rest.next < this.rest.end) this.fillUntil(Number.POSITIVE_INFINITY);
+  }
+
   /** The first ordinal with this hash that `matches`, or -1. */
   find(hash: number, matches: (ordinal: number) => boolean): number {
+    this.fill();
     const slot = this.slotOf(hash, matches);
     return slot < 0 ? -1 : this.slots[slot] - 1;
   }
@@ -29,18 +59,19 @@ export class OrdinalTable {
     return -1;
   }
 
-  /** Makes room for so many ordinals at once: growing puts all of them in anew each time. */
-  reserve(ordinals: number): void {
-    if (this.slots.length < ordinals * 2) this.resize(2 ** Math.ceil(Math.log2(ordinals * 2)));
+  add(ordinal: number): void {
+    this.fill();
+    this.enter(ordinal);
   }
 
-  add(ordinal: number): void {
+  private enter(ordinal: number): void {
     if ((this.used + 1) * 2 > this.slots.length) this.resize(this.slots.length * 2);
     this.insert(ordinal);
     this.used += 1;
   }
 
   remove(ordinal: number): void {
+    this.fill();
     const mask = this.slots.length - 1;
     let hole = this.slotOf(this.hashOf(ordinal), candidate => candidate === ordinal);
     if (hole < 0) return;

@@ -296,21 +296,27 @@ export class VersionTable {
     this.indexTexts();
   }
 
+  /** Goes on with what reading left for later. @returns true when all is done */
+  fillUntil(untilMs: number): boolean {
+    return this.items.fillUntil(untilMs) && this.byText.fillUntil(untilMs);
+  }
+
   /** The table is cheaper to make anew than to read and check. */
   private indexTexts(): void {
     const { at, rows } = this.versions;
-    const isLiveText = (ordinal: number) => at.died[ordinal] === 0 && at.textHash[ordinal] !== 0;
+    const items = this.items.size;
+    const isLiveText = (ordinal: number) =>
+      this.versions.at.died[ordinal] === 0 && this.versions.at.textHash[ordinal] !== 0;
     let count = 0;
     for (let ordinal = 0; ordinal < rows; ordinal++) {
-      if (at.item[ordinal]! >= this.items.size)
+      if (at.item[ordinal]! >= items)
         throw malformed(`saved catalog: row ${ordinal} is of an item that there is not`);
       if (at.previous[ordinal]! > ordinal || at.source[ordinal]! > ordinal)
         throw malformed(`saved catalog: row ${ordinal} follows a later one`);
-      if (isLiveText(ordinal)) count += 1;
+      if (at.died[ordinal] === 0 && at.textHash[ordinal] !== 0) count += 1;
     }
     // Not one more than belong in it: of a long history most are dead.
-    this.byText.reserve(count);
-    for (let ordinal = 0; ordinal < rows; ordinal++) if (isLiveText(ordinal)) this.byText.add(ordinal);
+    this.byText.fillLater(rows, count, isLiveText);
   }
 }
 

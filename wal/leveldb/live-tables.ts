@@ -8,7 +8,7 @@ import { type DirectoryFile, tableName } from './file-names.js';
 import type { Findings } from './findings.js';
 import { compareInternalKeys, decodeInternalKey, type InternalKey } from './internal-key.js';
 import { type KeyRange, KeyRanges } from './key-ranges.js';
-import { entryOf, readTableBlocks } from './table-blocks.js';
+import { entryOf, KEPT_INDEXES, readTableBlocks, type TableBlocks } from './table-blocks.js';
 import { applyRuns, keysByIndex, keysByReading, type TableKeys, type WrittenRun } from './table-keys.js';
 import type { TableMeta } from './version-edit.js';
 
@@ -26,7 +26,7 @@ interface CheckedTable extends TableKeys {
 }
 
 /**
- * Check the live tables, mark their files as live and add their keys to `keys`.
+ * Check the live tables, mark their files as live, add their keys to `keys` and some of their indexes, by name, to `indexes`.
  *
  * @returns the newest write that the bounds of any table show; `stamp` is 0 if there is no table
  */
@@ -36,6 +36,7 @@ export async function readLiveTables(
   files: readonly DirectoryFile[],
   keys: KeyRanges,
   findings: Findings,
+  indexes: Map<string, TableBlocks>,
 ): Promise<ShownWrite> {
   let newest: ShownWrite = { stamp: 0, file: '', seq: 0 };
   const checked: CheckedTable[] = [];
@@ -57,7 +58,7 @@ export async function readLiveTables(
     file.range = { first: smallest.seq, last: largest.seq };
     for (const { stamp, seq } of [smallest, largest])
       if (stamp > newest.stamp) newest = { stamp, file: name, seq };
-    const known = await checkTable(dir, file, table, smallest, largest, findings);
+    const known = await checkTable(dir, file, table, smallest, largest, findings, indexes);
     if (known !== undefined) checked.push({ name, firstSeq: smallest.seq, lastSeq: largest.seq, ...known });
     // A damaged table has its finding; that its keys are missing as well would be no news.
     else claims.push({ first: smallest.seq, last: largest.seq, stamp: smallest.stamp, deleted: false });
@@ -74,6 +75,7 @@ async function checkTable(
   smallest: InternalKey,
   largest: InternalKey,
   findings: Findings,
+  indexes: Map<string, TableBlocks>,
 ): Promise<TableKeys | undefined> {
   if (file.sizeBytes !== table.sizeBytes) {
     const code = file.sizeBytes < table.sizeBytes ? 'TABLE_TRUNCATED' : 'TABLE_DAMAGED';
@@ -87,6 +89,9 @@ async function checkTable(
       findings.bytesRead += blocks.bytesRead;
       if (compareInternalKeys(entryOf(blocks, 0).separator, table.smallest) < 0)
         throw new FormatError('holds other keys than the MANIFEST says');
+      // The tables come in the order of their keys, and what is asked for is mostly in the last ones.
+      if (indexes.size === KEPT_INDEXES) indexes.delete(indexes.keys().next().value!);
+      indexes.set(file.name, blocks);
       return keysByIndex(smallest, largest, blocks);
     } catch (error) {
       if (!(error instanceof FormatError)) throw error;

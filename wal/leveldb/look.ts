@@ -18,6 +18,7 @@ import { type Finding, Findings } from './findings.js';
 import { KeyRanges } from './key-ranges.js';
 import { type LiveLogs, readLiveLogs } from './live-logs.js';
 import { readLiveTables, type ShownWrite } from './live-tables.js';
+import type { TableBlocks } from './table-blocks.js';
 import { type Manifest, readManifest } from './version-edit.js';
 
 export type { Finding, FindingCode } from './findings.js';
@@ -49,6 +50,8 @@ export interface LookReport {
   /** The last batch was cut off by a crash: not acknowledged, not damage. A byte offset in a log file. */
   readonly tornTail: LiveLogs['tornTail'];
   readonly bytesRead: number;
+  /** Indexes of live tables, by name: of many tables not all. */
+  readonly indexes: ReadonlyMap<string, TableBlocks>;
 }
 
 /**
@@ -69,6 +72,7 @@ class Look {
   readonly #findings = new Findings();
   #files: DirectoryFile[] = [];
   #tornTail: LiveLogs['tornTail'];
+  readonly #indexes = new Map<string, TableBlocks>();
 
   constructor(dir: string) {
     this.#dir = dir;
@@ -88,7 +92,14 @@ class Look {
     const manifest = await this.#readManifest();
     if (manifest === undefined) return this.#result('damaged', 0, undefined);
     const keys = new KeyRanges();
-    const newest = await readLiveTables(this.#dir, manifest.tables, this.#files, keys, this.#findings);
+    const newest = await readLiveTables(
+      this.#dir,
+      manifest.tables,
+      this.#files,
+      keys,
+      this.#findings,
+      this.#indexes,
+    );
     const logs = await readLiveLogs(this.#dir, manifest, this.#files, keys, this.#findings);
     this.#tornTail = logs.tornTail;
     this.#checkHidden(newest, Math.max(manifest.lastStamp, logs.newestStamp));
@@ -177,6 +188,7 @@ class Look {
       overwritable: overwritable.map(({ name }) => name),
       tornTail: this.#tornTail,
       bytesRead: this.#findings.bytesRead,
+      indexes: this.#indexes,
     };
   }
 }

@@ -30,6 +30,9 @@ export interface TableBlocks {
   readonly bytesRead: number;
 }
 
+/** So many of them are kept, some 20 KB each. */
+export const KEPT_INDEXES = 64;
+
 const INTERNAL_KEY_SIZE = KEY_SIZE + 8;
 /** What is behind the data blocks is mostly less than this share of a table. */
 const USUAL_TAIL_SHARE = 1 / 96;

@@ -3,7 +3,7 @@ import { join } from 'node:path';
 import { DAMAGE_WAY_OUT, WalError } from '../errors.js';
 import { FormatError } from './coding.js';
 import type { LookReport } from './look.js';
-import { readAtSync, readTableBlocks, type TableBlocks } from './table-blocks.js';
+import { KEPT_INDEXES, readAtSync, readTableBlocks, type TableBlocks } from './table-blocks.js';
 import { checkBlock } from './table-file.js';
 
 /** A data block whose checksum is wrong, and the sequence numbers it may hold; 0 where the index does not say. */
@@ -24,8 +24,6 @@ interface GuardedTable {
   readonly bad: BadBlock[];
 }
 
-/** Indexes of tables that are kept, some 80 KB each: more of them are read again when they are needed. */
-const MAX_INDEXES = 64;
 /** Blocks are checked in pieces of at most about this size. */
 const PIECE_BYTES = 1024 * 1024;
 
@@ -39,14 +37,15 @@ export class TableGuard {
   private readonly tables: GuardedTable[];
   /** The highest last key of a table and of all before it. */
   private readonly lastUpTo: number[] = [];
-  private readonly indexes = new Map<GuardedTable, TableBlocks>();
+  /** By file; more of them than are kept are read again when they are needed. */
+  private readonly indexes: Map<string, TableBlocks>;
   /** Tables with blocks that have not been checked; with none left and nothing bad, there is nothing to guard. */
   private unread: number;
   private anyBad = false;
 
   constructor(
     private readonly dir: string,
-    looked: Pick<LookReport, 'files'>,
+    looked: Pick<LookReport, 'files' | 'indexes'>,
   ) {
     this.tables = looked.files.flatMap(({ name, live, range }) =>
       live && range !== undefined
@@ -56,6 +55,7 @@ export class TableGuard {
     this.tables.sort((a, b) => a.first - b.first);
     for (const { last } of this.tables) this.lastUpTo.push(Math.max(last, this.lastUpTo.at(-1) ?? 0));
     this.unread = this.tables.length;
+    this.indexes = new Map(looked.indexes);
   }
 
   /**
@@ -125,11 +125,11 @@ export class TableGuard {
   }
 
   private index(table: GuardedTable): TableBlocks {
-    const known = this.indexes.get(table);
+    const known = this.indexes.get(table.file);
     if (known !== undefined) return known;
     const index = readTableBlocks(join(this.dir, table.file));
-    if (this.indexes.size === MAX_INDEXES) this.indexes.delete(this.indexes.keys().next().value!);
-    this.indexes.set(table, index);
+    if (this.indexes.size === KEPT_INDEXES) this.indexes.delete(this.indexes.keys().next().value!);
+    this.indexes.set(table.file, index);
     return index;
   }
 
@@ -175,7 +175,7 @@ export class TableGuard {
   private done(table: GuardedTable): void {
     table.isDone = true;
     table.checked = undefined;
-    this.indexes.delete(table);
+    this.indexes.delete(table.file);
     this.unread -= 1;
   }
 }
