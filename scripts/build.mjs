@@ -1,9 +1,10 @@
-// Builds dist/: the WebAssembly kernels from their AssemblyScript, then everything TypeScript.
+// Builds dist/: the WebAssembly kernels from their AssemblyScript, then everything TypeScript, then one file of the MCP SDK.
 import { execFileSync } from 'node:child_process';
 import { existsSync, mkdirSync, readdirSync, readFileSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
+import { bundleSdk } from './bundle-sdk.mjs';
 
 const root = join(dirname(fileURLToPath(import.meta.url)), '..');
 const require = createRequire(import.meta.url);
@@ -44,3 +45,5 @@ for (const folder of folders) {
 
 const tsc = join(dirname(require.resolve('typescript/package.json')), 'bin/tsc');
 run(existsSync(tsc) ? tsc : `${tsc}.js`, ['-p', 'tsconfig.build.json']);
+
+await bundleSdk(join(root, 'dist/src/mcp/sdk.js'));

@@ -1,13 +1,13 @@
 import { isUtf8 } from 'node:buffer';
 import type { Readable, Writable } from 'node:stream';
+import { IdScanner } from './id-scanner.js';
 import {
   type JSONRPCMessage,
   ProtocolErrorCode,
   parseJSONRPCMessage,
   type RequestId,
   type Transport,
-} from '@modelcontextprotocol/server';
-import { IdScanner } from './id-scanner.js';
+} from './sdk.js';
 
 /** The SDKs' own stdio buffers end at the same size. */
 const MAX_MESSAGE_BYTES = 10 * 1024 * 1024;

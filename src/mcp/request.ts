@@ -1,15 +1,16 @@
 /** From one request of either era to what the handlers of tools and resources get. */
+
+import type { CallContext, Engine, Progress } from '../domain/face.js';
+import type { Actor } from '../domain/model.js';
+import type { Logger } from '../log.js';
+import { allowedRoots } from './roots.js';
 import {
   CLIENT_INFO_META_KEY,
   type Implementation,
   type ServerContext as RequestContext,
   type RequestMetaEnvelope,
   type Server,
-} from '@modelcontextprotocol/server';
-import type { CallContext, Engine, Progress } from '../domain/face.js';
-import type { Actor } from '../domain/model.js';
-import type { Logger } from '../log.js';
-import { allowedRoots } from './roots.js';
+} from './sdk.js';
 import { actorOf, sessionView, type WindowIdentity } from './session.js';
 import type { ToolContext } from './tools/tool.js';
 

@@ -1,5 +1,5 @@
-import { ProtocolError, ProtocolErrorCode, ResourceNotFoundError } from '@modelcontextprotocol/server';
 import { isCoded } from '../domain/errors.js';
+import { ProtocolError, ProtocolErrorCode, ResourceNotFoundError } from './sdk.js';
 
 /** A tool's answer: structured, and the same as text for clients that read only that. */
 export function answerResult(structured: object) {

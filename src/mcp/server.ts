@@ -1,3 +1,9 @@
+import { CodedError, isCoded } from '../domain/errors.js';
+import { INSTRUCTIONS } from './instructions.js';
+import { getPrompt, LISTED_PROMPTS } from './prompts/index.js';
+import { type ServerContext, toolContextOf } from './request.js';
+import { LISTED_RESOURCES, RESOURCE_TEMPLATES, readResource } from './resources/resources.js';
+import { answerResult, errorResult, protocolError, resourceError, withoutContent } from './result.js';
 import {
   type JSONRPCRequest,
   type ListToolsResult,
@@ -6,13 +12,7 @@ import {
   type ServerContext as RequestContext,
   type Result,
   Server,
-} from '@modelcontextprotocol/server';
-import { CodedError, isCoded } from '../domain/errors.js';
-import { INSTRUCTIONS } from './instructions.js';
-import { getPrompt, LISTED_PROMPTS } from './prompts/index.js';
-import { type ServerContext, toolContextOf } from './request.js';
-import { LISTED_RESOURCES, RESOURCE_TEMPLATES, readResource } from './resources/resources.js';
-import { answerResult, errorResult, protocolError, resourceError, withoutContent } from './result.js';
+} from './sdk.js';
 import { suggestName } from './suggest.js';
 import { LISTED_TOOLS, TOOLS } from './tools/index.js';
 import type { Tool, ToolContext } from './tools/tool.js';

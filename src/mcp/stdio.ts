@@ -1,9 +1,9 @@
 import type { Readable, Writable } from 'node:stream';
-import { serveStdio } from '@modelcontextprotocol/server/stdio';
 import type { Engine } from '../domain/face.js';
 import type { Logger } from '../log.js';
 import { LineTransport } from './line-transport.js';
 import { withoutContent } from './result.js';
+import { serveStdio } from './sdk.js';
 import { createServer } from './server.js';
 import { identifyWindow } from './session.js';
 import { claimStdout } from './stdout.js';
