@@ -59,6 +59,9 @@ interface Model {
   readonly space: Space;
 }
 
+/** An upsert of more items takes a turn of the event loop for itself. */
+const ITEMS_OF_A_TURN = 64;
+
 export class Writer {
   private readonly view: WriteView;
   /** Set while one writer has the log for itself. */
@@ -91,6 +94,8 @@ export class Writer {
   }
 
   async upsert(command: UpsertCommand, context: CallContext): Promise<UpsertAnswer> {
+    // Whoever writes much goes on as soon as it is acknowledged, in the turn in which that was applied: others are asking as well.
+    if (command.items.length > ITEMS_OF_A_TURN) await new Promise(resolve => setImmediate(resolve));
     checkUpsert(command);
     const inputs = {
       collection: command.collection,
