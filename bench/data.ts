@@ -81,3 +81,14 @@ export function texts(random: SeededRandom, words = 25): () => string {
       () => vocabulary[Math.floor(vocabulary.length * random.uniform() ** 3)],
     ).join(' ');
 }
+
+const SUBJECTS = ['The deploy job', 'A nightly backup', 'Our login page', 'The parser', 'This migration'];
+const REST = 'fails when the disk is full and nobody has looked at the log for a week or two';
+
+/** Distinct texts of `words` English words, for the model: it takes apart what it does not know. */
+export function* sentences(words: number): Generator<string> {
+  for (let n = 0; ; n++) {
+    const pool = `${SUBJECTS[n % SUBJECTS.length]} ${n} ${REST}`.split(' ');
+    yield Array.from({ length: words }, (_, i) => pool[i % pool.length]).join(' ');
+  }
+}

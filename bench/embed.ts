@@ -4,19 +4,9 @@
  */
 import { setTimeout as sleep } from 'node:timers/promises';
 import { createEmbeddedEmbedder } from '../src/embedding/embedded/embedder.js';
+import { sentences } from './data.js';
 
 const SECONDS = 3;
-const SUBJECTS = ['The deploy job', 'A nightly backup', 'Our login page', 'The parser', 'This migration'];
-const REST = 'fails when the disk is full and nobody has looked at the log for a week or two';
-
-/** Distinct texts of `words` words. */
-function* texts(words: number): Generator<string> {
-  for (let n = 0; ; n++) {
-    const pool = `${SUBJECTS[n % SUBJECTS.length]} ${n} ${REST}`.split(' ');
-    yield Array.from({ length: words }, (_, i) => pool[i % pool.length]).join(' ');
-  }
-}
-
 const embedder = createEmbeddedEmbedder();
 const before = performance.now();
 await embedder.embedQuery('What is the first thing that is asked?');
@@ -25,7 +15,7 @@ console.log(
 );
 
 for (const words of [5, 8, 20, 90]) {
-  const source = texts(words);
+  const source = sentences(words);
   // The engine compiles the kernels better once they are seen to be hot.
   for (let n = 0; n < 50; n++) await embedder.embedTexts([source.next().value]);
   const times: number[] = [];

@@ -9,7 +9,7 @@ import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { Client } from '@modelcontextprotocol/client';
 import { StdioClientTransport } from '@modelcontextprotocol/client/stdio';
-import { benchContext, clusteredVectors, SeededRandom, texts } from './data.js';
+import { benchContext, clusteredVectors, SeededRandom, sentences, texts } from './data.js';
 import { open } from './store.js';
 
 const rows = Number(process.argv[2] ?? 20_000);
@@ -35,8 +35,9 @@ for (let i = 0; i < rows; i += 500) {
   await engine.upsert({ collection: 'vectors', items, allow_secrets: true }, benchContext);
 }
 // What the built-in model is asked: enough texts for a graph, embedded by it.
+const notes = sentences(20);
 for (let i = 0; i < Math.min(rows, 3000); i += 500) {
-  const items = Array.from({ length: 500 }, (_, j) => ({ id: `note-${i + j}`, text: text() }));
+  const items = Array.from({ length: 500 }, (_, j) => ({ id: `note-${i + j}`, text: notes.next().value }));
   await engine.upsert({ collection: 'texts', items, allow_secrets: true }, benchContext);
 }
 await engine.idle();
@@ -53,7 +54,8 @@ async function connect(program: string): Promise<Client> {
 const [bare, server] = [await connect(here('./bare-server.js')), await connect(here('../src/cli/main.js'))];
 
 const vectors = Array.from({ length: 100 }, () => Array.from(vector()));
-const phrases = Array.from({ length: 100 }, () => text().split(' ').slice(0, 6).join(' '));
+const asked = sentences(6);
+const phrases = Array.from({ length: 100 }, () => asked.next().value);
 const search = (args: object) => server.callTool({ name: 'vector_search', arguments: { k: 10, ...args } });
 const kinds: readonly (readonly [name: string, call: (i: number) => Promise<unknown>, times: number[]])[] = [
   ['echo tool, bare SDK server', () => bare.callTool({ name: 'echo', arguments: {} }), []],
