@@ -41,7 +41,7 @@ for (const [name, options] of [
   ['the pool', {}],
 ] as const) {
   const bulk = createEmbeddedEmbedder(options);
-  const source = texts(95);
+  const source = sentences(95);
   const take = (count: number) => Array.from({ length: count }, () => source.next().value as string);
   // Starts the threads and warms them up.
   await bulk.embedTexts(take(100));
