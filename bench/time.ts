@@ -17,8 +17,8 @@ import { open } from './store.js';
 const BATCH = 500;
 const K = 10;
 const QUERIES = 200;
-/** Changes between the two moments of the smaller difference; the larger has ten times as many. */
-const DIFF_EVENTS = 100;
+/** Changes between the two moments of the smaller difference; the larger has ten times as many. Whole batches: there is no moment within one. */
+const DIFF_EVENTS = BATCH;
 /** Processes that hold each of the two stores. */
 const MEMORY_RUNS = 5;
 /** What a process holds by chance comes to more than fewer dead versions take. */
@@ -157,10 +157,12 @@ async function measure(events: number, items: number, dimension: number): Promis
     for (const changes of [DIFF_EVENTS, 10 * DIFF_EVENTS]) {
       if (changes >= events) continue;
       const from = String(head - changes);
-      const ms = await medianOf(Array.from({ length: 9 }), () =>
-        engine.diff({ from, limit: 50 }, benchContext),
-      );
-      row[`diff over ${changes} changes, ms`] = ms.toFixed(2);
+      let found = 0;
+      const ms = await medianOf(Array.from({ length: 9 }), async () => {
+        const { counts } = await engine.diff({ from, limit: 50 }, benchContext);
+        found = counts.added + counts.changed + counts.removed;
+      });
+      row[`a page of 50 of the diff over ${changes} changes, ms (items)`] = `${ms.toFixed(1)} (${found})`;
     }
     const target = String(head - Math.min(10_000, events >> 1));
     let plan = '';
