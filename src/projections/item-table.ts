@@ -6,6 +6,9 @@ import { malformed } from './registry.js';
 
 const { h32 } = await xxhash();
 
+/** Room for ids to come, at least. */
+const ID_ROOM_BYTES = 4096;
+
 /**
  * A row per item that ever was: an id in a collection. Its number is dense from 0 and never reused; the item's versions share what is kept
  * here, so that a further version costs no copy of it.
@@ -20,7 +23,7 @@ export class ItemTable {
     /** Ordinal of its newest version, dead or alive. */
     'newest',
   ]);
-  private ids = Buffer.alloc(4096);
+  private ids = Buffer.alloc(ID_ROOM_BYTES);
   private idsLength = 0;
   private readonly byId = new OrdinalTable(item => this.items.at.idHash[item]!);
 
@@ -86,7 +89,7 @@ export class ItemTable {
     // No UTF-16 unit takes more than three bytes of UTF-8.
     const most = this.idsLength + 3 * id.length;
     if (most > this.ids.length) {
-      const larger = Buffer.alloc(Math.max(this.ids.length * 2, most));
+      const larger = Buffer.alloc(Math.max(Math.ceil(this.ids.length * 1.25), most + ID_ROOM_BYTES));
       larger.set(this.ids.subarray(0, this.idsLength));
       this.ids = larger;
     }
