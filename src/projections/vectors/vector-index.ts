@@ -34,7 +34,7 @@ export interface VectorIndexOptions {
   readonly efConstruction?: number;
   /**
    * Candidates that a search of the graph keeps. Default: 32 for up to 20 000 live rows, beyond that with the square root of their number, 128 at
-   * most: for recall@10 of .99 and more among clustered vectors of 384 dimensions (bench/vectors.ts).
+   * most: for recall@10 of .99 and more among clustered vectors of 384 dimensions (bench/vectors.ts). Of more than ten wanted, two for each and 12.
    */
   readonly efSearch?: number;
   /** More rows than this waiting for the graph are added in a worker thread, not between turns. Default 2000. */
@@ -100,7 +100,7 @@ const DEFAULTS = {
   graphThresholdRows: 2500,
   m: 16,
   efConstruction: 200,
-  efSearch: { least: 32, atRows: 20_000, most: 128 },
+  efSearch: { least: 32, atRows: 20_000, most: 128, fixed: 12 },
   workerBacklogRows: 2000,
   compactDeadShare: 0.3,
   keepDeadBytes: 12 * 1024 * 1024,
@@ -182,7 +182,7 @@ export class VectorIndex {
    * first. Exact where the rows are scanned; of what the graph answers, recall@10 is at least .99.
    * @throws CodedError DIMENSION_MISMATCH, INVALID_ARGUMENT (not finite, zero under cosine)
    */
-  search(query: Float32Array, { k, accept, ef = this.#ef() }: VectorSearch): OwnerHits {
+  search(query: Float32Array, { k, accept, ef = this.#ef(k) }: VectorSearch): OwnerHits {
     return this.#hits(searchOwners(this.#kept.rows, { query, k, accept, ef }));
   }
 
@@ -191,7 +191,7 @@ export class VectorIndex {
    * scanned; of those that are coded, recall@10 is about .99.
    * @throws CodedError as search, and whatever `fetch` throws
    */
-  searchPast(query: Float32Array, { k, accept, fetch, ef = this.#ef() }: PastSearch): OwnerHits {
+  searchPast(query: Float32Array, { k, accept, fetch, ef = this.#ef(k) }: PastSearch): OwnerHits {
     const { codes, rows } = this.#kept;
     const top = searchOwners(rows, { query, k, accept, ef });
     if (k > 0) {
@@ -239,10 +239,10 @@ export class VectorIndex {
     );
   }
 
-  #ef(): number {
-    const { least, atRows, most } = DEFAULTS.efSearch;
+  #ef(k: number): number {
+    const { least, atRows, most, fixed } = DEFAULTS.efSearch;
     const grown = Math.round(least * Math.sqrt(this.#kept.rows.table.live / atRows));
-    return this.options.efSearch ?? Math.max(least, Math.min(most, grown));
+    return this.options.efSearch ?? Math.max(least, 2 * k + fixed, Math.min(most, grown));
   }
 
   #hits(top: TopOwners): OwnerHits {
