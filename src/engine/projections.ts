@@ -3,6 +3,7 @@ import { isOwnType } from '../../wal/record.js';
 import { CodedError } from '../domain/errors.js';
 import type { DomainEvent, EventContext, ItemPut, ItemRestored, VectorsAdded } from '../domain/model.js';
 import { type Applied, Catalog } from '../projections/catalog.js';
+import { inSlices } from '../projections/in-slices.js';
 import type { KeywordIndex } from '../projections/keywords/keyword-index.js';
 import { MetadataIndex } from '../projections/metadata.js';
 import { type CollectionState, generationAt } from '../projections/registry.js';
@@ -18,13 +19,9 @@ export type IndexOptions = Pick<
 /** Reads the item_put that an event of the log is, checked: what a restored version has its content from. */
 export type ReadPut = (seq: number) => ItemPut;
 
-/** While as many bytes go to the disk the thread is idle for milliseconds: time for words that wait, this long at a stretch. */
+/** While as many bytes go to the disk nothing else may be due for milliseconds: time for words of which many wait, this long at a stretch. */
 const LONG_WRITE_BYTES = 64 * 1024;
 const IDLE_SLICE_MS = 1;
-/** What reading the catalog left for later waits for so long; then it goes on for so long, then the event loop gets its turn. */
-const FILL_AFTER_MS = 250;
-const FILL_SLICE_MS = 3;
-const FILL_PAUSE_MS = 1;
 /** Events of a long transaction that are applied in one turn of the event loop, their words indexed with them: some 5 ms. */
 const PIECE_EVENTS = 128;
 
@@ -48,7 +45,7 @@ export class Projections {
   private readonly closing: Promise<void>[] = [];
   private visible: number | undefined;
   private isReplaying = false;
-  private fillTimer: NodeJS.Timeout | undefined;
+  private readonly endFilling: () => void;
 
   constructor(
     /** What the vector indexes of new collections are made with besides dimension and metric. */
@@ -62,15 +59,8 @@ export class Projections {
     private throughEvent: Through = { seq: 0, hash: 0n },
   ) {
     const textOf = (ordinal: number) => readPut(catalog.seqOf(catalog.sourceOf(ordinal))).text;
-    this.fillCatalogIn(FILL_AFTER_MS);
+    this.endFilling = inSlices(untilMs => catalog.fillUntil(untilMs));
     words.start({ textOf, onDamage: error => indexOptions.onFailure?.(error) }, catalog.size);
-  }
-
-  /** What the catalog left for later when it was read: little by little, since what was asked for when the store was opened comes first. */
-  private fillCatalogIn(ms: number): void {
-    this.fillTimer = setTimeout(() => {
-      if (!this.catalog.fillUntil(performance.now() + FILL_SLICE_MS)) this.fillCatalogIn(FILL_PAUSE_MS);
-    }, ms).unref();
   }
 
   /** The keyword index, with every text that was applied in it: see Words. */
@@ -283,7 +273,7 @@ export class Projections {
     if (!this.catalog.isLive(ordinal)) index.remove(ordinal);
   }
 
-  /** Words of earlier writes, while the disk is busy with a long one: in a stream of them they cost no time of their own. */
+  /** Words of earlier writes, while the disk is busy with a long one. */
   private indexWhileWriting(): void {
     if (!this.isWriting || !this.words.waitsForTime) return;
     this.words.catchUp(performance.now() + IDLE_SLICE_MS);
@@ -298,7 +288,7 @@ export class Projections {
   }
 
   async close(): Promise<void> {
-    clearTimeout(this.fillTimer);
+    this.endFilling();
     this.words.close();
     await Promise.all([...this.closing, ...[...this.vectors.values()].map(index => index.close())]);
   }

@@ -55,26 +55,20 @@ export class Scopes {
     const { catalog, through } = this.projections();
     const key = collections.join();
     const seq = isPast ? atSeq : through.seq;
-    const found = this.scopes.find(
-      known => known.key === key && known.seq === seq && (known.isPast === isPast || seq === through.seq),
+    const known = this.scopes.find(
+      scope => scope.key === key && scope.seq === seq && (scope.isPast === isPast || seq === through.seq),
     );
     // What the present was when it was asked for last becomes what it is now, at the price of what happened since.
-    const former =
-      found ?? (isPast ? undefined : this.scopes.find(known => known.key === key && !known.isPast));
-    const scope =
-      found ??
-      new Scope(
-        key,
-        seq,
-        isPast,
-        former
-          ? catalog.maskSince(new Set(collections), former.live, former.seq)
-          : catalog.maskAt(new Set(collections), seq),
-        this.projections,
-        this.filters,
-      );
-    if (this.scopes[0] !== scope)
-      this.scopes = [scope, ...this.scopes.filter(other => other !== former)].slice(0, MAX_SCOPES);
+    const former = isPast ? undefined : this.scopes.find(scope => scope.key === key && !scope.isPast);
+    const live = () =>
+      former
+        ? catalog.maskSince(new Set(collections), former.live, former.seq)
+        : catalog.maskAt(new Set(collections), seq);
+    const scope = known ?? new Scope(key, seq, isPast, live(), this.projections, this.filters);
+    if (this.scopes[0] !== scope) {
+      const others = this.scopes.filter(other => other !== scope && other !== former);
+      this.scopes = [scope, ...others].slice(0, MAX_SCOPES);
+    }
     return scope;
   }
 }

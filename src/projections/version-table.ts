@@ -2,7 +2,7 @@ import xxhash from 'xxhash-wasm';
 import type { ByteReader, ByteWriter } from './bytes.js';
 import { Columns } from './columns.js';
 import { ItemTable } from './item-table.js';
-import { lowerBound } from './lower-bound.js';
+import { lowerBound, lowerBoundOf } from './lower-bound.js';
 import { OrdinalTable } from './ordinal-table.js';
 import { malformed } from './registry.js';
 
@@ -218,14 +218,7 @@ export class VersionTable {
 
   /** The first ordinal whose version is of that time or later. */
   private firstSince(timeMs: number): number {
-    let low = 0;
-    let high = this.size;
-    while (low < high) {
-      const middle = (low + high) >>> 1;
-      if (this.timeOf(middle) < timeMs) low = middle + 1;
-      else high = middle;
-    }
-    return low;
+    return lowerBoundOf(this.size, ordinal => this.timeOf(ordinal), timeMs);
   }
 
   /** The first ordinal whose version is `seq` or later. */

@@ -286,7 +286,7 @@ describe.each(ENGINES)('the graph, by %s', engine => {
   test('says how to mend a missing native module; the scan goes on without it', async () => {
     // The same code where no node_modules can be found.
     const compiled = dirname(fileURLToPath(import.meta.resolve('#src/projections/vectors/vector-index.js')));
-    await cp(compiled, join(dir, 'src/projections/vectors'), { recursive: true });
+    await cp(join(compiled, '..'), join(dir, 'src/projections'), { recursive: true });
     await cp(join(compiled, '../../domain'), join(dir, 'src/domain'), { recursive: true });
     await writeFile(join(dir, 'package.json'), '{"type":"module"}');
     const program = `

@@ -73,11 +73,11 @@ export async function readCodes(
     };
     const floats = async (length: number) => {
       const values = new Float32Array(length);
-      await fill(Buffer.from(values.buffer));
+      await fill(Buffer.from(values.buffer, values.byteOffset, values.byteLength));
       return values;
     };
     const header = new Uint32Array(HEADER_U32S);
-    await fill(Buffer.from(header.buffer));
+    await fill(Buffer.from(header.buffer, header.byteOffset, header.byteLength));
     const [magic, version, savedDimension, savedMetric, savedRows, count, first, drawnFrom, described] =
       header as unknown as number[];
     if (magic !== MAGIC) throw indexDamaged(path, 'it is not a file of codes');

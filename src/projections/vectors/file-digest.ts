@@ -1,6 +1,6 @@
-import { closeSync, openSync, readSync } from 'node:fs';
+import { readSync } from 'node:fs';
 import xxhash from 'xxhash-wasm';
-import { indexDamaged } from './index-files.js';
+import { indexDamaged, withFile } from './index-files.js';
 
 const { create64 } = await xxhash();
 const READ_BYTES = 4 * 1024 * 1024;
@@ -14,20 +14,12 @@ const READ_BYTES = 4 * 1024 * 1024;
 export function checkDigest(path: string, digest: string, onPiece: () => void): void {
   const hash = create64();
   const piece = new Uint8Array(READ_BYTES);
-  let file: number;
-  try {
-    file = openSync(path, 'r');
-  } catch (error) {
-    throw indexDamaged(path, 'it cannot be read', error);
-  }
-  try {
+  withFile(path, file => {
     for (let read = readSync(file, piece); read > 0; read = readSync(file, piece)) {
       onPiece();
       hash.update(piece.subarray(0, read));
     }
-  } finally {
-    closeSync(file);
-  }
+  });
   if (hash.digest().toString(16).padStart(16, '0') !== digest)
     throw indexDamaged(path, 'it does not match its digest');
 }

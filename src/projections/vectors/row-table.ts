@@ -1,4 +1,5 @@
 import { CodedError } from '../../domain/errors.js';
+import { lowerBound } from '../lower-bound.js';
 
 /** Flags of a row. Numbers on disk never change meaning. */
 export const DEAD = 1;
@@ -243,13 +244,6 @@ export class RowTable {
   }
 
   #lowerBound(owner: number): number {
-    let low = 0;
-    let high = this.#rows;
-    while (low < high) {
-      const middle = (low + high) >>> 1;
-      if (this.#owners[middle]! < owner) low = middle + 1;
-      else high = middle;
-    }
-    return low;
+    return lowerBound(this.#owners, this.#rows, owner);
   }
 }

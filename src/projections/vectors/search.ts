@@ -1,4 +1,5 @@
 import type { Metric } from '../../domain/model.js';
+import { lowerBound } from '../lower-bound.js';
 import { TopOwners } from './top-owners.js';
 import type { VectorRows } from './vector-rows.js';
 import { CHUNK_ROWS, type VectorSlab } from './vector-slab.js';
@@ -31,13 +32,14 @@ export function searchOwners(
   if (k === 0) return top;
   const { end } = graph;
   // Where the list passes from the graph's rows to the rest.
-  const listEnd = list === undefined ? 0 : lowerBound(list, end);
+  const listEnd = list === undefined ? 0 : lowerBound(list, list.length, end);
   const candidates = list === undefined ? end : listEnd;
 
   if (graph.exists) {
     // What it leaves out comes last: searchGraph tells by what it brought whether it brought enough.
     if (searchGraph()) {
-      scanLeftOut(table.surplus.subarray(0, lowerBound(table.surplus, end)));
+      const { surplus } = table;
+      scanLeftOut(surplus.subarray(0, lowerBound(surplus, surplus.length, end)));
       scanLeftOut(graph.unreached);
     } else if (list === undefined) scanRange(0, end);
     else scanList(list.subarray(0, listEnd));
@@ -45,7 +47,10 @@ export function searchOwners(
   if (list !== undefined) scanList(list.subarray(listEnd));
   // In place where few of them are dead: to tell which rows to scan costs something as well.
   else if (graph.exists || table.dead <= table.rows / 8) scanRange(end, table.rows);
-  else scanList(table.liveRows.subarray(lowerBound(table.liveRows, end)));
+  else {
+    const { liveRows } = table;
+    scanList(liveRows.subarray(lowerBound(liveRows, liveRows.length, end)));
+  }
   return top;
 
   /** @returns false if the rows are to be scanned instead */
@@ -144,16 +149,4 @@ export function bestOfVectors(slab: VectorSlab, vectors: Float32Array): BestPass
     if (best === undefined || similarity > best.similarity) best = { passage, similarity };
   }
   return best;
-}
-
-/** The first position in ascending `list` whose value is at least `value`. */
-function lowerBound(list: Uint32Array, value: number): number {
-  let low = 0;
-  let high = list.length;
-  while (low < high) {
-    const middle = (low + high) >>> 1;
-    if (list[middle]! < value) low = middle + 1;
-    else high = middle;
-  }
-  return low;
 }

@@ -1,4 +1,5 @@
 import type { Metric } from '../../domain/model.js';
+import { inSlices } from '../in-slices.js';
 import { EqualVectors } from './equal-vectors.js';
 import { GraphIndex, type GraphIndexOptions } from './graph-index.js';
 import { RowTable } from './row-table.js';
@@ -9,10 +10,6 @@ export interface VectorRowsOptions extends GraphIndexOptions {
   readonly metric: Metric;
 }
 
-/** Counting the vectors that were loaded waits for so long, since what was asked for comes first; then it goes on for this long, then the event loop gets its turn. */
-const COUNT_AFTER_MS = 250;
-const COUNT_SLICE_MS = 3;
-const COUNT_PAUSE_MS = 1;
 /** Rows counted between two looks at the clock. */
 const COUNT_ROWS = 256;
 
@@ -25,7 +22,7 @@ export class VectorRows {
   readonly slab: VectorSlab;
   readonly graph: GraphIndex;
   readonly #equalVectors: EqualVectors;
-  #countTimer: NodeJS.Timeout | undefined;
+  #endCounting = () => {};
 
   constructor(readonly options: VectorRowsOptions) {
     this.slab = new VectorSlab(options.dimension, options.metric);
@@ -76,24 +73,21 @@ export class VectorRows {
   loaded(graphPath: string, digest: string | undefined): void {
     if (this.table.hasGraph) this.graph.attach(graphPath, digest);
     else this.graph.follow();
-    this.#countIn(COUNT_AFTER_MS);
+    this.#endCounting = inSlices(untilMs => this.#count(untilMs));
   }
 
-  #countIn(ms: number): void {
-    if (this.#equalVectors.counted === this.slab.rows) return;
-    this.#equalVectors.reserve(this.slab.rows);
-    this.#countTimer = setTimeout(() => {
-      const untilMs = performance.now() + COUNT_SLICE_MS;
-      while (performance.now() < untilMs)
-        if (!this.#equalVectors.countUpTo(Math.min(this.#equalVectors.counted + COUNT_ROWS, this.slab.rows)))
-          break;
-      this.#countIn(COUNT_PAUSE_MS);
-    }, ms).unref();
+  /** @returns true when all are counted */
+  #count(untilMs: number): boolean {
+    const equal = this.#equalVectors;
+    if (equal.counted < this.slab.rows) equal.reserve(this.slab.rows);
+    while (equal.counted < this.slab.rows && performance.now() < untilMs)
+      equal.countUpTo(Math.min(equal.counted + COUNT_ROWS, this.slab.rows));
+    return equal.counted === this.slab.rows;
   }
 
   /** Ends the background work. Nothing may be called afterwards. */
   close(): Promise<void> {
-    clearTimeout(this.#countTimer);
+    this.#endCounting();
     return this.graph.close();
   }
 
