@@ -116,7 +116,9 @@ describe.each(ENGINES)('%s', name => {
       const missed = Uint32Array.from(rows.flags.keys()).filter(
         row => !engine.search(rowView(buffer, rowBytes, dimension, row).slice(), 10, 64).includes(row),
       );
-      expect(unreached).toEqual(missed);
+      expect(missed.filter(row => !unreached.includes(row))).toEqual(Uint32Array.of());
+      // One that is named may be met from a level above; to scan a few for nothing costs nothing.
+      expect(unreached.length).toBeLessThan(rows.count / 20);
     }
   });
 

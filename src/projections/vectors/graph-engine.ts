@@ -64,7 +64,7 @@ export interface GraphEngineKind {
   /**
    * Proves that a file holds exactly the rows that `flags` (by row: IN_GRAPH, DEAD) says, with the slab's vectors, and
    * nothing that could crash `load`, `open` or a search. Synchronous and long: for worker threads.
-   * @returns rows, ascending, that its searches do not meet, whatever is asked: they are to be scanned
+   * @returns rows, ascending, that its searches may not meet, whatever is asked: they are to be scanned
    * @throws CodedError INDEX_DAMAGED
    */
   check(path: string, params: GraphParams, flags: Uint8Array, slab: SharedRows): Uint32Array;

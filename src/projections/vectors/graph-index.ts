@@ -86,7 +86,7 @@ export class GraphIndex {
     return this.#end;
   }
 
-  /** Rows of the graph, dead ones among them, that its searches do not meet: see GraphEngineKind.check. */
+  /** Rows of the graph, dead ones among them, that its searches may not meet: see GraphEngineKind.check. */
   get unreached(): Uint32Array {
     return this.#unreached;
   }

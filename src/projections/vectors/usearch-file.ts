@@ -115,7 +115,7 @@ class GraphFile {
   }
 
   /**
-   * Rows that no search meets, since no links of level 0 lead there from the entry node: where several threads add to a graph of usearch, one may
+   * Rows that searches may not meet, since no links of level 0 lead there from the entry node (a walk may come down on one from above): where several threads add to a graph of usearch, one may
    * overwrite the link that another has just made, of one row in a few hundred the last.
    * @param rows of the nodes, whose links were checked
    */
