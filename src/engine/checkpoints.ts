@@ -33,7 +33,7 @@ import { readItemPut } from './versions.js';
 import { Words } from './words.js';
 
 /** Raised when the meaning of any file changes: older checkpoints are then rebuilt from the log. */
-export const CHECKPOINT_VERSION = 4;
+export const CHECKPOINT_VERSION = 5;
 const KEPT = 2;
 /** A checkpoint that is being written. */
 const TEMPORARY = 'tmp-';

@@ -572,21 +572,149 @@ describe('a graph that is not this one', () => {
   });
 });
 
-describe('while rows come in', () => {
-  test('a graph that is written anew waits for a pause, or for many rows', async () => {
-    const next = seeded(3);
-    const index = filled(3000, { ...OPTIONS, graphThresholdRows: 500 });
+describe.each(ENGINES)('while rows come in, by %s', engine => {
+  // Nothing is added between turns: what waits gets a graph of its own.
+  const options = { ...OPTIONS, graphThresholdRows: 500, workerBacklogRows: 0, engine } as const;
+  const base = engine === 'usearch' ? 'index.usearch' : 'index.graph';
+  const second = engine === 'usearch' ? 'index.1.usearch' : 'index.1.graph';
+  const graphsOf = (names: string[]) => names.filter(name => /(usearch|graph)$/.test(name));
+  const settled = (index: VectorIndex) =>
+    expect.poll(() => index.counts.pending, { timeout: 20_000 }).toBe(0);
+
+  /** Of 3000 rows in one graph and 400 in another, some of each dead, and what an exact scan finds among them. */
+  async function inTwo(): Promise<{ index: VectorIndex; exact: VectorIndex; next: () => number }> {
+    const index = filled(3000, options);
     await index.idle();
-    expect(index.counts).toMatchObject({ indexed: 3000, pending: 0 });
-    for (let owner = 3000; owner < 3200; owner++) index.append(vectors(1, next), owner);
-    await new Promise(resolve => setTimeout(resolve, 400));
-    // So few are scanned.
-    expect(index.counts).toMatchObject({ indexed: 3000, pending: 200 });
-    for (let owner = 3200; owner < 3300; owner++) index.append(vectors(1, next), owner);
-    const query = vectors(1, next);
-    index.append(query, 3300);
-    expect(index.search(query, { k: 1 }).owners[0]).toBe(3300);
-    await expect.poll(() => index.counts.pending, { timeout: 20_000 }).toBe(0);
-    expect(index.search(query, { k: 1 }).owners[0]).toBe(3300);
+    const exact = filled(3000, { ...OPTIONS, graphThresholdRows: 1e6 });
+    const next = seeded(3);
+    for (let owner = 3000; owner < 3400; owner++) {
+      const vector = vectors(1, next);
+      for (const each of [index, exact]) each.append(vector, owner);
+    }
+    await settled(index);
+    for (const each of [index, exact]) {
+      removeOwners(each, 100, 200);
+      removeOwners(each, 3100, 3150);
+    }
+    return { index, exact, next };
+  }
+
+  /** @returns the share of the exact answers that are found */
+  function recall(index: VectorIndex, exact: VectorIndex, accept?: Uint8Array): number {
+    const next = seeded(11);
+    let [found, wanted] = [0, 0];
+    for (let i = 0; i < 40; i++) {
+      const query = vectors(1, next);
+      // Vectors without any clusters are found worse.
+      const search = { k: 10, ef: 128, ...(accept && { accept }) };
+      const owners = new Set(index.search(query, search).owners);
+      const right = exact.search(query, search).owners;
+      found += right.filter(owner => owners.has(owner)).length;
+      wanted += right.length;
+    }
+    return found / wanted;
+  }
+  const NEW_ONLY = new Uint8Array(3400).fill(1, 3000);
+
+  test('many get a graph of their own, and all are one after a pause', async () => {
+    const { index, exact, next } = await inTwo();
+    expect(index.counts).toMatchObject({ kind: 'hnsw', indexed: 3400, live: 3250, dead: 150 });
+    expect(graphsOf(await index.save(dir, 'index'))).toEqual([base, second]);
+    expect(recall(index, exact)).toBeGreaterThan(0.99);
+    expect(recall(index, exact, NEW_ONLY)).toBeGreaterThan(0.99);
+    const { progress } = index;
+    await expect.poll(() => index.progress, { timeout: 30_000, interval: 200 }).not.toBe(progress);
+    expect(graphsOf(await index.save(dir, 'again'))).toHaveLength(1);
+    expect(recall(index, exact)).toBeGreaterThan(0.99);
+    const vector = vectors(1, next);
+    index.append(vector, 3400);
+    expect(index.search(vector, { k: 1 }).owners[0]).toBe(3400);
   });
+
+  test('whoever waits for the graph gets one', async () => {
+    const { index, exact } = await inTwo();
+    await index.idle();
+    expect(graphsOf(await index.save(dir, 'index'))).toEqual([base]);
+    expect(recall(index, exact)).toBeGreaterThan(0.99);
+  });
+
+  test('graphs are saved and taken over one by one, and rows removed meanwhile stay away', async () => {
+    const { index, exact } = await inTwo();
+    await index.save(dir, 'index');
+    const again = await load('index', options);
+    for (const each of [again, exact]) {
+      removeOwners(each, 300, 400);
+      removeOwners(each, 3200, 3250);
+    }
+    expect(recall(again, exact)).toBe(1);
+    await again.unsettled;
+    expect(again.counts).toMatchObject({ kind: 'hnsw', indexed: 3400, pending: 0, live: 3100, dead: 300 });
+    expect(recall(again, exact)).toBeGreaterThan(0.99);
+    expect(recall(again, exact, NEW_ONLY)).toBeGreaterThan(0.99);
+    expect(graphsOf(await again.save(dir, 'again'))).toHaveLength(2);
+    expect(graphsOf(await index.save(dir, 'once-more'))).toHaveLength(2);
+  });
+
+  test('of a damaged one the rows get another, and those before it stay in use', async () => {
+    const { index, exact } = await inTwo();
+    await index.save(dir, 'index');
+    const { size } = await stat(join(dir, second));
+    await truncate(join(dir, second), size - 1);
+    const failures: Error[] = [];
+    const again = await VectorIndex.load(dir, 'index', {
+      ...options,
+      onFailure: error => failures.push(error),
+    });
+    opened.push(again);
+    await again.unsettled;
+    expect(failures).toEqual([
+      expect.objectContaining({ code: 'INDEX_DAMAGED', message: expect.stringContaining(second) }),
+    ]);
+    expect(again.counts).toMatchObject({ kind: 'hnsw', indexed: 3000, pending: 400 });
+    expect(recall(again, exact, NEW_ONLY)).toBe(1);
+    await settled(again);
+    expect(recall(again, exact)).toBeGreaterThan(0.99);
+    expect(failures).toHaveLength(1);
+  });
+
+  test('where the graphs end must fit the rows', async () => {
+    const { index } = await inTwo();
+    await index.save(dir, 'index');
+    const path = join(dir, 'index.rows');
+    const whole = await readFile(path);
+    for (const ends of [
+      [3000, 3401],
+      [3400, 3400],
+      [3400, 3000],
+      [0, 3400],
+    ]) {
+      const bytes = Buffer.from(whole);
+      for (const [i, end] of ends.entries()) bytes.writeUInt32LE(end, 36 + 4 * i);
+      await writeFile(path, bytes);
+      await expect(load('index', options)).rejects.toMatchObject({
+        code: 'INDEX_DAMAGED',
+        message: expect.stringContaining(`end at ${ends.join(', ')}`),
+      });
+    }
+  });
+
+  test('all of them may die at once', async () => {
+    const { index } = await inTwo();
+    index.retire();
+    expect(index.search(vectors(1, seeded(1)), { k: 1 }).owners).toHaveLength(0);
+    await index.idle();
+    expect(index.counts).toMatchObject({ live: 0, kind: 'scan' });
+  });
+});
+
+test('few rows are scanned rather than put into a graph that is written anew', async () => {
+  const next = seeded(3);
+  const index = filled(3000, { ...OPTIONS, graphThresholdRows: 500 });
+  await index.idle();
+  for (let owner = 3000; owner < 3200; owner++) index.append(vectors(1, next), owner);
+  await new Promise(resolve => setTimeout(resolve, 400));
+  expect(index.counts).toMatchObject({ indexed: 3000, pending: 200 });
+  const query = vectors(1, next);
+  index.append(query, 3300);
+  expect(index.search(query, { k: 1 }).owners[0]).toBe(3300);
 });

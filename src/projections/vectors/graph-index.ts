@@ -1,12 +1,12 @@
-import { mkdtemp, rm } from 'node:fs/promises';
-import { availableParallelism } from 'node:os';
-import { join } from 'node:path';
 import { CodedError, isCoded } from '../../domain/errors.js';
 import type { IndexEngine } from '../../domain/model.js';
+import { BuildFolder, buildGraph } from './graph-build.js';
 import type { GraphEngine, GraphParams } from './graph-engine.js';
 import { GRAPH_ENGINES } from './graph-engines.js';
+import { flagsWithin, GraphPart, GraphParts } from './graph-parts.js';
+import { areEnough, graphsToKeep, mergeAfterMs, quietMs } from './graph-policy.js';
 import { runGraphWork } from './graph-work.js';
-import { DEAD, type RowTable, SURPLUS } from './row-table.js';
+import type { RowTable } from './row-table.js';
 import type { VectorSlab } from './vector-slab.js';
 
 export interface GraphIndexOptions extends GraphParams {
@@ -21,53 +21,51 @@ export interface GraphIndexOptions extends GraphParams {
 const SLICE_MS = 3;
 /** And pauses for this long, so that catching up takes about two thirds of the thread. */
 const PAUSE_MS = 1;
-/** Adding waits until nothing was written for this long: a stream of writes is not held up, only scanned a little longer. */
-const QUIET_MS = 100;
-/** As many rows waiting are no longer scanned a little longer: some 4 ms a search. */
-const MOST_WAITING_ROWS = 25_000;
-/**
- * A graph that does not grow in place is written anew for what waits: only once that is more than so many rows, and this share of
- * the graph's. Scanning them takes less than walking the graph.
- */
-const FOLD_ROWS = 256;
-const FOLD_SHARE = 1 / 64;
 /** Taking over a saved graph waits for so long: it takes a thread. */
 const ATTACH_AFTER_MS = 250;
-const NO_ROWS = new Uint32Array(0);
 /** After a failure, the time until a write makes it try again. */
 const RETRY_AFTER_MS = 60_000;
 
+/** A file of one of the graphs of a saved index. */
+export interface SavedGraph {
+  readonly path: string;
+  /** Of the file, xxh64 in hex; without one it is not compared. */
+  readonly digest: string | undefined;
+  /** See GraphPart.end. */
+  readonly end: number;
+}
+
 /**
- * The graph over the older rows, [0, end): it follows the table in the background, while whoever searches scans the rest.
+ * The graph over the older rows, [0, end), in parts: it follows the table in the background, while whoever searches scans the rest.
  * Few rows are added between turns of the event loop if the engine grows in place, or wait to be more; many, in a worker thread that
- * reads the same slab, writes a file and proves it readable; the graph in use stays in use until the new one stands.
+ * reads the same slab, writes a file and proves it readable; what is in use stays in use until the new one stands.
  */
 export class GraphIndex {
-  #engine: GraphEngine | undefined;
+  readonly #parts: GraphParts;
   /** The live rows below it are in the graph, but for surplus ones. */
   #end = 0;
-  /** Rows in the graph that died. */
-  #deadRows = 0;
-  #unreached: Uint32Array = NO_ROWS;
 
   #timer: NodeJS.Timeout | undefined;
+  #settleTimer: NodeJS.Timeout | undefined;
   #lastAppendMs = 0;
   #work: Promise<void> | undefined;
   /** Deaths since the work under way began, for the graph that it will bring. */
   #deathsDuringWork: number[] = [];
   /** All rows died since the work under way began. */
   #isWorkVoid = false;
-  /** Set while the engine's file is written: nothing may be added or marked then. */
+  /** Set while an engine's file is written: nothing may be added or marked then. */
   #writing: Promise<void> | undefined;
   /** Deaths while it was written. */
   #unmarked: number[] = [];
-  /** Set while a saved graph is proven and read; where it will end. */
+  /** Set while saved graphs are proven and read; where they will end. */
   #attaching: Promise<void> | undefined;
   #attachingEnd = 0;
   #attachNow = () => {};
   /** Graphs that are being closed. */
   #leaving: Promise<unknown> = Promise.resolve();
   #refusals = 0;
+  /** How often one graph took the place of others. */
+  #merges = 0;
   #isHeld = false;
 
   #failure: Error | undefined;
@@ -79,7 +77,9 @@ export class GraphIndex {
     readonly table: RowTable,
     readonly slab: VectorSlab,
     readonly options: GraphIndexOptions,
-  ) {}
+  ) {
+    this.#parts = new GraphParts(this.#kind);
+  }
 
   /** Rows below it, but for surplus ones, are the graph's to answer for; 0 without a graph. */
   get end(): number {
@@ -88,21 +88,22 @@ export class GraphIndex {
 
   /** Rows of the graph, dead ones among them, that its searches may not meet: see GraphEngineKind.check. */
   get unreached(): Uint32Array {
-    return this.#unreached;
+    return this.#parts.unreached;
   }
 
   /** Rows of the graph that are live. */
   get liveRows(): number {
-    return (this.#engine?.rows ?? 0) - this.#deadRows;
+    return this.#parts.rows - this.#parts.deadRows;
   }
 
   /** Of the graph's rows, the share that is dead: it walks over them for nothing. */
   get deadShare(): number {
-    return this.#deadRows === 0 ? 0 : this.#deadRows / this.#engine!.rows;
+    const { rows, deadRows } = this.#parts;
+    return deadRows === 0 ? 0 : deadRows / rows;
   }
 
   get exists(): boolean {
-    return this.#engine !== undefined;
+    return this.#parts.count > 0;
   }
 
   /** True if there is a graph, or enough rows for one to begin. */
@@ -111,7 +112,7 @@ export class GraphIndex {
   }
 
   get sizeBytes(): number {
-    return this.#engine?.sizeBytes ?? 0;
+    return this.#parts.sizeBytes;
   }
 
   /** Why the graph does not follow at present; search scans what it lacks. */
@@ -121,7 +122,7 @@ export class GraphIndex {
 
   /** Rows whose exact scan takes as long as a search that keeps `ef` candidates. */
   walkCostRows(ef: number): number {
-    return this.options.graphThresholdRows * this.#kind.walkCost(ef);
+    return this.options.graphThresholdRows * this.#parts.walkCost(ef);
   }
 
   /** See VectorIndex.hold. */
@@ -137,7 +138,7 @@ export class GraphIndex {
 
   /** See GraphEngine.search; rows that died while a file was written may still be among them. */
   search(query: Float32Array, k: number, ef: number): Uint32Array {
-    return this.#engine!.search(query, k, ef);
+    return this.#parts.search(query, k, ef);
   }
 
   /** A file that is being written; see VectorIndex.unsettled. */
@@ -156,19 +157,17 @@ export class GraphIndex {
   rowDied(row: number): void {
     if (this.#work !== undefined) this.#deathsDuringWork.push(row);
     if (!this.table.isInGraph(row)) return;
-    this.#deadRows++;
+    const part = this.#parts.of(row);
+    part.deadRows++;
     if (this.#writing !== undefined) this.#unmarked.push(row);
-    else this.#engine!.markDeleted(row);
+    else part.engine.markDeleted(row);
     this.#schedule();
   }
 
   /** To be called when all rows died, instead of rowDied for each: nobody asks for any of them here, so the graph goes as a whole. */
   allDied(): void {
-    if (this.#engine !== undefined) this.#letGo(this.#engine);
-    this.#engine = undefined;
+    for (const { engine } of this.#parts.replace(0)) this.#letGo(engine);
     this.#end = 0;
-    this.#deadRows = 0;
-    this.#unreached = NO_ROWS;
     this.#unmarked = [];
     this.#isWorkVoid = this.#work !== undefined;
     this.table.leaveGraph();
@@ -180,8 +179,7 @@ export class GraphIndex {
     return new Promise((resolve, reject) => {
       this.#idleWaiters.push({ resolve, reject });
       this.#attachNow();
-      clearTimeout(this.#timer);
-      this.#timer = undefined;
+      this.#clearTimers();
       this.#schedule();
     });
   }
@@ -190,12 +188,10 @@ export class GraphIndex {
   async close(): Promise<void> {
     this.#closed.abort();
     this.#attachNow();
-    clearTimeout(this.#timer);
-    this.#timer = undefined;
+    this.#clearTimers();
     await this.#work;
     await this.#writing;
-    await this.#engine?.close();
-    this.#engine = undefined;
+    for (const { engine } of this.#parts.replace(0)) this.#letGo(engine);
     await this.#leaving;
     this.#settleIdle();
   }
@@ -209,18 +205,24 @@ export class GraphIndex {
     this.#leaving = Promise.all([this.#leaving, leave().catch(error => this.#fail(error))]);
   }
 
+  #clearTimers(): void {
+    clearTimeout(this.#timer);
+    clearTimeout(this.#settleTimer);
+    this.#timer = undefined;
+    this.#settleTimer = undefined;
+  }
+
   /**
-   * Writes the graph, synced but unchecked. `begin` runs when nothing else writes, in the same turn in which the file's
-   * state is fixed: what it notes belongs to the file.
-   * @returns false if there is no graph or an empty one, and so no file
+   * Writes the graphs, synced but unchecked. `begin` runs when nothing else writes, in the same turn in which the files'
+   * state is fixed: what it notes belongs to the files.
+   * @param pathOf the file of each, counted from 0
+   * @param begin gets the end of each that has a file: an empty one has none
    */
-  async save(path: string, begin: () => void): Promise<boolean> {
+  async save(pathOf: (part: number) => string, begin: (ends: number[]) => void): Promise<void> {
     while (this.#writing !== undefined) await this.#writing;
-    begin();
-    const engine = this.#engine;
-    if (engine === undefined || engine.rows === 0) return false;
-    await this.#write(engine, path);
-    return true;
+    const parts = this.#parts.list.filter(({ rows }) => rows > 0);
+    begin(parts.map(({ end }) => end));
+    if (parts.length > 0) await this.#write(parts.map(({ engine }, i) => [engine, pathOf(i)]));
   }
 
   /** As GraphEngineKind.check, for the rows flagged IN_GRAPH, in a worker thread. @throws CodedError INDEX_DAMAGED */
@@ -240,11 +242,10 @@ export class GraphIndex {
   }
 
   /**
-   * Takes over a saved graph in the background, once a worker thread has proven it; its rows are scanned until then. A file that is no good is
-   * told of by onFailure, and the graph is built anew.
-   * @param digest of the file, xxh64 in hex; without one it is not compared
+   * Takes over saved graphs in the background, each once a worker thread has proven it; its rows are scanned until then. A file that is no good is
+   * told of by onFailure, and its rows, and those of the files after it, get graphs anew.
    */
-  attach(path: string, digest: string | undefined): void {
+  attach(saved: readonly SavedGraph[]): void {
     const flags = this.table.flags.slice();
     this.#attachingEnd = this.table.endOfGraph();
     this.table.leaveGraph();
@@ -255,31 +256,47 @@ export class GraphIndex {
       setTimeout(resolve, ATTACH_AFTER_MS).unref();
     });
     this.#attaching = begun
-      .then(() => this.#attach(path, flags, digest))
+      .then(() => this.#attach(saved, flags))
       .catch(error => this.#refuse(error))
       .finally(() => {
         this.#attaching = undefined;
         this.#work = undefined;
+        this.#isWorkVoid = false;
         this.#schedule();
       });
     this.#work = this.#attaching;
   }
 
-  async #attach(path: string, flags: Uint8Array, digest: string | undefined): Promise<void> {
-    if (this.#closed.signal.aborted) return;
-    const unreached = await this.check(path, flags, digest);
-    const engine = await this.#kind.open(path, this.#params, flags);
-    if (this.#closed.signal.aborted) {
-      await engine.close();
+  async #attach(saved: readonly SavedGraph[], flags: Uint8Array): Promise<void> {
+    for (const { path, digest, end } of saved) {
+      if (this.#closed.signal.aborted || this.#isWorkVoid) return;
+      const from = this.#parts.endOf(this.#parts.count);
+      const own = flagsWithin(flags, from, end);
+      const unreached = await this.check(path, own, digest);
+      const engine = await this.#kind.open(path, this.#params, own);
+      await this.#takeOver(this.#parts.count, new GraphPart(engine, end, unreached), own);
+    }
+  }
+
+  /**
+   * A graph that was made in the background takes the place of those from `kept` on.
+   * @param flags of rows when its making began: IN_GRAPH for those that it has
+   */
+  async #takeOver(kept: number, part: GraphPart, flags: Uint8Array): Promise<void> {
+    while (this.#writing !== undefined) await this.#writing;
+    if (this.#closed.signal.aborted || this.#isWorkVoid) {
+      await part.engine.close();
       return;
     }
-    // From here to the end without an await, as in #buildInWorker.
-    this.table.enterGraphAs(flags);
-    for (const row of this.#deathsDuringWork) if (this.table.isInGraph(row)) engine.markDeleted(row);
-    this.#engine = engine;
-    this.#unreached = unreached;
-    this.#end = this.table.endOfGraph();
-    this.#deadRows = this.table.countDeadInGraph();
+    // From here to the end without an await: a search sees the old graphs or the new one.
+    const { table } = this;
+    const from = this.#parts.endOf(kept);
+    table.setInGraph(flags, from, part.end);
+    for (const row of this.#deathsDuringWork)
+      if (row >= from && row < part.end && table.isInGraph(row)) part.engine.markDeleted(row);
+    part.deadRows = table.countDeadInGraph(from, part.end);
+    for (const { engine } of this.#parts.replace(kept, part)) this.#letGo(engine);
+    this.#end = part.end;
   }
 
   #refuse(error: Error): void {
@@ -303,7 +320,8 @@ export class GraphIndex {
 
   /** Tells how far the graph is, or will be once what was saved is taken over: another text means that saving would save something else. */
   get progress(): string {
-    return `${this.#attaching === undefined ? this.#end : this.#attachingEnd} ${this.#refusals}`;
+    const end = this.#attaching === undefined ? this.#end : this.#attachingEnd;
+    return `${end} ${this.#merges} ${this.#refusals}`;
   }
 
   get #kind() {
@@ -315,10 +333,13 @@ export class GraphIndex {
     return { dimension, metric, m, efConstruction };
   }
 
-  async #write(engine: GraphEngine, path: string): Promise<void> {
-    const done = engine.save(path).finally(() => {
+  async #write(files: readonly (readonly [GraphEngine, string])[]): Promise<void> {
+    const writeAll = async () => {
+      for (const [engine, path] of files) await engine.save(path);
+    };
+    const done = writeAll().finally(() => {
       this.#writing = undefined;
-      for (const row of this.#unmarked) engine.markDeleted(row);
+      for (const row of this.#unmarked) this.#parts.of(row).engine.markDeleted(row);
       this.#unmarked = [];
       this.#schedule();
     });
@@ -331,17 +352,30 @@ export class GraphIndex {
   #schedule(): void {
     if (this.#isHeld || this.#timer !== undefined || this.#work !== undefined || this.#writing !== undefined)
       return;
-    const stopped = this.#closed.signal.aborted || this.#failure !== undefined;
-    const backlogRows = this.#passDone();
-    if (stopped || !this.wanted || backlogRows === 0) {
-      this.#settleIdle();
-    } else if (this.#kind.growsInPlace && backlogRows <= this.options.workerBacklogRows) {
-      this.#timer = setTimeout(() => this.#addSlice(), Math.max(PAUSE_MS, this.#quietInMs()));
-    } else if (this.#isWorthAWorker(backlogRows)) {
-      const waitMs = backlogRows > MOST_WAITING_ROWS ? 0 : this.#quietInMs();
-      if (waitMs <= 0) this.#startWork();
+    const waitingRows = this.#passDone();
+    const graphs = this.#parts.list;
+    const isUrgent = this.#idleWaiters.length > 0;
+    const mergeMs = graphs.length > 1 && isUrgent ? 0 : mergeAfterMs(graphs);
+    if (this.#closed.signal.aborted || this.#failure !== undefined || !this.wanted) this.#settleIdle();
+    else if (waitingRows > 0 && this.#kind.growsInPlace && waitingRows <= this.options.workerBacklogRows)
+      this.#timer = setTimeout(() => this.#addSlice(), Math.max(PAUSE_MS, this.#quietInMs(quietMs(0))));
+    else if (waitingRows > 0 && (isUrgent || this.#kind.growsInPlace || areEnough(waitingRows, graphs))) {
+      const waitMs = this.#quietInMs(quietMs(waitingRows));
+      if (waitMs <= 0) this.#startWork(isUrgent ? 0 : graphsToKeep(waitingRows, graphs));
       else this.#timer = setTimeout(() => this.#goOn(), waitMs);
-    }
+    } else if (mergeMs !== undefined) this.#mergeOnceSettled(mergeMs);
+    else this.#settleIdle();
+  }
+
+  /** Rows that come in meanwhile are waited for with another timer. */
+  #mergeOnceSettled(settledMs: number): void {
+    const waitMs = this.#quietInMs(settledMs);
+    if (waitMs <= 0) this.#startWork(0);
+    else
+      this.#settleTimer ??= setTimeout(() => {
+        this.#settleTimer = undefined;
+        this.#schedule();
+      }, waitMs);
   }
 
   #goOn(): void {
@@ -363,29 +397,25 @@ export class GraphIndex {
     return !table.isDead(row) && !table.isInGraph(row) && table.isForGraph(row);
   }
 
-  #isWorthAWorker(backlogRows: number): boolean {
-    const enoughRows = this.#kind.growsInPlace ? 0 : Math.max(FOLD_ROWS, this.#end * FOLD_SHARE);
-    return !this.exists || this.#idleWaiters.length > 0 || backlogRows > enoughRows;
-  }
-
-  /** How long to wait for the writes to pause; whoever waits for the graph is not kept waiting. */
-  #quietInMs(): number {
-    return this.#idleWaiters.length > 0 ? 0 : this.#lastAppendMs + QUIET_MS - performance.now();
+  /** How long until nothing was written for so long; whoever waits for the graph is not kept waiting. */
+  #quietInMs(ms: number): number {
+    return this.#idleWaiters.length > 0 ? 0 : this.#lastAppendMs + ms - performance.now();
   }
 
   #addSlice(): void {
     this.#timer = undefined;
-    if (this.#writing === undefined && this.#quietInMs() <= 0) {
+    if (this.#writing === undefined && this.#quietInMs(quietMs(0)) <= 0) {
       try {
-        this.#engine ??= this.#kind.create(this.#params);
+        if (!this.exists) this.#parts.replace(0, new GraphPart(this.#kind.create(this.#params), 0));
+        const part = this.#parts.last!;
         const untilMs = performance.now() + SLICE_MS;
         while (this.#end < this.table.rows && performance.now() < untilMs) {
           const row = this.#end;
           if (this.#isMissing(row)) {
-            this.#engine.add([row], this.slab.shared);
+            part.engine.add([row], this.slab.shared);
             this.table.enterGraph(row);
           }
-          this.#end++;
+          part.end = ++this.#end;
         }
       } catch (error) {
         this.#fail(error as Error);
@@ -394,8 +424,9 @@ export class GraphIndex {
     this.#schedule();
   }
 
-  #startWork(): void {
-    this.#work = this.#buildInWorker()
+  /** @param kept how many graphs stay; the others, and the rows after them, become one */
+  #startWork(kept: number): void {
+    this.#work = this.#build(kept)
       .catch(error => {
         if (!this.#closed.signal.aborted) this.#fail(error);
       })
@@ -406,55 +437,31 @@ export class GraphIndex {
       });
   }
 
-  async #buildInWorker(): Promise<void> {
-    const { table, slab } = this;
-    const dir = await mkdtemp(join(this.options.scratchDir, 'mcp-vector-graph-'));
+  async #build(kept: number): Promise<void> {
+    const folder = await BuildFolder.create(this.options.scratchDir);
     try {
-      let flags!: Uint8Array;
-      const begin = () => {
-        flags = table.flags.slice();
-        this.#deathsDuringWork = [];
-      };
-      const path = join(dir, 'graph');
-      let basePath: string | undefined;
-      const base = join(dir, 'base');
-      if (await this.save(base, begin)) basePath = base;
-      const kind = this.#kind;
-      let engine = kind.create(this.#params);
-      let unreached: Uint32Array = NO_ROWS;
-      // A graph without a row has no file: all rows may be dead or surplus.
-      if (basePath !== undefined || flags.some(flag => (flag & (DEAD | SURPLUS)) === 0)) {
-        const work = {
-          kind: 'build',
-          path,
-          basePath,
-          flags,
-          slab: slab.shared,
-          params: this.#params,
-          engine: kind.name,
-          // One core is the event loop's, unless somebody waits for the graph.
-          threads: Math.max(1, availableParallelism() - (this.#idleWaiters.length > 0 ? 0 : 1)),
-        } as const;
-        unreached = await runGraphWork(work, this.#closed.signal);
-        engine = await kind.open(path, this.#params, flags);
-      }
       while (this.#writing !== undefined) await this.#writing;
-      if (this.#isWorkVoid) {
-        await engine.close();
-        return;
-      }
-      // From here to the end without an await: a search sees the old graph or the new one.
-      for (let row = 0; row < flags.length; row++) {
-        if ((flags[row]! & (DEAD | SURPLUS)) === 0) table.enterGraph(row);
-      }
-      for (const row of this.#deathsDuringWork) if (table.isInGraph(row)) engine.markDeleted(row);
-      if (this.#engine !== undefined) this.#letGo(this.#engine);
-      this.#engine = engine;
-      this.#unreached = unreached;
-      this.#end = flags.length;
-      this.#deadRows = table.countDeadInGraph();
+      if (this.#isWorkVoid) return;
+      const flags = this.table.flags.slice();
+      this.#deathsDuringWork = [];
+      const from = this.#parts.endOf(kept);
+      const base = this.#parts.list[kept];
+      const hasBase = base !== undefined && base.rows > 0;
+      if (hasBase) await this.#write([[base.engine, folder.base]]);
+      const built = await buildGraph({
+        kind: this.#kind,
+        params: this.#params,
+        slab: this.slab.shared,
+        folder,
+        flags,
+        from,
+        baseEnd: hasBase ? base.end : from,
+        signal: this.#closed.signal,
+      });
+      if (this.#parts.count > kept) this.#merges++;
+      await this.#takeOver(kept, new GraphPart(built.engine, flags.length, built.unreached), built.flags);
     } finally {
-      await rm(dir, { recursive: true, force: true });
+      await folder.remove();
     }
   }
 

@@ -15,10 +15,11 @@ interface GraphWorkInput {
 
 /** What a worker thread does for a graph: what takes long, and what reads untrusted files. */
 export type GraphWork =
-  /** Add the live rows that are not in the graph to the graph at basePath, or to a new one; write it to path, check it. */
+  /** Add the live rows from `from` on that are not in the graph to the graph at basePath, or to a new one; write it to path, check it. */
   | (GraphWorkInput & {
       readonly kind: 'build';
       readonly basePath: string | undefined;
+      readonly from: number;
       /** That add rows, where the engine can use several. */
       readonly threads: number;
     })

@@ -2,6 +2,7 @@
 import { parentPort, workerData } from 'node:worker_threads';
 import { CodedError, isCoded } from '../../domain/errors.js';
 import { checkDigest } from './file-digest.js';
+import { giveWay } from './give-way.js';
 import { GRAPH_ENGINES } from './graph-engines.js';
 import { ENDED, type GraphWork, type GraphWorkAnswer, type GraphWorkerData, STOP } from './graph-work.js';
 import { DEAD, IN_GRAPH, SURPLUS } from './row-table.js';
@@ -17,14 +18,14 @@ function throwIfStopped(): void {
   throw new CodedError('CANCELLED', 'the index was closed while its graph was built', 'Open it again.');
 }
 
-async function build({ slab, params, flags, basePath, path, threads }: GraphWork & { kind: 'build' }) {
+async function build({ slab, params, flags, from, basePath, path, threads }: GraphWork & { kind: 'build' }) {
   if (basePath !== undefined) engineKind.check(basePath, params, flags, slab);
   const engine =
     basePath === undefined
       ? engineKind.create(params, threads)
       : await engineKind.load(basePath, params, threads);
   const missing = Uint32Array.from(flags.keys()).filter(
-    row => (flags[row]! & (DEAD | IN_GRAPH | SURPLUS)) === 0,
+    row => row >= from && (flags[row]! & (DEAD | IN_GRAPH | SURPLUS)) === 0,
   );
   for (let first = 0; first < missing.length; first += BATCH_ROWS) {
     throwIfStopped();
@@ -56,4 +57,5 @@ async function run(work: GraphWork): Promise<GraphWorkAnswer> {
   }
 }
 
+giveWay();
 parentPort!.postMessage(await run(work));

@@ -9,16 +9,17 @@ import type { Room, VectorSlab } from './vector-slab.js';
 /*
  * A saved index, all numbers little-endian:
  *   <name>.vectors  f32, rows x dimension, as stored (normalised under cosine), nothing else
- *   <name>.rows     header of 8 u32 {magic, version, dimension, metric, rows, coded rows, engine, efConstruction}, then the owner of each row (u32),
- *                   then the flags of each row (u8: 1 dead, 2 in the graph, 4 never to be)
- *   <name>.usearch  usearch's own file, only if that is the engine and there is a graph (see usearch-file.ts)
+ *   <name>.rows     header of 9 u32 {magic, version, dimension, metric, rows, coded rows, engine, efConstruction, graphs}, then the row where each graph
+ *                   ends (u32), the owner of each row (u32), the flags of each row (u8: 1 dead, 2 in a graph, 4 never to be)
+ *   <name>.usearch  usearch's own file of the first graph, only if that is the engine and there is one (see usearch-file.ts); the second is
+ *                   <name>.1.usearch, and so on
  *   <name>.graph    the same of hnswlib (see hnswlib-file.ts)
  *   <name>.codes    the codes of dead rows, only if there are any (see codes-file.ts)
  * It is a cache without checksums of its own: whoever keeps it keeps digests of the files and compares them first.
  */
 const MAGIC = 0x5852_4f56; // "VORX"
-const VERSION = 3;
-const HEADER_U32S = 8;
+const VERSION = 4;
+const HEADER_U32S = 9;
 /** Numbers on disk never change meaning. */
 export const METRIC_NUMBERS: Record<Metric, number> = { cosine: 1, ip: 2, l2: 3 };
 const ENGINE_NUMBERS: Record<IndexEngine, number> = { hnswlib: 1, usearch: 2 };
@@ -31,11 +32,12 @@ export const COPY_BYTES = 512 * 1024;
 const READ_BYTES = 2 * 1024 * 1024;
 const READS_AT_ONCE = 3;
 
-/** @param engine whose graph's file is meant */
+/** @param engine whose graphs' files are meant */
 export const indexPaths = (dir: string, name: string, engine: IndexEngine) => ({
   vectors: join(dir, `${name}.vectors`),
   rows: join(dir, `${name}.rows`),
-  graph: join(dir, `${name}.${GRAPH_SUFFIXES[engine]}`),
+  /** Of the graphs, counted from 0. */
+  graph: (part: number) => join(dir, `${name}${part === 0 ? '' : `.${part}`}.${GRAPH_SUFFIXES[engine]}`),
   codes: join(dir, `${name}.codes`),
 });
 
@@ -101,13 +103,16 @@ export interface RowsHeader {
   /** What holds the rows that are flagged as being in the graph. */
   readonly engine: IndexEngine;
   readonly efConstruction: number;
+  /** Where each of the graphs ends: see GraphPart.end. */
+  readonly graphEnds: readonly number[];
 }
 
 /** The bytes of the .rows file for the table as it is now. */
 export function encodeRows(table: RowTable, header: RowsHeader): Buffer {
-  const { dimension, metric, coded, engine, efConstruction } = header;
-  const what = [MAGIC, VERSION, dimension, METRIC_NUMBERS[metric]];
-  const numbers = Uint32Array.of(...what, table.rows, coded, ENGINE_NUMBERS[engine], efConstruction);
+  const { dimension, metric, coded, engine, efConstruction, graphEnds } = header;
+  const what = [MAGIC, VERSION, dimension, METRIC_NUMBERS[metric], table.rows, coded];
+  const graphs = [ENGINE_NUMBERS[engine], efConstruction, graphEnds.length, ...graphEnds];
+  const numbers = Uint32Array.of(...what, ...graphs);
   const bytes = (array: Uint32Array | Uint8Array) =>
     Buffer.from(array.buffer, array.byteOffset, array.byteLength);
   return Buffer.concat([bytes(numbers), bytes(table.owners), bytes(table.flags)]);
@@ -126,7 +131,7 @@ export async function writeSynced(path: string, bytes: Buffer): Promise<void> {
 /**
  * Fills an empty table and slab from their files. Rows in a graph of another engine or construction are in none.
  * @param check begins the check of one of them
- * @returns how many rows are in the .codes file
+ * @returns how many rows are in the .codes file, and where each of the graphs ends
  * @throws CodedError INDEX_DAMAGED if a file is missing, of the wrong size, or made for another dimension or metric; what the check throws
  */
 export async function readRowsAndVectors(
@@ -135,7 +140,7 @@ export async function readRowsAndVectors(
   slab: VectorSlab,
   { engine, efConstruction }: Pick<RowsHeader, 'engine' | 'efConstruction'>,
   check: (path: string) => FileCheck,
-): Promise<number> {
+): Promise<Pick<RowsHeader, 'coded' | 'graphEnds'>> {
   const bytes = await readFile(paths.rows).catch(error => {
     throw indexDamaged(paths.rows, 'it cannot be read', error);
   });
@@ -146,7 +151,7 @@ export async function readRowsAndVectors(
   if (bytes.length < headerBytes) throw indexDamaged(paths.rows, 'it ends within its header');
   // Copied, since a Buffer may start anywhere and a Uint32Array may not.
   const aligned = new Uint8Array(bytes).buffer;
-  const [magic, version, dimension, metric, rows, coded, ...madeBy] = new Uint32Array(
+  const [magic, version, dimension, metric, rows, coded, builtBy, builtWith, graphs] = new Uint32Array(
     aligned,
     0,
     HEADER_U32S,
@@ -160,19 +165,24 @@ export async function readRowsAndVectors(
       `it was written for dimension ${dimension}, metric ${metric}, not for ${slab.dimension}, ${METRIC_NUMBERS[slab.metric]}`,
     );
   }
-  if (bytes.length !== headerBytes + rows! * 5) {
+  const ownersAt = headerBytes + graphs! * 4;
+  if (bytes.length !== ownersAt + rows! * 5) {
     throw indexDamaged(
       paths.rows,
-      `it has ${bytes.length} bytes, not the ${headerBytes + rows! * 5} of ${rows} rows`,
+      `it has ${bytes.length} bytes, not the ${ownersAt + rows! * 5} of ${rows} rows in ${graphs} graphs`,
     );
   }
+  const graphEnds = [...new Uint32Array(aligned, headerBytes, graphs)];
+  if (graphEnds.some((end, i) => end > rows! || end <= (graphEnds[i - 1] ?? 0)))
+    throw indexDamaged(paths.rows, `its graphs end at ${graphEnds.join(', ')} of ${rows} rows`);
   await readVectors(paths.vectors, slab, rows!, check(paths.vectors));
   table.restore(
-    new Uint32Array(aligned, headerBytes, rows),
-    new Uint8Array(aligned, headerBytes + rows! * 4, rows),
+    new Uint32Array(aligned, ownersAt, rows),
+    new Uint8Array(aligned, ownersAt + rows! * 4, rows),
   );
-  if (madeBy[0] !== ENGINE_NUMBERS[engine] || madeBy[1] !== efConstruction) table.leaveGraph();
-  return coded!;
+  if (builtBy === ENGINE_NUMBERS[engine] && builtWith === efConstruction) return { coded: coded!, graphEnds };
+  table.leaveGraph();
+  return { coded: coded!, graphEnds: [] };
 }
 
 async function readVectors(path: string, slab: VectorSlab, rows: number, check: FileCheck): Promise<void> {

@@ -132,10 +132,10 @@ export class RowTable {
     this.#flags[row]! |= IN_GRAPH;
   }
 
-  /** The rows that `flags` has in the graph enter it. */
-  enterGraphAs(flags: Uint8Array): void {
+  /** Of the rows [from, end), those are in a graph that `flags` has in one. */
+  setInGraph(flags: Uint8Array, from: number, end: number): void {
     const own = this.#flags;
-    for (let row = 0; row < flags.length; row++) own[row]! |= flags[row]! & IN_GRAPH;
+    for (let row = from; row < end; row++) own[row] = (own[row]! & ~IN_GRAPH) | (flags[row]! & IN_GRAPH);
   }
 
   /** To be called once, when the row is appended. */
@@ -175,14 +175,11 @@ export class RowTable {
     return end;
   }
 
-  get hasGraph(): boolean {
-    return this.flags.some(flag => (flag & IN_GRAPH) !== 0);
-  }
-
-  countDeadInGraph(): number {
+  /** Of the rows [from, end). */
+  countDeadInGraph(from: number, end: number): number {
     const flags = this.#flags;
     let count = 0;
-    for (let row = 0; row < this.#rows; row++)
+    for (let row = from; row < end; row++)
       if ((flags[row]! & (DEAD | IN_GRAPH)) === (DEAD | IN_GRAPH)) count++;
     return count;
   }

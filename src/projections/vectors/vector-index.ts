@@ -3,6 +3,7 @@ import { basename, join } from 'node:path';
 import type { IndexEngine, Metric } from '../../domain/model.js';
 import { readCodes, writeCodes } from './codes-file.js';
 import { CompactingRows } from './compacting-rows.js';
+import { flagsWithin } from './graph-parts.js';
 import {
   encodeRows,
   type FileProofs,
@@ -318,17 +319,20 @@ export class VectorIndex {
     const paths = indexPaths(dir, name, this.#made.engine);
     let rowsFile!: Buffer;
     let flags!: Uint8Array;
-    const hasGraph = await graph.save(paths.graph, () => {
-      rowsFile = encodeRows(table, { dimension, metric, coded: coded?.rows ?? 0, ...this.#made });
+    let graphEnds!: readonly number[];
+    await graph.save(paths.graph, ends => {
+      graphEnds = ends;
+      rowsFile = encodeRows(table, { dimension, metric, coded: coded?.rows ?? 0, ...this.#made, graphEnds });
       flags = table.flags.slice();
     });
     await writeVectors(paths.vectors, slab, flags.length);
     await writeSynced(paths.rows, rowsFile);
     if (codes !== undefined && coded !== undefined) await writeCodes(paths.codes, codes, coded);
-    if (hasGraph) await graph.check(paths.graph, flags);
+    for (const [part, end] of graphEnds.entries())
+      await graph.check(paths.graph(part), flagsWithin(flags, graphEnds[part - 1] ?? 0, end));
     const written = [paths.vectors, paths.rows];
     if (coded !== undefined) written.push(paths.codes);
-    if (hasGraph) written.push(paths.graph);
+    written.push(...graphEnds.map((_, part) => paths.graph(part)));
     return written.map(path => path.slice(join(dir, '/').length));
   }
 
@@ -350,9 +354,13 @@ export class VectorIndex {
     const kept = index.#kept;
     const { rows } = kept;
     const check = (path: string) => proofs?.begin(basename(path)) ?? UNPROVEN;
-    const coded = await readRowsAndVectors(paths, rows.table, rows.slab, index.#made, check);
+    const { coded, graphEnds } = await readRowsAndVectors(paths, rows.table, rows.slab, index.#made, check);
     if (coded > 0) await readCodes(paths.codes, kept.newCodes(), coded, check(paths.codes));
-    rows.loaded(paths.graph, rows.table.hasGraph ? proofs?.digest(basename(paths.graph)) : undefined);
+    const graphs = graphEnds.map((end, part) => {
+      const path = paths.graph(part);
+      return { path, digest: proofs?.digest(basename(path)), end };
+    });
+    rows.loaded(graphs);
     kept.compactIfDue(true);
     rows.graph.attached?.then(() => kept.compactIfDue(true));
     return index;

@@ -1,7 +1,7 @@
 import type { Metric } from '../../domain/model.js';
 import { inSlices } from '../in-slices.js';
 import { EqualVectors } from './equal-vectors.js';
-import { GraphIndex, type GraphIndexOptions } from './graph-index.js';
+import { GraphIndex, type GraphIndexOptions, type SavedGraph } from './graph-index.js';
 import { RowTable } from './row-table.js';
 import { VectorSlab } from './vector-slab.js';
 
@@ -68,10 +68,10 @@ export class VectorRows {
   /**
    * To be called once table and slab were filled from files. What the next append needs to know of all the vectors, and the graph, come in the
    * background.
-   * @param digest of the graph's file, see GraphIndex.attach
+   * @param graphs see GraphIndex.attach
    */
-  loaded(graphPath: string, digest: string | undefined): void {
-    if (this.table.hasGraph) this.graph.attach(graphPath, digest);
+  loaded(graphs: readonly SavedGraph[]): void {
+    if (graphs.length > 0) this.graph.attach(graphs);
     else this.graph.follow();
     this.#endCounting = inSlices(untilMs => this.#count(untilMs));
   }
