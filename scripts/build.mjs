@@ -1,9 +1,11 @@
-// Builds dist/: the WebAssembly kernels from their AssemblyScript, then everything TypeScript, then one file of the MCP SDK.
+// Builds dist/: the WebAssembly kernels from their AssemblyScript, then everything TypeScript, then one file of the MCP SDK
+// and a few of the program.
 import { execFileSync } from 'node:child_process';
 import { existsSync, mkdirSync, readdirSync, readFileSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
+import { bundleProgram } from './bundle-program.mjs';
 import { bundleSdk } from './bundle-sdk.mjs';
 
 const root = join(dirname(fileURLToPath(import.meta.url)), '..');
@@ -47,3 +49,4 @@ const tsc = join(dirname(require.resolve('typescript/package.json')), 'bin/tsc')
 run(existsSync(tsc) ? tsc : `${tsc}.js`, ['-p', 'tsconfig.build.json']);
 
 await bundleSdk(join(root, 'dist/src/mcp/sdk.js'));
+await bundleProgram(join(root, 'dist/src/cli/main.js'));

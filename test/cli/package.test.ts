@@ -98,13 +98,15 @@ test('imports nothing but Node, itself and its dependencies', () => {
     Record<string, string>
   >;
   const known = { ...manifest.dependencies, ...manifest.optionalDependencies, ...manifest.peerDependencies };
-  const code = (readdirSync(join(installed, 'dist'), { recursive: true }) as string[]).filter(f =>
-    f.endsWith('.js'),
+  const code = (readdirSync(join(installed, 'dist'), { recursive: true }) as string[]).filter(
+    f =>
+      // The SDK's file holds code that writes code; what it imports is looked at when it is bundled.
+      f.endsWith('.js') && !f.endsWith('sdk.js'),
   );
   expect(code.length).toBeGreaterThan(50);
   const strangers = code.flatMap(file => {
     const source = readFileSync(join(installed, 'dist', file), 'utf8');
-    return [...source.matchAll(/(?:\bfrom |\bimport |\bimport\(|\brequire\()'([^'.#/\n][^'\n]*)'/g)]
+    return [...source.matchAll(/(?:\bfrom |\bimport |\bimport\(|\brequire\()["']([^"'.#/\n][^"'\n]*)["']/g)]
       .map(match => match[1]!)
       .filter(name => !isBuiltin(name) && known[packageOf(name)] === undefined)
       .map(name => `${file}: ${name}`);

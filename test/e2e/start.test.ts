@@ -1,7 +1,8 @@
-import { mkdtempSync, rmSync } from 'node:fs';
+import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
 import { afterEach, beforeEach, expect, test } from 'vitest';
 import { RawServer } from './raw-server.js';
 
@@ -27,14 +28,25 @@ const tracer = asModule(`
   process.on('exit', () => { for (const file of Object.keys(cache)) writeSync(2, 'loaded file://' + file + '\\n'); });
 `);
 
+/** Modules of a file into which several were bundled: it names each in a comment. */
+function modulesIn(url: string): string[] {
+  if (!url.includes('/dist/src/cli/main/')) return [url];
+  const dist = url.slice(0, url.indexOf('dist/'));
+  const names = [...readFileSync(fileURLToPath(url), 'utf8').matchAll(/^\/\/ (dist\/\S+\.js)$/gm)];
+  expect(names.length).toBeGreaterThan(0);
+  return names.map(([, name]) => dist + name);
+}
+
+const modulesLoadedBy = (server: RawServer): string[] =>
+  [...server.stderr.matchAll(/^loaded (file:.*)$/gm)].flatMap(([, url]) => modulesIn(url!));
+
 /** Packages by name, the project's own files by the folder that they were built from. */
 function loadedBy(server: RawServer): Set<string> {
   const own = createRequire(import.meta.url)
     .resolve('#src/version.js')
     .slice(0, -'src/version.js'.length);
-  const urls = [...server.stderr.matchAll(/^loaded (file:.*)$/gm)].map(([, url]) => url!);
   return new Set(
-    urls.map(url => {
+    modulesLoadedBy(server).map(url => {
       const inPackage = /.*\/node_modules\/((?:@[^/]+\/)?[^/]+)/.exec(url);
       if (inPackage !== null) return inPackage[1]!;
       const [top, folder] = decodeURI(url).slice(`file://${own}`.length).split('/');
@@ -52,7 +64,7 @@ test('until the first call nothing is loaded but what discovery needs: no store,
   // The SDK is one file of src/mcp.
   expect([...loaded].filter(name => !name.startsWith('src'))).toEqual([]);
   for (const folder of ['src/engine', 'src/projections', 'wal']) expect(loaded).not.toContain(folder);
-  expect(server.stderr).not.toMatch(/src\/embedding\/(?!settings\.js)/);
+  expect(modulesLoadedBy(server).join('\n')).not.toMatch(/src\/embedding\/(?!settings\.js)/);
 });
 
 test('the first call loads the store, and the model only where text has to be understood', async () => {
