@@ -47,6 +47,13 @@ export type WalErrorCode =
   | 'WAL_FOREIGN_OWNER'
   | 'WAL_NEWER_FORMAT'
   | 'WAL_IO'
+  /** There is no such directory of backups, or none in it. */
+  | 'BACKUP_MISSING'
+  /** The directory holds something else, or backups of another store. */
+  | 'BACKUP_FOREIGN'
+  /** A backup holds records that the log does not. */
+  | 'BACKUP_DIVERGED'
+  | 'BACKUP_DAMAGED'
   | 'STORE_IN_USE'
   | 'STORE_MISSING'
   /** The directory holds something else. */

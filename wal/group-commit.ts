@@ -1,5 +1,14 @@
 import { WalError } from './errors.js';
-import type { Appended, Head, Lineage, Log, NewEvent, OpenTransaction, ReadOptions } from './log.js';
+import type {
+  Appended,
+  Head,
+  Lineage,
+  Log,
+  NewEvent,
+  OpenTransaction,
+  ReadOptions,
+  RecordSource,
+} from './log.js';
 import { AppendQueue, DEFAULT_LIMITS, type Pending, type QueueLimits } from './queue.js';
 import { checkFollows, decodeRecord, type LogRecord } from './record.js';
 
@@ -18,7 +27,7 @@ type Prepare = (records: readonly LogRecord[]) => unknown;
  * What both implementations of the log share: the queue, group commit (one batch in flight while the next collects), the
  * durable head, followers, and the rule that a failed write stops all writes.
  */
-export abstract class GroupCommitLog implements Log {
+export abstract class GroupCommitLog implements Log, RecordSource {
   abstract readonly lineage: Lineage;
   protected readonly limits: QueueLimits;
   private readonly queue: AppendQueue;
@@ -277,6 +286,10 @@ export abstract class GroupCommitLog implements Log {
     }
     if (options.reverse ? expected >= from : expected <= to)
       throw options.reverse ? missing(from, expected) : missing(expected, to);
+  }
+
+  raw(from: number, to: number): AsyncIterable<[number, Uint8Array][]> {
+    return this.values(from, to, false);
   }
 
   abstract readable(): Promise<void>;

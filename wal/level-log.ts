@@ -304,11 +304,6 @@ export class LevelLog extends GroupCommitLog {
     }
   }
 
-  /** Stored values as they are, unchecked: for copies that must be equal byte for byte. In pieces of about a megabyte. */
-  raw(from: number, to: number): AsyncIterable<[number, Uint8Array][]> {
-    return this.values(from, to, false);
-  }
-
   async readable(): Promise<void> {
     await this.reopening;
     if (this.unreadable) throw this.unreadable;

@@ -68,6 +68,15 @@ export interface ReadOptions {
   readonly reverse?: boolean;
 }
 
+/** What only reads a log needs of it. */
+export type ReadableLog = Pick<Log, 'lineage' | 'head' | 'get' | 'read'>;
+
+/** What a log is copied from: one that is open, or a backup. */
+export interface RecordSource extends ReadableLog {
+  /** Stored values as they are, unchecked: for copies that must be equal byte for byte. In pieces of about a megabyte, in order. */
+  raw(from: number, to: number): AsyncIterable<[number, Uint8Array][]>;
+}
+
 /**
  * An append-only log of checked, chained records. Small on purpose: what it takes to move to another engine is
  * append-with-expected-sequence, read, follow, head. It knows nothing of what its events mean.

@@ -3,19 +3,11 @@
  *
  *   quarantine/<time>-<first seq>-<last seq>/   manifest.json · records
  *
- * `records` holds them one after the other, each as its length (u32, little-endian) and its bytes as they stood in the log.
+ * `records` holds them: see record-file.ts.
  * A folder is written under another name, flushed and read back before it gets its own: one that is there is whole.
  */
 import { createHash } from 'node:crypto';
-import {
-  createReadStream,
-  existsSync,
-  mkdirSync,
-  readdirSync,
-  readFileSync,
-  renameSync,
-  rmSync,
-} from 'node:fs';
+import { existsSync, mkdirSync, readdirSync, readFileSync, renameSync, rmSync } from 'node:fs';
 import { open } from 'node:fs/promises';
 import { join } from 'node:path';
 import { DAMAGE_WAY_OUT, WalError } from './errors.js';
@@ -24,16 +16,14 @@ import { hashHex } from './hash.js';
 import { fsyncDirectory } from './head-file.js';
 import type { LevelLog } from './level-log.js';
 import { PATHS } from './paths.js';
-import { type ChainLink, checkFollows, decodeRecord, HEADER_BYTES, MAX_PAYLOAD_BYTES } from './record.js';
+import { type ChainLink, checkFollows, decodeRecord } from './record.js';
+import { HOW_TO_READ, RecordFileWriter, readRecordFile } from './record-file.js';
 
 const MANIFEST = 'manifest.json';
 const RECORDS = 'records';
 const FORMAT = 1;
 /** Ends the name of a folder that is still being written. */
 const UNFINISHED = '.unfinished';
-const LENGTH_BYTES = 4;
-const HOW_TO_READ =
-  'The file "records" holds the records in order, each as its length (4 bytes, little-endian) followed by its bytes as they stood in the log; wal/FORMAT.md of mcp-vector-server has the record byte by byte.';
 
 /** A record by number and hash (16 hex digits). */
 export interface RecordName {
@@ -148,30 +138,22 @@ function removeLeftovers(parent: string, log: LevelLog): void {
 }
 
 async function writeRecords(log: LevelLog, after: ChainLink, path: string, { onStep }: ExportOptions) {
-  const file = await open(path, 'wx', 0o600);
-  const digest = createHash('sha256');
+  const file = await RecordFileWriter.create(path);
   let previous = after;
   let first: RecordName | undefined;
-  let sizeBytes = 0;
+  let sha256: string;
   try {
     for await (const piece of log.raw(after.seq + 1, log.head.seq)) {
-      const parts: Uint8Array[] = [];
       for (const [seq, value] of piece) {
         const record = decodeRecord(value, seq);
         checkFollows(previous, record);
         previous = record;
         first ??= { seq, hash: hashHex(record.hash) };
-        const length = Buffer.alloc(LENGTH_BYTES);
-        length.writeUInt32LE(value.length);
-        parts.push(length, value);
       }
-      const bytes = Buffer.concat(parts);
-      digest.update(bytes);
-      sizeBytes += bytes.length;
-      await file.writeFile(bytes);
+      await file.write(piece.map(([, value]) => value));
       onStep?.('export', previous.seq - after.seq, log.head.seq - after.seq);
     }
-    await file.sync();
+    sha256 = await file.finish();
   } finally {
     await file.close();
   }
@@ -179,7 +161,7 @@ async function writeRecords(log: LevelLog, after: ChainLink, path: string, { onS
     throw new WalError('WAL_GAP', `records behind ${previous.seq} are missing`, DAMAGE_WAY_OUT, {
       details: { from: previous.seq + 1, to: log.head.seq },
     });
-  return { first, sizeBytes, sha256: digest.digest('hex') };
+  return { first, sizeBytes: file.sizeBytes, sha256 };
 }
 
 async function writeFlushed(path: string, text: string): Promise<void> {
@@ -210,7 +192,8 @@ async function readBack(
   const digest = createHash('sha256');
   let previous = after;
   let seq = manifest.after.seq;
-  for await (const value of storedRecords(join(path, RECORDS), digest, wrong)) {
+  const wrongRecords = (what: string) => wrong(`${RECORDS}: ${what}`);
+  for await (const value of readRecordFile(join(path, RECORDS), digest, wrongRecords)) {
     seq += 1;
     const record = decodeRecord(value, seq);
     if (previous !== undefined) checkFollows(previous, record);
@@ -226,31 +209,6 @@ async function readBack(
   if (seq - manifest.after.seq !== manifest.records || manifest.first.seq !== manifest.after.seq + 1)
     throw wrong('its manifest contradicts itself');
   if (digest.digest('hex') !== manifest.sha256) throw wrong(`${RECORDS} does not match its sha256`);
-}
-
-/** The records of a file, as they stood in the log. @param digest given every byte of it */
-async function* storedRecords(
-  path: string,
-  digest: { update(bytes: Uint8Array): unknown },
-  wrong: (what: string) => Error,
-): AsyncGenerator<Buffer> {
-  let held: Buffer = Buffer.alloc(0);
-  for await (const chunk of createReadStream(path, { highWaterMark: 1024 * 1024 })) {
-    digest.update(chunk as Buffer);
-    held = held.length === 0 ? (chunk as Buffer) : Buffer.concat([held, chunk as Buffer]);
-    let at = 0;
-    while (held.length - at >= LENGTH_BYTES) {
-      const length = held.readUInt32LE(at);
-      if (length < HEADER_BYTES || length > HEADER_BYTES + MAX_PAYLOAD_BYTES)
-        throw wrong(`a record of ${length} bytes is out of bounds`);
-      const end = at + LENGTH_BYTES + length;
-      if (end > held.length) break;
-      yield held.subarray(at + LENGTH_BYTES, end);
-      at = end;
-    }
-    held = held.subarray(at);
-  }
-  if (held.length > 0) throw wrong(`${RECORDS} is cut short`);
 }
 
 function readManifest(

@@ -1,5 +1,5 @@
 import { DAMAGE_WAY_OUT, WalError } from './errors.js';
-import type { Log } from './log.js';
+import type { ReadableLog } from './log.js';
 import { type LogRecord, RecordType } from './record.js';
 
 /**
@@ -10,7 +10,11 @@ import { type LogRecord, RecordType } from './record.js';
  * @param to last seq; the transaction that it falls into is given whole
  * @returns pieces in order: each holds records of one or more committed transactions; a long transaction may span pieces
  */
-export async function* readCommitted(log: Log, from: number, to: number): AsyncGenerator<LogRecord[]> {
+export async function* readCommitted(
+  log: ReadableLog,
+  from: number,
+  to: number,
+): AsyncGenerator<LogRecord[]> {
   let skipUntil = 0;
   let committedUntil = 0;
   const lastSeq = Math.min(to, log.head.seq);
@@ -35,7 +39,7 @@ export async function* readCommitted(log: Log, from: number, to: number): AsyncG
 }
 
 /** The last record of the transaction that `record` belongs to. Recovery has made sure that there is one. */
-async function endOf(log: Log, record: LogRecord): Promise<LogRecord> {
+async function endOf(log: ReadableLog, record: LogRecord): Promise<LogRecord> {
   if (record.last) return record;
   for await (const piece of log.read({ from: record.seq })) {
     const end = piece.find(candidate => candidate.last);

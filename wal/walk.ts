@@ -90,7 +90,8 @@ export class Walk {
     const { seq } = record;
     if (record.type === RecordType.epoch) {
       const start = epochStartOf(record);
-      if (start === undefined || start.epoch <= this.epoch.number || start.cut.seq < seq)
+      // A restore of all that a backup holds knows of nothing that followed.
+      if (start === undefined || start.epoch <= this.epoch.number || start.cut.seq < seq - 1)
         this.findings.push({
           code: 'WAL_BAD_RECORD',
           message: `record ${seq} does not begin an epoch after epoch ${this.epoch.number}`,

@@ -315,6 +315,11 @@ export const COMMANDS: readonly (Command | Delegated)[] = [
     load: async () => (await import('./commands/revert.js')).default,
   },
   {
+    name: 'backup',
+    summary: 'Back up a store beside a running server, list backups, or verify them.',
+    delegate: async () => (await import('../../tools/backup.js')).main,
+  },
+  {
     name: 'reembed',
     summary: 'Embed collections anew with another model, beside a running server.',
     delegate: async () => (await import('../../tools/reembed.js')).main,
@@ -324,6 +329,11 @@ export const COMMANDS: readonly (Command | Delegated)[] = [
     summary:
       'The state at an earlier moment, a new store of it, the events as JSON lines, or the indexes rebuilt.',
     delegate: async () => (await import('../../tools/replay.js')).main,
+  },
+  {
+    name: 'restore',
+    summary: 'Make a store of a backup, up to any moment that it holds.',
+    delegate: async () => (await import('../../tools/restore.js')).main,
   },
   {
     name: 'rollback',

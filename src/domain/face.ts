@@ -2,6 +2,7 @@
  * The engine's public face: serialisable commands and queries and their answers. A process that does not own the store
  * calls the same face over a local socket, so nothing in them is a function or a live object (except in CallContext).
  */
+import type { BackupAnswer, BackupCommand } from './backup.js';
 import type { Actor, JsonValue, Metadata, Metric, Origin, Space } from './model.js';
 import type {
   DiffAnswer,
@@ -293,6 +294,7 @@ export interface Engine {
   mark(command: MarkCommand, context: CallContext): Promise<MarkAnswer>;
   revert(command: RevertCommand, context: CallContext): Promise<RevertAnswer>;
   reembed(command: ReembedCommand, context: CallContext): Promise<ReembedAnswer>;
+  backup(command: BackupCommand, context: CallContext): Promise<BackupAnswer>;
   close(): Promise<void>;
 }
 
@@ -316,4 +318,5 @@ export const ENGINE_METHODS = {
   mark: 'write',
   revert: 'write',
   reembed: 'write',
+  backup: 'read',
 } as const satisfies Record<EngineMethod, 'read' | 'write'>;

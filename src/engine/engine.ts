@@ -3,6 +3,7 @@ import type { GroupCommitLog } from '../../wal/group-commit.js';
 import { hashHex } from '../../wal/hash.js';
 import type { LogRecord } from '../../wal/record.js';
 import { readCommitted } from '../../wal/transactions.js';
+import type { BackupAnswer, BackupCommand } from '../domain/backup.js';
 import { CodedError } from '../domain/errors.js';
 import type {
   AsOf,
@@ -40,6 +41,7 @@ import type { Embedder } from '../embedding/embedder.js';
 import type { Logger } from '../log.js';
 import type { CollectionState } from '../projections/registry.js';
 import { VERSION } from '../version.js';
+import { backUpStore } from './backup.js';
 import { listCheckpoints, saveCheckpoint } from './checkpoints.js';
 import { EngineChunkStore } from './chunk-store.js';
 import { DiffReader } from './diff.js';
@@ -92,6 +94,7 @@ export class StoreEngine implements Engine {
   /** A long transaction that is being applied; nothing else is written meanwhile. */
   private applying: Promise<void> | undefined;
   private closing: Promise<void> | undefined;
+  private backingUp = false;
 
   constructor(private readonly options: StoreEngineOptions) {
     const { log, projections, embedders, metric, clock } = options;
@@ -268,6 +271,22 @@ export class StoreEngine implements Engine {
   async reembed(command: ReembedCommand, context: CallContext): Promise<ReembedAnswer> {
     await this.ready();
     return this.reembedder.reembed(command, context);
+  }
+
+  async backup(command: BackupCommand, context: CallContext): Promise<BackupAnswer> {
+    await this.ready();
+    if (this.backingUp)
+      throw new CodedError(
+        'BACKUP_RUNNING',
+        'another backup of this store is being made',
+        'Try again when it is done.',
+      );
+    this.backingUp = true;
+    try {
+      return await backUpStore(this.options.log, command, context, this.options.clock);
+    } finally {
+      this.backingUp = false;
+    }
   }
 
   /** Waits until no index has background work left: for benchmarks and tests. */

@@ -1,9 +1,10 @@
 /** A new store of a log's first records: where it may stand, what it takes, and making it. */
 import { existsSync, realpathSync } from 'node:fs';
 import { basename, dirname, isAbsolute, join, relative, sep } from 'node:path';
-import { forkLog, inspectTarget } from '../../wal/fork.js';
+import { forkLog } from '../../wal/fork.js';
 import type { LevelLog } from '../../wal/level-log.js';
 import { type ForkOrigin, forkOriginOf } from '../../wal/lineage.js';
+import { inspectTarget } from '../../wal/new-store.js';
 import { openLog } from '../../wal/open.js';
 import { CodedError } from '../domain/errors.js';
 import type { Progress } from '../domain/face.js';

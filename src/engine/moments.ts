@@ -1,5 +1,5 @@
 /** From a moment as people write it to the event of the log that it means. */
-import type { Head, Log } from '../../wal/log.js';
+import type { Head, ReadableLog } from '../../wal/log.js';
 import { readCommitted } from '../../wal/transactions.js';
 import { CodedError } from '../domain/errors.js';
 import type { ResolvedMoment } from '../domain/face.js';
@@ -17,7 +17,7 @@ export interface Marks {
 }
 
 export interface MomentContext {
-  readonly log: Log;
+  readonly log: ReadableLog;
   readonly marks: Marks;
   /** The last event that counts. Default: the log's. */
   readonly head?: Head;
@@ -129,12 +129,12 @@ export function spanOf(
   return { firstSeq: Math.max(1, firstSeq), lastSeq: Math.min(lastSeq, head.seq) };
 }
 
-export function describeSeq(log: Log, seq: number): ResolvedMoment {
+export function describeSeq(log: ReadableLog, seq: number): ResolvedMoment {
   return { seq, time: new Date(log.get(seq).logicalMs).toISOString() };
 }
 
 /** Reads a log through for its marks, where no catalog is at hand. */
-export async function readMarks(log: Log): Promise<Marks> {
+export async function readMarks(log: ReadableLog): Promise<Marks> {
   const found = new Map<string, number>();
   for await (const records of readCommitted(log, 1, log.head.seq))
     for (const record of records) {
@@ -146,7 +146,7 @@ export async function readMarks(log: Log): Promise<Marks> {
 }
 
 /** Logical time never runs backwards, so it can be searched; 0 when even the first event is later. */
-function lastAtOrBefore(log: Log, head: Head, timeMs: number): number {
+function lastAtOrBefore(log: ReadableLog, head: Head, timeMs: number): number {
   if (timeMs >= head.logicalMs) return head.seq;
   let low = 0;
   let high = head.seq;
@@ -158,10 +158,10 @@ function lastAtOrBefore(log: Log, head: Head, timeMs: number): number {
   return low;
 }
 
-const startOf = (log: Log, seq: number): number => log.get(seq).txFirst;
+const startOf = (log: ReadableLog, seq: number): number => log.get(seq).txFirst;
 
 /** The last event of the transaction that `seq` belongs to, found by strides that double: it may be a million events long. */
-export function endOf(log: Log, seq: number): number {
+export function endOf(log: ReadableLog, seq: number): number {
   const record = log.get(seq);
   if (record.last) return seq;
   const isInside = (at: number) => at <= log.head.seq && log.get(at).txFirst === record.txFirst;
@@ -176,7 +176,7 @@ export function endOf(log: Log, seq: number): number {
   return inside;
 }
 
-function tooEarly(log: Log, text: string): CodedError {
+function tooEarly(log: ReadableLog, text: string): CodedError {
   const first = describeSeq(log, 1);
   return new CodedError(
     'MOMENT_TOO_EARLY',

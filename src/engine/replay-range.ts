@@ -1,4 +1,4 @@
-import type { Log } from '../../wal/log.js';
+import type { ReadableLog } from '../../wal/log.js';
 import { CodedError } from '../domain/errors.js';
 import type { ResolvedMoment } from '../domain/face.js';
 import { parseMoment } from '../domain/moment.js';
@@ -29,7 +29,7 @@ export interface Range {
  * @throws CodedError as resolveMoment and resolveBounds, and INVALID_ARGUMENT when `since` is after `until`
  */
 export async function resolveRange(
-  log: Log,
+  log: ReadableLog,
   { since, until: text }: RangeOptions,
   nowMs: number,
 ): Promise<Range> {
@@ -49,7 +49,11 @@ export async function resolveRange(
 const NO_MARKS: Marks = { seqOf: () => undefined, names: [] };
 
 /** Finding marks takes reading the whole log, so only where one is named. */
-async function marksFor(texts: readonly (string | undefined)[], log: Log, nowMs: number): Promise<Marks> {
+async function marksFor(
+  texts: readonly (string | undefined)[],
+  log: ReadableLog,
+  nowMs: number,
+): Promise<Marks> {
   const namesMark = (text: string) => parseMoment(text, { nowMs }).kind === 'mark';
   return texts.some(text => text !== undefined && namesMark(text)) ? readMarks(log) : NO_MARKS;
 }
@@ -62,7 +66,7 @@ function resolveSince(text: string, context: MomentContext): number {
 }
 
 /** Logical time never runs backwards, so it can be searched; the head's seq + 1 when every event is earlier. */
-function firstAtOrAfter(log: Log, timeMs: number): number {
+function firstAtOrAfter(log: ReadableLog, timeMs: number): number {
   let low = 1;
   let high = log.head.seq + 1;
   while (low < high) {

@@ -99,13 +99,13 @@ export class CompactingRows {
   /** See VectorIndex.hold. */
   hold(): void {
     this.#isHeld = true;
-    this.#rows.graph.hold();
+    this.#rows.follower.hold();
   }
 
   /** See VectorIndex.release. */
   release(): void {
     this.#isHeld = false;
-    this.#rows.graph.release();
+    this.#rows.follower.release();
   }
 
   /** Keeps the rows in use from being let go, should they be replaced, before `save` has settled. */
@@ -119,7 +119,7 @@ export class CompactingRows {
     if (this.#background === undefined && this.#mayCompact && this.#isDueInQuiet) this.#compactInBackground();
     do {
       await this.#background;
-      await this.#rows.graph.idle();
+      await this.#rows.follower.idle();
     } while (this.#background !== undefined);
     if (this.#failure !== undefined) throw this.#failure;
   }
@@ -164,7 +164,7 @@ export class CompactingRows {
 
   get #isDue(): boolean {
     const { compactDeadShare, compactMinDeadRows } = this.options;
-    if (this.#keepsDead) return this.#rows.graph.deadShare > compactDeadShare;
+    if (this.#keepsDead) return this.#rows.graphs.deadShare > compactDeadShare;
     const { dead, rows } = this.#rows.table;
     return dead > 0 && (this.#isRetired || (dead >= compactMinDeadRows && dead > compactDeadShare * rows));
   }
@@ -208,16 +208,16 @@ export class CompactingRows {
 
   async #compact(): Promise<void> {
     const compaction = this.#compaction ?? this.#begin();
-    const { graph } = compaction.into;
+    const { graphs, follower } = compaction.into;
     await this.#inSlices(compaction);
-    if (graph.wanted) {
-      graph.follow();
+    if (graphs.wanted) {
+      follower.follow();
       let isBuilding = true;
       const built = () => {
         isBuilding = false;
       };
       // Its failure is its own to report and to try again; what the graph lacks is scanned.
-      graph.idle().then(built, built);
+      follower.idle().then(built, built);
       // Rows that are written meanwhile follow, so that little is left for the end.
       while (isBuilding && this.#isWanted(compaction)) {
         await sleep(FOLLOW_MS);
@@ -252,8 +252,8 @@ export class CompactingRows {
     this.#isRetired &&= this.#rows.table.dead > 0;
     this.#failure = undefined;
     track(this.#leaving, this.#letGo(old));
-    if (this.#isHeld) this.#rows.graph.hold();
-    this.#rows.graph.follow();
+    if (this.#isHeld) this.#rows.follower.hold();
+    this.#rows.follower.follow();
   }
 
   async #letGo(rows: VectorRows): Promise<void> {

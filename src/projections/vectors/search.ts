@@ -23,30 +23,30 @@ const candidatesToKeep = (metric: Metric, ef: number, wanted: number) =>
  * the graph brings too few; of the rows after the graph's end by an exact scan.
  */
 export function searchOwners(
-  { table, slab, graph }: VectorRows,
+  { table, slab, graphs }: VectorRows,
   { query, k, accept, ef }: OwnerSearch,
 ): TopOwners {
   const list = accept && table.acceptedRows(accept);
   const comparable = slab.setQuery(query);
   const top = new TopOwners(k);
   if (k === 0) return top;
-  const { end } = graph;
+  const { end } = graphs;
   // Where the list passes from the graph's rows to the rest.
   const listEnd = list === undefined ? 0 : lowerBound(list, list.length, end);
   const candidates = list === undefined ? end : listEnd;
 
-  if (graph.exists) {
+  if (graphs.exist) {
     // What it leaves out comes last: searchGraph tells by what it brought whether it brought enough.
     if (searchGraph()) {
       const { surplus } = table;
       scanLeftOut(surplus.subarray(0, lowerBound(surplus, surplus.length, end)));
-      scanLeftOut(graph.unreached);
+      scanLeftOut(graphs.unreached);
     } else if (list === undefined) scanRange(0, end);
     else scanList(list.subarray(0, listEnd));
   }
   if (list !== undefined) scanList(list.subarray(listEnd));
   // In place where few of them are dead: to tell which rows to scan costs something as well.
-  else if (graph.exists || table.dead <= table.rows / 8) scanRange(end, table.rows);
+  else if (graphs.exist || table.dead <= table.rows / 8) scanRange(end, table.rows);
   else {
     const { liveRows } = table;
     scanList(liveRows.subarray(lowerBound(liveRows, liveRows.length, end)));
@@ -55,7 +55,7 @@ export function searchOwners(
 
   /** @returns false if the rows are to be scanned instead */
   function searchGraph(): boolean {
-    const share = list === undefined ? 1 : candidates / graph.liveRows;
+    const share = list === undefined ? 1 : candidates / graphs.liveRows;
     const even = (k * table.rowsPerOwner) / share;
     // Half as many again where not each row counts: accepted rows and rows of one owner do not lie evenly. But not more
     // than that: a row brought out of the graph costs as much as several that are scanned.
@@ -63,8 +63,8 @@ export function searchOwners(
     for (;;) {
       // Of what is kept, only that share counts.
       const candidatesKept = candidatesToKeep(slab.metric, Math.ceil(ef * Math.min(2, 1 / share)), wanted);
-      if (graph.walkCostRows(candidatesKept) >= candidates) return false;
-      const rows = graph.search(comparable, wanted, candidatesKept);
+      if (graphs.walkCostRows(candidatesKept) >= candidates) return false;
+      const rows = graphs.search(comparable, wanted, candidatesKept);
       scanList(accept === undefined ? rows : rows.filter(row => accept[table.owners[row]!]));
       if (top.size === k) return true;
       if (rows.length < wanted) return false;

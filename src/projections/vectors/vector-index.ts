@@ -252,22 +252,22 @@ export class VectorIndex {
 
   get counts(): VectorCounts {
     const { codes } = this.#kept;
-    const { table, graph } = this.#kept.rows;
+    const { table, graphs } = this.#kept.rows;
     const coded = codes?.rows ?? 0;
     return {
       rows: table.rows + coded,
       live: table.live,
       dead: table.dead + coded,
       coded,
-      kind: graph.exists ? 'hnsw' : 'scan',
-      indexed: graph.end,
-      pending: graph.wanted ? table.rows - graph.end : 0,
+      kind: graphs.exist ? 'hnsw' : 'scan',
+      indexed: graphs.end,
+      pending: graphs.wanted ? table.rows - graphs.end : 0,
     };
   }
 
   /** Why background work does not go on at present; undefined if it does. See onFailure. */
   get failure(): Error | undefined {
-    return this.#kept.failure ?? this.#kept.rows.graph.failure;
+    return this.#kept.failure ?? this.#kept.rows.follower.failure;
   }
 
   /** Memory of vectors, rows, graph and codes; while rows are moved, of both the old and the new ones. */
@@ -290,13 +290,13 @@ export class VectorIndex {
    * of its call; and one that does not wait for the graph would be without it.
    */
   get unsettled(): Promise<void> | undefined {
-    const { graph } = this.#kept.rows;
-    return graph.writing ?? graph.attachNow();
+    const { graphs, follower } = this.#kept.rows;
+    return graphs.writing ?? follower.attachNow();
   }
 
-  /** What the background did without an event: another text means that saving would save something else. See GraphIndex.progress. */
+  /** What the background did without an event: another text means that saving would save something else. See GraphFollower.progress. */
   get progress(): string {
-    return `${this.#kept.rows.graph.progress} ${this.#kept.codes?.rows ?? 0}`;
+    return `${this.#kept.rows.follower.progress} ${this.#kept.codes?.rows ?? 0}`;
   }
 
   /**
@@ -314,13 +314,13 @@ export class VectorIndex {
   async #save(dir: string, name: string): Promise<string[]> {
     const { dimension, metric } = this.options;
     const { rows, codes } = this.#kept;
-    const { table, slab, graph } = rows;
+    const { table, slab, graphs, follower } = rows;
     const coded = codes?.state;
     const paths = indexPaths(dir, name, this.#made.engine);
     let rowsFile!: Buffer;
     let flags!: Uint8Array;
     let graphEnds!: readonly number[];
-    await graph.save(paths.graph, ends => {
+    await graphs.save(paths.graph, ends => {
       graphEnds = ends;
       rowsFile = encodeRows(table, { dimension, metric, coded: coded?.rows ?? 0, ...this.#made, graphEnds });
       flags = table.flags.slice();
@@ -329,7 +329,7 @@ export class VectorIndex {
     await writeSynced(paths.rows, rowsFile);
     if (codes !== undefined && coded !== undefined) await writeCodes(paths.codes, codes, coded);
     for (const [part, end] of graphEnds.entries())
-      await graph.check(paths.graph(part), flagsWithin(flags, graphEnds[part - 1] ?? 0, end));
+      await follower.check(paths.graph(part), flagsWithin(flags, graphEnds[part - 1] ?? 0, end));
     const written = [paths.vectors, paths.rows];
     if (coded !== undefined) written.push(paths.codes);
     written.push(...graphEnds.map((_, part) => paths.graph(part)));
@@ -362,7 +362,7 @@ export class VectorIndex {
     });
     rows.loaded(graphs);
     kept.compactIfDue(true);
-    rows.graph.attached?.then(() => kept.compactIfDue(true));
+    rows.follower.attached?.then(() => kept.compactIfDue(true));
     return index;
   }
 

@@ -1,11 +1,12 @@
 import type { Metric } from '../../domain/model.js';
 import { inSlices } from '../in-slices.js';
 import { EqualVectors } from './equal-vectors.js';
-import { GraphIndex, type GraphIndexOptions, type SavedGraph } from './graph-index.js';
+import { GraphFollower, type GraphFollowerOptions, type SavedGraph } from './graph-follower.js';
+import type { Graphs } from './graphs.js';
 import { RowTable } from './row-table.js';
 import { VectorSlab } from './vector-slab.js';
 
-export interface VectorRowsOptions extends GraphIndexOptions {
+export interface VectorRowsOptions extends GraphFollowerOptions {
   readonly dimension: number;
   readonly metric: Metric;
 }
@@ -20,14 +21,18 @@ const COUNT_ROWS = 256;
 export class VectorRows {
   readonly table = new RowTable();
   readonly slab: VectorSlab;
-  readonly graph: GraphIndex;
+  readonly follower: GraphFollower;
   readonly #equalVectors: EqualVectors;
   #endCounting = () => {};
 
   constructor(readonly options: VectorRowsOptions) {
     this.slab = new VectorSlab(options.dimension, options.metric);
     this.#equalVectors = new EqualVectors(this.slab);
-    this.graph = new GraphIndex(this.table, this.slab, options);
+    this.follower = new GraphFollower(this.table, this.slab, options);
+  }
+
+  get graphs(): Graphs {
+    return this.follower.graphs;
   }
 
   /** @param lastOwner of rows that are not here any more. @throws CodedError as VectorIndex.append */
@@ -35,10 +40,10 @@ export class VectorRows {
     this.table.assertAscending(owner, lastOwner);
     const first = this.slab.append(vectors);
     this.#enter(owner, first);
-    this.graph.follow();
+    this.follower.follow();
   }
 
-  /** Takes over an owner's rows as they are. The graph does not follow by itself: see GraphIndex.follow. */
+  /** Takes over an owner's rows as they are. The graph does not follow by itself: see GraphFollower.follow. */
   take(from: VectorRows, owner: number, first: number, count: number): void {
     const target = this.slab.rows;
     for (let row = first; row < first + count; row++) this.slab.appendStored(from.slab.vector(row));
@@ -56,23 +61,23 @@ export class VectorRows {
   /** The owner's rows are dead from now on, those that are not already. */
   remove(owner: number): void {
     const { first, count } = this.table.rowsOf(owner);
-    for (let row = first; row < first + count; row++) if (this.table.kill(row)) this.graph.rowDied(row);
+    for (let row = first; row < first + count; row++) if (this.table.kill(row)) this.follower.rowDied(row);
   }
 
   /** All rows are dead from now on. */
   removeAll(): void {
     this.table.killAll();
-    this.graph.allDied();
+    this.follower.allDied();
   }
 
   /**
    * To be called once table and slab were filled from files. What the next append needs to know of all the vectors, and the graph, come in the
    * background.
-   * @param graphs see GraphIndex.attach
+   * @param graphs see GraphFollower.attach
    */
   loaded(graphs: readonly SavedGraph[]): void {
-    if (graphs.length > 0) this.graph.attach(graphs);
-    else this.graph.follow();
+    if (graphs.length > 0) this.follower.attach(graphs);
+    else this.follower.follow();
     this.#endCounting = inSlices(untilMs => this.#count(untilMs));
   }
 
@@ -88,11 +93,11 @@ export class VectorRows {
   /** Ends the background work. Nothing may be called afterwards. */
   close(): Promise<void> {
     this.#endCounting();
-    return this.graph.close();
+    return this.follower.close();
   }
 
   /** Memory of vectors, rows and graph. */
   get sizeBytes(): number {
-    return this.slab.sizeBytes + this.table.sizeBytes + this.#equalVectors.sizeBytes + this.graph.sizeBytes;
+    return this.slab.sizeBytes + this.table.sizeBytes + this.#equalVectors.sizeBytes + this.graphs.sizeBytes;
   }
 }

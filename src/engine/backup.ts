@@ -1,0 +1,289 @@
+import { mkdtempSync, rmSync } from 'node:fs';
+import { join, resolve } from 'node:path';
+import { BackupLog } from '../../wal/backup/backup-log.js';
+import { type Backup, listBackups, SEGMENTS, type Segment } from '../../wal/backup/manifest.js';
+import { restoreLog } from '../../wal/backup/restore.js';
+import { readSegment } from '../../wal/backup/segment.js';
+import { backUp } from '../../wal/backup/write.js';
+import { WalError } from '../../wal/errors.js';
+import type { RecordSource } from '../../wal/log.js';
+import { inspectTarget } from '../../wal/new-store.js';
+import type { LogRecord } from '../../wal/record.js';
+import type { BackupAnswer, BackupCommand } from '../domain/backup.js';
+import { CodedError } from '../domain/errors.js';
+import type { CallContext, Progress, ResolvedMoment } from '../domain/face.js';
+import { assertSpace, type DiskSpace, storeBytes } from './disk-space.js';
+import { resolveRange } from './replay-range.js';
+import { type VerifyReport, verifyStore } from './verify.js';
+
+const isoOf = (ms: number): string => new Date(ms).toISOString();
+
+/** Backs up the log of an open store. @throws as backUp */
+export async function backUpStore(
+  log: RecordSource,
+  { to, full }: BackupCommand,
+  { signal, onProgress }: Pick<CallContext, 'signal' | 'onProgress'>,
+  clock: () => number,
+): Promise<BackupAnswer> {
+  const { id, manifest, written, isUnchanged } = await backUp(log, to, {
+    full,
+    clock,
+    signal,
+    onProgress: (done, total) => onProgress?.({ done, total, unit: 'records', message: 'backing up' }),
+  });
+  return {
+    id,
+    path: to,
+    kind: manifest.kind,
+    is_unchanged: isUnchanged,
+    last: { ...manifest.last, time: isoOf(manifest.lastMs) },
+    epoch: manifest.lineage.epoch,
+    records: manifest.records,
+    written_records: written,
+    size_bytes: manifest.sizeBytes,
+  };
+}
+
+/** A backup as it is listed: any moment from its first event to its last can be restored from it. */
+export interface BackupSummary {
+  readonly id: string;
+  readonly kind: 'full' | 'incremental';
+  readonly time: string;
+  readonly epoch: number;
+  readonly last: { readonly seq: number; readonly hash: string; readonly time: string };
+  readonly sizeBytes: number;
+  readonly segments: number;
+}
+
+export interface BackupOverview {
+  readonly path: string;
+  /** Absent where no backup can be read. */
+  readonly storeId?: string;
+  /** Oldest first. */
+  readonly backups: readonly BackupSummary[];
+  readonly damaged: readonly { readonly id: string; readonly problem: string }[];
+}
+
+const summaryOf = ({ id, manifest }: Backup): BackupSummary => ({
+  id,
+  kind: manifest.kind,
+  time: manifest.time,
+  epoch: manifest.lineage.epoch,
+  last: { ...manifest.last, time: isoOf(manifest.lastMs) },
+  sizeBytes: manifest.sizeBytes,
+  segments: manifest.segments.length,
+});
+
+/** The backups of a directory by their manifests. @throws WalError BACKUP_MISSING */
+export function overviewOf(dir: string): BackupOverview {
+  const { backups, damaged } = listBackups(dir);
+  const [first] = backups;
+  return {
+    path: dir,
+    ...(first && { storeId: first.manifest.lineage.storeId }),
+    backups: backups.map(summaryOf),
+    damaged,
+  };
+}
+
+export interface BackupFinding {
+  /** The backups that it spoils. */
+  readonly backups: readonly string[];
+  readonly message: string;
+}
+
+export interface BackupReport extends BackupOverview {
+  readonly isSound: boolean;
+  /** Records that were read and checked; those that backups share once. */
+  readonly records: number;
+  readonly findings: readonly BackupFinding[];
+  /** Of a trial: the backup that was restored, and what verifying that store said. */
+  readonly trial?: {
+    readonly backup: string;
+    readonly isSound: boolean;
+    readonly findings: VerifyReport['findings'];
+  };
+}
+
+/**
+ * Reads all backups of a directory through, without LevelDB; each segment once.
+ * @param trialIn a directory in which the newest one is restored and verified as a store, and removed again
+ * @throws WalError BACKUP_MISSING: there is none to verify
+ */
+export async function verifyBackups(
+  dir: string,
+  { trialIn, onProgress }: { trialIn?: string | undefined; onProgress?: (progress: Progress) => void } = {},
+): Promise<BackupReport> {
+  const overview = overviewOf(dir);
+  const { backups } = listBackups(dir);
+  if (backups.length === 0 && overview.damaged.length === 0) throw noBackup(dir);
+  const seen = new Map<string, LogRecord | WalError>();
+  const findings: BackupFinding[] = overview.damaged.map(({ id, problem }) => ({
+    backups: [id],
+    message: problem,
+  }));
+  let records = 0;
+  for (const { manifest } of backups) {
+    let previous: LogRecord | undefined;
+    for (const segment of manifest.segments) {
+      const key = JSON.stringify([segment, previous?.seq ?? 0]);
+      let found = seen.get(key);
+      if (found === undefined) {
+        found = await readSegment(dir, segment, previous).catch((error: unknown) => {
+          if (error instanceof WalError) return error;
+          throw error;
+        });
+        seen.set(key, found);
+        records += segment.records;
+        onProgress?.({ done: records, unit: 'records', message: 'verifying' });
+        if (found instanceof WalError)
+          findings.push({ backups: holding(backups, segment), message: found.message });
+      }
+      if (found instanceof WalError) break;
+      previous = found;
+    }
+  }
+  const isSound = findings.length === 0;
+  const newest = newestOf(backups);
+  const trial =
+    trialIn === undefined || newest === undefined
+      ? undefined
+      : await tryOut(dir, newest, trialIn, onProgress);
+  return {
+    ...overview,
+    isSound: isSound && trial?.isSound !== false,
+    records,
+    findings,
+    ...(trial && { trial }),
+  };
+}
+
+const holding = (backups: readonly Backup[], { file }: Segment): string[] =>
+  backups
+    .filter(({ manifest }) => manifest.segments.some(segment => segment.file === file))
+    .map(({ id }) => id);
+
+async function tryOut(
+  dir: string,
+  backup: Backup,
+  trialIn: string,
+  onProgress: ((progress: Progress) => void) | undefined,
+): Promise<NonNullable<BackupReport['trial']>> {
+  const folder = mkdtempSync(join(trialIn, 'mcp-vector-trial-'));
+  try {
+    const restored = await restore({ from: dir, to: join(folder, 'store'), backup: backup.id, onProgress });
+    return { backup: backup.id, isSound: restored.verified!.sound, findings: restored.verified!.findings };
+  } catch (error) {
+    if (!(error instanceof WalError)) throw error;
+    return { backup: backup.id, isSound: false, findings: [{ code: error.code, message: error.message }] };
+  } finally {
+    rmSync(folder, { recursive: true, force: true });
+  }
+}
+
+export interface RestoreOptions {
+  /** A directory of backups. */
+  readonly from: string;
+  /** Where the store is to be: absent or an empty directory. */
+  readonly to: string;
+  /** A backup by its id. Default: the newest one; with `until` the newest one that reaches it. */
+  readonly backup?: string | undefined;
+  /** The last moment to be restored. Default: all of it. */
+  readonly until?: string | undefined;
+  /** Only tell what would be restored, and whether it can be. */
+  readonly dryRun?: boolean;
+  readonly clock?: () => number;
+  readonly onProgress?: ((progress: Progress) => void) | undefined;
+}
+
+export interface Restored {
+  readonly backup: BackupSummary;
+  readonly moment: ResolvedMoment;
+  readonly to: string;
+  readonly storeId: string;
+  readonly records: number;
+  readonly disk: DiskSpace;
+  /** What verifying the new store said; absent on a dry run. */
+  readonly verified?: VerifyReport;
+  /** The epoch in which it goes on; absent on a dry run. */
+  readonly epoch?: number;
+}
+
+/**
+ * Makes a store of a backup, which is verified before and after.
+ * @throws WalError BACKUP_MISSING, BACKUP_DAMAGED, STORE_FOREIGN (the target holds something), WAL_IO; CodedError as resolveRange, DISK_FULL
+ */
+export async function restore(options: RestoreOptions): Promise<Restored> {
+  const { dryRun = false, clock = Date.now, onProgress } = options;
+  const from = resolve(options.from);
+  const to = resolve(options.to);
+  const { backups, damaged } = listBackups(from);
+  const backup = chosen(from, backups, damaged, options.backup);
+  inspectTarget(to);
+  const log = await BackupLog.open(from, backup, (done, total) =>
+    onProgress?.({ done, total, unit: 'records', message: 'verifying the backup' }),
+  );
+  try {
+    const { until } = await resolveRange(log, { until: options.until }, clock());
+    const plan = {
+      backup: summaryOf(backup),
+      moment: until,
+      to,
+      storeId: log.lineage.storeId,
+      records: until.seq,
+      disk: await assertSpace(to, storeBytes(backup.manifest.sizeBytes)),
+    };
+    if (dryRun) return plan;
+    const epoch = 1 + Math.max(...backups.map(({ manifest }) => manifest.lineage.epoch));
+    await restoreLog(log, until.seq, to, {
+      epoch,
+      clock,
+      onProgress: done => onProgress?.({ done, total: until.seq, unit: 'records', message: 'restoring' }),
+    });
+    return { ...plan, epoch, verified: await verifyStore(to, onProgress) };
+  } finally {
+    log.close();
+  }
+}
+
+function chosen(
+  dir: string,
+  backups: readonly Backup[],
+  damaged: readonly { readonly id: string; readonly problem: string }[],
+  id: string | undefined,
+): Backup {
+  const broken = damaged.find(backup => backup.id === id);
+  if (broken !== undefined)
+    throw new WalError(
+      'BACKUP_DAMAGED',
+      broken.problem,
+      'Name another backup: `mcp-vector-server backup list` has them.',
+    );
+  const found = id === undefined ? newestOf(backups) : backups.find(backup => backup.id === id);
+  if (found !== undefined) return found;
+  if (id === undefined) throw noBackup(dir);
+  throw new CodedError(
+    'INVALID_ARGUMENT',
+    `${dir} holds no backup ${id}`,
+    `There are: ${backups
+      .slice(-5)
+      .map(backup => backup.id)
+      .join(', ')}.`,
+  );
+}
+
+/** The one that was made last; a store that was restored goes on after those of its earlier epochs. */
+const newestOf = (backups: readonly Backup[]): Backup | undefined =>
+  backups.reduce<Backup | undefined>(
+    (newest, backup) =>
+      newest === undefined || newest.manifest.time <= backup.manifest.time ? backup : newest,
+    undefined,
+  );
+
+function noBackup(dir: string): WalError {
+  return new WalError(
+    'BACKUP_MISSING',
+    `${dir} holds no backup`,
+    `Name a directory that backups were written to: it has a folder ${SEGMENTS} and a manifest for each.`,
+  );
+}

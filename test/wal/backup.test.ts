@@ -1,0 +1,359 @@
+/** Backups of a log: what is shared, what is refused, what damage is found, and that a restored log is the log of then. */
+import {
+  cpSync,
+  existsSync,
+  readdirSync,
+  readFileSync,
+  renameSync,
+  rmSync,
+  statSync,
+  writeFileSync,
+} from 'node:fs';
+import { join } from 'node:path';
+import fc from 'fast-check';
+import { afterAll, beforeEach, describe, expect, test } from 'vitest';
+import { BackupLog } from '#wal/backup/backup-log.js';
+import { listBackups, SEGMENTS } from '#wal/backup/manifest.js';
+import { restoreLog } from '#wal/backup/restore.js';
+import { type BackedUp, type BackUpOptions, backUp } from '#wal/backup/write.js';
+import { forkLog } from '#wal/fork.js';
+import type { LevelLog } from '#wal/level-log.js';
+import { epochStartOf } from '#wal/lineage.js';
+import { openLog } from '#wal/open.js';
+import { exportTail } from '#wal/quarantine.js';
+import { readCommitted } from '#wal/transactions.js';
+import { verifyLog } from '#wal/verify.js';
+import { allTexts, Directories, event, put, textsOf } from '../helpers/wal.js';
+
+const directories = new Directories();
+afterAll(() => directories.remove());
+
+let storeDir: string;
+let dir: string;
+beforeEach(() => {
+  storeDir = directories.path();
+  dir = directories.path('backups');
+});
+
+const open = (path = storeDir): Promise<LevelLog> => openLog({ storeDir: path, create: true });
+const segments = () => readdirSync(join(dir, SEGMENTS)).sort();
+
+/** Backs up a store that is opened for it. */
+async function backedUp(options: Partial<BackUpOptions> = {}, path = storeDir): Promise<BackedUp> {
+  const log = await open(path);
+  try {
+    return await backUp(log, dir, { clock: Date.now, ...options });
+  } finally {
+    await log.close();
+  }
+}
+
+async function write(...texts: string[]): Promise<void> {
+  const log = await open();
+  for (const text of texts) await put(log, text);
+  await log.close();
+}
+
+async function cutAfter(after: number): Promise<void> {
+  const log = await open();
+  const cut = { after: { seq: after, hash: log.get(after).hash }, head: log.head };
+  await exportTail(log, storeDir, after, { reason: 'a test', clock: Date.now });
+  await log.close();
+  await (await openLog({ storeDir, cut })).close();
+}
+
+/** The texts of a backup, read without LevelDB. */
+async function textsIn(id: string): Promise<string[]> {
+  const log = await BackupLog.open(dir, listBackups(dir).backups.find(backup => backup.id === id)!);
+  try {
+    return await textsOf(readCommitted(log, 1, log.head.seq));
+  } finally {
+    log.close();
+  }
+}
+
+async function restored(id: string, untilSeq?: number): Promise<string> {
+  const to = directories.path('restored');
+  const backup = listBackups(dir).backups.find(candidate => candidate.id === id)!;
+  const log = await BackupLog.open(dir, backup);
+  try {
+    await restoreLog(log, untilSeq ?? log.head.seq, to, {
+      epoch: backup.manifest.lineage.epoch + 1,
+      clock: Date.now,
+    });
+  } finally {
+    log.close();
+  }
+  return to;
+}
+
+async function textsOfStore(path: string): Promise<string[]> {
+  const log = await open(path);
+  try {
+    return await allTexts(log);
+  } finally {
+    await log.close();
+  }
+}
+
+const refusal = (code: string, message: RegExp) =>
+  expect.objectContaining({ code, message: expect.stringMatching(message) });
+
+describe('a backup', () => {
+  test('holds all records, later ones share them, and one without anything new is none', async () => {
+    await write('a', 'b');
+    const first = await backedUp();
+    expect(first).toMatchObject({
+      written: 3,
+      isUnchanged: false,
+      manifest: { kind: 'full', last: { seq: 3 } },
+    });
+    await write('c');
+    const second = await backedUp();
+    expect(second).toMatchObject({
+      written: 1,
+      manifest: { kind: 'incremental', last: { seq: 4 }, records: 4 },
+    });
+    expect(second.manifest.segments[0]).toEqual(first.manifest.segments[0]);
+    expect(await backedUp()).toMatchObject({ id: second.id, written: 0, isUnchanged: true });
+    expect(listBackups(dir).backups.map(({ id }) => id)).toEqual([first.id, second.id]);
+    expect(await textsIn(first.id)).toEqual(['a', 'b']);
+    expect(await textsIn(second.id)).toEqual(['a', 'b', 'c']);
+    for (const name of segments()) expect(statSync(join(dir, SEGMENTS, name)).mode & 0o077).toBe(0);
+  });
+
+  test('a full one writes everything anew', async () => {
+    await write('a');
+    await backedUp();
+    await write('b');
+    const { written, manifest } = await backedUp({ full: true });
+    expect([written, manifest.kind, manifest.segments.length]).toEqual([3, 'full', 1]);
+  });
+
+  test('of a log that is written to ends with a whole transaction', async () => {
+    const log = await open();
+    await put(log, 'a');
+    const long = log.begin();
+    await long.append([event('part one')]);
+    const during = await backUp(log, dir, { clock: Date.now });
+    expect(during.manifest.last.seq).toBe(2);
+    await long.append([event('part two')]);
+    await long.commit();
+    const after = await backUp(log, dir, { clock: Date.now });
+    await log.close();
+    expect(await textsIn(during.id)).toEqual(['a']);
+    expect(await textsIn(after.id)).toEqual(['a', 'part one', 'part two']);
+  });
+
+  test('that was interrupted is taken up where it ended; what was damaged meanwhile is written anew', async () => {
+    await write(...Array.from({ length: 20 }, (_, i) => `text ${i}`));
+    const controller = new AbortController();
+    const options = { segmentBytes: 300, signal: controller.signal };
+    const interrupted = backedUp({
+      ...options,
+      onProgress: done => {
+        if (done > 14) controller.abort();
+      },
+    });
+    await expect(interrupted).rejects.toThrow(/abort/);
+    const left = segments();
+    expect(left.length).toBeGreaterThan(3);
+    expect(listBackups(dir).backups).toEqual([]);
+    const spoilt = join(dir, SEGMENTS, left[1]!);
+    const before = readFileSync(spoilt);
+    writeFileSync(spoilt, before.subarray(0, -1));
+    const written: number[] = [];
+    const { id, manifest } = await backedUp({ segmentBytes: 300, onProgress: done => written.push(done) });
+    expect(manifest.segments.slice(0, left.length).map(({ file }) => file)).toEqual(left);
+    expect(readFileSync(spoilt)).toEqual(before);
+    expect(await textsIn(id)).toHaveLength(20);
+    expect(segments().every(name => name.endsWith('.records'))).toBe(true);
+  });
+
+  test('goes on in another branch after a cut, and with a restored store', async () => {
+    await write('a', 'b', 'c');
+    const before = await backedUp({ segmentBytes: 200 });
+    await cutAfter(3);
+    await write('d');
+    const cut = await backedUp();
+    expect(cut.manifest).toMatchObject({ kind: 'incremental', lineage: { epoch: 2 }, last: { seq: 5 } });
+    expect(await textsIn(cut.id)).toEqual(['a', 'b', 'd']);
+    expect(await textsIn(before.id)).toEqual(['a', 'b', 'c']);
+    // The store is lost, and comes back from the newest backup in an epoch of its own.
+    rmSync(storeDir, { recursive: true });
+    renameSync(await restored(cut.id, 3), storeDir);
+    await write('e');
+    const again = await backedUp();
+    expect(again.manifest).toMatchObject({ kind: 'incremental', lineage: { epoch: 3 } });
+    expect(await textsIn(again.id)).toEqual(['a', 'b', 'e']);
+    expect(await textsIn(cut.id)).toEqual(['a', 'b', 'd']);
+  });
+});
+
+describe('is refused', () => {
+  test('where the store is an older copy, or went another way, without saying so', async () => {
+    await write('a');
+    const copy = directories.path('copy');
+    cpSync(storeDir, copy, { recursive: true });
+    await write('b');
+    const { id } = await backedUp();
+    await expect(backedUp({}, copy)).rejects.toEqual(refusal('BACKUP_DIVERGED', /record 3 .* ends at 2/));
+    const log = await open(copy);
+    await put(log, 'not b', 'and more');
+    await log.close();
+    await expect(backedUp({}, copy)).rejects.toEqual(refusal('BACKUP_DIVERGED', /record 3 .* does not have/));
+    expect(listBackups(dir).backups.map(backup => backup.id)).toEqual([id]);
+    // Whoever wants everything written anew gets no mixture of the two either.
+    await expect(backedUp({ full: true }, copy)).rejects.toEqual(refusal('BACKUP_DIVERGED', /record 3/));
+  });
+
+  test('where the directory holds something else, or backups of another store', async () => {
+    await write('a');
+    await backedUp();
+    const log = await open();
+    const fork = directories.path('fork');
+    await forkLog(log, log.head.seq, fork, { clock: Date.now });
+    await log.close();
+    await expect(backedUp({}, fork)).rejects.toEqual(
+      refusal('BACKUP_FOREIGN', /another|backups of the store/),
+    );
+    writeFileSync(join(dir, 'notes.txt'), 'mine');
+    await expect(backedUp()).rejects.toEqual(refusal('BACKUP_FOREIGN', /notes\.txt/));
+    writeFileSync(`${dir}-file`, '');
+    const other = await open();
+    await expect(backUp(other, `${dir}-file`, { clock: Date.now })).rejects.toEqual(
+      refusal('BACKUP_FOREIGN', /no directory/),
+    );
+    await other.close();
+    expect(() => listBackups(`${dir}-none`)).toThrow(refusal('BACKUP_MISSING', /does not exist/));
+  });
+});
+
+describe('a restored store', () => {
+  test('is the same store in a new epoch, whole or up to any transaction, and verifies', async () => {
+    await write('a', 'b', 'c');
+    const { id } = await backedUp();
+    for (const [untilSeq, texts] of [
+      [4, ['a', 'b', 'c']],
+      [3, ['a', 'b']],
+      [1, []],
+    ] as const) {
+      const path = await restored(id, untilSeq);
+      expect(await textsOfStore(path)).toEqual(texts);
+      const report = await verifyLog(path);
+      expect(report.findings).toEqual([]);
+      expect(report.epochs).toMatchObject([{ epoch: 2, seq: untilSeq + 1, cut: { seq: 4 } }]);
+      const log = await open(path);
+      const source = await open();
+      expect(log.lineage).toEqual({ ...source.lineage, epoch: 2, epochSeq: untilSeq + 1 });
+      expect(epochStartOf(log.get(untilSeq + 1))).toMatchObject({
+        epoch: 2,
+        cut: { hash: source.head.hash },
+      });
+      await put(log, 'goes on');
+      for (const each of [log, source]) await each.close();
+    }
+  });
+
+  test('does not come from before its store was forked, nor into a directory that holds something', async () => {
+    await write('a');
+    const log = await open();
+    const fork = directories.path('fork');
+    await forkLog(log, 2, fork, { clock: Date.now });
+    await log.close();
+    const { id } = await backedUp({}, fork);
+    await expect(restored(id, 2)).rejects.toEqual(refusal('BACKUP_FOREIGN', /forked/));
+    const backup = await BackupLog.open(dir, listBackups(dir).backups[0]!);
+    await expect(restoreLog(backup, 3, storeDir, { epoch: 2, clock: Date.now })).rejects.toEqual(
+      refusal('STORE_FOREIGN', /not an empty directory/),
+    );
+    backup.close();
+  });
+
+  test('is, record for record, what the log was when it was backed up, however it grew', async () => {
+    const step = fc.oneof(
+      fc.record({
+        write: fc.array(fc.string({ minLength: 1, maxLength: 30 }), { minLength: 1, maxLength: 4 }),
+      }),
+      fc.record({ backUp: fc.integer({ min: 100, max: 600 }) }),
+      fc.record({ cut: fc.nat(20) }),
+    );
+    await fc.assert(
+      fc.asyncProperty(fc.array(step, { minLength: 3, maxLength: 12 }), async steps => {
+        storeDir = directories.path();
+        dir = directories.path('backups');
+        await write('first');
+        const expected = new Map<string, string[]>();
+        for (const step of steps) {
+          if ('write' in step) await write(...step.write);
+          else if ('backUp' in step) {
+            const { id } = await backedUp({ segmentBytes: step.backUp });
+            expected.set(id, await textsOfStore(storeDir));
+          } else {
+            const log = await open();
+            const after = Math.max(1, log.head.seq - 1 - (step.cut % log.head.seq));
+            const isEnd = log.get(after).last && after < log.head.seq;
+            await log.close();
+            if (isEnd) await cutAfter(after);
+          }
+        }
+        for (const [id, texts] of expected) {
+          expect(await textsIn(id)).toEqual(texts);
+          expect(await textsOfStore(await restored(id))).toEqual(texts);
+        }
+      }),
+      { numRuns: 15 },
+    );
+  });
+});
+
+describe('damage', () => {
+  test('any bit, any end and any missing file of a backup is found when it is read', async () => {
+    await write('a', 'b', 'c');
+    const { id } = await backedUp({ segmentBytes: 200 });
+    const [backup] = listBackups(dir).backups;
+    const isFound = async () => {
+      const { backups, damaged } = listBackups(dir);
+      if (damaged.length > 0) return damaged[0]!.id === id;
+      if (backups.length === 0) return false;
+      try {
+        (await BackupLog.open(dir, backups[0]!)).close();
+        return false;
+      } catch (error) {
+        return (error as { code?: string }).code === 'BACKUP_DAMAGED';
+      }
+    };
+    expect(await isFound()).toBe(false);
+    const files = [`${id}.backup.json`, ...segments().map(name => join(SEGMENTS, name))].map(name =>
+      join(dir, name),
+    );
+    for (const path of files) {
+      const whole = readFileSync(path);
+      for (let at = 0; at < whole.length; at += 7) {
+        const bytes = Buffer.from(whole);
+        bytes[at]! ^= 1 << (at % 8);
+        writeFileSync(path, bytes);
+        expect(await isFound(), `${path} bit ${at * 8 + (at % 8)}`).toBe(true);
+      }
+      for (let length = 0; length < whole.length - 1; length += 13) {
+        writeFileSync(path, whole.subarray(0, length));
+        expect(await isFound(), `${path} cut to ${length}`).toBe(true);
+      }
+      writeFileSync(path, whole);
+    }
+    for (const file of files.slice(1)) {
+      const whole = readFileSync(file);
+      rmSync(file);
+      expect(await isFound()).toBe(true);
+      writeFileSync(file, whole);
+    }
+    // A segment in the place of another one, sound in itself.
+    const [one, other] = backup!.manifest.segments.map(({ file }) => join(dir, SEGMENTS, file));
+    const whole = readFileSync(one!);
+    cpSync(other!, one!);
+    expect(await isFound()).toBe(true);
+    writeFileSync(one!, whole);
+    expect(await isFound()).toBe(false);
+    expect(existsSync(join(dir, `${id}.backup.json`))).toBe(true);
+  });
+});

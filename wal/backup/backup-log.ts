@@ -1,0 +1,120 @@
+import { closeSync, openSync, readSync } from 'node:fs';
+import { join } from 'node:path';
+import type { Head, Lineage, ReadOptions, RecordSource } from '../log.js';
+import { decodeRecord, type LogRecord } from '../record.js';
+import { storedBytes } from '../record-file.js';
+import { type Backup, SEGMENTS, type Segment } from './manifest.js';
+import { damagedSegment, readSegment } from './segment.js';
+
+/** Of a piece of records that are read together. */
+const PIECE_BYTES = 1024 * 1024;
+const LENGTH_BYTES = 4;
+
+interface IndexedSegment {
+  readonly segment: Segment;
+  readonly file: number;
+  /** Where each record's bytes begin, and where the next one's would. */
+  readonly offsets: Float64Array;
+}
+
+/** A backup read as a log is, without LevelDB. All of it was verified when it was opened; every record is checked again when it is read. */
+export class BackupLog implements RecordSource {
+  readonly head: Head;
+
+  private constructor(
+    readonly lineage: Lineage,
+    head: LogRecord,
+    private readonly segments: readonly IndexedSegment[],
+  ) {
+    this.head = { seq: head.seq, hash: head.hash, logicalMs: head.logicalMs };
+  }
+
+  /**
+   * Verifies a backup and opens it.
+   * @param onProgress told how many records are verified, of how many
+   * @throws WalError BACKUP_DAMAGED
+   */
+  static async open(
+    dir: string,
+    { manifest }: Backup,
+    onProgress: (done: number, total: number) => void = () => {},
+  ): Promise<BackupLog> {
+    const segments: IndexedSegment[] = [];
+    try {
+      let last: LogRecord | undefined;
+      for (const segment of manifest.segments) {
+        const offsets = new Float64Array(segment.records + 1);
+        let next = LENGTH_BYTES;
+        let count = 0;
+        last = await readSegment(dir, segment, last, (_, value) => {
+          offsets[count++] = next;
+          next += storedBytes(value);
+        });
+        offsets[count] = next;
+        segments.push({ segment, file: openSync(join(dir, SEGMENTS, segment.file), 'r'), offsets });
+        onProgress(last.seq, manifest.records);
+      }
+      const final = manifest.segments.at(-1);
+      if (
+        last === undefined ||
+        final === undefined ||
+        last.seq !== manifest.last.seq ||
+        final.last.hash !== manifest.last.hash
+      )
+        throw damagedSegment(final?.file ?? '', `the backup does not end with record ${manifest.last.seq}`);
+      return new BackupLog(manifest.lineage, last, segments);
+    } catch (error) {
+      for (const { file } of segments) closeSync(file);
+      throw error;
+    }
+  }
+
+  get(seq: number): LogRecord {
+    return decodeRecord(this.value(seq), seq);
+  }
+
+  async *read({
+    from = 1,
+    to = this.head.seq,
+    reverse = false,
+  }: ReadOptions = {}): AsyncGenerator<LogRecord[]> {
+    if (reverse) {
+      for (let seq = to; seq >= from; seq--) yield [this.get(seq)];
+      return;
+    }
+    for await (const piece of this.raw(from, to)) yield piece.map(([seq, value]) => decodeRecord(value, seq));
+  }
+
+  async *raw(from: number, to: number): AsyncGenerator<[number, Uint8Array][]> {
+    let piece: [number, Uint8Array][] = [];
+    let sizeBytes = 0;
+    for (let seq = from; seq <= Math.min(to, this.head.seq); seq++) {
+      const value = this.value(seq);
+      piece.push([seq, value]);
+      sizeBytes += value.length;
+      if (sizeBytes < PIECE_BYTES) continue;
+      yield piece;
+      piece = [];
+      sizeBytes = 0;
+    }
+    if (piece.length > 0) yield piece;
+  }
+
+  close(): void {
+    for (const { file } of this.segments) closeSync(file);
+  }
+
+  private value(seq: number): Buffer {
+    const found = this.segments.find(({ segment }) => seq >= segment.first.seq && seq <= segment.last.seq);
+    if (found === undefined) throw new RangeError(`record ${seq} of ${this.head.seq}`);
+    const { segment, file, offsets } = found;
+    const at = offsets[seq - segment.first.seq]!;
+    const value = Buffer.allocUnsafe(offsets[seq - segment.first.seq + 1]! - LENGTH_BYTES - at);
+    for (let done = 0; done < value.length; ) {
+      const bytes = readSync(file, value, done, value.length - done, at + done);
+      if (bytes === 0) throw damagedSegment(segment.file, 'it became shorter while it was read');
+      done += bytes;
+    }
+    return value;
+  }
+}

@@ -1,0 +1,104 @@
+import { createHash } from 'node:crypto';
+import { existsSync, statSync } from 'node:fs';
+import { join } from 'node:path';
+import { WalError } from '../errors.js';
+import { type ChainLink, checkFollows, decodeRecord, type LogRecord } from '../record.js';
+import { readRecordFile } from '../record-file.js';
+import { nameRecord, type RecordName, SEGMENTS, type Segment } from './manifest.js';
+
+export const damagedSegment = (file: string, what: string): WalError =>
+  new WalError(
+    'BACKUP_DAMAGED',
+    `${SEGMENTS}/${file}: ${what}`,
+    'Nothing was changed. Restore a moment before what it holds, or from another backup; and back up in full into another directory now.',
+    { details: { file } },
+  );
+
+/** Given a record as it stands in a file; its bytes are valid during the call. */
+export type OnRecord = (record: LogRecord, value: Buffer) => void;
+
+/**
+ * Reads a segment through, every record and its chain.
+ * @param previous the record before it; undefined only before record 1
+ * @returns what there is of it, and its last record
+ * @throws WalError BACKUP_DAMAGED
+ */
+export async function scanSegment(
+  dir: string,
+  file: string,
+  previous: ChainLink | undefined,
+  onRecord: OnRecord = () => {},
+): Promise<Segment & { readonly lastRecord: LogRecord }> {
+  const path = join(dir, SEGMENTS, file);
+  const wrong = (what: string) => damagedSegment(file, what);
+  if (!existsSync(path)) throw wrong('it is missing');
+  const digest = createHash('sha256');
+  let first: LogRecord | undefined;
+  let last: LogRecord | undefined;
+  for await (const value of readRecordFile(path, digest, wrong)) {
+    const before = last ?? previous;
+    const record = checked(value, (before?.seq ?? 0) + 1, before, wrong);
+    onRecord(record, value);
+    first ??= record;
+    last = record;
+  }
+  if (first === undefined || last === undefined) throw wrong('it is empty');
+  return {
+    file,
+    first: nameRecord(first),
+    last: nameRecord(last),
+    records: last.seq - first.seq + 1,
+    sizeBytes: statSync(path).size,
+    sha256: digest.digest('hex'),
+    lastRecord: last,
+  };
+}
+
+/**
+ * Reads a segment through and compares it with what its manifest says.
+ * @param previous as for scanSegment
+ * @returns its last record
+ * @throws WalError BACKUP_DAMAGED
+ */
+export async function readSegment(
+  dir: string,
+  segment: Segment,
+  previous: ChainLink | undefined,
+  onRecord?: OnRecord,
+): Promise<LogRecord> {
+  const wrong = (what: string) => damagedSegment(segment.file, what);
+  if ((previous?.seq ?? 0) + 1 !== segment.first.seq)
+    throw wrong(
+      `it begins with record ${segment.first.seq}, and the one before it ends with ${previous?.seq ?? 0}`,
+    );
+  const found = await scanSegment(dir, segment.file, previous, onRecord);
+  if (found.sizeBytes !== segment.sizeBytes)
+    throw wrong(`it has ${found.sizeBytes} bytes, not ${segment.sizeBytes}`);
+  if (found.sha256 !== segment.sha256) throw wrong('it does not match its sha256');
+  const isNamed = (one: RecordName, other: RecordName) => one.seq === other.seq && one.hash === other.hash;
+  if (
+    !isNamed(found.first, segment.first) ||
+    !isNamed(found.last, segment.last) ||
+    found.records !== segment.records
+  )
+    throw wrong(
+      `it holds records ${found.first.seq} to ${found.last.seq}, not those that the manifest names`,
+    );
+  return found.lastRecord;
+}
+
+function checked(
+  value: Buffer,
+  seq: number,
+  previous: ChainLink | undefined,
+  wrong: (what: string) => Error,
+): LogRecord {
+  try {
+    const record = decodeRecord(value, seq);
+    checkFollows(previous, record);
+    return record;
+  } catch (error) {
+    if (error instanceof WalError) throw wrong(error.message);
+    throw error;
+  }
+}

@@ -1,0 +1,134 @@
+import { existsSync, mkdirSync, readdirSync, renameSync, rmdirSync, rmSync, statSync } from 'node:fs';
+import { dirname, join } from 'node:path';
+import { WalError } from './errors.js';
+import { fsyncDirectory, HeadFile, Intent } from './head-file.js';
+import { epochAfter } from './lineage.js';
+import type { Lineage, RecordSource } from './log.js';
+import { logDatabase } from './open-database.js';
+import { PATHS } from './paths.js';
+import { checkFollows, decodeRecord, encodeKey, encodeRecord, type LogRecord } from './record.js';
+
+/** The record of its own with which a new store goes on after those that it took over, and who it is from then on. */
+export interface OwnRecord {
+  readonly type: number;
+  readonly body: Uint8Array;
+  readonly lineage: Lineage;
+}
+
+export interface NewStoreOptions {
+  readonly clock: () => number;
+  /** Told how many records are copied. */
+  readonly onProgress?: ((records: number) => void) | undefined;
+  /** @param seq the number that the record will have. @param epoch that the last record taken over was in */
+  readonly ownRecord: (seq: number, epoch: number) => OwnRecord;
+}
+
+/**
+ * What stands where a new store is to be.
+ * @throws WalError STORE_FOREIGN for anything but nothing or an empty directory
+ */
+export function inspectTarget(targetDir: string): 'absent' | 'empty' {
+  if (!existsSync(targetDir)) return 'absent';
+  if (statSync(targetDir).isDirectory() && readdirSync(targetDir).length === 0) return 'empty';
+  throw new WalError(
+    'STORE_FOREIGN',
+    `${targetDir} is not an empty directory`,
+    'Name a directory that does not exist yet.',
+  );
+}
+
+/**
+ * Makes a new store of a source's records 1..untilSeq, equal byte for byte, and one of its own. It appears under its name only when it is
+ * whole and flushed.
+ * @param untilSeq must end a transaction (RangeError otherwise)
+ * @param targetDir must not exist, or be an empty directory
+ * @returns the new store's head: its own record
+ * @throws WalError STORE_FOREIGN for a target that holds something; what the source's records are off by; WAL_IO
+ */
+export async function makeStore(
+  source: RecordSource,
+  untilSeq: number,
+  targetDir: string,
+  options: NewStoreOptions,
+): Promise<{ seq: number; lineage: Lineage }> {
+  if (!source.get(untilSeq).last) throw new RangeError(`record ${untilSeq} does not end a transaction`);
+  const replacesEmpty = inspectTarget(targetDir) === 'empty';
+  const partial = `${targetDir}.partial-${process.pid}`;
+  rmSync(partial, { recursive: true, force: true });
+  mkdirSync(join(partial, PATHS.log), { recursive: true, mode: 0o700 });
+  try {
+    const { seq, hash, lineage } = await copyRecords(source, untilSeq, partial, options);
+    HeadFile.create(join(partial, PATHS.head), {
+      intent: Intent.closed,
+      ...lineage,
+      seq,
+      hash,
+      nonce: '0'.repeat(32),
+      wallMs: options.clock(),
+    });
+    fsyncDirectory(join(partial, PATHS.log));
+    fsyncDirectory(partial);
+    if (replacesEmpty) rmdirSync(targetDir);
+    renameSync(partial, targetDir);
+    fsyncDirectory(dirname(targetDir));
+    return { seq, lineage };
+  } catch (error) {
+    rmSync(partial, { recursive: true, force: true });
+    if (error instanceof WalError) throw error;
+    throw new WalError(
+      'WAL_IO',
+      `the new store could not be written: ${(error as { cause?: Error }).cause?.message ?? (error as Error).message}`,
+      'Check free space and permissions; the source is untouched.',
+      { cause: error },
+    );
+  }
+}
+
+async function copyRecords(
+  source: RecordSource,
+  untilSeq: number,
+  partial: string,
+  { clock, onProgress, ownRecord }: NewStoreOptions,
+): Promise<{ seq: number; hash: bigint; lineage: Lineage }> {
+  const database = logDatabase(partial, { createIfMissing: true });
+  await database.open();
+  try {
+    const put = (seq: number, value: Uint8Array) => ({ type: 'put' as const, key: encodeKey(seq), value });
+    let previous: LogRecord | undefined;
+    let epoch = 1;
+    for await (const piece of source.raw(1, untilSeq)) {
+      for (const [seq, value] of piece) {
+        const record = decodeRecord(value, seq);
+        checkFollows(previous, record);
+        previous = record;
+        epoch = epochAfter(epoch, record);
+      }
+      await database.batch(
+        piece.map(([seq, value]) => put(seq, value)),
+        { sync: true },
+      );
+      onProgress?.(piece[piece.length - 1][0]);
+    }
+    const last = source.get(untilSeq);
+    const wallMs = clock();
+    const seq = untilSeq + 1;
+    const { type, body, lineage } = ownRecord(seq, epoch);
+    const { bytes, hash } = encodeRecord({
+      type,
+      seq,
+      wallMs,
+      logicalMs: Math.max(wallMs, last.logicalMs),
+      txFirst: seq,
+      txIndex: 0,
+      last: true,
+      long: false,
+      actor: 0,
+      prevHash: last.hash,
+      body,
+    });
+    await database.batch([put(seq, bytes)], { sync: true });
+    return { seq, hash, lineage };
+  } finally {
+    await database.close();
+  }
+}

@@ -1,0 +1,83 @@
+/** Files of raw records: one after the other, each as its length (u32, little-endian) and its bytes as they stood in the log. */
+import { createHash, type Hash } from 'node:crypto';
+import { createReadStream } from 'node:fs';
+import { type FileHandle, open } from 'node:fs/promises';
+import { HEADER_BYTES, MAX_PAYLOAD_BYTES } from './record.js';
+
+const LENGTH_BYTES = 4;
+const READ_BYTES = 1024 * 1024;
+
+/** For whoever finds such a file without this program. */
+export const HOW_TO_READ =
+  'A file of records holds them in order, each as its length (4 bytes, little-endian) followed by its bytes as they stood in the log; wal/FORMAT.md of mcp-vector-server has the record byte by byte.';
+
+/** Bytes that a record takes in such a file. */
+export const storedBytes = (value: Uint8Array): number => LENGTH_BYTES + value.length;
+
+/** Writes a file of records, for its user alone. */
+export class RecordFileWriter {
+  #sizeBytes = 0;
+  readonly #digest: Hash = createHash('sha256');
+
+  private constructor(private readonly file: FileHandle) {}
+
+  /** @param path of a file that is not there yet */
+  static async create(path: string): Promise<RecordFileWriter> {
+    return new RecordFileWriter(await open(path, 'wx', 0o600));
+  }
+
+  get sizeBytes(): number {
+    return this.#sizeBytes;
+  }
+
+  async write(values: readonly Uint8Array[]): Promise<void> {
+    const parts = values.flatMap(value => {
+      const length = Buffer.alloc(LENGTH_BYTES);
+      length.writeUInt32LE(value.length);
+      return [length, value];
+    });
+    const bytes = Buffer.concat(parts);
+    this.#digest.update(bytes);
+    this.#sizeBytes += bytes.length;
+    await this.file.writeFile(bytes);
+  }
+
+  /** Flushes. @returns sha256 of the file, hex */
+  async finish(): Promise<string> {
+    await this.file.sync();
+    return this.#digest.digest('hex');
+  }
+
+  close(): Promise<void> {
+    return this.file.close();
+  }
+}
+
+/**
+ * The records of a file, as they stood in the log; their bytes are valid until the next one is asked for.
+ * @param digest given every byte of it
+ * @param wrong makes the error for a file that is none of records
+ */
+export async function* readRecordFile(
+  path: string,
+  digest: { update(bytes: Uint8Array): unknown },
+  wrong: (what: string) => Error,
+): AsyncGenerator<Buffer> {
+  let held: Buffer = Buffer.alloc(0);
+  for await (const chunk of createReadStream(path, { highWaterMark: READ_BYTES })) {
+    digest.update(chunk as Buffer);
+    held = held.length === 0 ? (chunk as Buffer) : Buffer.concat([held, chunk as Buffer]);
+    let at = 0;
+    while (held.length - at >= LENGTH_BYTES) {
+      const length = held.readUInt32LE(at);
+      if (length < HEADER_BYTES || length > HEADER_BYTES + MAX_PAYLOAD_BYTES)
+        throw wrong(`a record of ${length} bytes is out of bounds`);
+      const end = at + LENGTH_BYTES + length;
+      if (end > held.length) break;
+      yield held.subarray(at + LENGTH_BYTES, end);
+      at = end;
+    }
+    held = held.subarray(at);
+  }
+  if (held.length > 0) throw wrong('it is cut short');
+}
