@@ -17,13 +17,25 @@ export function main(argv: string[]): Promise<number> {
       'what the events say, the checkpoints, and what was cut off into quarantine. Exit 0: sound. 1: damaged. 2: could not run, for example because a server',
       'has the store open.',
     ].join('\n'),
-    options: { ...STORE_OPTION, ...JSON_OPTION },
+    options: {
+      backups: {
+        type: 'string',
+        value: 'DIR',
+        meaning:
+          'Compare with the newest backup there: a whole older copy of a store is told by nothing else.',
+      },
+      ...STORE_OPTION,
+      ...JSON_OPTION,
+    },
     positionals: { min: 0, max: 0 },
   } as const;
   return runProgram(command, argv, async call => {
     const { verifyStore } = await import('../src/engine/verify.js');
     const progress = new ProgressLine(process.stderr, { unit: 'records' });
-    const report = await verifyStore(configOf(call).storePath, step => progress.show(step));
+    const report = await verifyStore(configOf(call).storePath, {
+      backups: call.text('backups'),
+      onProgress: step => progress.show(step),
+    });
     progress.end();
     if (call.has('json')) sayJson(report);
     else sayReport(report);
@@ -53,6 +65,14 @@ function sayReport(report: Report): void {
     say(
       `kept      ${path}${first === undefined ? '' : `  (${first} to ${last})`}${sound ? '' : '  damaged'}`,
     );
+  if (report.coverage !== undefined) {
+    const { path, backup, last, missing } = report.coverage;
+    say(
+      backup === undefined || last === undefined
+        ? `backups   none in ${path}`
+        : `backups   ${path}: ${backup} holds 1 to ${last.seq}, until ${last.time}; ${count(missing, 'record')} behind`,
+    );
+  }
   const caches = report.checkpoints.map(({ seq, sound }) => `${seq}${sound ? '' : ' damaged'}`);
   say(`caches    ${caches.length === 0 ? 'no checkpoint' : `checkpoint ${caches.join(', ')}`}`);
   if (report.sound) {
@@ -69,6 +89,10 @@ function sayReport(report: Report): void {
   say(
     'What to do: keep a copy of the whole store directory before anything else touches it, then restore a backup.',
   );
+  if (findings.every(({ code }) => code === 'BACKUP_DIVERGED'))
+    say(
+      'All that is there is sound, but the backup is of another history: the store lost records, or is an older copy.',
+    );
   if (findings.every(({ code }) => code === 'QUARANTINE_DAMAGED'))
     say('Only what was cut off earlier is concerned: the store itself is sound.');
   if (findings.every(({ code }) => code.startsWith('CHECKPOINT_')))

@@ -54,6 +54,8 @@ export type WalErrorCode =
   /** A backup holds records that the log does not. */
   | 'BACKUP_DIVERGED'
   | 'BACKUP_DAMAGED'
+  /** Another process writes there. */
+  | 'BACKUP_BUSY'
   | 'STORE_IN_USE'
   | 'STORE_MISSING'
   /** The directory holds something else. */

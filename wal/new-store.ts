@@ -1,10 +1,12 @@
 import { existsSync, mkdirSync, readdirSync, renameSync, rmdirSync, rmSync, statSync } from 'node:fs';
-import { dirname, join } from 'node:path';
+import { hostname } from 'node:os';
+import { basename, dirname, join } from 'node:path';
 import { WalError } from './errors.js';
 import { fsyncDirectory, HeadFile, Intent } from './head-file.js';
 import { epochAfter } from './lineage.js';
 import type { Lineage, RecordSource } from './log.js';
 import { logDatabase } from './open-database.js';
+import { isLiving } from './owner.js';
 import { PATHS } from './paths.js';
 import { checkFollows, decodeRecord, encodeKey, encodeRecord, type LogRecord } from './record.js';
 
@@ -14,6 +16,9 @@ export interface OwnRecord {
   readonly body: Uint8Array;
   readonly lineage: Lineage;
 }
+
+/** Ends the name under which a store is made, before the process that makes it. */
+const PARTIAL = '.partial-';
 
 export interface NewStoreOptions {
   readonly clock: () => number;
@@ -53,8 +58,8 @@ export async function makeStore(
 ): Promise<{ seq: number; lineage: Lineage }> {
   if (!source.get(untilSeq).last) throw new RangeError(`record ${untilSeq} does not end a transaction`);
   const replacesEmpty = inspectTarget(targetDir) === 'empty';
-  const partial = `${targetDir}.partial-${process.pid}`;
-  rmSync(partial, { recursive: true, force: true });
+  removeLeftovers(targetDir);
+  const partial = `${targetDir}${PARTIAL}${process.pid}`;
   mkdirSync(join(partial, PATHS.log), { recursive: true, mode: 0o700 });
   try {
     const { seq, hash, lineage } = await copyRecords(source, untilSeq, partial, options);
@@ -81,6 +86,18 @@ export async function makeStore(
       'Check free space and permissions; the source is untouched.',
       { cause: error },
     );
+  }
+}
+
+/** What attempts that were killed left beside the target. */
+function removeLeftovers(targetDir: string): void {
+  const parent = dirname(targetDir);
+  if (!existsSync(parent)) return;
+  const start = `${basename(targetDir)}${PARTIAL}`;
+  for (const name of readdirSync(parent)) {
+    const pid = name.startsWith(start) ? Number(name.slice(start.length)) : Number.NaN;
+    if (Number.isInteger(pid) && (pid === process.pid || !isLiving({ pid, host: hostname() })))
+      rmSync(join(parent, name), { recursive: true, force: true });
   }
 }
 

@@ -59,7 +59,8 @@ async function livingOwner(storeDir: string): Promise<OwnerInfo | undefined> {
   return undefined;
 }
 
-function isLiving({ pid, host }: OwnerInfo): boolean {
+/** Whether a process is still there; one of another machine counts as such. */
+export function isLiving({ pid, host }: Pick<OwnerInfo, 'pid' | 'host'>): boolean {
   // Nobody here can ask after a process of another machine.
   if (host !== hostname()) return true;
   try {

@@ -1,7 +1,7 @@
 import { mkdtempSync, rmSync } from 'node:fs';
 import { join, resolve } from 'node:path';
 import { BackupLog } from '../../wal/backup/backup-log.js';
-import { type Backup, listBackups, SEGMENTS, type Segment } from '../../wal/backup/manifest.js';
+import { type Backup, listBackups, newestBackup, SEGMENTS, type Segment } from '../../wal/backup/manifest.js';
 import { restoreLog } from '../../wal/backup/restore.js';
 import { readSegment } from '../../wal/backup/segment.js';
 import { backUp } from '../../wal/backup/write.js';
@@ -18,7 +18,7 @@ import { type VerifyReport, verifyStore } from './verify.js';
 
 const isoOf = (ms: number): string => new Date(ms).toISOString();
 
-/** Backs up the log of an open store. @throws as backUp */
+/** Backs up the log of an open store. @throws as backUp; what the signal was aborted with */
 export async function backUpStore(
   log: RecordSource,
   { to, full }: BackupCommand,
@@ -144,7 +144,7 @@ export async function verifyBackups(
     }
   }
   const isSound = findings.length === 0;
-  const newest = newestOf(backups);
+  const newest = newestBackup(backups);
   const trial =
     trialIn === undefined || newest === undefined
       ? undefined
@@ -240,7 +240,7 @@ export async function restore(options: RestoreOptions): Promise<Restored> {
       clock,
       onProgress: done => onProgress?.({ done, total: until.seq, unit: 'records', message: 'restoring' }),
     });
-    return { ...plan, epoch, verified: await verifyStore(to, onProgress) };
+    return { ...plan, epoch, verified: await verifyStore(to, { onProgress }) };
   } finally {
     log.close();
   }
@@ -259,7 +259,7 @@ function chosen(
       broken.problem,
       'Name another backup: `mcp-vector-server backup list` has them.',
     );
-  const found = id === undefined ? newestOf(backups) : backups.find(backup => backup.id === id);
+  const found = id === undefined ? newestBackup(backups) : backups.find(backup => backup.id === id);
   if (found !== undefined) return found;
   if (id === undefined) throw noBackup(dir);
   throw new CodedError(
@@ -271,14 +271,6 @@ function chosen(
       .join(', ')}.`,
   );
 }
-
-/** The one that was made last; a store that was restored goes on after those of its earlier epochs. */
-const newestOf = (backups: readonly Backup[]): Backup | undefined =>
-  backups.reduce<Backup | undefined>(
-    (newest, backup) =>
-      newest === undefined || newest.manifest.time <= backup.manifest.time ? backup : newest,
-    undefined,
-  );
 
 function noBackup(dir: string): WalError {
   return new WalError(

@@ -47,6 +47,7 @@ import { EngineChunkStore } from './chunk-store.js';
 import { DiffReader } from './diff.js';
 import { directoryBytes } from './disk-space.js';
 import type { Embedders } from './embedders.js';
+import { assertOutside } from './fork.js';
 import { HistoryReader } from './history.js';
 import { ingest } from './ingest/ingest.js';
 import type { PreparedEvents, Projections } from './projections.js';
@@ -94,7 +95,8 @@ export class StoreEngine implements Engine {
   /** A long transaction that is being applied; nothing else is written meanwhile. */
   private applying: Promise<void> | undefined;
   private closing: Promise<void> | undefined;
-  private backingUp = false;
+  private readonly backups = new Set<Promise<unknown>>();
+  private readonly ending = new AbortController();
 
   constructor(private readonly options: StoreEngineOptions) {
     const { log, projections, embedders, metric, clock } = options;
@@ -275,17 +277,15 @@ export class StoreEngine implements Engine {
 
   async backup(command: BackupCommand, context: CallContext): Promise<BackupAnswer> {
     await this.ready();
-    if (this.backingUp)
-      throw new CodedError(
-        'BACKUP_RUNNING',
-        'another backup of this store is being made',
-        'Try again when it is done.',
-      );
-    this.backingUp = true;
+    const { storeDir, log, clock } = this.options;
+    assertOutside(storeDir, command.to);
+    const signals = [this.ending.signal, ...(context.signal ? [context.signal] : [])];
+    const backup = backUpStore(log, command, { ...context, signal: AbortSignal.any(signals) }, clock);
+    this.backups.add(backup);
     try {
-      return await backUpStore(this.options.log, command, context, this.options.clock);
+      return await backup;
     } finally {
-      this.backingUp = false;
+      this.backups.delete(backup);
     }
   }
 
@@ -303,6 +303,8 @@ export class StoreEngine implements Engine {
 
   private async shutDown(): Promise<void> {
     const { log, projections, embedders } = this.options;
+    this.ending.abort(new CodedError('ENGINE_CLOSED', 'the server is shutting down', 'Start it again.'));
+    await Promise.allSettled(this.backups);
     await this.reembedder.stop();
     await this.settled();
     this.unsubscribe();

@@ -48,6 +48,12 @@ export interface ForkOptions {
  * @throws WalError STORE_FOREIGN (it holds something); CodedError INVALID_ARGUMENT (it lies inside the store that is forked)
  */
 export function checkTarget(sourceDir: string, targetDir: string): 'absent' | 'empty' {
+  assertOutside(sourceDir, targetDir);
+  return inspectTarget(targetDir);
+}
+
+/** @throws CodedError INVALID_ARGUMENT for a directory inside the store */
+export function assertOutside(sourceDir: string, targetDir: string): void {
   const inside = relative(realpathSync(sourceDir), realPathOf(targetDir));
   if (inside !== '..' && !inside.startsWith(`..${sep}`) && !isAbsolute(inside))
     throw new CodedError(
@@ -55,7 +61,6 @@ export function checkTarget(sourceDir: string, targetDir: string): 'absent' | 'e
       `${targetDir} lies inside the store ${sourceDir}`,
       'Name a directory outside of it.',
     );
-  return inspectTarget(targetDir);
 }
 
 /** The path without links, where some end of it may not be there yet. */

@@ -1,10 +1,14 @@
 /** tools/backup and tools/restore as an operator meets them: beside a running server, after a loss, with damage. */
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
 import { cpSync, existsSync, readdirSync, rmSync, truncateSync } from 'node:fs';
 import { join } from 'node:path';
+import { createInterface } from 'node:readline';
 import { beforeEach, describe, expect, test } from 'vitest';
 import { RawServer } from '../e2e/raw-server.js';
+import { seeded } from '../helpers/damage.js';
 import { openTestEngine, temporaryDirectory, testContext } from '../helpers/engine.js';
-import { runCli } from '../helpers/run-cli.js';
+import { MAIN, runCli } from '../helpers/run-cli.js';
 
 let dir: string;
 let store: string;
@@ -102,6 +106,92 @@ describe('a store that was backed up', () => {
   });
 });
 
+test('killed at any instant, a backup is whole or none, and so is a restored store', async () => {
+  const engine = await openTestEngine(store);
+  const items = Array.from({ length: 3000 }, (_, i) => ({
+    id: `note-${i}`,
+    text: `Note number ${i}. `.repeat(20),
+  }));
+  await engine.upsert({ collection: 'default', items, allow_secrets: true }, testContext);
+  await engine.close();
+  const seed = Number(process.env.SEED ?? 20261126);
+  const random = seeded(seed);
+  /** Runs a command and kills it within its usual time. */
+  async function killed(...args: string[]): Promise<void> {
+    const child = spawn(process.execPath, [MAIN, ...args], {
+      env: { PATH: process.env.PATH, HOME: dir },
+      stdio: 'ignore',
+    });
+    const timer = setTimeout(() => child.kill('SIGKILL'), 150 + random() * 900);
+    await once(child, 'exit');
+    clearTimeout(timer);
+  }
+  const restored = join(dir, 'restored');
+  for (let kill = 0; kill < 8; kill++) {
+    await killed('backup', '--to', backups, '--full', '--store', store);
+    if (existsSync(backups)) {
+      const { answer } = await json('backup', 'list', backups);
+      expect([answer.damaged, seed]).toEqual([[], seed]);
+      if (answer.backups.length > 0)
+        expect((await cli('backup', 'verify', backups)).code, `seed ${seed}`).toBe(0);
+    }
+  }
+  expect((await cli('backup', '--to', backups, '--store', store)).code).toBe(0);
+  for (let kill = 0; kill < 8; kill++) {
+    await killed('restore', '--from', backups, '--to', restored);
+    if (!existsSync(restored)) continue;
+    expect((await cli('verify', '--store', restored)).code, `seed ${seed}`).toBe(0);
+    rmSync(restored, { recursive: true });
+  }
+  expect((await cli('restore', '--from', backups, '--to', restored)).code).toBe(0);
+  expect((await json('status', '--store', restored)).answer.collections[0].items).toBe(3000);
+  expect(readdirSync(dir).filter(name => name.includes('partial'))).toEqual([]);
+}, 120_000);
+
+test('repeated, it is never further behind than was asked, and ends when it is told to', async () => {
+  const server = new RawServer(store);
+  await server.initialize();
+  const remember = (id: string) => server.call('vector_upsert', { items: [{ id, text: `Note ${id}.` }] });
+  await remember('first');
+  const args = ['backup', '--to', backups, '--every', '1', '--keep-last', '1', '--keep-daily', '0'];
+  const child = spawn(
+    process.execPath,
+    [MAIN, ...args, '--keep-weekly', '0', '--keep-monthly', '0', '--json', '--store', store],
+    {
+      env: { PATH: process.env.PATH, HOME: dir },
+    },
+  );
+  const lines = createInterface({ input: child.stdout })[Symbol.asyncIterator]();
+  const next = async () => JSON.parse((await lines.next()).value as string);
+  const first = await next();
+  await remember('second');
+  const second = await next();
+  expect(second.last.seq).toBeGreaterThan(first.last.seq);
+  expect(second.removed).toEqual([first.id]);
+  child.kill('SIGTERM');
+  expect(await once(child, 'exit')).toEqual([0, null]);
+  await server.end();
+  expect((await json('backup', 'list', backups)).answer.backups).toHaveLength(1);
+  expect((await cli('restore', '--from', backups, '--to', join(dir, 'restored'))).code).toBe(0);
+  expect(await ids(join(dir, 'restored'))).toEqual(['first', 'second']);
+});
+
+test('prune tells what would go before it goes', async () => {
+  for (const text of ['one', 'two', 'three']) {
+    await put(text);
+    await cli('backup', '--to', backups, '--store', store);
+  }
+  const few = ['--keep-last', '1', '--keep-daily', '0', '--keep-weekly', '0', '--keep-monthly', '0'];
+  expect((await cli('backup', 'prune', backups, ...few)).stdout).toMatch(
+    /2 backups, .* would go\. Nothing was changed/,
+  );
+  expect((await json('backup', 'list', backups)).answer.backups).toHaveLength(3);
+  const { answer } = await json('backup', 'prune', backups, ...few, '--yes');
+  expect([answer.done, answer.removed.length]).toEqual([true, 2]);
+  expect((await json('backup', 'list', backups)).answer.backups).toHaveLength(1);
+  expect((await cli('backup', 'verify', backups, '--trial', dir)).code).toBe(0);
+});
+
 describe('damage', () => {
   test('is named with the backups that it spoils; others are restored all the same', async () => {
     await put('one');
@@ -140,6 +230,24 @@ describe('damage', () => {
     cpSync(store, join(dir, 'old'), { recursive: true });
     await put('two');
     await cli('backup', '--to', backups, '--store', store);
+    const beside = (...more: string[]) => json('verify', '--backups', backups, '--store', ...more);
+    expect(await beside(store)).toMatchObject({ code: 0, answer: { sound: true, coverage: { missing: 0 } } });
+    expect(await beside(join(dir, 'old'))).toMatchObject({
+      code: 1,
+      answer: {
+        findings: [{ code: 'BACKUP_DIVERGED', message: expect.stringContaining('the log ends at') }],
+      },
+    });
+    await put('three');
+    const { code, stdout } = await cli('verify', '--backups', backups, '--store', store);
+    expect([code, stdout]).toEqual([0, expect.stringContaining('1 record behind')]);
+    // A store that was restored to an earlier moment has not lost what it was not given.
+    const earlier = join(dir, 'earlier');
+    await cli('restore', '--from', backups, '--to', earlier, '--until', '4');
+    expect(await beside(earlier)).toMatchObject({ code: 0, answer: { sound: true } });
+    const fork = join(dir, 'fork');
+    await cli('replay', '--until', '4', '--to', fork, '--store', store);
+    expect((await beside(fork)).stderr).toContain('BACKUP_FOREIGN');
     const diverged = await cli('backup', '--to', backups, '--store', join(dir, 'old'));
     expect(diverged.code).toBe(1);
     expect(diverged.stderr).toMatch(/^error BACKUP_DIVERGED: .*does not reach.*\n.*restore the backup/);
@@ -163,6 +271,10 @@ test('wrong usage is told of, and changes nothing', async () => {
     [['restore', '--from', dir, '--to', join(dir, 'x')], 'BACKUP_MISSING'],
     [['backup', 'list', join(dir, 'nowhere')], 'BACKUP_MISSING'],
     [['backup', '--to', dir, '--store', store], 'BACKUP_FOREIGN'],
+    [['backup', '--to', join(store, 'backups'), '--store', store], 'lies inside the store'],
+    [['backup', '--to', backups, '--keep-last', '1', '--store', store], '--keep-last goes with'],
+    [['backup', '--to', backups, '--every', '0', '--store', store], '--every'],
+    [['backup', 'prune', backups, '--to', dir], '--to does not go with prune'],
   ] as const) {
     const { code, stderr } = await cli(...args);
     expect([args, code], stderr).toEqual([args, 2]);

@@ -1,4 +1,5 @@
 /** Backups of a log: what is shared, what is refused, what damage is found, and that a restored log is the log of then. */
+import { spawnSync } from 'node:child_process';
 import {
   cpSync,
   existsSync,
@@ -9,11 +10,13 @@ import {
   statSync,
   writeFileSync,
 } from 'node:fs';
+import { hostname } from 'node:os';
 import { join } from 'node:path';
 import fc from 'fast-check';
 import { afterAll, beforeEach, describe, expect, test } from 'vitest';
 import { BackupLog } from '#wal/backup/backup-log.js';
 import { listBackups, SEGMENTS } from '#wal/backup/manifest.js';
+import { planPruning, prune } from '#wal/backup/prune.js';
 import { restoreLog } from '#wal/backup/restore.js';
 import { type BackedUp, type BackUpOptions, backUp } from '#wal/backup/write.js';
 import { forkLog } from '#wal/fork.js';
@@ -187,6 +190,98 @@ describe('a backup', () => {
     expect(again.manifest).toMatchObject({ kind: 'incremental', lineage: { epoch: 3 } });
     expect(await textsIn(again.id)).toEqual(['a', 'b', 'e']);
     expect(await textsIn(cut.id)).toEqual(['a', 'b', 'd']);
+  });
+});
+
+describe('many backups', () => {
+  test('leave few segments, and each record was written but a few times', async () => {
+    const log = await open();
+    let written = 0;
+    for (let i = 0; i < 100; i++) {
+      await put(log, `text ${i}`);
+      written += (await backUp(log, dir, { clock: () => 1_767_225_600_000 + i * 60_000 })).written;
+    }
+    await log.close();
+    const { backups } = listBackups(dir);
+    expect(backups).toHaveLength(100);
+    expect(Math.max(...backups.map(({ manifest }) => manifest.segments.length))).toBeLessThanOrEqual(6);
+    expect(written / 101).toBeLessThan(12);
+    expect(await textsIn(backups[41]!.id)).toHaveLength(42);
+    expect(await textsIn(backups[99]!.id)).toHaveLength(100);
+  });
+
+  test('are pruned: what stays is whole, and so is the end of each epoch', async () => {
+    const day = 86_400_000;
+    const start = Date.parse('2026-01-01T12:00:00Z');
+    const texts: string[] = [];
+    const made: string[] = [];
+    for (let i = 0; i < 70; i++) {
+      if (i === 20) await cutAfter(10);
+      if (i === 20) texts.length = 9;
+      texts.push(`day ${i}`);
+      await write(`day ${i}`);
+      made.push((await backedUp({ clock: () => start + i * day })).id);
+    }
+    const plan = planPruning(dir, { last: 2, daily: 3, weekly: 2, monthly: 2 });
+    expect(listBackups(dir).backups).toHaveLength(70);
+    const pruned = await prune(dir, { last: 2, daily: 3, weekly: 2, monthly: 2 });
+    expect(pruned).toEqual(plan);
+    const kept = pruned.kept.map(({ id, reasons }) => [made.indexOf(id), reasons.join(', ')]);
+    // 2026-03-11 is a Wednesday.
+    expect(kept).toEqual([
+      [19, 'end of epoch 1'],
+      [58, 'monthly'],
+      [66, 'weekly'],
+      [67, 'daily'],
+      [68, 'last, daily'],
+      [69, 'last, daily, weekly, monthly, end of epoch 2'],
+    ]);
+    expect(listBackups(dir).backups.map(({ id }) => id)).toEqual(kept.map(([i]) => made[i as number]));
+    const referred = new Set(
+      listBackups(dir).backups.flatMap(({ manifest }) => manifest.segments.map(({ file }) => file)),
+    );
+    expect(segments()).toEqual([...referred].sort());
+    expect(await textsIn(made[19]!)).toEqual(Array.from({ length: 20 }, (_, i) => `day ${i}`));
+    expect(await textsIn(made[69]!)).toEqual(texts);
+    expect((await backedUp()).isUnchanged).toBe(true);
+  });
+
+  test('with one that cannot be read are not pruned: what it refers to must not go', async () => {
+    await write('a');
+    const { id } = await backedUp();
+    await write('b');
+    await backedUp();
+    writeFileSync(join(dir, `${id}.backup.json`), 'torn');
+    await expect(prune(dir, { last: 1, daily: 0, weekly: 0, monthly: 0 })).rejects.toEqual(
+      refusal('BACKUP_DAMAGED', /sha256/),
+    );
+    expect(segments()).not.toEqual([]);
+  });
+
+  test('are made one at a time, and a lock that a killed process left is taken over', async () => {
+    await write('a');
+    await backedUp();
+    const lock = join(dir, 'lock.json');
+    const held = (pid: number) =>
+      writeFileSync(lock, JSON.stringify({ pid, host: hostname(), since: '2026-01-01T00:00:00.000Z' }));
+    held(process.pid);
+    await expect(backedUp()).rejects.toEqual(refusal('BACKUP_BUSY', new RegExp(`process ${process.pid} `)));
+    held(spawnSync(process.execPath, ['-e', '']).pid);
+    expect((await backedUp()).isUnchanged).toBe(true);
+    writeFileSync(lock, 'torn');
+    expect((await backedUp()).isUnchanged).toBe(true);
+    expect(existsSync(lock)).toBe(false);
+  });
+
+  test('write anew what is missing or cut short', async () => {
+    await write(...Array.from({ length: 12 }, (_, i) => `text ${i}`));
+    await backedUp({ segmentBytes: 300 });
+    const [, second, third] = segments();
+    rmSync(join(dir, SEGMENTS, second!));
+    writeFileSync(join(dir, SEGMENTS, third!), 'short');
+    const { id, isUnchanged } = await backedUp({ segmentBytes: 300 });
+    expect(isUnchanged).toBe(false);
+    expect(await textsIn(id)).toHaveLength(12);
   });
 });
 

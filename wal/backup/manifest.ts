@@ -89,6 +89,14 @@ export function encodeManifest(manifest: Omit<BackupManifest, 'format' | 'howToR
   return `${json}\n${sha256(json)}\n`;
 }
 
+/** The one that was made last; a store that was restored goes on after those of its earlier epochs. */
+export const newestBackup = (backups: readonly Backup[]): Backup | undefined =>
+  backups.reduce<Backup | undefined>(
+    (newest, backup) =>
+      newest === undefined || newest.manifest.time <= backup.manifest.time ? backup : newest,
+    undefined,
+  );
+
 export interface BackupList {
   /** Those that can be read, oldest first. */
   readonly backups: readonly Backup[];

@@ -8,6 +8,7 @@ import { fsyncDirectory } from '../head-file.js';
 import type { Lineage, RecordSource } from '../log.js';
 import { type ChainLink, checkFollows, decodeRecord, type LogRecord } from '../record.js';
 import { RecordFileWriter, storedBytes } from '../record-file.js';
+import { LOCK, withLock } from './lock.js';
 import {
   type Backup,
   type BackupManifest,
@@ -46,18 +47,23 @@ export interface BackedUp extends Backup {
 
 /** A segment is full with this much; a backup that is interrupted loses at most one. */
 const SEGMENT_BYTES = 64 * 1024 * 1024;
+/**
+ * A segment that is not full is written anew together with what is new, if it has less than so many times its records: so backups of every minute leave few
+ * segments, and a record is written as often as the logarithm of their number.
+ */
+const MERGE_FACTOR = 4;
 
 /**
  * Backs up a log into a directory: records that earlier backups of it hold are not written again. The log may be written to meanwhile; the backup ends
  * with the last transaction that was whole when it began. Made durable step by step, the manifest last: a backup that has one is whole.
  * @param dir must be absent, empty or hold backups of this store
  * @throws WalError BACKUP_FOREIGN (it holds something else, or another store's), BACKUP_DIVERGED (an earlier backup holds records that the log does not),
- *   what the log's records are off by, WAL_IO
+ *   BACKUP_BUSY (another process writes there), what the log's records are off by, WAL_IO
  */
 export async function backUp(log: RecordSource, dir: string, options: BackUpOptions): Promise<BackedUp> {
   try {
     prepareDirectory(dir);
-    return await backUpInto(log, dir, options);
+    return await withLock(dir, () => backUpInto(log, dir, options));
   } catch (error) {
     if (error instanceof WalError || options.signal?.aborted) throw error;
     throw new WalError(
@@ -73,7 +79,7 @@ function prepareDirectory(dir: string): void {
   if (existsSync(dir) && !statSync(dir).isDirectory()) throw foreign(dir, 'is no directory');
   mkdirSync(join(dir, SEGMENTS), { recursive: true, mode: 0o700 });
   const stranger = readdirSync(dir).find(
-    name => name !== SEGMENTS && !/\.backup\.json(\.unfinished)?$/.test(name),
+    name => ![SEGMENTS, LOCK].includes(name) && !/\.backup\.json(\.unfinished)?$/.test(name),
   );
   if (stranger !== undefined) throw foreign(dir, `holds ${stranger}, which is no part of a backup`);
 }
@@ -88,16 +94,14 @@ const foreign = (dir: string, what: string): WalError =>
 async function backUpInto(log: RecordSource, dir: string, options: BackUpOptions): Promise<BackedUp> {
   const end = lastWhole(log);
   const earlier = newestOf(dir, log.lineage);
-  const known = earlier === undefined ? [] : sharedSegments(log, earlier);
-  const shared = options.full ? [] : known;
-  const sharedUpTo = shared.at(-1)?.last.seq ?? 0;
-  if (
-    earlier !== undefined &&
-    !options.full &&
-    sharedUpTo === end.seq &&
-    earlier.manifest.last.seq === end.seq
-  )
+  const held = earlier === undefined ? [] : heldSegments(log, earlier);
+  const there = wholePrefix(dir, held);
+  const isUnchanged =
+    earlier !== undefined && earlier.manifest.last.seq === end.seq && there.length === held.length;
+  if (isUnchanged && !options.full && there.at(-1)?.last.seq === end.seq)
     return { ...earlier, written: 0, isUnchanged: true };
+  const shared = options.full ? [] : worthSharing(there, end.seq, options.segmentBytes ?? SEGMENT_BYTES);
+  const sharedUpTo = shared.at(-1)?.last.seq ?? 0;
   const written = await writeSegments(log, dir, sharedUpTo, end, options);
   const segments = [...shared, ...written];
   const manifest: BackupManifest = await writeManifest(dir, {
@@ -140,7 +144,7 @@ const isBehind = (one: BackupManifest, other: BackupManifest): boolean =>
   (one.lineage.epoch === other.lineage.epoch && one.last.seq < other.last.seq);
 
 /** The segments of an earlier backup whose records the log has, which by the chain of hashes their last ones tell. @throws WalError BACKUP_DIVERGED */
-function sharedSegments(log: RecordSource, { id, manifest }: Backup): readonly Segment[] {
+function heldSegments(log: RecordSource, { id, manifest }: Backup): readonly Segment[] {
   const isShared = ({ last }: Segment) => has(log, last);
   const count = manifest.segments.findIndex(segment => !isShared(segment));
   if (count < 0) return manifest.segments;
@@ -153,6 +157,28 @@ function sharedSegments(log: RecordSource, { id, manifest }: Backup): readonly S
     'The store lost records, or is an older copy of the one that was backed up: verify it, and restore the backup if it is to be trusted. To keep the store as it is, back it up into another directory.',
     { details: { backup: id, seq: manifest.last.seq, head: log.head.seq } },
   );
+}
+
+/** Those before the first whose file is not there, or not whole: from there on records are written anew. What is in the files is for verifying to say. */
+function wholePrefix(dir: string, segments: readonly Segment[]): readonly Segment[] {
+  const isThere = ({ file, sizeBytes }: Segment) =>
+    statSync(join(dir, SEGMENTS, file), { throwIfNoEntry: false })?.size === sizeBytes;
+  const count = segments.findIndex(segment => !isThere(segment));
+  return count < 0 ? segments : segments.slice(0, count);
+}
+
+function worthSharing(
+  segments: readonly Segment[],
+  endSeq: number,
+  segmentBytes: number,
+): readonly Segment[] {
+  let count = segments.length;
+  for (let records = endSeq - (segments.at(-1)?.last.seq ?? 0); count > 0; count--) {
+    const last = segments[count - 1]!;
+    if (last.sizeBytes >= segmentBytes || last.records >= MERGE_FACTOR * records) break;
+    records += last.records;
+  }
+  return segments.slice(0, count);
 }
 
 const has = (log: RecordSource, { seq, hash }: RecordName): boolean =>
