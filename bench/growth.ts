@@ -1,6 +1,6 @@
 /**
  * How the figures change as one store grows. `npm run bench:growth -- [sizes]`, default 10000,30000,100000,300000,1000000 items
- * of 384 dimensions with a text of 25 words and two metadata fields. The last takes some ten minutes and 12 GB of disk.
+ * of 384 dimensions with a text of 25 words and two metadata fields. The last takes some twenty minutes and 12 GB of disk.
  * At each size: the rate of the last 10 000 items written, when the graph had all of them, searches now, one durable write, and a
  * process of its own that opens the store from its checkpoint and answers first.
  */

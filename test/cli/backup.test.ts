@@ -112,7 +112,11 @@ test('killed at any instant, a backup is whole or none, and so is a restored sto
     id: `note-${i}`,
     text: `Note number ${i}. `.repeat(20),
   }));
-  await engine.upsert({ collection: 'default', items, allow_secrets: true }, testContext);
+  for (let i = 0; i < items.length; i += 500)
+    await engine.upsert(
+      { collection: 'default', items: items.slice(i, i + 500), allow_secrets: true },
+      testContext,
+    );
   await engine.close();
   const seed = Number(process.env.SEED ?? 20261126);
   const random = seeded(seed);
@@ -262,7 +266,7 @@ test('wrong usage is told of, and changes nothing', async () => {
     [['backup', 'lst', backups], 'unknown: lst'],
     [['backup', 'list'], 'list takes the directory'],
     [['backup', 'verify', backups, '--full'], '--full does not go with verify'],
-    [['backup', 'list', backups, '--trial', dir], '--trial goes with verify'],
+    [['backup', 'list', backups, '--trial', dir], '--trial does not go with list'],
     [['restore', '--to', join(dir, 'x')], '--from is missing'],
     [['restore', '--from', backups], '--to is missing'],
     [['restore', '--from', backups, '--to', store], 'STORE_FOREIGN'],

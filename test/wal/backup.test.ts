@@ -104,24 +104,25 @@ const refusal = (code: string, message: RegExp) =>
 
 describe('a backup', () => {
   test('holds all records, later ones share them, and one without anything new is none', async () => {
-    await write('a', 'b');
+    const texts = Array.from('abcdefgh');
+    await write(...texts);
     const first = await backedUp();
     expect(first).toMatchObject({
-      written: 3,
+      written: 9,
       isUnchanged: false,
-      manifest: { kind: 'full', last: { seq: 3 } },
+      manifest: { kind: 'full', last: { seq: 9 } },
     });
-    await write('c');
+    await write('i');
     const second = await backedUp();
     expect(second).toMatchObject({
       written: 1,
-      manifest: { kind: 'incremental', last: { seq: 4 }, records: 4 },
+      manifest: { kind: 'incremental', last: { seq: 10 }, records: 10 },
     });
     expect(second.manifest.segments[0]).toEqual(first.manifest.segments[0]);
     expect(await backedUp()).toMatchObject({ id: second.id, written: 0, isUnchanged: true });
     expect(listBackups(dir).backups.map(({ id }) => id)).toEqual([first.id, second.id]);
-    expect(await textsIn(first.id)).toEqual(['a', 'b']);
-    expect(await textsIn(second.id)).toEqual(['a', 'b', 'c']);
+    expect(await textsIn(first.id)).toEqual(texts);
+    expect(await textsIn(second.id)).toEqual([...texts, 'i']);
     for (const name of segments()) expect(statSync(join(dir, SEGMENTS, name)).mode & 0o077).toBe(0);
   });
 

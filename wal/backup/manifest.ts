@@ -47,7 +47,7 @@ export interface BackupManifest {
   readonly format: number;
   readonly howToRead: string;
   readonly lineage: Lineage;
-  /** `incremental` where segments of earlier backups are part of it. */
+  /** `incremental` where it was made on top of an earlier one, whose segments it shares but for small ones that were merged. */
   readonly kind: 'full' | 'incremental';
   /** When it was made, ISO 8601 in UTC. */
   readonly time: string;

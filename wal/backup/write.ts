@@ -106,7 +106,7 @@ async function backUpInto(log: RecordSource, dir: string, options: BackUpOptions
   const segments = [...shared, ...written];
   const manifest: BackupManifest = await writeManifest(dir, {
     lineage: log.lineage,
-    kind: shared.length > 0 ? 'incremental' : 'full',
+    kind: earlier === undefined || options.full ? 'full' : 'incremental',
     time: new Date(options.clock()).toISOString(),
     last: nameRecord(end),
     lastMs: end.logicalMs,
@@ -194,12 +194,15 @@ async function writeSegments(
 ): Promise<Segment[]> {
   const folder = join(dir, SEGMENTS);
   for (const name of readdirSync(folder)) if (name.endsWith(UNFINISHED)) rmSync(join(folder, name));
+  const named = new Set(
+    listBackups(dir).backups.flatMap(({ manifest }) => manifest.segments.map(({ file }) => file)),
+  );
   const segments: Segment[] = [];
   let previous: ChainLink | undefined = afterSeq === 0 ? undefined : log.get(afterSeq);
   for (;;) {
     const from = (previous?.seq ?? 0) + 1;
     if (from > end.seq) return segments;
-    const left = options.full ? undefined : await leftBehind(log, dir, previous, end.seq);
+    const left = options.full ? undefined : await leftBehind(log, dir, named, previous, end.seq);
     const segment = left ?? (await writeSegment(log, folder, previous, end.seq, options));
     segments.push(segment);
     previous = log.get(segment.last.seq);
@@ -207,16 +210,17 @@ async function writeSegments(
   }
 }
 
-/** A whole segment that follows `previous`, as an interrupted backup leaves it. */
+/** A whole segment that follows `previous` and that no backup names, as an interrupted one leaves it. */
 async function leftBehind(
   log: RecordSource,
   dir: string,
+  backedUp: ReadonlySet<string>,
   previous: ChainLink | undefined,
   endSeq: number,
 ): Promise<Segment | undefined> {
   const from = (previous?.seq ?? 0) + 1;
   for (const file of readdirSync(join(dir, SEGMENTS))) {
-    const named = parseSegmentName(file);
+    const named = backedUp.has(file) ? undefined : parseSegmentName(file);
     if (named === undefined || named.first !== from || named.last.seq > endSeq || !has(log, named.last))
       continue;
     try {
