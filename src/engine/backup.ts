@@ -15,21 +15,30 @@ import type { CallContext, Progress, ResolvedMoment } from '../domain/face.js';
 import { assertSpace, type DiskSpace, storeBytes } from './disk-space.js';
 import { resolveRange } from './replay-range.js';
 import { type VerifyReport, verifyStore } from './verify.js';
+import { throwIfCancelled } from './write.js';
 
 const isoOf = (ms: number): string => new Date(ms).toISOString();
 
-/** Backs up the log of an open store. @throws as backUp; what the signal was aborted with */
+/**
+ * Backs up the log of an open store.
+ * @param ending aborted, with an error, when the store is about to be closed
+ * @throws as backUp; CodedError CANCELLED; what `ending` was aborted with
+ */
 export async function backUpStore(
   log: RecordSource,
   { to, full }: BackupCommand,
-  { signal, onProgress }: Pick<CallContext, 'signal' | 'onProgress'>,
-  clock: () => number,
+  context: CallContext,
+  { clock, ending }: { clock: () => number; ending: AbortSignal },
 ): Promise<BackupAnswer> {
   const { id, manifest, written, isUnchanged } = await backUp(log, to, {
     full,
     clock,
-    signal,
-    onProgress: (done, total) => onProgress?.({ done, total, unit: 'records', message: 'backing up' }),
+    signal: AbortSignal.any(context.signal === undefined ? [ending] : [ending, context.signal]),
+    onProgress: (done, total) =>
+      context.onProgress?.({ done, total, unit: 'records', message: 'backing up' }),
+  }).catch((error: unknown) => {
+    throwIfCancelled(context);
+    throw error;
   });
   return {
     id,
@@ -126,7 +135,7 @@ export async function verifyBackups(
   for (const { manifest } of backups) {
     let previous: LogRecord | undefined;
     for (const segment of manifest.segments) {
-      const key = JSON.stringify([segment, previous?.seq ?? 0]);
+      const key = JSON.stringify([segment, String(previous?.hash)]);
       let found = seen.get(key);
       if (found === undefined) {
         found = await readSegment(dir, segment, previous).catch((error: unknown) => {
@@ -186,7 +195,7 @@ export interface RestoreOptions {
   readonly from: string;
   /** Where the store is to be: absent or an empty directory. */
   readonly to: string;
-  /** A backup by its id. Default: the newest one; with `until` the newest one that reaches it. */
+  /** A backup by its id. Default: the newest one, if all can be read. */
   readonly backup?: string | undefined;
   /** The last moment to be restored. Default: all of it. */
   readonly until?: string | undefined;
@@ -258,6 +267,13 @@ function chosen(
       'BACKUP_DAMAGED',
       broken.problem,
       'Name another backup: `mcp-vector-server backup list` has them.',
+    );
+  // Which one is the newest is not known then; an older one is not taken in its place unasked.
+  if (id === undefined && damaged.length > 0)
+    throw new WalError(
+      'BACKUP_DAMAGED',
+      damaged.map(({ problem }) => problem).join('; '),
+      `Name a backup with --backup: the newest one that can be read is ${newestBackup(backups)?.id ?? 'none'}.`,
     );
   const found = id === undefined ? newestBackup(backups) : backups.find(backup => backup.id === id);
   if (found !== undefined) return found;

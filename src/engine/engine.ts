@@ -279,8 +279,7 @@ export class StoreEngine implements Engine {
     await this.ready();
     const { storeDir, log, clock } = this.options;
     assertOutside(storeDir, command.to);
-    const signals = [this.ending.signal, ...(context.signal ? [context.signal] : [])];
-    const backup = backUpStore(log, command, { ...context, signal: AbortSignal.any(signals) }, clock);
+    const backup = backUpStore(log, command, context, { clock, ending: this.ending.signal });
     this.backups.add(backup);
     try {
       return await backup;

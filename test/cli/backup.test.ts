@@ -229,6 +229,20 @@ describe('damage', () => {
     expect(await ids(join(dir, 'new'))).toEqual(['one']);
   });
 
+  test('of a manifest leaves the choice to whoever restores', async () => {
+    await put('one');
+    const first = await json('backup', '--to', backups, '--store', store);
+    await put('two');
+    const second = await json('backup', '--to', backups, '--store', store);
+    truncateSync(join(backups, `${second.answer.id}.backup.json`), 100);
+    const from = ['restore', '--from', backups, '--to', join(dir, 'new')];
+    const refused = await cli(...from);
+    expect(refused.code).toBe(1);
+    expect(refused.stderr).toMatch(new RegExp(`^error BACKUP_DAMAGED: .*sha256.*${first.answer.id}`, 's'));
+    expect((await cli(...from, '--backup', second.answer.id)).stderr).toContain('BACKUP_DAMAGED');
+    expect((await cli(...from, '--backup', first.answer.id)).code).toBe(0);
+  });
+
   test('of the store is found as records that the backup has and the log has not', async () => {
     await put('one');
     cpSync(store, join(dir, 'old'), { recursive: true });

@@ -28,12 +28,11 @@ const tracer = asModule(`
   process.on('exit', () => { for (const file of Object.keys(cache)) writeSync(2, 'loaded file://' + file + '\\n'); });
 `);
 
-/** Modules of a file into which several were bundled: it names each in a comment. */
+/** Modules of a file into which several were bundled: it names each in a comment. One that only hands on another file's has none. */
 function modulesIn(url: string): string[] {
   if (!url.includes('/dist/src/cli/main/')) return [url];
   const dist = url.slice(0, url.indexOf('dist/'));
   const names = [...readFileSync(fileURLToPath(url), 'utf8').matchAll(/^\/\/ (dist\/\S+\.js)$/gm)];
-  expect(names.length).toBeGreaterThan(0);
   return names.map(([, name]) => dist + name);
 }
 
