@@ -1,5 +1,5 @@
 // Makes a few files of dist/src/cli/main.js and of all that it imports from dist/, in its place and beside it in main/: to find and read
-// two hundred modules takes a third of the time in which a server starts. What is loaded on demand stays so.
+// three hundred modules took a sixth of the time from the start of a server to its first answer. What is loaded on demand stays so.
 import { rmSync } from 'node:fs';
 import { dirname, join, relative, sep } from 'node:path';
 import { rolldown } from 'rolldown';

@@ -8,7 +8,6 @@
  */
 import { createHash } from 'node:crypto';
 import { existsSync, mkdirSync, readdirSync, readFileSync, renameSync, rmSync } from 'node:fs';
-import { open } from 'node:fs/promises';
 import { join } from 'node:path';
 import { DAMAGE_WAY_OUT, WalError } from './errors.js';
 import { describe } from './group-commit.js';
@@ -17,19 +16,20 @@ import { fsyncDirectory } from './head-file.js';
 import type { LevelLog } from './level-log.js';
 import { PATHS } from './paths.js';
 import { type ChainLink, checkFollows, decodeRecord } from './record.js';
-import { HOW_TO_READ, RecordFileWriter, readRecordFile } from './record-file.js';
+import {
+  HOW_TO_READ,
+  nameRecord,
+  RecordFileWriter,
+  type RecordName,
+  readRecordFile,
+  writeFlushed,
+} from './record-file.js';
 
 const MANIFEST = 'manifest.json';
 const RECORDS = 'records';
 const FORMAT = 1;
 /** Ends the name of a folder that is still being written. */
 const UNFINISHED = '.unfinished';
-
-/** A record by number and hash (16 hex digits). */
-export interface RecordName {
-  readonly seq: number;
-  readonly hash: string;
-}
 
 export interface QuarantineManifest {
   readonly format: number;
@@ -94,9 +94,9 @@ export async function exportTail(
       storeId: lineage.storeId,
       epoch: lineage.epoch,
       nextEpoch: lineage.epoch + 1,
-      after: { seq: afterSeq, hash: hashHex(after.hash) },
+      after: nameRecord(after),
       first: written.first,
-      last: { seq: head.seq, hash: hashHex(head.hash) },
+      last: nameRecord(head),
       records: head.seq - afterSeq,
       sizeBytes: written.sizeBytes,
       sha256: written.sha256,
@@ -148,7 +148,7 @@ async function writeRecords(log: LevelLog, after: ChainLink, path: string, { onS
         const record = decodeRecord(value, seq);
         checkFollows(previous, record);
         previous = record;
-        first ??= { seq, hash: hashHex(record.hash) };
+        first ??= nameRecord(record);
       }
       await file.write(piece.map(([, value]) => value));
       onStep?.('export', previous.seq - after.seq, log.head.seq - after.seq);
@@ -162,16 +162,6 @@ async function writeRecords(log: LevelLog, after: ChainLink, path: string, { onS
       details: { from: previous.seq + 1, to: log.head.seq },
     });
   return { first, sizeBytes: file.sizeBytes, sha256 };
-}
-
-async function writeFlushed(path: string, text: string): Promise<void> {
-  const file = await open(path, 'wx', 0o600);
-  try {
-    await file.writeFile(text);
-    await file.sync();
-  } finally {
-    await file.close();
-  }
 }
 
 /**

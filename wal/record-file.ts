@@ -2,14 +2,38 @@
 import { createHash, type Hash } from 'node:crypto';
 import { createReadStream } from 'node:fs';
 import { type FileHandle, open } from 'node:fs/promises';
+import { hashHex } from './hash.js';
 import { HEADER_BYTES, MAX_PAYLOAD_BYTES } from './record.js';
 
-const LENGTH_BYTES = 4;
+/** Before each record: its length. */
+export const LENGTH_BYTES = 4;
 const READ_BYTES = 1024 * 1024;
 
 /** For whoever finds such a file without this program. */
 export const HOW_TO_READ =
   'A file of records holds them in order, each as its length (4 bytes, little-endian) followed by its bytes as they stood in the log; wal/FORMAT.md of mcp-vector-server has the record byte by byte.';
+
+/** A record by number and hash (16 hex digits), as manifests name it. */
+export interface RecordName {
+  readonly seq: number;
+  readonly hash: string;
+}
+
+export const nameRecord = ({ seq, hash }: { seq: number; hash: bigint }): RecordName => ({
+  seq,
+  hash: hashHex(hash),
+});
+
+/** Writes a manifest beside such files, for its user alone, and flushes it. @param path of a file that is not there yet */
+export async function writeFlushed(path: string, text: string): Promise<void> {
+  const file = await open(path, 'wx', 0o600);
+  try {
+    await file.writeFile(text);
+    await file.sync();
+  } finally {
+    await file.close();
+  }
+}
 
 /** Bytes that a record takes in such a file. */
 export const storedBytes = (value: Uint8Array): number => LENGTH_BYTES + value.length;

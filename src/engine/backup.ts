@@ -1,7 +1,14 @@
 import { mkdtempSync, rmSync } from 'node:fs';
 import { join, resolve } from 'node:path';
 import { BackupLog } from '../../wal/backup/backup-log.js';
-import { type Backup, listBackups, newestBackup, SEGMENTS, type Segment } from '../../wal/backup/manifest.js';
+import {
+  type Backup,
+  type BackupList,
+  listBackups,
+  newestBackup,
+  SEGMENTS,
+  type Segment,
+} from '../../wal/backup/manifest.js';
 import { restoreLog } from '../../wal/backup/restore.js';
 import { readSegment } from '../../wal/backup/segment.js';
 import { backUp } from '../../wal/backup/write.js';
@@ -84,8 +91,9 @@ const summaryOf = ({ id, manifest }: Backup): BackupSummary => ({
 });
 
 /** The backups of a directory by their manifests. @throws WalError BACKUP_MISSING */
-export function overviewOf(dir: string): BackupOverview {
-  const { backups, damaged } = listBackups(dir);
+export const overviewOf = (dir: string): BackupOverview => overview(dir, listBackups(dir));
+
+function overview(dir: string, { backups, damaged }: BackupList): BackupOverview {
   const [first] = backups;
   return {
     path: dir,
@@ -123,11 +131,11 @@ export async function verifyBackups(
   dir: string,
   { trialIn, onProgress }: { trialIn?: string | undefined; onProgress?: (progress: Progress) => void } = {},
 ): Promise<BackupReport> {
-  const overview = overviewOf(dir);
-  const { backups } = listBackups(dir);
-  if (backups.length === 0 && overview.damaged.length === 0) throw noBackup(dir);
+  const list = listBackups(dir);
+  const { backups, damaged } = list;
+  if (backups.length === 0 && damaged.length === 0) throw noBackup(dir);
   const seen = new Map<string, LogRecord | WalError>();
-  const findings: BackupFinding[] = overview.damaged.map(({ id, problem }) => ({
+  const findings: BackupFinding[] = damaged.map(({ id, problem }) => ({
     backups: [id],
     message: problem,
   }));
@@ -159,7 +167,7 @@ export async function verifyBackups(
       ? undefined
       : await tryOut(dir, newest, trialIn, onProgress);
   return {
-    ...overview,
+    ...overview(dir, list),
     isSound: isSound && trial?.isSound !== false,
     records,
     findings,

@@ -2,13 +2,12 @@ import { closeSync, openSync, readSync } from 'node:fs';
 import { join } from 'node:path';
 import type { Head, Lineage, ReadOptions, RecordSource } from '../log.js';
 import { decodeRecord, type LogRecord } from '../record.js';
-import { storedBytes } from '../record-file.js';
+import { LENGTH_BYTES, storedBytes } from '../record-file.js';
 import { type Backup, SEGMENTS, type Segment } from './manifest.js';
 import { damagedSegment, readSegment } from './segment.js';
 
 /** Of a piece of records that are read together. */
 const PIECE_BYTES = 1024 * 1024;
-const LENGTH_BYTES = 4;
 
 interface IndexedSegment {
   readonly segment: Segment;

@@ -11,26 +11,14 @@ import { createHash } from 'node:crypto';
 import { existsSync, readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { WalError } from '../errors.js';
-import { hashHex } from '../hash.js';
 import type { Lineage } from '../log.js';
-import { HOW_TO_READ } from '../record-file.js';
+import { HOW_TO_READ, type RecordName } from '../record-file.js';
 
 export const FORMAT = 1;
 export const SEGMENTS = 'segments';
 const MANIFEST_SUFFIX = '.backup.json';
 /** Ends the name of a file that is still being written. */
 export const UNFINISHED = '.unfinished';
-
-/** A record by number and hash (16 hex digits). */
-export interface RecordName {
-  readonly seq: number;
-  readonly hash: string;
-}
-
-export const nameRecord = ({ seq, hash }: { seq: number; hash: bigint }): RecordName => ({
-  seq,
-  hash: hashHex(hash),
-});
 
 export interface Segment {
   /** In `segments/`. */
@@ -96,6 +84,10 @@ export const newestBackup = (backups: readonly Backup[]): Backup | undefined =>
       newest === undefined || newest.manifest.time <= backup.manifest.time ? backup : newest,
     undefined,
   );
+
+/** The segments that backups are in. */
+export const filesOf = (backups: readonly Backup[]): Set<string> =>
+  new Set(backups.flatMap(({ manifest }) => manifest.segments.map(({ file }) => file)));
 
 export interface BackupList {
   /** Those that can be read, oldest first. */

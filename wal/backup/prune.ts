@@ -3,7 +3,7 @@ import { join } from 'node:path';
 import { WalError } from '../errors.js';
 import { fsyncDirectory } from '../head-file.js';
 import { withLock } from './lock.js';
-import { type Backup, listBackups, manifestPath, SEGMENTS } from './manifest.js';
+import { type Backup, filesOf, listBackups, manifestPath, SEGMENTS } from './manifest.js';
 
 /** How many to keep, each the newest of its day, week or month (UTC). */
 export interface Retention {
@@ -27,7 +27,24 @@ export interface Pruning {
  * of its epoch is a part of it. So no moment that can be restored is lost.
  * @throws WalError BACKUP_MISSING; BACKUP_DAMAGED where a manifest cannot be read: what it refers to must not go
  */
-export function planPruning(dir: string, retention: Retention): Pruning {
+export const planPruning = (dir: string, retention: Retention): Pruning => choose(dir, retention).pruning;
+
+/**
+ * Carries out what planPruning says: manifests first, so that no backup is ever without its segments.
+ * @throws as planPruning; WalError BACKUP_BUSY
+ */
+export const prune = (dir: string, retention: Retention): Promise<Pruning> =>
+  withLock(dir, () => {
+    const { pruning, files } = choose(dir, retention);
+    for (const id of pruning.removed) rmSync(manifestPath(dir, id));
+    fsyncDirectory(dir);
+    for (const file of files) rmSync(join(dir, SEGMENTS, file), { force: true });
+    fsyncDirectory(join(dir, SEGMENTS));
+    return pruning;
+  });
+
+/** @returns with the segments that only backups which go are in */
+function choose(dir: string, retention: Retention): { pruning: Pruning; files: readonly string[] } {
   const { backups, damaged } = listBackups(dir);
   if (damaged.length > 0)
     throw new WalError(
@@ -38,43 +55,16 @@ export function planPruning(dir: string, retention: Retention): Pruning {
   const reasons = reasonsToKeep(backups, retention);
   const kept = backups.filter(({ id }) => reasons.has(id));
   const removed = backups.filter(({ id }) => !reasons.has(id));
-  const needed = new Set(kept.flatMap(({ manifest }) => manifest.segments.map(({ file }) => file)));
-  const files = unneeded(removed, needed);
-  return {
+  const needed = filesOf(kept);
+  const files = [...filesOf(removed)].filter(file => !needed.has(file));
+  const sizeOf = (file: string) => statSync(join(dir, SEGMENTS, file), { throwIfNoEntry: false })?.size ?? 0;
+  const pruning = {
     kept: kept.map(({ id }) => ({ id, reasons: reasons.get(id)! })),
     removed: removed.map(({ id }) => id),
-    freedBytes: files.reduce(
-      (sum, file) => sum + (statSync(join(dir, SEGMENTS, file), { throwIfNoEntry: false })?.size ?? 0),
-      0,
-    ),
+    freedBytes: files.reduce((sum, file) => sum + sizeOf(file), 0),
     segments: files.length,
   };
-}
-
-/**
- * Carries out what planPruning says: manifests first, so that no backup is ever without its segments.
- * @throws as planPruning; WalError BACKUP_BUSY
- */
-export const prune = (dir: string, retention: Retention): Promise<Pruning> =>
-  withLock(dir, () => pruneLocked(dir, retention));
-
-function pruneLocked(dir: string, retention: Retention): Pruning {
-  const plan = planPruning(dir, retention);
-  const { backups } = listBackups(dir);
-  const removed = backups.filter(({ id }) => plan.removed.includes(id));
-  for (const { id } of removed) rmSync(manifestPath(dir, id));
-  fsyncDirectory(dir);
-  const needed = new Set(
-    listBackups(dir).backups.flatMap(({ manifest }) => manifest.segments.map(({ file }) => file)),
-  );
-  for (const file of unneeded(removed, needed)) rmSync(join(dir, SEGMENTS, file), { force: true });
-  fsyncDirectory(join(dir, SEGMENTS));
-  return plan;
-}
-
-function unneeded(removed: readonly Backup[], needed: ReadonlySet<string>): string[] {
-  const files = removed.flatMap(({ manifest }) => manifest.segments.map(({ file }) => file));
-  return [...new Set(files)].filter(file => !needed.has(file));
+  return { pruning, files };
 }
 
 /** By id, in the order of the rules. */

@@ -3,8 +3,8 @@ import { existsSync, statSync } from 'node:fs';
 import { join } from 'node:path';
 import { WalError } from '../errors.js';
 import { type ChainLink, checkFollows, decodeRecord, type LogRecord } from '../record.js';
-import { readRecordFile } from '../record-file.js';
-import { nameRecord, type RecordName, SEGMENTS, type Segment } from './manifest.js';
+import { nameRecord, type RecordName, readRecordFile } from '../record-file.js';
+import { SEGMENTS, type Segment } from './manifest.js';
 
 export const damagedSegment = (file: string, what: string): WalError =>
   new WalError(

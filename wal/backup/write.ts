@@ -1,5 +1,4 @@
 import { existsSync, mkdirSync, readdirSync, renameSync, rmSync, statSync } from 'node:fs';
-import { open } from 'node:fs/promises';
 import { join } from 'node:path';
 import { DAMAGE_WAY_OUT, WalError } from '../errors.js';
 import { describe } from '../group-commit.js';
@@ -7,18 +6,17 @@ import { hashHex } from '../hash.js';
 import { fsyncDirectory } from '../head-file.js';
 import type { Lineage, RecordSource } from '../log.js';
 import { type ChainLink, checkFollows, decodeRecord, type LogRecord } from '../record.js';
-import { RecordFileWriter, storedBytes } from '../record-file.js';
+import { nameRecord, RecordFileWriter, type RecordName, storedBytes, writeFlushed } from '../record-file.js';
 import { LOCK, withLock } from './lock.js';
 import {
   type Backup,
   type BackupManifest,
   backupId,
   encodeManifest,
+  filesOf,
   listBackups,
   manifestPath,
-  nameRecord,
   parseSegmentName,
-  type RecordName,
   SEGMENTS,
   type Segment,
   segmentName,
@@ -93,7 +91,8 @@ const foreign = (dir: string, what: string): WalError =>
 
 async function backUpInto(log: RecordSource, dir: string, options: BackUpOptions): Promise<BackedUp> {
   const end = lastWhole(log);
-  const earlier = newestOf(dir, log.lineage);
+  const { backups } = listBackups(dir);
+  const earlier = newestOf(dir, backups, log.lineage);
   const held = earlier === undefined ? [] : heldSegments(log, earlier);
   const there = wholePrefix(dir, held);
   const isUnchanged =
@@ -102,7 +101,7 @@ async function backUpInto(log: RecordSource, dir: string, options: BackUpOptions
     return { ...earlier, written: 0, isUnchanged: true };
   const shared = options.full ? [] : worthSharing(there, end.seq, options.segmentBytes ?? SEGMENT_BYTES);
   const sharedUpTo = shared.at(-1)?.last.seq ?? 0;
-  const written = await writeSegments(log, dir, sharedUpTo, end, options);
+  const written = await writeSegments(log, dir, filesOf(backups), sharedUpTo, end, options);
   const segments = [...shared, ...written];
   const manifest: BackupManifest = await writeManifest(dir, {
     lineage: log.lineage,
@@ -124,8 +123,7 @@ function lastWhole(log: RecordSource): LogRecord {
 }
 
 /** The backup to go on from. @throws WalError BACKUP_FOREIGN */
-function newestOf(dir: string, { storeId }: Lineage): Backup | undefined {
-  const { backups } = listBackups(dir);
+function newestOf(dir: string, backups: readonly Backup[], { storeId }: Lineage): Backup | undefined {
   const other = backups.find(({ manifest }) => manifest.lineage.storeId !== storeId);
   if (other !== undefined)
     throw foreign(
@@ -188,21 +186,19 @@ const has = (log: RecordSource, { seq, hash }: RecordName): boolean =>
 async function writeSegments(
   log: RecordSource,
   dir: string,
+  backedUp: ReadonlySet<string>,
   afterSeq: number,
   end: LogRecord,
   options: BackUpOptions,
 ): Promise<Segment[]> {
   const folder = join(dir, SEGMENTS);
   for (const name of readdirSync(folder)) if (name.endsWith(UNFINISHED)) rmSync(join(folder, name));
-  const named = new Set(
-    listBackups(dir).backups.flatMap(({ manifest }) => manifest.segments.map(({ file }) => file)),
-  );
   const segments: Segment[] = [];
   let previous: ChainLink | undefined = afterSeq === 0 ? undefined : log.get(afterSeq);
   for (;;) {
     const from = (previous?.seq ?? 0) + 1;
     if (from > end.seq) return segments;
-    const left = options.full ? undefined : await leftBehind(log, dir, named, previous, end.seq);
+    const left = options.full ? undefined : await leftBehind(log, dir, backedUp, previous, end.seq);
     const segment = left ?? (await writeSegment(log, folder, previous, end.seq, options));
     segments.push(segment);
     previous = log.get(segment.last.seq);
@@ -291,13 +287,7 @@ async function writeManifest(
   const path = manifestPath(dir, backupId(manifest));
   const unfinished = `${path}${UNFINISHED}`;
   rmSync(unfinished, { force: true });
-  const file = await open(unfinished, 'wx', 0o600);
-  try {
-    await file.writeFile(text);
-    await file.sync();
-  } finally {
-    await file.close();
-  }
+  await writeFlushed(unfinished, text);
   renameSync(unfinished, path);
   fsyncDirectory(dir);
   return manifest;

@@ -202,7 +202,6 @@ export class GraphFollower {
     const waitingRows = graphs.passDone();
     const { list, kind } = graphs;
     const isUrgent = this.#idleWaiters.length > 0;
-    const mergeMs = list.length > 1 && isUrgent ? 0 : mergeAfterMs(list);
     if (this.#closed.signal.aborted || this.#failure !== undefined || !graphs.wanted) this.#settleIdle();
     else if (waitingRows > 0 && kind.growsInPlace && waitingRows <= options.workerBacklogRows)
       this.#timer = setTimeout(() => this.#addSlice(), Math.max(PAUSE_MS, this.#quietInMs(quietMs(0))));
@@ -210,8 +209,11 @@ export class GraphFollower {
       const waitMs = this.#quietInMs(quietMs(waitingRows));
       if (waitMs <= 0) this.#startBuild(isUrgent ? 0 : graphsToKeep(waitingRows, list));
       else this.#timer = setTimeout(() => this.#goOn(), waitMs);
-    } else if (mergeMs !== undefined) this.#mergeOnceSettled(mergeMs);
-    else this.#settleIdle();
+    } else {
+      const mergeMs = list.length < 2 ? undefined : isUrgent ? 0 : mergeAfterMs(list);
+      if (mergeMs === undefined) this.#settleIdle();
+      else this.#mergeOnceSettled(mergeMs);
+    }
   }
 
   /** Rows that come in meanwhile are waited for with another timer. */
