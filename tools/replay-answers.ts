@@ -76,6 +76,8 @@ function describeFormer({ state, parts, reason }: FormerCheckpoint): string {
       return 'said the same as the log';
     case 'differs':
       return `DIFFERED from what the log gives: ${parts?.join(', ')}`;
+    case 'erased':
+      return 'not compared: of what it was made of some has been erased';
     case 'unreadable':
       return `could not be compared: ${printable(reason ?? '')}`;
     case 'readable':

@@ -1,6 +1,7 @@
 import { WalError } from './errors.js';
 import type {
   Appended,
+  Erasure,
   Head,
   Lineage,
   Log,
@@ -10,7 +11,7 @@ import type {
   RecordSource,
 } from './log.js';
 import { AppendQueue, DEFAULT_LIMITS, type Pending, type QueueLimits } from './queue.js';
-import { checkFollows, decodeRecord, type LogRecord } from './record.js';
+import { checkFollows, decodeRecord, eraseRecord, type LogRecord } from './record.js';
 
 /** So many transactions are not divided. */
 const LEAST_HALF = 8;
@@ -293,6 +294,39 @@ export abstract class GroupCommitLog implements Log, RecordSource {
   }
 
   abstract readable(): Promise<void>;
+
+  /**
+   * Erases payloads: headers stay, and with them the chain. Durable when it resolves; the bytes are still on the disk until `reclaim`.
+   * Appending goes on meanwhile. One that is erased already stays as it is.
+   * @param erasures of records up to the head
+   * @returns the bytes by which the records became shorter
+   * @throws WalError as get and append do; of a failure in the middle some are erased
+   */
+  async erase(erasures: readonly Erasure[]): Promise<number> {
+    this.assertWritable();
+    const stubs: [number, Uint8Array][] = [];
+    let savedBytes = 0;
+    for (const { seq, residue } of erasures) {
+      const value = this.value(seq);
+      if (value === undefined) throw missing(seq, seq);
+      const stub = eraseRecord(value, seq, residue);
+      if (stub.length === value.length && stub.equals(value)) continue;
+      stubs.push([seq, stub]);
+      savedBytes += value.length - stub.length;
+    }
+    if (stubs.length > 0) await this.replace(stubs);
+    return savedBytes;
+  }
+
+  /** Writes stored values anew, durably. A failure stops the writes as a failed append does. */
+  protected abstract replace(values: readonly [seq: number, value: Uint8Array][]): Promise<void>;
+
+  /**
+   * Takes what was erased among these records off the disk, where it lies in files. May take long: the files that hold the records are
+   * written anew.
+   * @throws WalError WAL_BAD_RECORD where any of the files is damaged: nothing was changed
+   */
+  abstract reclaim(firstSeq: number, lastSeq: number): Promise<void>;
 
   close(): Promise<void> {
     this.closing ??= this.shutDown();

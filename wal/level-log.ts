@@ -231,6 +231,37 @@ export class LevelLog extends GroupCommitLog {
     this.held = [];
   }
 
+  protected async replace(values: readonly [seq: number, value: Uint8Array][]): Promise<void> {
+    // From here on LevelDB may merge the tables that hold them at any time, and would copy what is damaged with new checksums.
+    const seqs = values.map(([seq]) => seq);
+    this.guard.assertSound(Math.min(...seqs), Math.max(...seqs));
+    try {
+      const { database } = this;
+      const chained = database.batch();
+      let used = 0;
+      for (const [seq, value] of values) {
+        chained.put(encodeKey(seq), value);
+        used += memtableBytes(value.length);
+      }
+      await chained.write({ sync: true });
+      const settled = this.logFile.settle(used);
+      if (settled) await settled;
+    } catch (error) {
+      // LevelDB takes no write after one that failed, whoever's it was.
+      const failure = writeFailure('erasing payloads', error);
+      this.latch(failure);
+      this.options.onState?.(this.failure);
+      throw failure;
+    }
+  }
+
+  async reclaim(firstSeq: number, lastSeq: number): Promise<void> {
+    await this.readable();
+    this.guard.assertSound(firstSeq, lastSeq);
+    await compactRange(this.database, encodeKey(firstSeq), encodeKey(lastSeq));
+    fsyncDirectory(join(this.options.storeDir, PATHS.log));
+  }
+
   private readChecked(seq: number): LogRecord {
     const value = this.value(seq);
     if (value === undefined) throw readError(new Error('it is missing'), `record ${seq}`);
@@ -338,10 +369,12 @@ export class LevelLog extends GroupCommitLog {
   }
 }
 
-function headFailure(error: unknown): WalError {
+const headFailure = (error: unknown): WalError => writeFailure('writing HEAD', error);
+
+function writeFailure(what: string, error: unknown): WalError {
   return new WalError(
     'WAL_POISONED',
-    `HEAD could not be written: ${describe(error)}`,
+    `${what} failed: ${describe(error)}`,
     'Reads go on. Make room or mend the disk; writes resume by themselves.',
     { cause: error },
   );

@@ -68,6 +68,12 @@ export interface ReadOptions {
   readonly reverse?: boolean;
 }
 
+/** A record whose payload is to be erased, and what is left in its place: see eraseRecord. */
+export interface Erasure {
+  readonly seq: number;
+  readonly residue: Uint8Array;
+}
+
 /** What only reads a log needs of it. */
 export type ReadableLog = Pick<Log, 'lineage' | 'head' | 'get' | 'read'>;
 

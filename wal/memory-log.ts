@@ -71,5 +71,11 @@ export class MemoryLog extends GroupCommitLog {
 
   async readable(): Promise<void> {}
 
+  protected async replace(values: readonly [seq: number, value: Uint8Array][]): Promise<void> {
+    for (const [seq, value] of values) this.stored[seq - 1] = value;
+  }
+
+  async reclaim(): Promise<void> {}
+
   protected async release(): Promise<void> {}
 }

@@ -25,11 +25,13 @@ import {
   writeFlushed,
 } from './record-file.js';
 
-const MANIFEST = 'manifest.json';
-const RECORDS = 'records';
+export const MANIFEST = 'manifest.json';
+export const RECORDS = 'records';
 const FORMAT = 1;
 /** Ends the name of a folder that is still being written. */
-const UNFINISHED = '.unfinished';
+export const UNFINISHED = '.unfinished';
+/** Ends the name of a folder that another one is about to replace: where that does not stand, it still counts. */
+export const REPLACED = `.replaced${UNFINISHED}`;
 
 export interface QuarantineManifest {
   readonly format: number;
@@ -124,6 +126,7 @@ export async function exportTail(
 
 /** What interrupted attempts left: half of an export, or a whole one whose cut never began, so that the log still holds it all. */
 function removeLeftovers(parent: string, log: LevelLog): void {
+  putBackReplaced(parent);
   for (const name of readdirSync(parent)) {
     const path = join(parent, name);
     if (name.endsWith(UNFINISHED)) rmSync(path, { recursive: true, force: true });
@@ -134,6 +137,14 @@ function removeLeftovers(parent: string, log: LevelLog): void {
       if (nextEpoch <= log.lineage.epoch || last.seq > log.head.seq) continue;
       if (hashHex(log.get(last.seq).hash) === last.hash) rmSync(path, { recursive: true, force: true });
     }
+  }
+}
+
+/** Gives a folder its name back where its replacement never came. @param parent the directory of quarantines */
+export function putBackReplaced(parent: string): void {
+  for (const name of readdirSync(parent)) {
+    const path = join(parent, name.slice(0, -REPLACED.length));
+    if (name.endsWith(REPLACED) && !existsSync(path)) renameSync(join(parent, name), path);
   }
 }
 
@@ -170,7 +181,7 @@ async function writeRecords(log: LevelLog, after: ChainLink, path: string, { onS
  * @param after the record that the first one must follow; by the manifest's word where it is not known
  * @throws WalError WAL_IO when it is not what its manifest says
  */
-async function readBack(
+export async function readBack(
   path: string,
   after: ChainLink | undefined,
   onStep?: ExportOptions['onStep'],
@@ -201,7 +212,7 @@ async function readBack(
   if (digest.digest('hex') !== manifest.sha256) throw wrong(`${RECORDS} does not match its sha256`);
 }
 
-function readManifest(
+export function readManifest(
   path: string,
 ): { manifest: QuarantineManifest; problem?: never } | { manifest?: never; problem: string } {
   try {

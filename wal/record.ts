@@ -18,7 +18,7 @@
  *   56   8   payload hash, xxh64
  *   64   8   hash of the previous record, 0 for the first
  *   72   8   record hash: xxh64 of bytes 0..71
- *   80   n   payload: 8 random bytes (nonce), then the body
+ *   80   n   payload: 8 random bytes (nonce), then the body; of an erased record a proof that it is one, and what is still told
  */
 import { randomFillSync } from 'node:crypto';
 import { DAMAGE_WAY_OUT, WalError } from './errors.js';
@@ -29,6 +29,8 @@ export const HEADER_BYTES = 80;
 export const NONCE_BYTES = 8;
 /** A record never exceeds this; a length beyond it is damage, not a reason to allocate. */
 export const MAX_PAYLOAD_BYTES = 64 * 1024 * 1024;
+/** What an erased record may still tell. */
+export const MAX_RESIDUE_BYTES = 4096;
 /** Types below this belong to the log itself; the rest are the caller's. */
 export const FIRST_CALLER_TYPE = 16;
 /** Set in a type that a reader may skip when it does not know it. */
@@ -46,7 +48,7 @@ export const RecordType = {
   commit: 4,
   /** Ends one that never got its commit: it is void. */
   abort: 5,
-  // 6 gap acknowledged, 7 erasure: reserved.
+  // 6 gap acknowledged: reserved. 7: was reserved for erasure, which the caller's events tell of; free.
 } as const;
 
 const OWN_TYPES: ReadonlySet<number> = new Set(Object.values(RecordType));
@@ -74,12 +76,14 @@ export interface LogRecord {
   readonly hash: bigint;
   /** The payload without its nonce; undefined once erased. */
   readonly body: Uint8Array | undefined;
+  /** Of an erased record: what whoever erased it left in place of the body; empty where nothing was. */
+  readonly residue?: Uint8Array | undefined;
   /** Bytes of the record as stored. */
   readonly sizeBytes: number;
 }
 
 /** What a record says besides its body. */
-export type HeaderFields = Omit<LogRecord, 'hash' | 'body' | 'sizeBytes'>;
+export type HeaderFields = Omit<LogRecord, 'hash' | 'body' | 'residue' | 'sizeBytes'>;
 export type RecordFields = HeaderFields & { readonly body: Uint8Array };
 
 /** The body of a record to be written: bytes, or what writes them at the place where they are needed. */
@@ -225,6 +229,7 @@ export function decodeRecord(value: Uint8Array, seq: number): LogRecord {
   if (payloadLength < NONCE_BYTES || payloadLength > MAX_PAYLOAD_BYTES)
     throw bad(`payload length ${payloadLength} is out of bounds`);
   let body: Uint8Array | undefined;
+  let residue: Uint8Array | undefined;
   if (value[1] === FORM_WHOLE) {
     if (value.length !== HEADER_BYTES + payloadLength)
       throw bad(`${value.length - HEADER_BYTES} payload bytes where ${payloadLength} belong`);
@@ -232,7 +237,7 @@ export function decodeRecord(value: Uint8Array, seq: number): LogRecord {
     if (xxh64(payload) !== view.getBigUint64(56, true)) throw bad('its payload does not match its hash');
     body = payload.subarray(NONCE_BYTES);
   } else if (value[1] === FORM_ERASED) {
-    checkStub(value, hash, bad);
+    residue = residueOf(value, hash, bad);
   } else throw bad(`form ${value[1]} is unknown`);
   const flags = view.getUint16(44, true);
   return {
@@ -248,28 +253,45 @@ export function decodeRecord(value: Uint8Array, seq: number): LogRecord {
     prevHash: view.getBigUint64(64, true),
     hash,
     body,
+    ...(residue !== undefined && { residue }),
     sizeBytes: value.length,
   };
 }
 
-/** A stub is the 80 header bytes and xxh64(`erased` + record hash): one flipped bit in `form` cannot make one. */
-function stubHash(hash: bigint): bigint {
-  return xxh64(Buffer.from(`erased${hashHex(hash)}`));
+const STUB_BYTES = HEADER_BYTES + 8;
+
+/** A stub is the 80 header bytes, xxh64(`erased` + record hash + residue), and the residue: one flipped bit in `form` cannot make one. */
+function stubHash(hash: bigint, residue: Uint8Array): bigint {
+  return xxh64(Buffer.concat([Buffer.from(`erased${hashHex(hash)}`), residue]));
 }
 
-function checkStub(value: Uint8Array, hash: bigint, bad: (what: string) => WalError): void {
+function residueOf(value: Uint8Array, hash: bigint, bad: (what: string) => WalError): Uint8Array {
   const view = new DataView(value.buffer, value.byteOffset, value.byteLength);
-  if (value.length !== HEADER_BYTES + 8 || view.getBigUint64(HEADER_BYTES, true) !== stubHash(hash))
-    throw bad('it is marked as erased but its stub does not verify');
+  const residue = value.subarray(STUB_BYTES);
+  const isStub =
+    value.length >= STUB_BYTES &&
+    residue.length <= MAX_RESIDUE_BYTES &&
+    view.getBigUint64(HEADER_BYTES, true) === stubHash(hash, residue);
+  if (!isStub) throw bad('it is marked as erased but its stub does not verify');
+  return residue;
 }
 
-/** The erased form of a stored record: header kept, payload gone, still verifiable in the chain. */
-export function eraseRecord(value: Uint8Array, seq: number): Buffer {
-  const { hash } = decodeRecord(value, seq);
-  const stub = Buffer.alloc(HEADER_BYTES + 8);
+/**
+ * The erased form of a stored record: header kept, payload gone, still verifiable in the chain. One that is erased already stays as it is.
+ * @param residue what is left in place of the body. Default: nothing
+ * @throws WalError WAL_BAD_RECORD, WAL_NEWER_FORMAT
+ * @throws RangeError for more than MAX_RESIDUE_BYTES
+ */
+export function eraseRecord(value: Uint8Array, seq: number, residue: Uint8Array = new Uint8Array(0)): Buffer {
+  const { hash, body } = decodeRecord(value, seq);
+  if (body === undefined) return Buffer.from(value);
+  if (residue.length > MAX_RESIDUE_BYTES)
+    throw new RangeError(`a residue of ${residue.length} bytes exceeds ${MAX_RESIDUE_BYTES}`);
+  const stub = Buffer.alloc(STUB_BYTES + residue.length);
   stub.set(value.subarray(0, HEADER_BYTES));
   stub[1] = FORM_ERASED;
-  stub.writeBigUInt64LE(stubHash(hash), HEADER_BYTES);
+  stub.writeBigUInt64LE(stubHash(hash, residue), HEADER_BYTES);
+  stub.set(residue, STUB_BYTES);
   return stub;
 }
 

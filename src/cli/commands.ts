@@ -320,6 +320,16 @@ export const COMMANDS: readonly (Command | Delegated)[] = [
     delegate: async () => (await import('../../tools/backup.js')).main,
   },
   {
+    name: 'horizon',
+    summary: 'Erase what died before a moment: what would go, or do it, beside a running server.',
+    delegate: async () => (await import('../../tools/horizon.js')).main,
+  },
+  {
+    name: 'redact',
+    summary: 'Erase an item for good, with every version: what would go, or do it.',
+    delegate: async () => (await import('../../tools/redact.js')).main,
+  },
+  {
     name: 'reembed',
     summary: 'Embed collections anew with another model, beside a running server.',
     delegate: async () => (await import('../../tools/reembed.js')).main,

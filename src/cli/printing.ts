@@ -1,5 +1,6 @@
 /** Everything the command line prints goes through here: stdout for answers, stderr for errors and progress. */
 import { CodedError, isCoded } from '../domain/errors.js';
+import type { Erased } from '../domain/model.js';
 import { EXIT } from './exit-codes.js';
 
 /**
@@ -150,3 +151,7 @@ export function sayError(error: unknown, json: boolean): void {
     process.stderr.write(`${printable(error.stack)}\n`);
   }
 }
+
+/** In place of a content that is gone. */
+export const erasedLine = (why: Erased): string =>
+  why === 'redacted' ? '(redacted)' : '(erased: it died before the horizon)';

@@ -2,7 +2,7 @@ import type { CallContext, Engine } from '../domain/face.js';
 import type { RevertAnswer, RevertCommand } from '../domain/travel.js';
 import type { Call } from './command.js';
 import { EXIT } from './exit-codes.js';
-import { columns, count, oneLine, say, sayJson, styler } from './printing.js';
+import { columns, count, erasedLine, oneLine, say, sayJson, styler } from './printing.js';
 import { ProgressLine } from './progress-line.js';
 
 const SHOWN_STEPS = 40;
@@ -55,12 +55,18 @@ function sayRevert({ dry_run, plan, counts, steps, conflicts, seq, first_seq }: 
   const total = restored + deleted;
   if (total > rows.length) say(`  … and ${total - rows.length} more`);
   if (counts.conflicts > 0) {
-    say(style('yellow', `Left as they are, since they were changed again later: ${counts.conflicts}`));
+    say(
+      style(
+        'yellow',
+        `Left as they are, since they were changed again later or were erased: ${counts.conflicts}`,
+      ),
+    );
     for (const conflict of conflicts.slice(0, SHOWN_STEPS))
       say(
-        `  ${oneLine(`${conflict.collection}/${conflict.id}`, 48)}  event ${conflict.seq} by ${oneLine(conflict.actor?.clientName ?? 'unknown', 40)}, session ${oneLine(conflict.actor?.session ?? '', 40)}`,
+        `  ${oneLine(`${conflict.collection}/${conflict.id}`, 48)}  ${conflict.erased === undefined ? `event ${conflict.seq} by ${oneLine(conflict.actor?.clientName ?? 'unknown', 40)}, session ${oneLine(conflict.actor?.session ?? '', 40)}` : `version ${conflict.seq} ${erasedLine(conflict.erased)}`}`,
       );
-    say('Add --overwrite-conflicts to take those back as well.');
+    if (conflicts.some(({ erased }) => erased === undefined))
+      say('Add --overwrite-conflicts to take back what was changed again as well.');
   }
   if (total === 0) return;
   if (dry_run) say(style('dim', `Nothing was changed. Add --yes to do it (plan ${plan}).`));

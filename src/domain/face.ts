@@ -3,7 +3,8 @@
  * calls the same face over a local socket, so nothing in them is a function or a live object (except in CallContext).
  */
 import type { BackupAnswer, BackupCommand } from './backup.js';
-import type { Actor, JsonValue, Metadata, Metric, Origin, Space } from './model.js';
+import type { HorizonAnswer, HorizonCommand } from './erase.js';
+import type { Actor, Erased, JsonValue, Metadata, Metric, Origin, Space } from './model.js';
 import type {
   DiffAnswer,
   DiffQuery,
@@ -176,6 +177,8 @@ export interface ItemView {
   readonly updated_at: string;
   readonly origin: Origin;
   readonly actor: Actor | null;
+  /** Its content is gone: text and metadata are empty. */
+  readonly erased?: Erased;
 }
 
 export interface GetAnswer {
@@ -295,6 +298,7 @@ export interface Engine {
   revert(command: RevertCommand, context: CallContext): Promise<RevertAnswer>;
   reembed(command: ReembedCommand, context: CallContext): Promise<ReembedAnswer>;
   backup(command: BackupCommand, context: CallContext): Promise<BackupAnswer>;
+  horizon(command: HorizonCommand, context: CallContext): Promise<HorizonAnswer>;
   close(): Promise<void>;
 }
 
@@ -319,4 +323,5 @@ export const ENGINE_METHODS = {
   revert: 'write',
   reembed: 'write',
   backup: 'read',
+  horizon: 'write',
 } as const satisfies Record<EngineMethod, 'read' | 'write'>;

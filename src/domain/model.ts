@@ -72,6 +72,9 @@ export interface ActorDeclared extends Actor {
   readonly type: 'actor_declared';
 }
 
+/** Why an event's content was erased: its version died before the horizon, or it was redacted. */
+export type Erased = 'horizon' | 'redacted';
+
 /** A whole version of an item: its text, metadata and vectors. Vectors are truth, not cache. */
 export interface ItemPut {
   readonly type: 'item_put';
@@ -85,6 +88,8 @@ export interface ItemPut {
   readonly passages: readonly PassageRange[];
   /** passages.length x dimension. */
   readonly vectors: Float32Array;
+  /** Its text, metadata, passages and vectors are gone; those here are empty. Never written: it is what is read of an erased record. */
+  readonly erased?: Erased;
 }
 
 export interface ItemDeleted {
@@ -117,6 +122,8 @@ export interface VectorsAdded {
   readonly passages: readonly PassageRange[];
   /** passages.length x dimension. */
   readonly vectors: Float32Array;
+  /** As in ItemPut. */
+  readonly erased?: Erased;
 }
 
 /** A collection begins to be embedded anew, into a space beside its present one. */
@@ -148,6 +155,30 @@ export interface MarkSet {
   readonly note: string;
 }
 
+/**
+ * The horizon: the contents of versions that died at event `through` or before it are given up, but for those that lived at a mark
+ * or that a version which is kept was restored from.
+ */
+export interface HistoryErased {
+  readonly type: 'history_erased';
+  readonly through: number;
+}
+
+/** The contents of all versions of an item up to here are given up. */
+export interface ItemRedacted {
+  readonly type: 'item_redacted';
+  readonly collection: number;
+  readonly id: string;
+  /** For people; empty where none was given. */
+  readonly reason: string;
+}
+
+/** What a history_erased or item_redacted gave up is gone from the disk. */
+export interface ErasureFinished {
+  readonly type: 'erasure_finished';
+  readonly of: number;
+}
+
 export type DomainEvent =
   | CollectionCreated
   | ActorDeclared
@@ -158,7 +189,10 @@ export type DomainEvent =
   | SpaceBegun
   | SpaceAbandoned
   | SpaceSwitched
-  | MarkSet;
+  | MarkSet
+  | HistoryErased
+  | ItemRedacted
+  | ErasureFinished;
 
 /** What surrounds an event in the log; `seq` is the version of the item that it writes. */
 export interface EventContext {

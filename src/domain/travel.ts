@@ -1,6 +1,6 @@
 /** Commands and queries over time: what was changed, between which moments, and taking it back. Part of the engine's face. */
 import type { Receipt, ResolvedMoment, Where, WriteSpan } from './face.js';
-import type { Actor, Metadata } from './model.js';
+import type { Actor, Erased, Metadata } from './model.js';
 
 export const CHANGE_TYPES = [
   'created',
@@ -12,6 +12,8 @@ export const CHANGE_TYPES = [
   'reembedding_begun',
   'reembedding_abandoned',
   'reembedded',
+  'history_erased',
+  'redacted',
 ] as const;
 export type ChangeType = (typeof CHANGE_TYPES)[number];
 
@@ -42,6 +44,8 @@ export interface VersionView {
   /** The text goes on: in a history of more than one item only its first 200 characters are shown. */
   readonly cut?: true;
   readonly metadata: Metadata;
+  /** Its content is gone: text and metadata are empty. */
+  readonly erased?: Erased;
 }
 
 export interface Change {
@@ -62,6 +66,10 @@ export interface Change {
   readonly mark?: { readonly name: string; readonly note: string };
   /** For a collection that was created or embedded anew: the space's id. */
   readonly space?: string;
+  /** For a horizon: contents of versions that died at this event or before were erased. */
+  readonly through?: number;
+  /** For a redaction: why, where that was said. */
+  readonly reason?: string;
 }
 
 export interface HistoryAnswer {
@@ -151,9 +159,11 @@ export interface RevertStep {
 export interface RevertConflict {
   readonly collection: string;
   readonly id: string;
-  /** The later change that is not among what is taken back, and who made it. */
+  /** The later change that is not among what is taken back, and who made it; of `erased` the version that would come back. */
   readonly seq: number;
   readonly actor: Actor | null;
+  /** Nobody changed it later, but the content that would come back is gone. */
+  readonly erased?: Erased;
 }
 
 export interface RevertAnswer extends Receipt, WriteSpan {

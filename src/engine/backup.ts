@@ -15,11 +15,16 @@ import { backUp } from '../../wal/backup/write.js';
 import { WalError } from '../../wal/errors.js';
 import type { RecordSource } from '../../wal/log.js';
 import { inspectTarget } from '../../wal/new-store.js';
+import { openLog } from '../../wal/open.js';
 import type { LogRecord } from '../../wal/record.js';
 import type { BackupAnswer, BackupCommand } from '../domain/backup.js';
 import { CodedError } from '../domain/errors.js';
 import type { CallContext, Progress, ResolvedMoment } from '../domain/face.js';
 import { assertSpace, type DiskSpace, storeBytes } from './disk-space.js';
+import { eraseContents } from './erasing.js';
+import { givesUpContents } from './event-codec.js';
+import { beyondHorizon, describeSeq } from './moments.js';
+import { replayCatalog } from './replay.js';
 import { resolveRange } from './replay-range.js';
 import { type VerifyReport, verifyStore } from './verify.js';
 import { throwIfCancelled } from './write.js';
@@ -228,7 +233,8 @@ export interface Restored {
 
 /**
  * Makes a store of a backup, which is verified before and after.
- * @throws WalError BACKUP_MISSING, BACKUP_DAMAGED, STORE_FOREIGN (the target holds something), WAL_IO; CodedError as resolveRange, DISK_FULL
+ * @throws WalError BACKUP_MISSING, BACKUP_DAMAGED, STORE_FOREIGN (the target holds something), WAL_IO; CodedError as resolveRange, DISK_FULL,
+ *   MOMENT_BEYOND_HORIZON
  */
 export async function restore(options: RestoreOptions): Promise<Restored> {
   const { dryRun = false, clock = Date.now, onProgress } = options;
@@ -237,11 +243,18 @@ export async function restore(options: RestoreOptions): Promise<Restored> {
   const { backups, damaged } = listBackups(from);
   const backup = chosen(from, backups, damaged, options.backup);
   inspectTarget(to);
-  const log = await BackupLog.open(from, backup, (done, total) =>
-    onProgress?.({ done, total, unit: 'records', message: 'verifying the backup' }),
+  let isWhole = true;
+  const log = await BackupLog.open(
+    from,
+    backup,
+    (done, total) => onProgress?.({ done, total, unit: 'records', message: 'verifying the backup' }),
+    ({ type, body }) => {
+      isWhole &&= body !== undefined && !givesUpContents(type);
+    },
   );
   try {
     const { until } = await resolveRange(log, { until: options.until }, clock());
+    if (!isWhole) await assertWhole(log, until, onProgress);
     const plan = {
       backup: summaryOf(backup),
       moment: until,
@@ -257,9 +270,34 @@ export async function restore(options: RestoreOptions): Promise<Restored> {
       clock,
       onProgress: done => onProgress?.({ done, total: until.seq, unit: 'records', message: 'restoring' }),
     });
+    if (!isWhole) await eraseAgain(to, onProgress);
     return { ...plan, epoch, verified: await verifyStore(to, { onProgress }) };
   } finally {
     log.close();
+  }
+}
+
+/** @throws CodedError MOMENT_BEYOND_HORIZON where something that lived then was erased before the backup was made */
+async function assertWhole(
+  log: BackupLog,
+  until: ResolvedMoment,
+  onProgress: RestoreOptions['onProgress'],
+): Promise<void> {
+  const { catalog } = await replayCatalog(log, { sinceSeq: until.seq + 1, until }, onProgress);
+  const erased = catalog.erasedSpanAt(until.seq);
+  if (erased !== undefined) throw beyondHorizon(log, 'the moment', until.seq, erased);
+}
+
+/** The backup may hold contents that were given up after it was written: what the restored log gives up is erased in it. */
+async function eraseAgain(storeDir: string, onProgress: RestoreOptions['onProgress']): Promise<void> {
+  const log = await openLog({ storeDir });
+  try {
+    const until = describeSeq(log, log.head.seq);
+    const { catalog } = await replayCatalog(log, { sinceSeq: until.seq + 1, until }, onProgress);
+    for (const why of ['horizon', 'redacted'] as const)
+      await eraseContents(log, catalog, why, { onProgress });
+  } finally {
+    await log.close();
   }
 }
 

@@ -33,7 +33,7 @@ import { readItemPut } from './versions.js';
 import { Words } from './words.js';
 
 /** Raised when the meaning of any file changes: older checkpoints are then rebuilt from the log. */
-export const CHECKPOINT_VERSION = 5;
+export const CHECKPOINT_VERSION = 6;
 const KEPT = 2;
 /** A checkpoint that is being written. */
 const TEMPORARY = 'tmp-';
@@ -282,17 +282,10 @@ export async function checkedManifest(storeDir: string, seq: number, log: Log): 
   return manifest;
 }
 
-/**
- * Removes the checkpoints that are complete through a later event than `seq`: after a cut they are of another history. A crash
- * before leaves them to loadNewest, which discards them by their hash.
- * @returns their seqs, newest first
- */
-export function discardCheckpoints(storeDir: string, seq: number): number[] {
-  const discarded = listCheckpoints(storeDir).filter(candidate => candidate > seq);
-  const parent = join(storeDir, PATHS.checkpoints);
-  for (const later of discarded) rmSync(join(parent, nameOf(later)), { recursive: true, force: true });
-  if (discarded.length > 0) fsyncDirectory(parent);
-  return discarded;
+/** Removes checkpoints: those of events that are cut off are of another history then. */
+export function discardCheckpoints(storeDir: string, seqs: readonly number[]): void {
+  for (const seq of seqs) rmSync(checkpointDir(storeDir, seq), { recursive: true, force: true });
+  if (seqs.length > 0) fsyncDirectory(join(storeDir, PATHS.checkpoints));
 }
 
 function assertOfThisLog(dir: string, manifest: Manifest, log: Log): void {

@@ -112,6 +112,8 @@ export class DiffReader extends Reader {
   private isSame(before: number, after: number): boolean {
     const { catalog } = this.options.projections();
     if (catalog.sourceOf(before) === catalog.sourceOf(after)) return true;
+    // What was redacted said something, and nobody knows what.
+    if (catalog.erasedOf(before) !== undefined || catalog.erasedOf(after) !== undefined) return false;
     if (!catalog.mayHaveSameText(before, after)) return false;
     const [older, newer] = [this.content(before), this.content(after)];
     return (
@@ -146,6 +148,7 @@ export class DiffReader extends Reader {
       ...(to && { to }),
     };
     if (kind !== 'changed' || from === undefined || to === undefined) return item;
+    if (from.erased !== undefined || to.erased !== undefined) return item;
     const keys = differingKeys(from.metadata, to.metadata);
     return {
       ...item,

@@ -4,6 +4,7 @@ import { hashHex } from '../../wal/hash.js';
 import type { LogRecord } from '../../wal/record.js';
 import { readCommitted } from '../../wal/transactions.js';
 import type { BackupAnswer, BackupCommand } from '../domain/backup.js';
+import type { HorizonAnswer, HorizonCommand } from '../domain/erase.js';
 import { CodedError } from '../domain/errors.js';
 import type {
   AsOf,
@@ -49,6 +50,7 @@ import { directoryBytes } from './disk-space.js';
 import type { Embedders } from './embedders.js';
 import { assertOutside } from './fork.js';
 import { HistoryReader } from './history.js';
+import { Horizon } from './horizon.js';
 import { ingest } from './ingest/ingest.js';
 import type { PreparedEvents, Projections } from './projections.js';
 import { type At, generationOf } from './read.js';
@@ -87,6 +89,7 @@ export class StoreEngine implements Engine {
   private readonly historyReader: HistoryReader;
   private readonly diffReader: DiffReader;
   private readonly chunks: EngineChunkStore;
+  private readonly horizonMover: Horizon;
   private readonly unsubscribe: () => void;
   private checkpointSeq: number;
   /** How far what goes on without an event is in the newest checkpoint: see Projections.progress. */
@@ -118,6 +121,12 @@ export class StoreEngine implements Engine {
     this.historyReader = new HistoryReader(shared);
     this.diffReader = new DiffReader(shared);
     this.chunks = new EngineChunkStore({ ...shared, storeDir: options.storeDir, writer: this.writer });
+    this.horizonMover = new Horizon({
+      ...shared,
+      reader: this.searcher,
+      writer: this.writer,
+      ending: this.ending.signal,
+    });
     this.checkpointSeq = listCheckpoints(options.storeDir)[0] ?? 0;
     this.checkpointProgress = projections.progress;
     this.unsubscribe = log.subscribe<PreparedEvents>(
@@ -288,6 +297,22 @@ export class StoreEngine implements Engine {
     }
   }
 
+  async horizon(command: HorizonCommand, context: CallContext): Promise<HorizonAnswer> {
+    await this.ready();
+    return this.horizonMover.move(command, context);
+  }
+
+  /** Goes on with erasing what an earlier process did not get to: beside everything else. */
+  async resumeErasing(): Promise<void> {
+    try {
+      if (await this.horizonMover.resume()) this.options.logger.info('what the horizon gave up is erased');
+    } catch (error) {
+      // Of the store that is being closed the next opening goes on.
+      if (!this.ending.signal.aborted)
+        this.warn(`what the horizon gave up is not erased yet: ${(error as Error).message}`);
+    }
+  }
+
   /** Waits until no index has background work left: for benchmarks and tests. */
   async idle(): Promise<void> {
     await this.saving;
@@ -305,6 +330,7 @@ export class StoreEngine implements Engine {
     this.ending.abort(new CodedError('ENGINE_CLOSED', 'the server is shutting down', 'Start it again.'));
     await Promise.allSettled(this.backups);
     await this.reembedder.stop();
+    await this.horizonMover.stopped();
     await this.settled();
     this.unsubscribe();
     await this.saving;

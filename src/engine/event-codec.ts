@@ -3,11 +3,13 @@
  *
  *   u32 n · n bytes of UTF-8 JSON (padded with spaces so that 4 + n is a multiple of 4) · vectors, f32 little-endian
  *
+ * What is left of one that was erased, its residue, is JSON alone: why, and the fields that the catalog needs.
+ *
  * Type numbers never change meaning; a retired one keeps its comment.
  */
 import { endianness } from 'node:os';
 import { CodedError } from '../domain/errors.js';
-import type { DomainEvent } from '../domain/model.js';
+import type { DomainEvent, Erased, ItemPut, PassageRange, VectorsAdded } from '../domain/model.js';
 
 const TYPES: Record<DomainEvent['type'], number> = {
   actor_declared: 16,
@@ -21,11 +23,18 @@ const TYPES: Record<DomainEvent['type'], number> = {
   item_restored: 34,
   vectors_added: 35,
   mark_set: 48,
+  history_erased: 49,
+  item_redacted: 50,
+  erasure_finished: 51,
 };
 const NAMES = new Map(Object.entries(TYPES).map(([name, number]) => [number, name as DomainEvent['type']]));
 const MAY_SKIP = 0x8000;
 /** For readers that look for marks alone. */
 export const MARK_TYPE = TYPES.mark_set;
+
+/** Whether an event of this type gives up contents that earlier ones hold. */
+export const givesUpContents = (type: number): boolean =>
+  type === TYPES.history_erased || type === TYPES.item_redacted;
 
 if (endianness() !== 'LE') throw new Error('vectors are stored little-endian; this machine is big-endian');
 
@@ -155,6 +164,61 @@ export function decodeVectors(type: number, body: Uint8Array, seq: number): Floa
   if (name === undefined || !hasVectors(name)) return undefined;
   try {
     return floats(body.subarray(endOfJson(body)));
+  } catch (error) {
+    throw malformed(seq, error);
+  }
+}
+
+/** Fields of the two events whose content can be erased, without the content. `passages` is their number. */
+interface Residue {
+  readonly why: Erased;
+  readonly collection: number;
+  readonly id: string;
+  readonly passages: number;
+  /** Of an item_put. */
+  readonly origin?: ItemPut['origin'];
+  /** Of a vectors_added. */
+  readonly version?: number;
+  readonly space?: string;
+}
+
+/** What is left of an event in the log when its content is erased. */
+export function encodeResidue(event: ItemPut | VectorsAdded, why: Erased): Uint8Array {
+  const { collection, id, passages } = event;
+  const residue: Residue = {
+    why,
+    collection,
+    id,
+    passages: passages.length,
+    ...(event.type === 'item_put'
+      ? { origin: event.origin }
+      : { version: event.version, space: event.space }),
+  };
+  return Buffer.from(JSON.stringify(residue));
+}
+
+/**
+ * The event that an erased record was, without its content; undefined for one that left nothing.
+ * @throws CodedError EVENT_MALFORMED
+ */
+export function decodeResidue(
+  type: number,
+  residue: Uint8Array,
+  seq: number,
+): ItemPut | VectorsAdded | undefined {
+  if (residue.length === 0) return undefined;
+  const name = nameOfType(type);
+  try {
+    const { why, passages, ...fields } = JSON.parse(decoder.decode(residue)) as Residue;
+    const content = {
+      passages: Array<PassageRange>(passages).fill([0, 0]),
+      vectors: NO_VECTORS,
+      erased: why,
+    };
+    if (name === 'item_put')
+      return { type: name, text: '', metadata: {}, space: '', ...content, ...fields } as ItemPut;
+    if (name === 'vectors_added') return { type: name, ...content, ...fields } as VectorsAdded;
+    throw new TypeError(`an event ${name ?? type} has no content to erase`);
   } catch (error) {
     throw malformed(seq, error);
   }

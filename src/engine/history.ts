@@ -129,12 +129,16 @@ export class HistoryReader extends Reader {
     } satisfies Partial<Change>;
   }
 
-  private milestoneFields({ collection, space, mark }: Exclude<FoundChange, FoundItemChange>) {
+  private milestoneFields(found: Exclude<FoundChange, FoundItemChange>) {
+    const { collection, space, mark, item, through, reason } = found;
     const { registry } = this.options.projections().catalog;
     return {
       ...(collection !== undefined && { collection: registry.collectionById(collection)!.name }),
       ...(space !== undefined && { space }),
+      ...(item !== undefined && { id: item }),
       ...(mark !== undefined && { mark: { name: mark, note: registry.mark(mark)!.note } }),
+      ...(through !== undefined && { through }),
+      ...(reason !== undefined && reason !== '' && { reason }),
     } satisfies Partial<Change>;
   }
 }

@@ -5,6 +5,7 @@ import { CodedError } from '../domain/errors.js';
 import type { ResolvedMoment } from '../domain/face.js';
 import { type Moment, parseMoment } from '../domain/moment.js';
 import { nearest } from '../domain/nearest.js';
+import type { ErasedSpan } from '../projections/erased-spans.js';
 import type { WrittenWithin } from '../projections/version-table.js';
 import { MARK_TYPE } from './event-codec.js';
 import { eventOf } from './projections.js';
@@ -24,8 +25,8 @@ export interface MomentContext {
   readonly nowMs: number;
   /** IANA zone of times without an offset. Default: the machine's. */
   readonly zone?: string | undefined;
-  /** First event whose payload may still be whole. Default 1: nothing was erased. */
-  readonly horizonSeq?: number;
+  /** The moments around one that cannot be told any more: see VersionTable. Default: nothing was erased. */
+  readonly erasedSpanAt?: (seq: number) => ErasedSpan | undefined;
 }
 
 /**
@@ -39,15 +40,28 @@ export function resolveMoment(text: string, context: MomentContext): ResolvedMom
   const seq = seqOf(text, moment, context);
   if (seq < 1) throw tooEarly(log, text);
   if (seq > head.seq) throw tooLate(head, text);
-  const horizonSeq = context.horizonSeq ?? 1;
-  if (seq < horizonSeq)
-    throw new CodedError(
-      'MOMENT_BEYOND_HORIZON',
-      `"${text}" is event ${seq}, and what was stored before event ${horizonSeq} has been erased`,
-      `Ask for event ${horizonSeq} (${describeSeq(log, horizonSeq).time}) or later.`,
-      { details: { horizon: horizonSeq } },
-    );
+  const erased = context.erasedSpanAt?.(seq);
+  if (erased !== undefined) throw beyondHorizon(log, `"${text}"`, seq, erased);
   return describeSeq(log, seq);
+}
+
+/** The answer to whoever asks for a moment of which something was erased. @param name of the moment, for people */
+export function beyondHorizon(
+  log: ReadableLog,
+  name: string,
+  seq: number,
+  { untilSeq }: ErasedSpan,
+): CodedError {
+  const isWholeLater = untilSeq <= log.head.seq;
+  const next = isWholeLater ? describeSeq(log, endOf(log, untilSeq)) : undefined;
+  return new CodedError(
+    'MOMENT_BEYOND_HORIZON',
+    `${name} is event ${seq}, and of what was stored then some has been erased`,
+    next === undefined
+      ? 'Ask for another moment, or restore a backup of then.'
+      : `Ask for event ${next.seq} (${next.time}) or later, for a mark, or restore a backup of then.`,
+    { details: { seq, ...(next && { whole_from: next }) } },
+  );
 }
 
 function seqOf(text: string, moment: Moment, { log, head = log.head, marks, nowMs }: MomentContext): number {

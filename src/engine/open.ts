@@ -1,3 +1,4 @@
+import { join } from 'node:path';
 import { hashHex } from '../../wal/hash.js';
 import type { LevelLog } from '../../wal/level-log.js';
 import type { Log } from '../../wal/log.js';
@@ -13,6 +14,7 @@ import { CheckpointLoading } from './checkpoints.js';
 import { type EmbedderSource, Embedders } from './embedders.js';
 import { noteWarning, StoreEngine } from './engine.js';
 import type { Projections } from './projections.js';
+import { finishRedactions } from './redact.js';
 import type { BatchSizes } from './reembed-run.js';
 import { emptyScratch } from './scratch.js';
 
@@ -55,6 +57,13 @@ export async function openEngine(options: OpenEngineOptions): Promise<StoreEngin
     noteWarning(warnings, error.message);
     logger.warn(error.message);
   };
+  const indexOptions = {
+    engine: config.indexEngine,
+    scratchDir: join(storeDir, PATHS.scratch),
+    onFailure: warn,
+    graphThresholdRows: options.graphThresholdRows,
+    keepDeadRows: options.keepDeadRows,
+  };
   let checkpoints: CheckpointLoading | undefined;
   let log: LevelLog | undefined;
   let projections: Projections | undefined;
@@ -69,13 +78,8 @@ export async function openEngine(options: OpenEngineOptions): Promise<StoreEngin
           ? logger.error({ code: failure.code }, failure.message)
           : logger.info('the store takes writes again'),
       onOwned: () => {
-        checkpoints = new CheckpointLoading(storeDir, {
-          engine: config.indexEngine,
-          scratchDir: emptyScratch(storeDir),
-          onFailure: warn,
-          graphThresholdRows: options.graphThresholdRows,
-          keepDeadRows: options.keepDeadRows,
-        });
+        emptyScratch(storeDir);
+        checkpoints = new CheckpointLoading(storeDir, indexOptions);
       },
       onCutStep: step => {
         hasFinishedCut ||= step === 'head';
@@ -89,8 +93,16 @@ export async function openEngine(options: OpenEngineOptions): Promise<StoreEngin
       );
     projections = await checkpoints!.projections(log, warn);
     await replayTail(log, projections);
+    if (projections.catalog.registry.pendingErasures.some(({ why }) => why === 'redacted')) {
+      warn(new Error('an interrupted redaction is finished: every index is rebuilt from the log'));
+      await finishRedactions(log, storeDir, projections.catalog);
+      await projections.close();
+      checkpoints = new CheckpointLoading(storeDir, indexOptions);
+      projections = await checkpoints.projections(log, warn);
+      await replayTail(log, projections);
+    }
     logger.info({ store: storeDir, seq: log.head.seq, hash: hashHex(log.head.hash) }, 'store open');
-    return new StoreEngine({
+    const engine = new StoreEngine({
       storeDir,
       log,
       projections,
@@ -102,6 +114,8 @@ export async function openEngine(options: OpenEngineOptions): Promise<StoreEngin
       warnings,
       reembedBatches: options.reembedBatches,
     });
+    void engine.resumeErasing();
+    return engine;
   } catch (error) {
     await checkpoints?.abandon();
     await projections?.close();

@@ -8,7 +8,7 @@ import type { KeywordIndex } from '../projections/keywords/keyword-index.js';
 import { MetadataIndex } from '../projections/metadata.js';
 import { type CollectionState, generationAt } from '../projections/registry.js';
 import { VectorIndex, type VectorIndexOptions } from '../projections/vectors/vector-index.js';
-import { decodeEvent } from './event-codec.js';
+import { decodeEvent, decodeResidue } from './event-codec.js';
 import { Words } from './words.js';
 
 export type IndexOptions = Pick<
@@ -269,6 +269,7 @@ export class Projections {
   private addVectors(event: VectorsAdded, context: EventContext): void {
     const { ordinal, generation } = this.catalog.addVectors(event, context);
     const index = this.vectorsOf(this.catalog.collectionById(event.collection)!, generation);
+    if (event.vectors.length === 0) return;
     index.append(event.vectors, ordinal);
     if (!this.catalog.isLive(ordinal)) index.remove(ordinal);
   }
@@ -305,10 +306,10 @@ const contextOf = (record: LogRecord): EventContext => ({
   actor: record.actor,
 });
 
-/** The domain event of a record; undefined for the log's own records, erased payloads and what may be skipped. */
-export function eventOf(record: LogRecord): DomainEvent | undefined {
-  if (isOwnType(record.type) || record.body === undefined) return undefined;
-  return decodeEvent(record.type, record.body, record.seq);
+/** The domain event of a record, without its content where that was erased; undefined for the log's own records and what may be skipped. */
+export function eventOf({ type, body, residue, seq }: LogRecord): DomainEvent | undefined {
+  if (isOwnType(type)) return undefined;
+  return body === undefined ? residue && decodeResidue(type, residue, seq) : decodeEvent(type, body, seq);
 }
 
 /** Brings a catalog one event further. */
@@ -350,5 +351,14 @@ export function applyToCatalog(catalog: Catalog, event: DomainEvent, record: Log
       break;
     case 'vectors_added':
       catalog.addVectors(event, context);
+      break;
+    case 'history_erased':
+      catalog.eraseHistory(event, context);
+      break;
+    case 'item_redacted':
+      catalog.redact(event, context);
+      break;
+    case 'erasure_finished':
+      registry.finishErasure(event.of, context.seq);
   }
 }

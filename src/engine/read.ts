@@ -18,7 +18,7 @@ import { parseWhere } from '../domain/where.js';
 import { type CollectionState, generationAt } from '../projections/registry.js';
 import { checkCount, checkLimit } from './check.js';
 import { badCursor, readCursor, writeCursor } from './cursor.js';
-import { describeSeq, type MomentContext, resolveBounds, resolveMoment } from './moments.js';
+import { beyondHorizon, describeSeq, type MomentContext, resolveBounds, resolveMoment } from './moments.js';
 import type { Projections } from './projections.js';
 import type { StoredItem, Versions } from './versions.js';
 import { collectionNotFound } from './write.js';
@@ -58,11 +58,15 @@ export class Reader {
 
   /**
    * The moment that a cursor pins.
-   * @throws CodedError CURSOR_INVALID where the log has another event there, or none: it may have been cut since, and the number used again
+   * @throws CodedError CURSOR_INVALID where the log has another event there, or none: it may have been cut since, and the number used
+   *   again; MOMENT_BEYOND_HORIZON
    */
   protected pinned(seq: number, timeMs: number): ResolvedMoment {
-    const moment = seq >= 1 && seq <= this.head.seq ? describeSeq(this.options.log, seq) : undefined;
+    const { log } = this.options;
+    const moment = seq >= 1 && seq <= this.head.seq ? describeSeq(log, seq) : undefined;
     if (moment === undefined || Date.parse(moment.time) !== timeMs) throw badCursor();
+    const erased = this.options.projections().catalog.erasedSpanAt(seq);
+    if (erased !== undefined) throw beyondHorizon(log, 'the moment of the cursor', seq, erased);
     return moment;
   }
 
@@ -74,9 +78,11 @@ export class Reader {
   }
 
   momentContext({ zone }: CallContext): MomentContext {
-    const { registry } = this.options.projections().catalog;
+    const { catalog } = this.options.projections();
+    const { registry } = catalog;
     return {
       log: this.options.log,
+      erasedSpanAt: seq => catalog.erasedSpanAt(seq),
       marks: {
         seqOf: name => registry.mark(name)?.seq,
         get names() {
@@ -188,7 +194,8 @@ export class Reader {
     const version = catalog.seqOf(ordinal);
     const collection = catalog.collectionById(catalog.collectionOf(ordinal))!;
     const generation = generationAt(collection, version);
-    const { text, metadata } = this.options.versions.view(ordinal, collection, generation).view;
+    const { text, metadata, erased } = this.options.versions.view(ordinal, collection, generation).view;
+    if (erased !== undefined) return { version, text, metadata, erased };
     if (maxChars === undefined || text.length <= maxChars) return { version, text, metadata };
     return { version, text: beginning(text, maxChars), cut: true, metadata };
   }

@@ -34,9 +34,10 @@ export interface FormerCheckpoint {
   readonly seq: number;
   /**
    * `same`: its catalog, words and metadata were, byte for byte, what the log gives at that event. `differs`: they were not.
+   * `erased`: not compared, since of what it was made of some has been erased.
    * `unreadable`: it was damaged, or of another version or history. `readable`: a dry run, not compared.
    */
-  readonly state: 'same' | 'differs' | 'unreadable' | 'readable';
+  readonly state: 'same' | 'differs' | 'erased' | 'unreadable' | 'readable';
   /** Names of the parts that differ. */
   readonly parts?: readonly string[];
   /** Why it is unreadable. */
@@ -136,6 +137,7 @@ function readFormer(storeDir: string, log: LevelLog): Promise<Found[]> {
 }
 
 function compare(projections: Projections, { seq, files }: Manifest): FormerCheckpoint {
+  if (!projections.catalog.isWhole) return { seq, state: 'erased' };
   const saved = new Map(files.map(({ name, digest }) => [name, digest]));
   const parts = describeExactParts(projections)
     .filter(({ name, digest }) => saved.get(name) !== digest)

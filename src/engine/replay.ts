@@ -1,12 +1,12 @@
-import type { LevelLog } from '../../wal/level-log.js';
 import { type ForkOrigin, forkOriginOf } from '../../wal/lineage.js';
+import type { ReadableLog } from '../../wal/log.js';
 import { openLog } from '../../wal/open.js';
 import { readCommitted } from '../../wal/transactions.js';
 import type { Progress, ResolvedMoment } from '../domain/face.js';
 import type { IndexEngine } from '../domain/model.js';
 import { Catalog } from '../projections/catalog.js';
 import { checkTarget, type ForkedStore, type ForkPlan, fork, planFork } from './fork.js';
-import { describeSeq } from './moments.js';
+import { beyondHorizon, describeSeq } from './moments.js';
 import { applyToCatalog, eventOf } from './projections.js';
 import { type Range, type RangeOptions, resolveRange } from './replay-range.js';
 
@@ -71,6 +71,8 @@ export async function replay(options: ReplayOptions): Promise<ReplaySummary> {
       })),
     };
     if (to === undefined) return summary;
+    const erased = catalog.erasedSpanAt(range.until.seq);
+    if (erased !== undefined) throw beyondHorizon(log, 'the moment', range.until.seq, erased);
     const { checkpoint = true } = options;
     const { indexEngine } = options;
     const fromHere = { untilSeq: range.until.seq, to, checkpoint, indexEngine, clock, onProgress };
@@ -83,9 +85,9 @@ export async function replay(options: ReplayOptions): Promise<ReplaySummary> {
 }
 
 /** The catalog alone tells what there is; texts and vectors need not be indexed for that. */
-async function replayCatalog(
-  log: LevelLog,
-  { sinceSeq, until }: Range,
+export async function replayCatalog(
+  log: ReadableLog,
+  { sinceSeq, until }: Pick<Range, 'sinceSeq' | 'until'>,
   onProgress: ReplayOptions['onProgress'],
 ) {
   const catalog = new Catalog();

@@ -31,8 +31,10 @@ export interface RevertPlan {
   readonly targets: Uint32Array;
   readonly restored: number;
   readonly deleted: number;
-  /** Newest versions of items that someone else changed later. */
+  /** Newest versions of items that someone else changed later, or of which what would come back was erased. */
   readonly conflicts: Uint32Array;
+  /** Beside each: 1 + the version that was erased; 0 where someone else changed it. */
+  readonly erasedTargets: Uint32Array;
   /** Of the arguments and of every version concerned: 16 hex digits. */
   readonly digest: string;
 }
@@ -55,6 +57,7 @@ export async function planRevert(
   const newest = new Uint32Array(count);
   const targets = new Uint32Array(count);
   const conflicts = new Uint32Array(count);
+  const erasedTargets = new Uint32Array(count);
   const digest = new PlanDigest(args);
   let steps = 0;
   let conflicting = 0;
@@ -63,13 +66,16 @@ export async function planRevert(
     if (slices.isOver) await slices.next();
     const outcome = outcomeOf(catalog, item, selection, overwriteConflicts);
     if (outcome === undefined) continue;
-    if (outcome === 'conflict') conflicts[conflicting++] = item;
-    else {
+    const erased = outcome !== 'conflict' && outcome >= 0 && catalog.erasedOf(outcome) !== undefined;
+    if (outcome === 'conflict' || erased) {
+      erasedTargets[conflicting] = outcome === 'conflict' ? 0 : outcome + 1;
+      conflicts[conflicting++] = item;
+    } else {
       newest[steps] = item;
       targets[steps++] = outcome + 1;
       if (outcome < 0) deleted += 1;
     }
-    const target = outcome === 'conflict' ? -1 : outcome < 0 ? 0 : catalog.seqOf(outcome);
+    const target = outcome === 'conflict' || erased ? -1 : outcome < 0 ? 0 : catalog.seqOf(outcome);
     digest.add(catalog.collectionOf(item), catalog.seqOf(item), catalog.endOf(item, headSeq), target);
   }
   return {
@@ -79,6 +85,7 @@ export async function planRevert(
     restored: steps - deleted,
     deleted,
     conflicts: conflicts.subarray(0, conflicting),
+    erasedTargets: erasedTargets.subarray(0, conflicting),
     digest: digest.hex(),
   };
 }

@@ -213,7 +213,9 @@ export class Reverter {
       steps: [...plan.newest.subarray(0, MAX_SHOWN)].map((item, step) =>
         this.step(plan, item, plan.targets[step]! - 1),
       ),
-      conflicts: [...conflicts.subarray(0, MAX_SHOWN)].map(item => this.conflict(plan, item)),
+      conflicts: [...conflicts.subarray(0, MAX_SHOWN)].map((item, at) =>
+        this.conflict(plan, item, plan.erasedTargets[at]! - 1),
+      ),
       embedded: 0,
     };
   }
@@ -234,12 +236,23 @@ export class Reverter {
     };
   }
 
-  private conflict({ headSeq }: RevertPlan, item: number): RevertConflict {
+  /** @param erased the version that would come back and is gone, or -1 */
+  private conflict({ headSeq }: RevertPlan, item: number, erased: number): RevertConflict {
     const { catalog } = this.options.projections();
+    const collection = catalog.collectionById(catalog.collectionOf(item))!.name;
+    const id = catalog.idOf(item);
+    if (erased >= 0)
+      return {
+        collection,
+        id,
+        seq: catalog.seqOf(erased),
+        actor: catalog.actor(catalog.actorOf(erased)) ?? null,
+        erased: catalog.erasedOf(erased)!,
+      };
     const [latest] = changesOf(catalog, item, headSeq);
     return {
-      collection: catalog.collectionById(catalog.collectionOf(item))!.name,
-      id: catalog.idOf(item),
+      collection,
+      id,
       seq: latest!.seq,
       actor: catalog.actor(latest!.actor) ?? null,
     };

@@ -8,7 +8,7 @@ import { isCoded } from '../domain/errors.js';
 import type { Progress, ResolvedMoment } from '../domain/face.js';
 import { Catalog } from '../projections/catalog.js';
 import { listCheckpoints } from './checkpoints.js';
-import { describeSeq } from './moments.js';
+import { beyondHorizon, describeSeq } from './moments.js';
 import { applyToCatalog, eventOf } from './projections.js';
 
 export interface RollbackPlan {
@@ -71,6 +71,7 @@ const LISTED_UNREADABLE = 20;
 /**
  * Reads the whole log, every record and the chain checked; nothing is changed.
  * @param to the last record of a transaction
+ * @throws CodedError MOMENT_BEYOND_HORIZON where something that lived then was erased
  */
 export async function planRollback(
   log: Log,
@@ -89,13 +90,13 @@ export async function planRollback(
   const apply = (record: LogRecord): string | undefined => {
     try {
       const event = eventOf(record);
-      if (event === undefined) return undefined;
+      if (event === undefined) return record.body === undefined ? 'erased' : undefined;
       applyToCatalog(catalog, event, record);
       if (record.seq > to.seq) {
         if (event.type === 'collection_created') collections.push(event.name);
         if (event.type === 'mark_set') marks.push(event.name);
       }
-      return event.type;
+      return record.body === undefined ? 'erased' : event.type;
     } catch (error) {
       if (!isCoded(error)) throw error;
       if (unreadable.length < LISTED_UNREADABLE) unreadable.push(`${error.code}: ${error.message}`);
@@ -105,7 +106,7 @@ export async function planRollback(
   const total = log.head.seq;
   for await (const records of readCommitted(log, 1, total)) {
     for (const record of records) {
-      const type = record.body === undefined ? 'erased' : apply(record);
+      const type = apply(record);
       if (record.seq <= to.seq) continue;
       sizeBytes += record.sizeBytes;
       if (type === undefined) continue;
@@ -114,6 +115,10 @@ export async function planRollback(
     }
     onProgress?.({ done: records[records.length - 1].seq, total, message: 'checking the log' });
   }
+  const erased = catalog.erasedSpanAt(to.seq);
+  if (erased !== undefined) throw beyondHorizon(log, 'the moment', to.seq, erased);
+  // What says so may be cut off, and a checkpoint from before it does not know: its contents are gone from the log all the same.
+  const hasErased = !catalog.isWhole;
   // The same rollback twice, for instance after a crash, is one.
   const isCutThere = log.lineage.epochSeq === to.seq + 1 && total === log.lineage.epochSeq;
   const records = isCutThere ? 0 : total - to.seq;
@@ -128,7 +133,7 @@ export async function planRollback(
     items: changesBack(catalog, to.seq),
     collections,
     marks,
-    checkpoints: records === 0 ? [] : listCheckpoints(storeDir).filter(seq => seq > to.seq),
+    checkpoints: records === 0 ? [] : listCheckpoints(storeDir).filter(seq => seq > to.seq || hasErased),
     quarantine: join(storeDir, PATHS.quarantine),
     unreadable,
   };

@@ -71,9 +71,10 @@ export async function rollback(options: RollbackOptions): Promise<RollbackAnswer
   const { quarantine, cut } = prepared;
   const plan = { ...prepared.plan, finishedEarlier };
   if (quarantine === undefined) return plan;
+  // A checkpoint is a cache: gone before the cut, none can tell what is no longer so after it.
+  discardCheckpoints(storeDir, plan.checkpoints);
   const shortened = await openLog({ storeDir, clock, cut, onCutStep });
   try {
-    discardCheckpoints(storeDir, plan.to.seq);
     const { head, lineage } = shortened;
     const { sizeBytes, sha256 } = quarantine.manifest;
     const { time } = describeSeq(shortened, head.seq);

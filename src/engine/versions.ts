@@ -1,11 +1,11 @@
 import type { Log } from '../../wal/log.js';
 import { CodedError } from '../domain/errors.js';
 import type { ItemView } from '../domain/face.js';
-import type { Embedded, ItemPut, PassageRange } from '../domain/model.js';
+import type { Embedded, Erased, ItemPut, PassageRange } from '../domain/model.js';
 import type { CollectionState } from '../projections/registry.js';
 import { BoundedCache } from './bounded-cache.js';
 import { decodeEvent, decodeVectors } from './event-codec.js';
-import type { Projections } from './projections.js';
+import { eventOf, type Projections } from './projections.js';
 
 /** An item version as answers show it. Shared between answers: never changed. */
 export interface StoredItem {
@@ -41,6 +41,8 @@ export class Versions {
    */
   view(ordinal: number, collection: CollectionState, generation = collection.generation): StoredItem {
     const { catalog } = this.projections();
+    const why = catalog.erasedOf(ordinal);
+    if (why !== undefined) return this.erased(ordinal, collection, why);
     const version = catalog.seqOf(ordinal);
     const vectorsSeq = catalog.vectorsSeqOf(ordinal, generation);
     const contentSeq = catalog.seqOf(catalog.sourceOf(ordinal));
@@ -63,6 +65,23 @@ export class Versions {
     const stored = { view, passages };
     this.items.set(key, stored);
     return stored;
+  }
+
+  /** What is told of a version whose content is gone, or about to go. */
+  private erased(ordinal: number, collection: CollectionState, why: Erased): StoredItem {
+    const { catalog } = this.projections();
+    const view: ItemView = {
+      id: catalog.idOf(ordinal),
+      collection: collection.name,
+      text: '',
+      metadata: {},
+      version: catalog.seqOf(ordinal),
+      updated_at: new Date(catalog.timeOf(ordinal)).toISOString(),
+      origin: readItemPut(this.log, catalog.seqOf(catalog.sourceOf(ordinal))).origin,
+      actor: catalog.actor(catalog.actorOf(ordinal)) ?? null,
+      erased: why,
+    };
+    return { view, passages: [] };
   }
 
   /** A live version as the item_put that it is or was restored from, with its vectors in the collection's present space. */
@@ -107,12 +126,11 @@ function itemBytes({ view }: StoredItem): number {
 }
 
 /**
- * The item_put that an event is, read from the log and checked against its hash.
+ * The item_put that an event is, read from the log and checked against its hash; one that was erased without its content.
  * @throws WalError WAL_BAD_RECORD, WAL_GAP
  */
 export function readItemPut(log: Log, seq: number): ItemPut {
-  const record = log.get(seq);
-  const event = record.body && decodeEvent(record.type, record.body, seq);
+  const event = eventOf(log.get(seq));
   if (event?.type === 'item_put') return event;
   throw notStored(seq, `should be an item's content, but is ${event?.type ?? 'erased'}`);
 }

@@ -1,18 +1,21 @@
 import type {
   Actor,
   EventContext,
+  HistoryErased,
   ItemDeleted,
   ItemPut,
+  ItemRedacted,
   ItemRestored,
   VectorsAdded,
 } from '../domain/model.js';
 import { AddedVectors } from './added-vectors.js';
 import { ByteReader, ByteWriter } from './bytes.js';
 import { type Deleted, Deletes } from './deletes.js';
+import { lowerBound } from './lower-bound.js';
 import { type CollectionState, generationAt, malformed, Registry } from './registry.js';
 import { textHash, VersionTable } from './version-table.js';
 
-const MAGIC = 'MVSCAT4\n';
+const MAGIC = 'MVSCAT5\n';
 
 /** What applying an item event did, so that the other projections can follow. */
 export interface Applied {
@@ -104,7 +107,9 @@ export class Catalog extends VersionTable {
 
   put(event: ItemPut, context: EventContext): Applied {
     const ownTextHash = event.text === '' ? 0 : textHash(event.text);
-    return this.add(event, context, -1, ownTextHash, event.passages.length);
+    const applied = this.add(event, context, -1, ownTextHash, event.passages.length);
+    if (event.erased !== undefined) this.erase(applied.ordinal, event.erased);
+    return applied;
   }
 
   /** @throws CodedError PROJECTION_FAILED where `from` wrote no content */
@@ -113,7 +118,10 @@ export class Catalog extends VersionTable {
     if (source < 0 || this.isRestored(source))
       throw malformed(`event ${context.seq} restores ${event.from}, which is no item_put`);
     const hash = this.versions.at.textHash[source]!;
-    return this.add(event, context, source, hash, this.passagesOfContent(source));
+    const applied = this.add(event, context, source, hash, this.passagesOfContent(source));
+    const why = this.erasedOf(source);
+    if (why !== undefined) this.erase(applied.ordinal, why);
+    return applied;
   }
 
   private add(
@@ -148,6 +156,56 @@ export class Catalog extends VersionTable {
   private uncount(ordinal: number, state: CollectionState): void {
     state.items -= 1;
     state.passages -= this.passagesOf(ordinal, state.generation);
+  }
+
+  /** Versions whose content the horizon takes: those that died by then, but for what lived at a mark or was restored and is kept. */
+  beyondHorizon(throughSeq: number): number[] {
+    const { died, source } = this.versions.at;
+    const marks = Float64Array.from(this.registry.marks, ({ seq }) => seq).sort();
+    const isKept = new Uint8Array(this.size);
+    for (let ordinal = 0; ordinal < this.size; ordinal++) {
+      const end = died[ordinal]!;
+      const mark = marks[lowerBound(marks, marks.length, this.seqOf(ordinal))];
+      if (end !== 0 && end <= throughSeq && !(mark !== undefined && mark < end)) continue;
+      isKept[ordinal] = 1;
+      if (source[ordinal] !== 0) isKept[source[ordinal]! - 1] = 1;
+    }
+    const taken: number[] = [];
+    for (let ordinal = 0; ordinal < this.size; ordinal++)
+      if (isKept[ordinal] === 0 && this.erasedOf(ordinal) === undefined) taken.push(ordinal);
+    return taken;
+  }
+
+  /** How many versions died at an event or before it, and are whole. */
+  deadThrough(seq: number): number {
+    const { died } = this.versions.at;
+    let count = 0;
+    for (let ordinal = 0; ordinal < this.size; ordinal++)
+      if (died[ordinal] !== 0 && died[ordinal]! <= seq && this.erasedOf(ordinal) === undefined) count += 1;
+    return count;
+  }
+
+  eraseHistory({ through }: HistoryErased, context: EventContext): void {
+    for (const ordinal of this.beyondHorizon(through)) this.erase(ordinal, 'horizon');
+    this.registry.eraseHistory(through, context);
+  }
+
+  redact({ collection, id, reason }: ItemRedacted, context: EventContext): void {
+    this.registry.require(collection, context.seq);
+    for (let ordinal = this.findEver(collection, id); ordinal >= 0; ordinal = this.previousOf(ordinal))
+      this.erase(ordinal, 'redacted');
+    this.registry.redact({ collection, id, reason }, context);
+  }
+
+  /** The events that a version alone has its content from: its item_put, and vectors in other spaces. */
+  contentSeqsOf(ordinal: number): number[] {
+    const collection = this.collectionOf(ordinal);
+    const seqs = this.isRestored(ordinal) ? [] : [this.seqOf(ordinal)];
+    this.collectionById(collection)!.generations.forEach((_, generation) => {
+      const added = this.added.get(collection, generation, ordinal);
+      if (added !== undefined) seqs.push(added.seq);
+    });
+    return seqs;
   }
 
   /**

@@ -1,5 +1,14 @@
 import { CodedError } from '../domain/errors.js';
-import type { Actor, Collection, EventContext, MarkSet, Space, SpaceBegun } from '../domain/model.js';
+import type {
+  Actor,
+  Collection,
+  Erased,
+  EventContext,
+  ItemRedacted,
+  MarkSet,
+  Space,
+  SpaceBegun,
+} from '../domain/model.js';
 
 /** One of the spaces that a collection has had, or is being prepared for. */
 export interface Generation {
@@ -42,12 +51,26 @@ export interface Milestone {
     | 'collection_created'
     | 'reembedding_begun'
     | 'reembedding_abandoned'
-    | 'reembedded';
+    | 'reembedded'
+    | 'history_erased'
+    | 'redacted';
   /** Collection id. */
   readonly collection?: number;
   /** Space id. */
   readonly space?: string;
   readonly mark?: string;
+  /** Of a horizon: the last event whose dead versions it took. */
+  readonly through?: number;
+  /** Of a redaction: the item, and why. */
+  readonly item?: string;
+  readonly reason?: string;
+}
+
+/** Content that was given up, and may still be on the disk. */
+export interface PendingErasure {
+  /** The event that gave it up. */
+  readonly seq: number;
+  readonly why: Erased;
 }
 
 interface Saved {
@@ -55,6 +78,7 @@ interface Saved {
   readonly actors: readonly (readonly [number, Actor])[];
   readonly marks: readonly Mark[];
   readonly milestones: readonly Milestone[];
+  readonly pendingErasures: readonly PendingErasure[];
 }
 
 /** What a store has few of: collections with their spaces, actors, marks. Plain objects. */
@@ -66,6 +90,7 @@ export class Registry {
   private readonly marksByName = new Map<string, Mark>();
   /** In the order of the log. */
   readonly milestones: Milestone[] = [];
+  private erasures: PendingErasure[] = [];
 
   collection(name: string): CollectionState | undefined {
     return this.byName.get(name);
@@ -151,13 +176,36 @@ export class Registry {
     this.milestones.push({ seq, timeMs, actor, type: 'reembedded', collection, space });
   }
 
+  /** In the order of the log. */
+  get pendingErasures(): readonly PendingErasure[] {
+    return this.erasures;
+  }
+
+  eraseHistory(through: number, { seq, timeMs, actor }: EventContext): void {
+    this.milestones.push({ seq, timeMs, actor, type: 'history_erased', through });
+    this.erasures.push({ seq, why: 'horizon' });
+  }
+
+  redact(item: Omit<ItemRedacted, 'type'>, { seq, timeMs, actor }: EventContext): void {
+    const { collection, id, reason } = item;
+    this.milestones.push({ seq, timeMs, actor, type: 'redacted', collection, item: id, reason });
+    this.erasures.push({ seq, why: 'redacted' });
+  }
+
+  finishErasure(of: number, seq: number): void {
+    const left = this.erasures.filter(pending => pending.seq !== of);
+    if (left.length === this.erasures.length)
+      throw malformed(`event ${seq} ends the erasure of event ${of}, which is not under way`);
+    this.erasures = left;
+  }
+
   /** Number of the generation that a collection was being prepared for once event `seq` was applied, or -1. */
   preparingAt(collection: number, seq: number): number {
     let begun = 0;
     let isUnderWay = false;
     for (const milestone of this.milestones) {
       if (milestone.seq > seq) break;
-      if (milestone.collection !== collection || milestone.type === 'collection_created') continue;
+      if (milestone.collection !== collection || !milestone.type.startsWith('reembed')) continue;
       isUnderWay = milestone.type === 'reembedding_begun';
       if (isUnderWay) begun += 1;
     }
@@ -185,17 +233,19 @@ export class Registry {
       actors: [...this.actorsBySeq],
       marks: this.marks,
       milestones: this.milestones,
+      pendingErasures: this.erasures,
     };
     return JSON.stringify(saved);
   }
 
   static load(json: string): Registry {
     const registry = new Registry();
-    const { collections, actors, marks, milestones } = JSON.parse(json) as Saved;
+    const { collections, actors, marks, milestones, pendingErasures } = JSON.parse(json) as Saved;
     for (const state of collections) registry.add(state);
     for (const [seq, actor] of actors) registry.declareActor(seq, actor);
     for (const mark of marks) registry.marksByName.set(mark.name, mark);
     registry.milestones.push(...milestones);
+    registry.erasures.push(...pendingErasures);
     return registry;
   }
 }

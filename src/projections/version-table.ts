@@ -1,6 +1,8 @@
 import xxhash from 'xxhash-wasm';
+import type { Erased } from '../domain/model.js';
 import type { ByteReader, ByteWriter } from './bytes.js';
 import { Columns } from './columns.js';
+import { type ErasedSpan, ErasedSpans } from './erased-spans.js';
 import { ItemTable } from './item-table.js';
 import { lowerBound, lowerBoundOf } from './lower-bound.js';
 import { OrdinalTable } from './ordinal-table.js';
@@ -10,6 +12,9 @@ const { h32 } = await xxhash();
 
 /** So that neither of the two columns of a time takes more than it must: the rest fits 4 bytes, and the other one byte for 34 years. */
 const TIME_UNIT_MS = 2 ** 32;
+
+/** By the number in the column `erased`, from 1. */
+const WHY: readonly Erased[] = ['horizon', 'redacted'];
 
 /** A version to be added to the table. */
 export interface NewVersion {
@@ -53,6 +58,8 @@ export class VersionTable {
     'source',
     /** Number of who wrote it in `actorNumbers`. */
     'actor',
+    /** Why its content was erased, as in WHY; 0 while it is whole. */
+    'erased',
   ]);
   private readonly items = new ItemTable();
   private firstTimeMs = 0;
@@ -61,6 +68,9 @@ export class VersionTable {
   /** Seqs of actors, by the number that the columns hold: a seq may not fit 32 bits. */
   protected readonly actorNumbers: number[] = [0];
   private readonly numberOfActor = new Map<number, number>([[0, 0]]);
+
+  /** Where the past is not whole any more; made when it is asked for. */
+  private erasedSpans: ErasedSpans | undefined;
 
   /** How many ordinals there are, dead ones included. */
   get size(): number {
@@ -119,6 +129,52 @@ export class VersionTable {
   /** False where the texts of two versions differ for certain: their hashes do. */
   mayHaveSameText(one: number, other: number): boolean {
     return this.versions.at.textHash[one] === this.versions.at.textHash[other];
+  }
+
+  /** Why a version's content was erased; undefined while it is whole. */
+  erasedOf(ordinal: number): Erased | undefined {
+    return WHY[this.versions.at.erased[ordinal]! - 1];
+  }
+
+  /** Whether no content was erased. */
+  get isWhole(): boolean {
+    return this.versions.at.erased.subarray(0, this.size).every(why => why === 0);
+  }
+
+  /** Versions whose content was erased for a reason, ascending. */
+  *erasedVersions(why: Erased): Generator<number> {
+    const wanted = WHY.indexOf(why) + 1;
+    for (let ordinal = 0; ordinal < this.size; ordinal++)
+      if (this.versions.at.erased[ordinal] === wanted) yield ordinal;
+  }
+
+  /**
+   * The moments around `atSeq` that cannot be told any more, since something that lived then was erased by the horizon; undefined for a
+   * moment that is whole. What was redacted is told as redacted.
+   */
+  erasedSpanAt(atSeq: number): ErasedSpan | undefined {
+    this.erasedSpans ??= new ErasedSpans(this.horizonLives());
+    return this.erasedSpans.at(atSeq);
+  }
+
+  /** The first event from which on every moment is whole, apart from what was redacted: 1 where the horizon took nothing. */
+  get wholeFrom(): number {
+    this.erasedSpans ??= new ErasedSpans(this.horizonLives());
+    return this.erasedSpans.end;
+  }
+
+  private *horizonLives(): Generator<ErasedSpan> {
+    for (const ordinal of this.erasedVersions('horizon'))
+      yield { fromSeq: this.seqOf(ordinal), untilSeq: this.diedOf(ordinal) || Number.MAX_SAFE_INTEGER };
+  }
+
+  /** Its content is gone, or is about to go: nothing of it is told from now on. A redaction outweighs the horizon. */
+  protected erase(ordinal: number, why: Erased): void {
+    if (this.versions.at.erased[ordinal]! > WHY.indexOf(why)) return;
+    if (this.isLive(ordinal) && this.hasText(ordinal)) this.byText.remove(ordinal);
+    this.versions.set('textHash', ordinal, 0);
+    this.versions.set('erased', ordinal, WHY.indexOf(why) + 1);
+    this.erasedSpans = undefined;
   }
 
   isRestored(ordinal: number): boolean {
@@ -260,6 +316,7 @@ export class VersionTable {
   }
 
   protected endVersion(ordinal: number, seq: number): void {
+    if (this.versions.at.erased[ordinal] !== 0) this.erasedSpans = undefined;
     if (this.versions.at.textHash[ordinal] !== 0) this.byText.remove(ordinal);
     this.versions.set('died', ordinal, seq);
   }

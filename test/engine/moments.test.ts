@@ -81,9 +81,12 @@ describe('what is no event', () => {
   });
 
   test('what was erased: MOMENT_BEYOND_HORIZON, with the moment that is whole again', async () => {
-    const context = contextOf(await LOG, { horizonSeq: 5 });
+    const log = await LOG;
+    const erasedSpanAt = (seq: number) => (seq < 5 ? { fromSeq: 1, untilSeq: 5 } : undefined);
+    const context = contextOf(log, { erasedSpanAt });
+    const whole_from = { seq: 6, time: new Date(log.get(6).logicalMs).toISOString() };
     expect(() => resolveMoment('4', context)).toThrowError(
-      expect.objectContaining({ code: 'MOMENT_BEYOND_HORIZON', details: { horizon: 5 } }),
+      expect.objectContaining({ code: 'MOMENT_BEYOND_HORIZON', details: { seq: 4, whole_from } }),
     );
     expect(resolveMoment('5', context).seq).toBe(6);
   });

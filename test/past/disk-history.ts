@@ -61,6 +61,7 @@ export class DiskHistory extends History {
 
   protected async truncate(share: number, killedAt: number | undefined): Promise<StoreEngine> {
     const to = Math.max(1, await this.seqAt(share));
+    if (await this.isBeyondHorizon(to)) return this.engine;
     await this.engine.close();
     let steps = 0;
     let isKilled = false;

@@ -8,7 +8,8 @@ import { isCoded } from '#src/domain/errors.js';
 import type { Where } from '#src/domain/face.js';
 import type { JsonValue } from '#src/domain/model.js';
 import type { StoreEngine } from '#src/engine/engine.js';
-import type { MemoryLog } from '#wal/memory-log.js';
+import { MemoryLog } from '#wal/memory-log.js';
+import { decodeRecord } from '#wal/record.js';
 import { OTHER_WORDS, testContext, WordEmbedder } from '../helpers/engine.js';
 import { memoryEngine } from '../helpers/memory-engine.js';
 
@@ -99,6 +100,7 @@ const step = fc.record({
         how: fc.constantFrom('closed', 'killed', 'rebuilt'),
       }),
     },
+    { weight: 2, arbitrary: fc.record({ do: fc.constant('horizon' as const), share }) },
     {
       weight: 1,
       arbitrary: fc.record({
@@ -169,6 +171,11 @@ export abstract class History {
   protected readonly clock = () => this.nowMs;
   protected engine!: StoreEngine;
   private marks = 0;
+  /** Records as they were written, by hash: what a horizon erases is needed for the comparison. */
+  private readonly written = new Map<bigint, Uint8Array>();
+  /** How far horizons reached, and the moments of marks that were there before: what lived at these stays. */
+  private through = 0;
+  private readonly kept = new Set<number>();
 
   constructor(protected readonly compactsEarly: boolean) {}
 
@@ -235,7 +242,10 @@ export abstract class History {
         return;
       case 'revertTo': {
         const seq = await this.seqAt(what.share);
-        if (seq > 0) await this.engine.revert({ to: String(seq), dry_run: false }, context);
+        if (seq === 0) return;
+        await refusable(this.engine.revert({ to: String(seq), dry_run: false }, context), [
+          'MOMENT_BEYOND_HORIZON',
+        ]);
         return;
       }
       case 'revertSession':
@@ -280,17 +290,57 @@ export abstract class History {
       case 'reopen':
         this.engine = await this.reopen(what.how);
         return;
+      case 'horizon': {
+        const seq = await this.seqAt(what.share);
+        if (seq === 0) return;
+        await this.remember();
+        const { marks } = await this.engine.status({}, testContext);
+        if (this.through === 0) for (const mark of marks) this.kept.add(mark.seq);
+        const { through } = await this.engine.horizon({ through: String(seq), dry_run: false }, context);
+        this.through = Math.max(this.through, through!.seq);
+        return;
+      }
       case 'truncate':
+        this.kept.clear();
         this.engine = await this.truncate(what.share, what.killedAt);
     }
   }
 
-  async compare(questions: readonly Question[]): Promise<void> {
+  private async remember(): Promise<void> {
     const log = await this.records();
+    for await (const piece of log.raw(1, log.head.seq))
+      for (const [seq, value] of piece) {
+        const { body, hash } = decodeRecord(value, seq);
+        if (body !== undefined) this.written.set(hash, value);
+      }
+  }
+
+  /** The log as it would be had nothing been erased. */
+  private async whole(log: MemoryLog): Promise<MemoryLog> {
+    const stored: Uint8Array[] = [];
+    for await (const piece of log.raw(1, log.head.seq))
+      for (const [seq, value] of piece) {
+        const { body, hash } = decodeRecord(value, seq);
+        stored.push(body === undefined ? this.written.get(hash)! : value);
+      }
+    return MemoryLog.of(stored, { clock: this.clock });
+  }
+
+  async compare(questions: readonly Question[]): Promise<void> {
+    const log = await this.whole(await this.records());
     for (const one of questions) {
       const seq = endOf(log, one.share);
-      if (seq > 0) await this.compareAt(seq, one, await this.openInMemory(log.prefix(seq)));
+      if (seq === 0) continue;
+      const isBeyond = await this.isBeyondHorizon(seq);
+      assert.ok(!isBeyond || (seq < this.through && !this.kept.has(seq)), `moment ${seq} is refused`);
+      if (!isBeyond) await this.compareAt(seq, one, await this.openInMemory(log.prefix(seq)));
     }
+  }
+
+  /** Whether the store refuses to answer as of a moment, since something that lived then was erased. */
+  protected async isBeyondHorizon(seq: number): Promise<boolean> {
+    const answer = await outcome(this.engine.status({ as_of: String(seq) }, testContext), () => 'answered');
+    return answer !== 'answered' && (answer as { refused: string }).refused === 'MOMENT_BEYOND_HORIZON';
   }
 
   private async compareAt(seq: number, one: Question, then: StoreEngine): Promise<void> {
@@ -352,11 +402,16 @@ export abstract class History {
   }
 }
 
+function endOfTransaction(log: MemoryLog, seq: number): number {
+  let end = seq;
+  while (!log.get(end).last) end += 1;
+  return end;
+}
+
 /** The end of the transaction that this share of a log falls into; 0 for its beginning. */
 export function endOf(log: MemoryLog, share: number): number {
-  let seq = Math.ceil(share * log.head.seq);
-  while (seq > 0 && !log.get(seq).last) seq += 1;
-  return seq;
+  const seq = Math.ceil(share * log.head.seq);
+  return seq === 0 ? 0 : endOfTransaction(log, seq);
 }
 
 async function outcome<T>(asked: Promise<T>, shape: (answer: T) => unknown): Promise<unknown> {

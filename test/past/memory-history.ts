@@ -16,7 +16,9 @@ export class MemoryHistory extends History {
   }
 
   protected async truncate(share: number): Promise<StoreEngine> {
-    this.log = this.log.prefix(await this.seqAt(share), { clock: this.clock });
+    const seq = await this.seqAt(share);
+    if (seq > 0 && (await this.isBeyondHorizon(seq))) return this.engine;
+    this.log = this.log.prefix(seq, { clock: this.clock });
     return this.openInMemory(this.log);
   }
 

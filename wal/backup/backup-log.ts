@@ -31,12 +31,14 @@ export class BackupLog implements RecordSource {
   /**
    * Verifies a backup and opens it.
    * @param onProgress told how many records are verified, of how many
+   * @param onRecord given each record; its body is valid during the call
    * @throws WalError BACKUP_DAMAGED
    */
   static async open(
     dir: string,
     { manifest }: Backup,
     onProgress: (done: number, total: number) => void = () => {},
+    onRecord: (record: LogRecord) => void = () => {},
   ): Promise<BackupLog> {
     const segments: IndexedSegment[] = [];
     try {
@@ -45,7 +47,8 @@ export class BackupLog implements RecordSource {
         const offsets = new Float64Array(segment.records + 1);
         let next = LENGTH_BYTES;
         let count = 0;
-        last = await readSegment(dir, segment, last, (_, value) => {
+        last = await readSegment(dir, segment, last, (record, value) => {
+          onRecord(record);
           offsets[count++] = next;
           next += storedBytes(value);
         });

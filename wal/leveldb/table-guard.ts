@@ -77,23 +77,41 @@ export class TableGuard {
   }
 
   /**
+   * To be called before LevelDB merges the tables that hold any of records `from` to `to`, all of which stay: it would write damaged
+   * ones with new checksums.
+   * @throws WalError WAL_BAD_RECORD
+   */
+  assertSound(from: number, to: number): void {
+    for (const table of this.overlapping(from, to)) {
+      if (!table.isDone) this.check(table, 0, Number.MAX_SAFE_INTEGER);
+      const [hit] = table.bad;
+      if (hit !== undefined) throw damagedBlock(table, hit);
+    }
+  }
+
+  /**
    * To be called before LevelDB merges the tables that hold any of records `from` to `to`, which go: it would write what else is in
    * them with new checksums, damaged or not.
    * @throws WalError WAL_BAD_RECORD
    */
   assertMergeable(from: number, to: number): void {
+    for (const table of this.overlapping(from, to)) {
+      if (!table.isDone) this.check(table, 0, Number.MAX_SAFE_INTEGER);
+      const hit = table.bad.find(block => (block.firstSeq || table.first) < from);
+      if (hit !== undefined) throw damagedBlock(table, hit);
+    }
+  }
+
+  /** A merge takes in every table that overlaps one of those it takes in. */
+  private overlapping(from: number, to: number): readonly GuardedTable[] {
     let [first, last] = [from, to];
-    for (let merged = 0; ; ) {
-      const tables = this.tables.filter(table => table.first <= last && table.last >= first);
-      // A merge takes in every table that overlaps one of those it takes in.
-      if (tables.length === merged) return;
-      merged = tables.length;
+    for (let tables: readonly GuardedTable[] = []; ; ) {
+      const wider = this.tables.filter(table => table.first <= last && table.last >= first);
+      if (wider.length === tables.length) return tables;
+      tables = wider;
       for (const table of tables) {
         first = Math.min(first, table.first);
         last = Math.max(last, table.last);
-        if (!table.isDone) this.check(table, 0, Number.MAX_SAFE_INTEGER);
-        const hit = table.bad.find(block => (block.firstSeq || table.first) < from);
-        if (hit !== undefined) throw damagedBlock(table, hit);
       }
     }
   }

@@ -5,7 +5,7 @@ import type { Call } from '../command.js';
 import { sayMetadata, sayWords } from '../differences.js';
 import { contextOf, whereOf, withEngine } from '../engine.js';
 import { EXIT } from '../exit-codes.js';
-import { oneLine, type Style, say, sayJson, styler } from '../printing.js';
+import { erasedLine, oneLine, type Style, say, sayJson, styler } from '../printing.js';
 
 /** `diff <from> [<to>]`: what was added, changed and removed, the latest change first. Exit 1 where nothing was. */
 export default async function diff(call: Call): Promise<number> {
@@ -57,7 +57,9 @@ function sayItem({ collection, id, change, from, to, words, vector }: ItemDiff):
   say(
     `${style(colour, `${sign} ${oneLine(`${collection}/${id}`, 200)}`)}  ${style('dim', `version ${versions.join(' -> ')}`)}`,
   );
-  if (from === undefined && to !== undefined) sayWords([{ op: '+', text: to.text }]);
+  const gone = to?.erased ?? from?.erased;
+  if (gone !== undefined) say(`    ${erasedLine(gone)}`);
+  else if (from === undefined && to !== undefined) sayWords([{ op: '+', text: to.text }]);
   else if (from !== undefined && to === undefined) sayWords([{ op: '-', text: from.text }]);
   else if (words !== undefined) sayWords(words);
   const [was, is] = [from?.metadata ?? {}, to?.metadata ?? {}];

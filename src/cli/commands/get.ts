@@ -1,7 +1,7 @@
 import type { Call } from '../command.js';
 import { asOfLine, asOfOf, contextOf, withEngine } from '../engine.js';
 import { EXIT } from '../exit-codes.js';
-import { oneLine, printable, say, sayJson, styler } from '../printing.js';
+import { erasedLine, oneLine, printable, say, sayJson, styler } from '../printing.js';
 
 /** `get <ids…>`: the items whole. Exit 1 where one is missing. */
 export default async function get(call: Call): Promise<number> {
@@ -18,7 +18,7 @@ export default async function get(call: Call): Promise<number> {
       const writer = item.actor === null ? '' : `, by ${oneLine(item.actor.clientName, 64)} (unverified)`;
       say(style('dim', `version ${item.version}, ${item.updated_at}, ${item.origin}${writer}`));
       if (Object.keys(item.metadata).length > 0) say(style('dim', printable(JSON.stringify(item.metadata))));
-      say(printable(item.text));
+      say(item.erased === undefined ? printable(item.text) : style('dim', erasedLine(item.erased)));
       say();
     }
     const asOf = asOfLine(call, answer.moment);

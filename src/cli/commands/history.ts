@@ -6,7 +6,7 @@ import type { Call } from '../command.js';
 import { sayMetadata, sayWords } from '../differences.js';
 import { contextOf, withEngine } from '../engine.js';
 import { EXIT } from '../exit-codes.js';
-import { columns, oneLine, say, sayJson, styler } from '../printing.js';
+import { columns, erasedLine, oneLine, say, sayJson, styler } from '../printing.js';
 
 const BOUNDS = ['since', 'until', 'actor', 'session', 'project'] as const;
 
@@ -50,7 +50,8 @@ function cellsOf(change: Change): string[] {
 }
 
 /** What was changed: an item, a mark, or a collection's space. */
-function subjectOf({ collection, id, mark, space }: Change): string {
+function subjectOf({ collection, id, mark, space, through }: Change): string {
+  if (through !== undefined) return `what died up to event ${through}`;
   if (mark !== undefined) return oneLine(mark.note === '' ? mark.name : `${mark.name}: ${mark.note}`, 64);
   if (id !== undefined) return oneLine(`${collection}/${id}`, 64);
   return oneLine(`${collection} (${space})`, 64);
@@ -67,7 +68,9 @@ function sayChange(change: Change): void {
   const type = source === undefined ? change.type : `${change.type} from version ${source}`;
   say(`${style('bold', `${change.seq} ${type}`)}  ${style('dim', `${change.time}  ${writerOf(change)}`)}`);
   const [older, newer] = [before?.text ?? '', after?.text ?? ''];
-  if (older !== newer) sayWords(diffWords(older, newer));
+  const gone = after?.erased ?? before?.erased;
+  if (gone !== undefined) say(style('dim', erasedLine(gone)));
+  else if (older !== newer) sayWords(diffWords(older, newer));
   const [was, is] = [before?.metadata ?? {}, after?.metadata ?? {}];
   sayMetadata(was, is, differingKeys(was, is));
   say();

@@ -2,7 +2,7 @@ import { LIMITS } from '../../domain/limits.js';
 import type { Call } from '../command.js';
 import { asOfLine, asOfOf, contextOf, whereOf, withEngine } from '../engine.js';
 import { EXIT } from '../exit-codes.js';
-import { columns, oneLine, say, sayJson, styler } from '../printing.js';
+import { columns, erasedLine, oneLine, say, sayJson, styler } from '../printing.js';
 
 /** `list`: ids and how the items begin, newest first. */
 export default async function list(call: Call): Promise<number> {
@@ -35,7 +35,7 @@ export default async function list(call: Call): Promise<number> {
     item.updated_at,
     String(item.version),
     oneLine(item.id, 48),
-    oneLine(item.text, 80),
+    item.erased === undefined ? oneLine(item.text, 80) : erasedLine(item.erased),
   ]);
   for (const line of columns(rows)) say(line);
   if (answer.items.length === 0) say('No items.');

@@ -62,7 +62,7 @@ export const vectorRevert: Tool = {
         type: 'array',
         items: {
           type: 'object',
-          properties: { collection: text, id: text, seq: integer, actor },
+          properties: { collection: text, id: text, seq: integer, actor, erased: text },
           required: ['collection', 'id', 'seq'],
         },
       },

@@ -36,6 +36,7 @@ export const itemProperties = {
   updated_at: text,
   origin: text,
   actor,
+  erased: text,
 } as const satisfies ObjectSchema['properties'];
 
 /** An item with its text. See fit.ts for the parameters. */
@@ -51,13 +52,14 @@ export function renderItem(item: ItemView, textChars: number, bare: boolean): ob
     updated_at: item.updated_at,
     origin: item.origin,
     ...actorView(item.actor),
+    ...(item.erased && { erased: item.erased }),
   };
 }
 
 /** What renderVersion answers. */
 export const version: Schema = {
   type: 'object',
-  properties: { version: integer, text, truncated: boolean, metadata: anyObject },
+  properties: { version: integer, text, truncated: boolean, metadata: anyObject, erased: text },
   required: ['version', 'text', 'truncated'],
 };
 
@@ -69,5 +71,6 @@ export function renderVersion(view: VersionView, textChars: number, bare: boolea
     text: shown.text,
     truncated: shown.truncated || bare || view.cut === true,
     ...(bare ? {} : { metadata: view.metadata }),
+    ...(view.erased && { erased: view.erased }),
   };
 }
