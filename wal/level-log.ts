@@ -54,6 +54,8 @@ export class LevelLog extends GroupCommitLog {
   private provenSeq: number;
   private ticking: Promise<void> | undefined;
   private held: readonly Pending[] = [];
+  /** Records up to it are in tables; of later ones nobody looked. */
+  private flushedSeq = 0;
 
   constructor(
     opened: OpenedDatabase,
@@ -234,9 +236,16 @@ export class LevelLog extends GroupCommitLog {
   protected async replace(values: readonly [seq: number, value: Uint8Array][]): Promise<void> {
     // From here on LevelDB may merge the tables that hold them at any time, and would copy what is damaged with new checksums.
     const seqs = values.map(([seq]) => seq);
-    this.guard.assertSound(Math.min(...seqs), Math.max(...seqs));
+    const lastSeq = Math.max(...seqs);
+    this.guard.assertSound(Math.min(...seqs), lastSeq);
     try {
       const { database } = this;
+      // Put twice while in memory, both would go into one table, which no merge need touch: the first must be in a table before.
+      if (lastSeq > this.flushedSeq) {
+        const { seq } = this.head;
+        await flushMemtable(database);
+        this.flushedSeq = seq;
+      }
       const chained = database.batch();
       let used = 0;
       for (const [seq, value] of values) {
@@ -347,8 +356,7 @@ export class LevelLog extends GroupCommitLog {
       .filter(name => name.endsWith('.log'))
       .reduce((sum, name) => sum + statSync(join(dir, name)).size, 0);
     if (logBytes < FLUSH_BYTES) return;
-    // A merge begins with the flush; of a range without keys it is nothing else.
-    await compactRange(this.database, encodeKey(0), encodeKey(0));
+    await flushMemtable(this.database);
     fsyncDirectory(dir);
   }
 
@@ -368,6 +376,10 @@ export class LevelLog extends GroupCommitLog {
     }
   }
 }
+
+/** A merge begins with writing LevelDB's memory to a table; of a range without keys it is nothing else. */
+const flushMemtable = (database: LogDatabase): Promise<void> =>
+  compactRange(database, encodeKey(0), encodeKey(0));
 
 const headFailure = (error: unknown): WalError => writeFailure('writing HEAD', error);
 

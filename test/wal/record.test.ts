@@ -68,6 +68,13 @@ function reheaded(bytes: Buffer, change: (bytes: Buffer) => void): Buffer {
   return copy;
 }
 
+const RESIDUE = Buffer.from('{"why":"horizon"}');
+const FORMS: [string, () => Buffer][] = [
+  ['whole', () => encodeRecord(EXAMPLE).bytes],
+  ['erased', () => eraseRecord(encodeRecord(EXAMPLE).bytes, 2)],
+  ['erased and tells something', () => eraseRecord(encodeRecord(EXAMPLE).bytes, 2, RESIDUE)],
+];
+
 describe('the record', () => {
   test('comes back as it went in', () => {
     fc.assert(
@@ -94,9 +101,8 @@ describe('the record', () => {
     expect(hashes[0]).not.toBe(hashes[1]);
   });
 
-  test.each(['whole', 'erased'])('every flipped bit of a record that is %s is found', form => {
-    const { bytes } = encodeRecord(EXAMPLE);
-    const value = form === 'erased' ? eraseRecord(bytes, 2) : bytes;
+  test.each(FORMS)('every flipped bit of a record that is %s is found', (_, make) => {
+    const value = make();
     expect(codeOf(() => decodeRecord(value, 2))).toBe('fine');
     for (let bit = 0; bit < value.length * 8; bit++) {
       value[bit >> 3]! ^= 1 << (bit & 7);
@@ -105,16 +111,12 @@ describe('the record', () => {
     }
   });
 
-  test.each(['whole', 'erased'])(
-    'every truncation of a record that is %s is found, and every byte too many',
-    form => {
-      const { bytes } = encodeRecord(EXAMPLE);
-      const value = form === 'erased' ? eraseRecord(bytes, 2) : bytes;
-      for (let length = 0; length < value.length; length++)
-        expect(codeOf(() => decodeRecord(value.subarray(0, length), 2))).toBe('WAL_BAD_RECORD');
-      expect(codeOf(() => decodeRecord(Buffer.concat([value, Buffer.alloc(1)]), 2))).toBe('WAL_BAD_RECORD');
-    },
-  );
+  test.each(FORMS)('every truncation of a record that is %s is found, and every byte too many', (_, make) => {
+    const value = make();
+    for (let length = 0; length < value.length; length++)
+      expect(codeOf(() => decodeRecord(value.subarray(0, length), 2))).toBe('WAL_BAD_RECORD');
+    expect(codeOf(() => decodeRecord(Buffer.concat([value, Buffer.alloc(1)]), 2))).toBe('WAL_BAD_RECORD');
+  });
 
   test('under another key it is found', () => {
     expect(codeOf(() => decodeRecord(encodeRecord(EXAMPLE).bytes, 3))).toBe('WAL_BAD_RECORD');
@@ -150,6 +152,16 @@ describe('the record', () => {
     expect(erased).toMatchObject({ ...decodeRecord(bytes, 2), body: undefined, sizeBytes: stub.length });
     expect(erased.hash).toBe(hash);
     expect(eraseRecord(stub, 2).equals(stub)).toBe(true);
+  });
+
+  test('erased, it tells what was left in place of the payload, up to a bound', () => {
+    const { bytes, hash } = encodeRecord({ ...EXAMPLE, body: Buffer.from('a secret') });
+    const stub = eraseRecord(bytes, 2, RESIDUE);
+    expect(decodeRecord(stub, 2)).toMatchObject({ hash, body: undefined });
+    expect(Buffer.from(decodeRecord(stub, 2).residue!).toString()).toBe(RESIDUE.toString());
+    expect(decodeRecord(eraseRecord(bytes, 2), 2).residue).toHaveLength(0);
+    expect(decodeRecord(bytes, 2)).not.toHaveProperty('residue');
+    expect(() => eraseRecord(bytes, 2, new Uint8Array(4097))).toThrow(RangeError);
   });
 
   test('keys order as numbers do, and nothing else is a key', () => {
