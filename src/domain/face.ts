@@ -263,6 +263,8 @@ export interface StatusAnswer {
     readonly state: 'ok' | 'poisoned';
     /** The error that poisoned it. */
     readonly reason?: string;
+    /** Where a horizon took something: from this moment on every one is whole; before it only some are. */
+    readonly whole_from?: ResolvedMoment;
   };
   /** The last event, or the one that was the last at the moment asked for. */
   readonly head: { readonly seq: number; readonly hash: string; readonly time: string };

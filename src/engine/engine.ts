@@ -52,6 +52,7 @@ import { assertOutside } from './fork.js';
 import { HistoryReader } from './history.js';
 import { Horizon } from './horizon.js';
 import { ingest } from './ingest/ingest.js';
+import { describeSeq, endOf } from './moments.js';
 import type { PreparedEvents, Projections } from './projections.js';
 import { type At, generationOf } from './read.js';
 import { Reembedder } from './reembed.js';
@@ -229,6 +230,7 @@ export class StoreEngine implements Engine {
     const at = this.searcher.at(query.as_of, context);
     const memory = process.memoryUsage();
     const failure = log.failure;
+    const { wholeFrom } = projections.catalog;
     return {
       version: VERSION,
       store: {
@@ -238,6 +240,7 @@ export class StoreEngine implements Engine {
         durability,
         state: failure ? 'poisoned' : 'ok',
         ...(failure && { reason: failure.message }),
+        ...(wholeFrom > 1 && { whole_from: describeSeq(log, endOf(log, wholeFrom)) }),
       },
       head: { seq: at.seq, hash: hashHex(log.get(at.seq).hash), time: at.time },
       marks: marksAt(projections, at.seq),

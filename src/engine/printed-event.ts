@@ -5,7 +5,7 @@ import { openLog } from '../../wal/open.js';
 import { FIRST_CALLER_TYPE, type LogRecord, MAY_SKIP, RecordType } from '../../wal/record.js';
 import { readCommitted } from '../../wal/transactions.js';
 import type { Progress } from '../domain/face.js';
-import type { Actor, DomainEvent } from '../domain/model.js';
+import type { Actor, DomainEvent, Erased } from '../domain/model.js';
 import { nameOfType } from './event-codec.js';
 import { eventOf } from './projections.js';
 import { type RangeOptions, resolveRange } from './replay-range.js';
@@ -31,8 +31,8 @@ export interface PrintedEvent {
   readonly type: string | number;
   /** Who wrote it, as declared; null where nobody did. */
   readonly actor: Actor | { readonly erased: true } | null;
-  /** The payload was erased: nothing else is known. */
-  readonly erased?: true;
+  /** The payload was erased: why, and `true` where nothing else is known. */
+  readonly erased?: Erased | true;
   readonly [field: string]: unknown;
 }
 
@@ -76,7 +76,7 @@ function printed(record: LogRecord, actor: PrintedEvent['actor'], vectors: boole
     tx: txFirst,
     type: typeName(record.type),
     actor,
-    ...(body === undefined ? { erased: true } : fieldsOf(record, body, vectors)),
+    ...(body === undefined ? residueFields(record) : fieldsOf(record, body, vectors)),
   };
 }
 
@@ -91,6 +91,17 @@ function fieldsOf(record: LogRecord, body: Uint8Array, vectors: boolean): Record
   if (event === undefined) return { unknown: true, sizeBytes: body.length };
   const { type, ...fields } = event;
   return 'vectors' in event ? { ...fields, vectors: printedVectors(event, vectors) } : fields;
+}
+
+function residueFields(record: LogRecord): Record<string, unknown> {
+  const event = eventOf(record);
+  if (event?.type === 'item_put') {
+    const { collection, id, origin, erased } = event;
+    return { collection, id, origin, erased };
+  }
+  if (event?.type !== 'vectors_added') return { erased: true };
+  const { collection, id, version, space, erased } = event;
+  return { collection, id, version, space, erased };
 }
 
 /** The store id that a record gives and, of a fork, where it comes from. */

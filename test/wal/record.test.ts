@@ -241,6 +241,10 @@ describe('wal/FORMAT.md shows what the code writes', () => {
   test('the same record, erased', () => {
     const erased = eraseRecord(encodeRecord(EXAMPLE, NONCE).bytes, 2).toString('hex');
     expect(erased.slice(0, 4) + erased.slice(160)).toBe(dump('The same record, erased'));
+    const telling = eraseRecord(encodeRecord(EXAMPLE, NONCE).bytes, 2, Buffer.from('gone')).toString('hex');
+    expect(telling.slice(0, 4) + telling.slice(160)).toBe(
+      dump('The same record, erased, with the residue "gone"'),
+    );
   });
 
   const CUT = { seq: 9, hash: 0x1122334455667788n };

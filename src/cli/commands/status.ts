@@ -26,6 +26,9 @@ function statusLines(s: StatusAnswer): string[] {
       ['store', `${store.path}  (${store.id}, epoch ${store.epoch}, ${store.durability})`],
       ['state', store.reason === undefined ? store.state : `${store.state}: ${oneLine(store.reason, 200)}`],
       ['head', `event ${head.seq}, ${head.hash}, ${head.time}`],
+      ...(store.whole_from === undefined
+        ? []
+        : [['history', `whole from event ${store.whole_from.seq} on, ${store.whole_from.time}`]]),
       ['checkpoint', `event ${checkpoint.seq}, ${count(checkpoint.age_events, 'event')} behind`],
       ...checkpoint.warnings.map(warning => ['', `warning: ${oneLine(warning, 200)}`]),
       ['embedder', `${s.embedder.space}  ${s.embedder.state}`],

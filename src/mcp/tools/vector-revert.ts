@@ -62,7 +62,7 @@ export const vectorRevert: Tool = {
         type: 'array',
         items: {
           type: 'object',
-          properties: { collection: text, id: text, seq: integer, actor, erased: text },
+          properties: { collection: text, id: text, seq: integer, actor },
           required: ['collection', 'id', 'seq'],
         },
       },

@@ -36,7 +36,6 @@ export const itemProperties = {
   updated_at: text,
   origin: text,
   actor,
-  erased: text,
 } as const satisfies ObjectSchema['properties'];
 
 /** An item with its text. See fit.ts for the parameters. */
@@ -59,7 +58,7 @@ export function renderItem(item: ItemView, textChars: number, bare: boolean): ob
 /** What renderVersion answers. */
 export const version: Schema = {
   type: 'object',
-  properties: { version: integer, text, truncated: boolean, metadata: anyObject, erased: text },
+  properties: { version: integer, text, truncated: boolean, metadata: anyObject },
   required: ['version', 'text', 'truncated'],
 };
 
