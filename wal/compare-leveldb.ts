@@ -1,20 +1,17 @@
 /**
  * Whether LevelDB itself, by point reads and by iteration, gives what its files hold: its Bloom filters, indexes and levels can be wrong
- * though every checksum is right. LevelDB has no read-only opening, and an opening deletes and replaces files, so it is given a copy: tables as
- * hard links, which it only ever reads or unlinks, the rest as copies. To be called for files that were found sound: on damaged ones
- * LevelDB may end the process.
+ * though every checksum is right. To be called for files that were found sound: on damaged ones LevelDB may end the process.
  */
-import { copyFileSync, linkSync, mkdirSync, mkdtempSync, rmSync } from 'node:fs';
 import { open } from 'node:fs/promises';
 import { join } from 'node:path';
-import { Level, LOG_OPTIONS } from './level.js';
 import { Findings } from './leveldb/findings.js';
 import { decodeInternalKey } from './leveldb/internal-key.js';
 import { readLiveValues, readLogEntries } from './leveldb/live-values.js';
 import type { LookReport } from './leveldb/look.js';
 import { entryOf, readTableBlocks } from './leveldb/table-blocks.js';
 import { BLOCK_TRAILER_SIZE, blockEntries, checkBlock, readAt } from './leveldb/table-file.js';
-import type { LogDatabase } from './open-database.js';
+import { withLogCopy } from './log-copy.js';
+import { type LogDatabase, logDatabase } from './open-database.js';
 import { PATHS } from './paths.js';
 import { encodeKey } from './record.js';
 import { seededIndexes } from './sample.js';
@@ -52,15 +49,8 @@ export async function compareWithLevelDb(
   looked: LookReport,
   options: CompareOptions,
 ): Promise<Compared> {
-  const scratch = join(storeDir, PATHS.scratch);
-  mkdirSync(scratch, { recursive: true, mode: 0o700 });
-  const copy = mkdtempSync(join(scratch, 'verify-'));
-  try {
-    copyLog(join(storeDir, PATHS.log), copy, looked);
-    const database: LogDatabase = new Level<Buffer, Uint8Array>(copy, {
-      ...LOG_OPTIONS,
-      createIfMissing: false,
-    });
+  return withLogCopy(storeDir, looked, async copyDir => {
+    const database = logDatabase(copyDir, { createIfMissing: false });
     try {
       await database.open();
     } catch (error) {
@@ -77,26 +67,7 @@ export async function compareWithLevelDb(
     } finally {
       await database.close();
     }
-  } finally {
-    rmSync(copy, { recursive: true, force: true });
-  }
-}
-
-function copyLog(dir: string, copy: string, looked: LookReport): void {
-  for (const { name, kind, live } of looked.files) {
-    if (!live) continue;
-    if (kind !== 'table') copyFileSync(join(dir, name), join(copy, name));
-    else
-      try {
-        linkSync(join(dir, name), join(copy, name));
-      } catch (error) {
-        if (
-          !['EPERM', 'ENOTSUP', 'ENOSYS', 'EMLINK', 'EXDEV'].includes((error as NodeJS.ErrnoException).code!)
-        )
-          throw error;
-        copyFileSync(join(dir, name), join(copy, name));
-      }
-  }
+  });
 }
 
 class Comparison {

@@ -4,7 +4,9 @@
  */
 import { existsSync } from 'node:fs';
 import { join } from 'node:path';
+import { compareWithLevelDb } from './compare-leveldb.js';
 import { WalError } from './errors.js';
+import { describe } from './group-commit.js';
 import { type HeadProof, isHeadPaddingClean, readHeadFile } from './head-file.js';
 import { checkAllFiles } from './leveldb/all-files.js';
 import { Findings } from './leveldb/findings.js';
@@ -52,6 +54,8 @@ export interface LogReport {
   readonly epochs: readonly EpochReport[];
   /** A cut that was interrupted, and that the next start finishes: what is behind `after` goes. No damage. */
   readonly pendingCut: { readonly after: number; readonly head: number } | undefined;
+  /** Records that LevelDB gave as its files hold them, by key and by iteration; undefined where it was not asked. */
+  readonly compared: number | undefined;
   readonly findings: readonly LogFinding[];
   /** What should be known and is no damage. */
   readonly notes: readonly LogFinding[];
@@ -71,6 +75,13 @@ export interface VerifyLogOptions {
   /** Default `full`. */
   readonly level?: VerifyLevel;
   readonly onProgress?: (done: number, total: number) => void;
+  /**
+   * Compare what LevelDB gives with what its files hold, if that is sound: of `full` a sample, by this seed, of `deep` every record. Not of `quick`.
+   * Default: no comparison.
+   */
+  readonly compareSeed?: number | undefined;
+  /** Told what begins. */
+  readonly onStage?: (stage: string) => void;
   /** Of `deep`: told of each file before it is read. */
   readonly onFile?: (name: string) => void;
   /** Given every intact record, in order: for checks of what the records mean. */
@@ -88,6 +99,15 @@ export interface VerifyLogOptions {
 
 /** @param storeDir a store that nobody else has open */
 export async function verifyLog(storeDir: string, options: VerifyLogOptions = {}): Promise<LogReport> {
+  const { looked, ...report } = await verifyLooked(storeDir, options);
+  return report;
+}
+
+/** As verifyLog, with what the look found out, for whoever goes on from it. */
+export async function verifyLooked(
+  storeDir: string,
+  options: VerifyLogOptions = {},
+): Promise<LogReport & { readonly looked: LookReport }> {
   const dir = join(storeDir, PATHS.log);
   const findings: LogFinding[] = [];
   const proof = readProof(storeDir, findings);
@@ -129,15 +149,51 @@ export async function verifyLog(storeDir: string, options: VerifyLogOptions = {}
     findings.push(...found.map(inLog));
     notes.push(...noted.map(inLog), ...noteHeadPadding(storeDir));
   }
+  const compared =
+    level === 'quick' || options.compareSeed === undefined
+      ? undefined
+      : await compare(storeDir, looked, level, options, findings, notes);
   const { cut } = proof ?? {};
   return {
     level,
+    looked,
+    compared,
     ...walk.report(),
     storeId: proof?.storeId,
     pendingCut: cut && { after: proof!.seq, head: cut.seq },
     findings,
     notes,
   };
+}
+
+async function compare(
+  storeDir: string,
+  looked: LookReport,
+  level: VerifyLevel,
+  { compareSeed: seed = 0, onProgress, onStage }: VerifyLogOptions,
+  findings: LogFinding[],
+  notes: LogFinding[],
+): Promise<number | undefined> {
+  const skip = (why: string) => {
+    notes.push({ code: 'LEVELDB_NOT_COMPARED', message: `LevelDB was not asked for its records: ${why}` });
+    return undefined;
+  };
+  if (looked.state !== 'sound') return skip('its files are damaged');
+  if (findings.length > 0) return skip('what it holds is damaged');
+  onStage?.('comparing LevelDB with its files');
+  try {
+    const every = level === 'deep';
+    const { records, findings: found } = await compareWithLevelDb(storeDir, looked, {
+      every,
+      seed,
+      ...(every && onProgress && { onProgress }),
+    });
+    findings.push(...found);
+    return records;
+  } catch (error) {
+    // What the disk refuses says nothing about the log.
+    return skip(`no copy of it could be opened: ${describe(error)}`);
+  }
 }
 
 function newWalk(

@@ -184,7 +184,7 @@ export class Walk {
     ];
   }
 
-  report(): Omit<LogReport, 'level' | 'findings' | 'notes' | 'storeId' | 'pendingCut'> {
+  report(): Omit<LogReport, 'level' | 'compared' | 'findings' | 'notes' | 'storeId' | 'pendingCut'> {
     const { records, bytes, transactions, voided, erased, first, previous, whole, forkedFrom, epochs } = this;
     const at = (record: RecordHeader) => ({
       seq: record.seq,

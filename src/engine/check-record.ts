@@ -1,10 +1,16 @@
 import { isOwnType, type LogRecord } from '../../wal/record.js';
+import type { RecordSummary } from '../../wal/verify-lanes.js';
 import { checkEvent } from './event-codec.js';
+import { LogDigest } from './version-digest.js';
 
 /**
  * Whether the event of an intact record can be read. A module of its own, since the threads of verify load it.
+ * @returns the event without its vectors; undefined for the log's own records, erased ones, and what may be skipped
  * @throws CodedError EVENT_UNKNOWN, EVENT_MALFORMED
  */
-export function checkRecord({ type, body, seq }: LogRecord): void {
-  if (!isOwnType(type) && body !== undefined) checkEvent(type, body, seq);
+export function checkRecord({ type, body, seq }: LogRecord): ReturnType<typeof checkEvent> {
+  return !isOwnType(type) && body !== undefined ? checkEvent(type, body, seq) : undefined;
 }
+
+/** @param throughSeq the event through which the digest is asked for */
+export const beginSummary = (throughSeq: unknown): RecordSummary => new LogDigest(throughSeq as number);
