@@ -17,6 +17,7 @@ import type {
   RevertAnswer,
   RevertCommand,
 } from './travel.js';
+import type { VerificationStatus, VerifyAnswer, VerifyCommand } from './verify.js';
 
 /** What a call brings along besides its arguments. */
 export interface CallContext {
@@ -271,6 +272,8 @@ export interface StatusAnswer {
     readonly age_events: number;
     readonly warnings: readonly string[];
   };
+  /** How far the log was verified beside the work, and what was found. */
+  readonly verification: VerificationStatus;
   readonly embedder: { readonly space: string; readonly state: string };
   readonly memory: {
     readonly rss_bytes: number;
@@ -295,6 +298,7 @@ export interface Engine {
   revert(command: RevertCommand, context: CallContext): Promise<RevertAnswer>;
   reembed(command: ReembedCommand, context: CallContext): Promise<ReembedAnswer>;
   backup(command: BackupCommand, context: CallContext): Promise<BackupAnswer>;
+  verify(command: VerifyCommand, context: CallContext): Promise<VerifyAnswer>;
   close(): Promise<void>;
 }
 
@@ -319,4 +323,5 @@ export const ENGINE_METHODS = {
   revert: 'write',
   reembed: 'write',
   backup: 'read',
+  verify: 'read',
 } as const satisfies Record<EngineMethod, 'read' | 'write'>;

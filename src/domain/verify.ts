@@ -31,6 +31,13 @@ export interface OnlineState {
   readonly findings: readonly Finding[];
 }
 
+/** What the status of a store says of its verification. */
+export interface VerificationStatus extends OnlineState {
+  /** When it is verified by itself: a cron expression, or "off". */
+  readonly schedule: string;
+  readonly is_running: boolean;
+}
+
 /** The newest backup beside the log. A log that lacks its last record is found unsound by it. */
 export interface Coverage {
   readonly path: string;
@@ -78,6 +85,5 @@ export interface VerifyAnswer {
   readonly notes: readonly Finding[];
   readonly next: readonly NextStep[];
   readonly restorable: RestorableWindow;
-  readonly checkpoint: { readonly seq: number };
   readonly coverage?: Coverage;
 }

@@ -21,6 +21,8 @@ import type { DigestPart } from './version-digest.js';
 export interface VerifyReport extends LogReport {
   readonly sound: boolean;
   readonly storePath: string;
+  /** The records that were checked one by one; absent where there was none. */
+  readonly range?: { readonly first: number; readonly last: number };
   readonly restorable: RestorableWindow;
   /** Newest first. */
   readonly checkpoints: readonly CheckpointReport[];
@@ -29,7 +31,7 @@ export interface VerifyReport extends LogReport {
   /** How the newest backup compares, where a directory of backups was named. */
   readonly coverage?: Coverage;
   /** How far the verification by a running server had come; absent where there was none. */
-  readonly online?: OnlineState;
+  readonly lastOnline?: OnlineState;
   readonly next: readonly NextStep[];
 }
 
@@ -139,6 +141,7 @@ export async function verifyStore(
       next: nextSteps(all),
       sound: all.length === 0,
       storePath: storeDir,
+      ...(log.first && log.head && { range: { first: log.first.seq, last: log.head.seq } }),
       restorable: {
         ...(log.whole && { store: log.whole }),
         ...(coverage?.last && { backup: { seq: coverage.last.seq, time: coverage.last.time } }),
@@ -154,7 +157,7 @@ export async function verifyStore(
         ...(manifest && { first: manifest.first.seq, last: manifest.last.seq }),
       })),
       ...(coverage && { coverage }),
-      ...(online && { online }),
+      ...(online && { lastOnline: online }),
     };
   } finally {
     await ownership.release();
