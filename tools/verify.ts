@@ -71,6 +71,7 @@ export function main(argv: string[]): Promise<number> {
 
 async function verify(call: Call, level: VerifyLevel, progress: ProgressLine): Promise<number> {
   const { storePath } = configOf(call);
+  const rate = rateOf(call);
   const dir = call.text('backups');
   const backups = dir === undefined ? undefined : resolve(dir);
   const alone = async () => {
@@ -88,7 +89,6 @@ async function verify(call: Call, level: VerifyLevel, progress: ProgressLine): P
   try {
     const stop = new AbortController();
     process.once('SIGINT', () => stop.abort());
-    const rate = rateOf(call);
     const answer = await engine.verify(
       {
         level: level === 'quick' ? 'quick' : 'full',

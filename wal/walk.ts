@@ -27,6 +27,7 @@ export class Walk {
   /** The last record that ends a transaction, as long as all before it are there and sound. */
   private whole: RecordHeader | undefined;
   private isWhole: boolean;
+  private hasDamage = false;
   private forkedFrom: ForkOrigin | undefined;
   private readonly epochs: EpochReport[] = [];
   readonly findings: LogFinding[] = [];
@@ -61,7 +62,6 @@ export class Walk {
     this.compare(record);
     this.first ??= record;
     this.previous = record;
-    this.isWhole &&= this.findings.length === 0;
     if (this.isWhole && record.last) this.whole = record;
     this.onRecord?.(record);
   }
@@ -82,9 +82,9 @@ export class Walk {
     this.first ??= first;
     this.previous = last;
     this.lastSeq = last.seq;
-    this.isWhole &&= this.findings.length === 0;
-    if (this.isWhole && lastEnd !== undefined) this.whole = lastEnd;
-    return true;
+    if (lastEnd !== undefined && this.isWhole) this.whole = lastEnd;
+    // Only record by record can say up to which one all is whole.
+    return !this.hasDamage;
   }
 
   /**
@@ -115,7 +115,7 @@ export class Walk {
       const start = epochStartOf(record);
       // A restore of all that a backup holds knows of nothing that followed.
       if (start === undefined || start.epoch <= this.epoch.number || start.cut.seq < seq - 1)
-        this.findings.push({
+        this.damaged({
           code: 'WAL_BAD_RECORD',
           message: `record ${seq} does not begin an epoch after epoch ${this.epoch.number}`,
           seq,
@@ -136,13 +136,20 @@ export class Walk {
       return what();
     } catch (error) {
       if (!(error instanceof WalError)) throw error;
-      this.findings.push({ code: error.code, message: error.message, seq });
+      this.damaged({ code: error.code, message: error.message, seq });
       return undefined;
     }
   }
 
+  /** A finding about the records themselves: what comes behind it is no longer whole from the beginning. */
+  private damaged(finding: LogFinding): void {
+    this.isWhole = false;
+    this.hasDamage = true;
+    this.findings.push(finding);
+  }
+
   private gap(from: number, to: number): void {
-    this.findings.push({
+    this.damaged({
       code: 'WAL_GAP',
       message: from === to ? `record ${from} is missing` : `records ${from} to ${to} are missing`,
       seq: from,

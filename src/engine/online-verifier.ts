@@ -90,13 +90,12 @@ export class OnlineVerifier {
       return this.answer(command, result, newest, isComparable);
     } catch (error) {
       throwIfCancelled(context);
-      if (abort.signal.aborted)
-        throw new CodedError('ENGINE_CLOSED', 'the server is shutting down', 'Start it again.');
-      throw error;
+      throw abort.signal.aborted ? closed() : error;
     }
   }
 
   private assertFree(): void {
+    if (this.isStopped) throw closed();
     if (this.run === undefined || this.run.isScheduled) return;
     throw new CodedError(
       'VERIFY_RUNNING',
@@ -255,6 +254,8 @@ export class OnlineVerifier {
     };
   }
 }
+
+const closed = () => new CodedError('ENGINE_CLOSED', 'the server is shutting down', 'Start it again.');
 
 const progressOf = (done: number, total: number): Progress => ({
   done,
