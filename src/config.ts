@@ -1,3 +1,4 @@
+import { createRequire } from 'node:module';
 import { homedir } from 'node:os';
 import { delimiter, isAbsolute, resolve } from 'node:path';
 import { CodedError } from './domain/errors.js';
@@ -21,6 +22,8 @@ const LOG_LEVELS = ['trace', 'debug', 'info', 'warn', 'error', 'fatal', 'silent'
 export type Durability = (typeof DURABILITIES)[number];
 export type LogLevel = (typeof LOG_LEVELS)[number];
 
+const DEFAULT_VERIFY = { schedule: '30 3 * * *', megabytesPerSecond: 8 } as const;
+
 /** Everything that can be configured, read and checked once at start. */
 export interface Config {
   /** The store's directory, absolute. */
@@ -32,6 +35,8 @@ export interface Config {
   readonly indexEngine: IndexEngine;
   /** `interval`: the head proof is fsynced every second; `strict`: before each acknowledgement. */
   readonly durability: Durability;
+  /** When a server verifies its log by itself: a cron expression in the machine's zone or "off", and what it reads of the disk at most. */
+  readonly verify: { readonly cron: string; readonly bytesPerSecond: number };
   /** Directories that ingest may read, absolute; undefined where VECTOR_ROOTS is not set. */
   readonly roots: readonly string[] | undefined;
   readonly logLevel: LogLevel;
@@ -100,6 +105,17 @@ export const VARIABLES = [
       'When the proof of the head is fsynced: every second (interval) or before each acknowledgement (strict). Events are fsynced before their acknowledgement either way.',
   },
   {
+    name: 'VECTOR_VERIFY_SCHEDULE',
+    defaultValue: DEFAULT_VERIFY.schedule,
+    meaning:
+      'When a running server verifies its log by itself: a cron expression (minute hour day month weekday) in the zone of the machine, or off. A time at which no server runs is passed over.',
+  },
+  {
+    name: 'VECTOR_VERIFY_RATE',
+    defaultValue: String(DEFAULT_VERIFY.megabytesPerSecond),
+    meaning: 'What that reads of the disk at most: megabytes a second, 0.1 to 10000.',
+  },
+  {
     name: 'VECTOR_ROOTS',
     defaultValue: "the client's roots, else the working directory",
     meaning: `Directories that vector_ingest may read, absolute, separated by "${delimiter}". The working directory does not count where it is / or the home directory.`,
@@ -141,6 +157,7 @@ export function readConfig(
     metric: oneOf(env, 'VECTOR_METRIC', METRICS, 'cosine'),
     indexEngine: oneOf(env, 'VECTOR_INDEX', INDEX_ENGINES, 'usearch'),
     durability: oneOf(env, 'VECTOR_DURABILITY', DURABILITIES, 'interval'),
+    verify: { cron: readSchedule(env), bytesPerSecond: readVerifyRate(env) },
     roots: readRoots(env, machine),
     logLevel: oneOf(env, 'VECTOR_LOG_LEVEL', LOG_LEVELS, 'info'),
     logFile: logFile === undefined ? undefined : readPath('VECTOR_LOG_FILE', logFile, machine),
@@ -161,6 +178,33 @@ function refuseUnknown(env: NodeJS.ProcessEnv): void {
         : `Rename it to ${near}, or remove it from the environment.`,
     );
   }
+}
+
+function readSchedule(env: NodeJS.ProcessEnv): string {
+  const value = get(env, 'VECTOR_VERIFY_SCHEDULE');
+  if (value === undefined) return DEFAULT_VERIFY.schedule;
+  if (value.toLowerCase() === 'off') return 'off';
+  // Loaded only where it is needed: a start must not wait for it.
+  const { validateDetailed } = createRequire(import.meta.url)('node-cron') as typeof import('node-cron');
+  const { valid, errors } = validateDetailed(value);
+  if (valid) return value;
+  throw invalid(
+    'VECTOR_VERIFY_SCHEDULE',
+    `${JSON.stringify(value)} is no cron expression: ${errors.map(({ message }) => message).join(', ')}`,
+    'Give minute, hour, day of month, month and weekday, such as "30 3 * * *" for half past three each night, or off.',
+  );
+}
+
+function readVerifyRate(env: NodeJS.ProcessEnv): number {
+  const value = get(env, 'VECTOR_VERIFY_RATE');
+  const megabytes = value === undefined ? DEFAULT_VERIFY.megabytesPerSecond : Number(value);
+  if (!(megabytes >= 0.1 && megabytes <= 10_000))
+    throw invalid(
+      'VECTOR_VERIFY_RATE',
+      `${JSON.stringify(value)} is no number from 0.1 to 10000`,
+      'Give megabytes a second, such as 8.',
+    );
+  return megabytes * 1_000_000;
 }
 
 function get(env: NodeJS.ProcessEnv, name: VariableName): string | undefined {

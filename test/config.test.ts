@@ -15,10 +15,22 @@ test('nothing set gives the defaults', () => {
     metric: 'cosine',
     indexEngine: 'usearch',
     durability: 'interval',
+    verify: { cron: '30 3 * * *', bytesPerSecond: 8_000_000 },
     roots: undefined,
     logLevel: 'info',
     logFile: undefined,
   });
+});
+
+test('a schedule is off, or a cron expression', () => {
+  const scheduled = (VECTOR_VERIFY_SCHEDULE: string) => read({ VECTOR_VERIFY_SCHEDULE }).verify.cron;
+  expect(scheduled('OFF')).toBe('off');
+  expect(scheduled('*/15 2-4 * * sun')).toBe('*/15 2-4 * * sun');
+  for (const wrong of ['daily', '61 3 * * *', '* * *'])
+    expect(() => scheduled(wrong)).toThrow(/VECTOR_VERIFY_SCHEDULE: .* is no cron expression/);
+  expect(read({ VECTOR_VERIFY_RATE: '0.5' }).verify.bytesPerSecond).toBe(500_000);
+  for (const wrong of ['0', 'fast', '-1', '1e9'])
+    expect(() => read({ VECTOR_VERIFY_RATE: wrong })).toThrow(/VECTOR_VERIFY_RATE/);
 });
 
 test('a variable that is empty or blank counts as not set', () => {
@@ -140,8 +152,8 @@ test.each<[NodeJS.ProcessEnv, string, string]>([
   );
 });
 
-test('there are a dozen variables at most, each with a meaning', () => {
-  expect(VARIABLES.length).toBeLessThanOrEqual(12);
+test('there are few variables, each with a meaning', () => {
+  expect(VARIABLES.length).toBeLessThanOrEqual(14);
   for (const { name, meaning } of VARIABLES) {
     expect(name).toMatch(/^VECTOR_[A-Z_]+$/);
     expect(meaning).toMatch(/\.$/);

@@ -1,102 +1,119 @@
-import { configOf } from '../src/cli/engine.js';
+import { resolve } from 'node:path';
+import { usage } from '../src/cli/arguments.js';
+import type { Call } from '../src/cli/command.js';
+import { configOf, contextOf, ownerOr } from '../src/cli/engine.js';
 import { EXIT } from '../src/cli/exit-codes.js';
-import { count, describeOrigin, say, sayJson, size, styler } from '../src/cli/printing.js';
+import { sayJson } from '../src/cli/printing.js';
 import { ProgressLine } from '../src/cli/progress-line.js';
+import type { VerifyLevel } from '../src/domain/verify.js';
 import { JSON_OPTION, runProgram, STORE_OPTION } from './program.js';
+import { sayOffline, sayOnline } from './verify-answers.js';
 
-const SHOWN_FINDINGS = 50;
+const COMMAND = {
+  name: 'verify',
+  summary: 'Verify a store and report every finding, with what to do about it. Changes nothing.',
+  usage: '[--quick | --deep] [options]',
+  details: [
+    'Checks LevelDB’s files block by block, every record’s hash, sequence, chain and times, transactions, the head proof, what the events say,',
+    'what LevelDB gives against what its files hold, the checkpoints against the log, and what was cut off into quarantine.',
+    'Beside a running server, that server verifies its log and goes on working.',
+    '',
+    'Exit 0: sound. 1: damaged. 2: could not run.',
+    '',
+    'Examples:',
+    '  tools/verify                               every record',
+    '  tools/verify --quick                       files, head proof and the end of the log, in a moment',
+    '  tools/verify --deep                        every byte of every file, with the server stopped',
+    '  tools/verify --backups /backups/memory     also: what backups hold beyond it, and lack',
+    '  tools/verify --rate 20                     beside a server: at 20 MB a second',
+  ].join('\n'),
+  options: {
+    quick: {
+      type: 'boolean',
+      meaning: 'Only the files, the head proof, the end of the log, and the names and sizes of checkpoints.',
+    },
+    deep: {
+      type: 'boolean',
+      meaning:
+        'Also every file of LevelDB whole, every record by LevelDB, and the newest checkpoint against one built anew.',
+    },
+    backups: {
+      type: 'string',
+      value: 'DIR',
+      meaning: 'Compare with the newest backup there: a whole older copy of a store is told by nothing else.',
+    },
+    rate: {
+      type: 'string',
+      value: 'MB',
+      meaning: 'Beside a server: read at most so many megabytes a second. Default: as fast as it goes.',
+    },
+    ...STORE_OPTION,
+    ...JSON_OPTION,
+  },
+  positionals: { min: 0, max: 0 },
+} as const;
 
 /** `tools/verify`, `mcp-vector-server verify`: exit 0 sound, 1 damaged, 2 could not run. */
 export function main(argv: string[]): Promise<number> {
-  const command = {
-    name: 'verify',
-    summary: 'Walk the whole log and report every finding. Changes nothing.',
-    usage: '[options]',
-    details: [
-      'Checks LevelDB’s files block by block, every record’s hash, sequence, chain and times, transactions, the head proof,',
-      'what the events say, the checkpoints, and what was cut off into quarantine. Exit 0: sound. 1: damaged. 2: could not run, for example because a server',
-      'has the store open.',
-    ].join('\n'),
-    options: {
-      backups: {
-        type: 'string',
-        value: 'DIR',
-        meaning:
-          'Compare with the newest backup there: a whole older copy of a store is told by nothing else.',
-      },
-      ...STORE_OPTION,
-      ...JSON_OPTION,
-    },
-    positionals: { min: 0, max: 0 },
-  } as const;
-  return runProgram(command, argv, async call => {
-    const { verifyStore } = await import('../src/engine/verify.js');
+  return runProgram(COMMAND, argv, async call => {
+    if (call.has('quick') && call.has('deep')) throw usage(COMMAND, '--quick does not go with --deep');
+    if (call.has('deep') && call.has('rate'))
+      throw usage(COMMAND, '--rate is for a running server, and --deep for one that is stopped');
+    const level = call.has('quick') ? 'quick' : call.has('deep') ? 'deep' : 'full';
     const progress = new ProgressLine(process.stderr, { unit: 'records' });
-    const report = await verifyStore(configOf(call).storePath, {
-      backups: call.text('backups'),
-      onProgress: step => progress.show(step),
-    });
-    progress.end();
-    if (call.has('json')) sayJson(report);
-    else sayReport(report);
-    return report.sound ? EXIT.ok : EXIT.unsound;
+    try {
+      return await verify(call, level, progress);
+    } finally {
+      progress.end();
+    }
   });
 }
 
-type Report = Awaited<ReturnType<typeof import('../src/engine/verify.js')['verifyStore']>>;
+async function verify(call: Call, level: VerifyLevel, progress: ProgressLine): Promise<number> {
+  const { storePath } = configOf(call);
+  const rate = rateOf(call);
+  const dir = call.text('backups');
+  const backups = dir === undefined ? undefined : resolve(dir);
+  const alone = async () => {
+    const { verifyApart } = await import('../src/engine/verify-apart.js');
+    return verifyApart(storePath, { level, backups, onProgress: step => progress.show(step) });
+  };
+  const reached = level === 'deep' ? { own: await alone() } : await ownerOr(storePath, alone);
+  if ('own' in reached) {
+    progress.end();
+    if (call.has('json')) sayJson({ mode: 'offline', ...reached.own });
+    else sayOffline(reached.own);
+    return reached.own.sound ? EXIT.ok : EXIT.unsound;
+  }
+  const { engine } = reached;
+  try {
+    const stop = new AbortController();
+    process.once('SIGINT', () => stop.abort());
+    const answer = await engine.verify(
+      {
+        level: level === 'quick' ? 'quick' : 'full',
+        ...(rate !== undefined && { bytes_per_second: rate }),
+        ...(backups !== undefined && { backups }),
+      },
+      contextOf('verify', { signal: stop.signal, onProgress: step => progress.show(step) }),
+    );
+    progress.end();
+    const { verification } = await engine.status({}, contextOf('verify'));
+    const sound = answer.findings.length === 0;
+    if (call.has('json')) sayJson({ mode: 'online', sound, ...answer, verification });
+    else sayOnline(answer, verification);
+    return sound ? EXIT.ok : EXIT.unsound;
+  } finally {
+    await engine.close();
+  }
+}
 
-function sayReport(report: Report): void {
-  const style = styler(process.stdout);
-  const { first, head, findings } = report;
-  say(`store     ${report.storePath}${report.storeId === undefined ? '' : ` (${report.storeId})`}`);
-  say(
-    `log       ${count(report.records, 'record')}, ${count(report.transactions, 'transaction')}, ${size(report.bytes)}` +
-      (first && head ? `, ${first.time} to ${head.time}` : ''),
-  );
-  if (head) say(`head      ${head.seq}  ${head.hash}`);
-  if (report.forkedFrom) say(`lineage   ${describeOrigin(report.forkedFrom)}`);
-  for (const { epoch, seq, time, cut } of report.epochs)
-    say(`epoch     ${epoch} since ${seq}  ${time}; it was cut off: ${seq} to ${cut.seq}  ${cut.hash}`);
-  if (report.pendingCut)
-    say(
-      `cut       begun after ${report.pendingCut.after}, and interrupted: the next start of the server finishes it`,
-    );
-  for (const { path, sound, first, last } of report.quarantines)
-    say(
-      `kept      ${path}${first === undefined ? '' : `  (${first} to ${last})`}${sound ? '' : '  damaged'}`,
-    );
-  if (report.coverage !== undefined) {
-    const { path, backup, last, missing } = report.coverage;
-    say(
-      backup === undefined || last === undefined
-        ? `backups   none in ${path}`
-        : `backups   ${path}: ${backup} holds 1 to ${last.seq}, until ${last.time}; ${count(missing, 'record')} behind`,
-    );
-  }
-  const caches = report.checkpoints.map(({ seq, sound }) => `${seq}${sound ? '' : ' damaged'}`);
-  say(`caches    ${caches.length === 0 ? 'no checkpoint' : `checkpoint ${caches.join(', ')}`}`);
-  if (report.sound) {
-    say(style('green', 'sound'));
-    return;
-  }
-  say(style('red', `damaged: ${count(findings.length, 'finding')}`));
-  for (const { code, seq, file, message } of findings.slice(0, SHOWN_FINDINGS))
-    say(
-      `  ${code}${seq === undefined ? '' : ` at ${seq}`}${file === undefined ? '' : ` in ${file}`}: ${message}`,
-    );
-  if (findings.length > SHOWN_FINDINGS)
-    say(`  … and ${findings.length - SHOWN_FINDINGS} more: --json has them all`);
-  say(
-    'What to do: keep a copy of the whole store directory before anything else touches it, then restore a backup.',
-  );
-  if (findings.every(({ code }) => code === 'BACKUP_DIVERGED'))
-    say(
-      'All that is there is sound, but the backup is of another history: the store lost records, or is an older copy.',
-    );
-  if (findings.every(({ code }) => code === 'QUARANTINE_DAMAGED'))
-    say('Only what was cut off earlier is concerned: the store itself is sound.');
-  if (findings.every(({ code }) => code.startsWith('CHECKPOINT_')))
-    say(
-      'Only checkpoints are concerned: they are caches, and the next start of the server rebuilds them from the log.',
-    );
+/** Bytes a second; undefined where no bound was asked for. */
+function rateOf(call: Call): number | undefined {
+  const text = call.text('rate');
+  if (text === undefined) return undefined;
+  const megabytes = Number(text);
+  if (!(megabytes >= 0.1 && megabytes <= 10_000))
+    throw usage(COMMAND, '--rate: give megabytes a second, 0.1 to 10000');
+  return megabytes * 1_000_000;
 }

@@ -2,10 +2,11 @@
  * LevelDB's open destroys evidence: it drops bad records, deletes the log it replayed and files it does not know. So what it
  * may touch is hard-linked aside first, and unlinked once the opened store has been found sound.
  */
-import { copyFileSync, linkSync, mkdirSync, readdirSync, renameSync, rmSync } from 'node:fs';
+import { copyFileSync, mkdirSync, readdirSync, renameSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { WalError } from './errors.js';
 import { fsyncDirectory } from './head-file.js';
+import { linkOrCopy } from './log-copy.js';
 import { PATHS } from './paths.js';
 
 /** Ends the name of a folder while nobody knows yet whether it will be needed; a process that dies leaves it so. */
@@ -60,15 +61,4 @@ export function setAside(
       renameSync(undecided, folder);
     },
   };
-}
-
-function linkOrCopy(source: string, target: string): void {
-  try {
-    linkSync(source, target);
-  } catch (error) {
-    // Some file systems (exFAT, a few network mounts) have no hard links; a copy is as good and only slower.
-    if (!['EPERM', 'ENOTSUP', 'ENOSYS', 'EMLINK'].includes((error as NodeJS.ErrnoException).code ?? ''))
-      throw error;
-    copyFileSync(source, target);
-  }
 }

@@ -26,6 +26,7 @@ import {
   fdatasync,
   fsyncSync,
   openSync,
+  readFileSync,
   readSync,
   renameSync,
   writeSync,
@@ -174,6 +175,12 @@ export function readHeadFile(path: string): { proof: HeadProof; damagedSlots: nu
   } finally {
     closeSync(fd);
   }
+}
+
+/** Whether the bytes of a HEAD between its slots, and behind them, are as they were created: they hold nothing. */
+export function isHeadPaddingClean(path: string): boolean {
+  const bytes = readFileSync(path);
+  return bytes.length <= HEAD_FILE_BYTES && bytes.subarray(SLOT_BYTES, SLOT_STRIDE).every(byte => byte === 0);
 }
 
 /** Whether a file is a HEAD of this program, sound or not, and not something else of that name. */

@@ -98,7 +98,7 @@ export function storeState(storeDir: string): 'none' | 'store' | 'foreign' {
   const entries = readdirSync(storeDir).filter(name => !FOUND_ANYWHERE.includes(name));
   const begun: string[] = [PATHS.ownerLock, PATHS.ownerNote, `${PATHS.head}.tmp`];
   if (entries.every(name => begun.includes(name))) return 'none';
-  const ours: string[] = [...begun, ...Object.values(PATHS), PROBE_FILE];
+  const ours: string[] = [...begun, ...Object.values(PATHS), `${PATHS.verified}.tmp`, PROBE_FILE];
   const named = entries.includes(PATHS.head) || entries.includes(PATHS.log);
   // Other programs have files of these names too (git a HEAD, many a project a folder log): beside a stranger's files, what
   // is in them decides.

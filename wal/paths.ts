@@ -18,4 +18,6 @@ export const PATHS = {
   scratch: 'scratch',
   /** Where the owner listens for other processes of its user, and their common token. */
   socketNote: 'socket.json',
+  /** How far the verification of the running store has come: a cache. */
+  verified: 'verified.json',
 } as const;

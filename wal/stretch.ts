@@ -11,6 +11,8 @@ export type RecordHeader = Omit<LogRecord, 'body'>;
 export interface Stretch {
   readonly first: RecordHeader;
   readonly last: RecordHeader;
+  /** The last one that ends a transaction; undefined where none does. */
+  readonly lastEnd: RecordHeader | undefined;
   readonly records: number;
   readonly bytes: number;
   readonly transactions: number;
@@ -18,12 +20,23 @@ export interface Stretch {
   readonly erased: number;
   /** The records that must be compared with what lies outside the log, in order: the log's own, and those asked for. */
   readonly noted: readonly LogRecord[];
+  /** What the caller's check made of the records: see RecordCheck. */
+  readonly summary: unknown;
+}
+
+/** A caller's check of what records mean, in whatever thread has them. */
+export interface BodyCheck {
+  /** @throws an error with a `code` */
+  check(record: LogRecord): unknown;
+  /** What came of those that were checked: a message between threads. */
+  summary?(): unknown;
 }
 
 /** Takes the records of a stretch in order, and throws at the first thing that is wrong. */
 export class StretchCheck {
   private first: RecordHeader | undefined;
   private previous: RecordHeader | undefined;
+  private lastEnd: RecordHeader | undefined;
   private bytes = 0;
   private transactions = 0;
   private voided = 0;
@@ -32,23 +45,26 @@ export class StretchCheck {
 
   /**
    * @param asked sequence numbers of records to note
-   * @param check throws if a record's body is not what it should be
+   * @param body throws if a record's body is not what it should be
    */
   constructor(
     private readonly asked: ReadonlySet<number>,
-    private readonly check: (record: LogRecord) => void,
+    private readonly body: BodyCheck,
   ) {}
 
   /**
    * @param value is not kept
-   * @throws WalError of the record; or what `check` throws
+   * @throws WalError of the record; or what the check of its body throws
    */
   take(seq: number, value: Uint8Array): void {
     const record = decodeRecord(value, seq);
     if (this.previous !== undefined) checkFollows(this.previous, record);
-    this.check(record);
+    this.body.check(record);
     this.bytes += record.sizeBytes;
-    if (record.last) this.transactions += 1;
+    if (record.last) {
+      this.transactions += 1;
+      this.lastEnd = record;
+    }
     if (record.type === RecordType.abort) this.voided += 1;
     if (record.body === undefined) this.erased += 1;
     if (isOwnType(record.type) || this.asked.has(seq))
@@ -59,10 +75,20 @@ export class StretchCheck {
 
   /** @returns undefined if no record was taken */
   result(): Stretch | undefined {
-    const { first, previous, bytes, transactions, voided, erased, noted } = this;
+    const { first, previous, lastEnd, bytes, transactions, voided, erased, noted } = this;
     if (first === undefined || previous === undefined) return undefined;
-    const records = previous.seq - first.seq + 1;
-    return { first, last: headerOf(previous), records, bytes, transactions, voided, erased, noted };
+    return {
+      first,
+      last: headerOf(previous),
+      lastEnd: lastEnd && headerOf(lastEnd),
+      records: previous.seq - first.seq + 1,
+      bytes,
+      transactions,
+      voided,
+      erased,
+      noted,
+      summary: this.body.summary?.(),
+    };
   }
 }
 

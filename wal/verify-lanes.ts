@@ -13,7 +13,7 @@ import { readLogEntries } from './leveldb/live-values.js';
 import type { LookReport } from './leveldb/look.js';
 import { readTableValues } from './leveldb/table-values.js';
 import type { LogRecord } from './record.js';
-import { type Stretch, StretchCheck } from './stretch.js';
+import { type BodyCheck, type Stretch, StretchCheck } from './stretch.js';
 
 const MAX_LANES = 4;
 /** A thread takes as long to start as 16 MiB to check. */
@@ -21,8 +21,13 @@ const TABLE_BYTES_PER_LANE = 48 * 1024 * 1024;
 
 /** How a record's body is checked in whatever thread has the record. */
 export interface RecordCheck {
-  /** URL of a module that exports `checkRecord(record: LogRecord): void`, which throws an error with a `code`. */
+  /** URL of a module that exports `checkRecord(record: LogRecord)`, which throws an error with a `code`. */
   readonly url: string;
+  /**
+   * If given, the module's `beginSummary(summary)` is called for each stretch of records, and what it returns is given each record with what
+   * `checkRecord` returned (see RecordSummary). A message between threads.
+   */
+  readonly summary?: unknown;
   /** Numbers of the records that the caller wants to see. */
   readonly asked: readonly number[];
   /** Threads, the calling one included. Default: as many as the tables' size is worth, at most one for each processor, at most 4. */
@@ -107,7 +112,7 @@ async function checkLogs(
   check: RecordCheck,
 ): Promise<Stretch | undefined | 'walk'> {
   const entries = await readLogEntries(dir, looked);
-  const stretch = new StretchCheck(new Set(check.asked), await loadCheck(check.url));
+  const stretch = new StretchCheck(new Set(check.asked), (await loadCheck(check))());
   const passed = passes(() => {
     for (const [seq, { value }] of entries) {
       if (value === undefined) throw new FormatError('is a deletion');
@@ -121,10 +126,10 @@ async function checkLogs(
 export async function runLane(work: LaneWork, take: (message: LaneMessage) => void): Promise<void> {
   const next = new Int32Array(work.next);
   const asked = new Set(work.check.asked);
-  const checkRecord = await loadCheck(work.check.url);
+  const newCheck = await loadCheck(work.check);
   for (let i = Atomics.add(next, 0, 1); i < work.tables.length; i = Atomics.add(next, 0, 1)) {
     const { path, ...range } = work.tables[i]!;
-    const stretch = new StretchCheck(asked, checkRecord);
+    const stretch = new StretchCheck(asked, newCheck());
     const passed = await readTableValues(path, range, (seq, value) => stretch.take(seq, value)).then(
       () => true,
       needsWalk,
@@ -148,8 +153,24 @@ function needsWalk(error: unknown): false {
   throw error;
 }
 
-async function loadCheck(url: string): Promise<(record: LogRecord) => void> {
-  return ((await import(url)) as { checkRecord(record: LogRecord): void }).checkRecord;
+/** What a caller wants to know of all records together. */
+export interface RecordSummary {
+  take(record: LogRecord, checked: unknown): void;
+  /** A message between threads. */
+  result(): unknown;
+}
+
+/** @returns what makes the check of a stretch */
+export async function loadCheck({ url, summary }: RecordCheck): Promise<() => BodyCheck> {
+  const { checkRecord, beginSummary } = (await import(url)) as {
+    checkRecord(record: LogRecord): unknown;
+    beginSummary(summary: unknown): RecordSummary;
+  };
+  if (summary === undefined) return () => ({ check: checkRecord });
+  return () => {
+    const begun = beginSummary(summary);
+    return { check: record => begun.take(record, checkRecord(record)), summary: () => begun.result() };
+  };
 }
 
 function laneInThread(work: LaneWork, take: (message: LaneMessage) => void): Promise<void> {

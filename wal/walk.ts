@@ -7,6 +7,14 @@ import { type ChainLink, checkFollows, decodeRecord, type LogRecord, RecordType 
 import { follows, type RecordHeader, type Stretch } from './stretch.js';
 import type { EpochReport, LogFinding, LogReport } from './verify.js';
 
+/** Where a pass begins that is not of the whole log. */
+export interface WalkStart {
+  /** The first record of the pass. */
+  readonly seq: number;
+  /** The one before it; undefined where it cannot be read. */
+  readonly before: RecordHeader | undefined;
+}
+
 /** One pass over the records of a log, in order: what it comes to, and every finding. */
 export class Walk {
   private records = 0;
@@ -16,18 +24,27 @@ export class Walk {
   private erased = 0;
   private first: RecordHeader | undefined;
   private previous: RecordHeader | undefined;
+  /** The last record that ends a transaction, as long as all before it are there and sound. */
+  private whole: RecordHeader | undefined;
+  private isWhole: boolean;
+  private hasDamage = false;
   private forkedFrom: ForkOrigin | undefined;
   private readonly epochs: EpochReport[] = [];
   readonly findings: LogFinding[] = [];
   /** The epoch that the log is in, and the record that began it; 0 for a lineage's first. */
   private epoch = { number: 1, seq: 0 };
   /** Seq of the last record seen, intact or not: what follows a damaged one is no gap. */
-  lastSeq = 0;
+  lastSeq: number;
 
   constructor(
     private readonly proof: HeadProof | undefined,
     private readonly onRecord?: (record: LogRecord) => void,
-  ) {}
+    start: WalkStart = { seq: 1, before: undefined },
+  ) {
+    this.lastSeq = start.seq - 1;
+    this.previous = start.before;
+    this.isWhole = start.seq === 1;
+  }
 
   take(seq: number, value: Buffer): void {
     if (seq > this.lastSeq + 1) this.gap(this.lastSeq + 1, seq - 1);
@@ -45,6 +62,7 @@ export class Walk {
     this.compare(record);
     this.first ??= record;
     this.previous = record;
+    if (this.isWhole && record.last) this.whole = record;
     this.onRecord?.(record);
   }
 
@@ -53,7 +71,7 @@ export class Walk {
    * @returns false, and nothing is taken, if they do not follow what was taken before: only record by record can say why
    */
   takeStretch(stretch: Stretch): boolean {
-    const { first, last, noted } = stretch;
+    const { first, last, lastEnd, noted } = stretch;
     if (!follows(this.previous, first)) return false;
     this.records += stretch.records;
     this.bytes += stretch.bytes;
@@ -64,11 +82,16 @@ export class Walk {
     this.first ??= first;
     this.previous = last;
     this.lastSeq = last.seq;
-    return true;
+    if (lastEnd !== undefined && this.isWhole) this.whole = lastEnd;
+    // Only record by record can say up to which one all is whole.
+    return !this.hasDamage;
   }
 
-  /** With HEAD, and with the epochs: nothing to compare for a record that a stretch need not note. */
-  private compare(record: LogRecord): void {
+  /**
+   * With HEAD, and with the epochs: nothing to compare for a record that a stretch need not note. To be called, in order, for those before the
+   * start that HEAD names.
+   */
+  compare(record: LogRecord): void {
     const { seq } = record;
     if (this.proof?.seq === seq && this.proof.hash !== record.hash)
       this.findings.push({
@@ -92,7 +115,7 @@ export class Walk {
       const start = epochStartOf(record);
       // A restore of all that a backup holds knows of nothing that followed.
       if (start === undefined || start.epoch <= this.epoch.number || start.cut.seq < seq - 1)
-        this.findings.push({
+        this.damaged({
           code: 'WAL_BAD_RECORD',
           message: `record ${seq} does not begin an epoch after epoch ${this.epoch.number}`,
           seq,
@@ -113,13 +136,20 @@ export class Walk {
       return what();
     } catch (error) {
       if (!(error instanceof WalError)) throw error;
-      this.findings.push({ code: error.code, message: error.message, seq });
+      this.damaged({ code: error.code, message: error.message, seq });
       return undefined;
     }
   }
 
+  /** A finding about the records themselves: what comes behind it is no longer whole from the beginning. */
+  private damaged(finding: LogFinding): void {
+    this.isWhole = false;
+    this.hasDamage = true;
+    this.findings.push(finding);
+  }
+
   private gap(from: number, to: number): void {
-    this.findings.push({
+    this.damaged({
       code: 'WAL_GAP',
       message: from === to ? `record ${from} is missing` : `records ${from} to ${to} are missing`,
       seq: from,
@@ -161,8 +191,8 @@ export class Walk {
     ];
   }
 
-  report(): Omit<LogReport, 'findings' | 'storeId' | 'pendingCut'> {
-    const { records, bytes, transactions, voided, erased, first, previous, forkedFrom, epochs } = this;
+  report(): Omit<LogReport, 'level' | 'compared' | 'findings' | 'notes' | 'storeId' | 'pendingCut'> {
+    const { records, bytes, transactions, voided, erased, first, previous, whole, forkedFrom, epochs } = this;
     const at = (record: RecordHeader) => ({
       seq: record.seq,
       time: new Date(record.logicalMs).toISOString(),
@@ -176,6 +206,7 @@ export class Walk {
       forkedFrom,
       epochs,
       first: first && at(first),
+      whole: whole && at(whole),
       head: previous && { ...at(previous), hash: hashHex(previous.hash) },
     };
   }

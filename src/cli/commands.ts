@@ -352,7 +352,7 @@ export const COMMANDS: readonly (Command | Delegated)[] = [
   },
   {
     name: 'verify',
-    summary: 'Walk the whole log and report every finding.',
+    summary: 'Verify a store, also beside a running server: every finding, and what to do.',
     delegate: async () => (await import('../../tools/verify.js')).main,
   },
 ];

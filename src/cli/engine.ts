@@ -65,17 +65,27 @@ export async function withEngine<T>(
   }
 }
 
-/**
- * The owner is asked first: a running server answers before the code that opens a store would be loaded. What stands in its
- * way counts only once the store cannot be opened either; a killed owner leaves such things behind.
- */
 async function reachEngine(config: Config, create: boolean): Promise<Engine> {
+  const reached = await ownerOr(config.storePath, () => openStore(config, create));
+  return 'engine' in reached ? reached.engine : reached.own;
+}
+
+/**
+ * The engine of the process that has the store, or what a process does that has it for itself. The owner is asked first: a running server answers
+ * before the code that opens a store would be loaded. What stands in its way counts only once the store cannot be opened either; a killed
+ * owner leaves such things behind.
+ * @param alone throws STORE_IN_USE where another process has the store
+ */
+export async function ownerOr<T>(
+  storePath: string,
+  alone: () => Promise<T>,
+): Promise<{ readonly engine: Engine } | { readonly own: T }> {
   const untilMs = performance.now() + OWNER_WAIT_MS;
   for (;;) {
-    const owner = await askOwner(config.storePath);
-    if (owner.engine !== undefined) return owner.engine;
+    const owner = await askOwner(storePath);
+    if (owner.engine !== undefined) return { engine: owner.engine };
     try {
-      return await openStore(config, create);
+      return { own: await alone() };
     } catch (error) {
       if (!isCoded(error) || error.code !== 'STORE_IN_USE') throw error;
       if (owner.refusal !== undefined) throw owner.refusal;

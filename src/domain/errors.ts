@@ -81,6 +81,10 @@ export type ErrorCode =
   /** The socket's directory or note is not this user's alone. */
   | 'SOCKET_UNSAFE'
   | 'SOCKET_UNAVAILABLE'
+  /** The process of its own in which a store was verified ended before it said anything. */
+  | 'VERIFY_DIED'
+  /** Another verification of the running store is asked for already. */
+  | 'VERIFY_RUNNING'
   | 'CLIENT_UNKNOWN'
   | 'CONFIG_UNREADABLE'
   | 'INTERNAL';

@@ -18,6 +18,7 @@ import type {
   RevertAnswer,
   RevertCommand,
 } from './travel.js';
+import type { VerificationStatus, VerifyAnswer, VerifyCommand } from './verify.js';
 
 /** What a call brings along besides its arguments. */
 export interface CallContext {
@@ -276,6 +277,8 @@ export interface StatusAnswer {
     readonly age_events: number;
     readonly warnings: readonly string[];
   };
+  /** How far the log was verified beside the work, and what was found. */
+  readonly verification: VerificationStatus;
   readonly embedder: { readonly space: string; readonly state: string };
   readonly memory: {
     readonly rss_bytes: number;
@@ -301,6 +304,7 @@ export interface Engine {
   reembed(command: ReembedCommand, context: CallContext): Promise<ReembedAnswer>;
   backup(command: BackupCommand, context: CallContext): Promise<BackupAnswer>;
   horizon(command: HorizonCommand, context: CallContext): Promise<HorizonAnswer>;
+  verify(command: VerifyCommand, context: CallContext): Promise<VerifyAnswer>;
   close(): Promise<void>;
 }
 
@@ -326,4 +330,5 @@ export const ENGINE_METHODS = {
   reembed: 'write',
   backup: 'read',
   horizon: 'write',
+  verify: 'read',
 } as const satisfies Record<EngineMethod, 'read' | 'write'>;

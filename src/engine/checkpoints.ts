@@ -19,6 +19,7 @@ import { VectorIndex } from '../projections/vectors/vector-index.js';
 import {
   CheckedFiles,
   checkFiles,
+  checkSizes,
   damaged,
   describeFile,
   describePieces,
@@ -296,18 +297,58 @@ function assertOfThisLog(dir: string, manifest: Manifest, log: Log): void {
     throw damaged(dir, `event ${manifest.seq} has another hash in the log`);
 }
 
-/** What verify reports of the checkpoints: a reason for each that is not whole. */
+export interface InspectedCheckpoint {
+  readonly seq: number;
+  /** Absent where it cannot be read. */
+  readonly manifest?: Manifest;
+  /** Why it is not whole. */
+  readonly problem?: string;
+}
+
+/**
+ * The checkpoints of a store, newest first, each checked.
+ * @param isQuick by names and sizes alone: in a time that does not grow with them
+ */
 export async function inspectCheckpoints(
   storeDir: string,
-): Promise<{ seq: number; hash?: string; problem?: string }[]> {
+  { isQuick = false }: { isQuick?: boolean } = {},
+): Promise<InspectedCheckpoint[]> {
   return Promise.all(
     listCheckpoints(storeDir).map(async seq => {
+      const check = isQuick ? checkSizes : checkFiles;
       try {
-        const manifest = await checkFiles(checkpointDir(storeDir, seq), CHECKPOINT_VERSION);
-        return { seq, hash: manifest.hash };
+        const manifest = await check(checkpointDir(storeDir, seq), CHECKPOINT_VERSION);
+        return { seq, manifest };
       } catch (error) {
         return { seq, problem: (error as Error).message };
       }
     }),
   );
+}
+
+/** The catalog of a checkpoint, by itself. @throws CodedError PROJECTION_FAILED */
+export async function loadCatalog(storeDir: string, { seq, files }: Manifest): Promise<Catalog> {
+  const dir = checkpointDir(storeDir, seq);
+  return Catalog.load(await new CheckedFiles(dir, { files }).read('catalog'));
+}
+
+/**
+ * The parts of a checkpoint that are not what projections made of the log alone hold: by their bytes, and of the vectors those of live versions.
+ * @param projections complete through the checkpoint's event
+ */
+export async function unlikeParts(
+  storeDir: string,
+  { seq, files }: Manifest,
+  projections: Projections,
+): Promise<string[]> {
+  const saved = new Map(files.map(({ name, digest }) => [name, digest]));
+  // A checkpoint from before something was erased still knows it, and so does one of a process that had it in its indexes.
+  const exact = projections.catalog.isWhole ? describeExactParts(projections) : [];
+  const unlike = exact.filter(({ name, digest }) => saved.get(name) !== digest).map(({ name }) => name);
+  const dir = checkpointDir(storeDir, seq);
+  for (const [key, index] of projections.vectors) {
+    const name = `vectors-${key}`;
+    if (!(await index.holdsLiveRowsOf(dir, name))) unlike.push(name);
+  }
+  return unlike;
 }

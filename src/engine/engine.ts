@@ -38,6 +38,7 @@ import type {
   RevertAnswer,
   RevertCommand,
 } from '../domain/travel.js';
+import type { VerifyAnswer, VerifyCommand } from '../domain/verify.js';
 import type { Embedder } from '../embedding/embedder.js';
 import type { Logger } from '../log.js';
 import type { CollectionState } from '../projections/registry.js';
@@ -53,12 +54,14 @@ import { HistoryReader } from './history.js';
 import { Horizon } from './horizon.js';
 import { ingest } from './ingest/ingest.js';
 import { describeSeq, endOf } from './moments.js';
+import { OnlineVerifier } from './online-verifier.js';
 import type { PreparedEvents, Projections } from './projections.js';
 import { type At, generationOf } from './read.js';
 import { Reembedder } from './reembed.js';
 import type { BatchSizes } from './reembed-run.js';
 import { Reverter } from './revert.js';
 import { Searcher } from './search.js';
+import { schedule, type VerifySchedule } from './verify-schedule.js';
 import { Versions } from './versions.js';
 import { type WriteOptions, Writer } from './write.js';
 
@@ -75,6 +78,8 @@ export interface StoreEngineOptions {
   readonly reembedBatches?: BatchSizes | undefined;
   /** What was told of at the start, like checkpoints that were discarded, and what the background tells of later: the newest. */
   readonly warnings: string[];
+  /** When the log is verified beside the work. Default: only when it is asked for. */
+  readonly verify?: VerifySchedule | undefined;
 }
 
 /** A checkpoint is due once this many events, or a quarter of all versions, are not in the newest one. */
@@ -101,6 +106,8 @@ export class StoreEngine implements Engine {
   private closing: Promise<void> | undefined;
   private readonly backups = new Set<Promise<unknown>>();
   private readonly ending = new AbortController();
+  private readonly verifier: OnlineVerifier;
+  private readonly scheduled: ReturnType<typeof schedule>;
 
   constructor(private readonly options: StoreEngineOptions) {
     const { log, projections, embedders, metric, clock } = options;
@@ -128,12 +135,29 @@ export class StoreEngine implements Engine {
       writer: this.writer,
       ending: this.ending.signal,
     });
+    const { storeDir, verify } = options;
+    this.verifier = new OnlineVerifier({ storeDir, log, clock, warn: message => this.warn(message) });
+    this.scheduled = this.scheduleVerification(verify);
     this.checkpointSeq = listCheckpoints(options.storeDir)[0] ?? 0;
     this.checkpointProgress = projections.progress;
     this.unsubscribe = log.subscribe<PreparedEvents>(
       (records, prepared) => this.apply(records, prepared),
       records => projections.prepare(records),
     );
+  }
+
+  private async scheduleVerification(verify: VerifySchedule | undefined): ReturnType<typeof schedule> {
+    if (verify === undefined) return undefined;
+    try {
+      return await schedule(verify.cron, this.options.logger, () =>
+        this.verifier
+          .goOn(verify.bytesPerSecond)
+          .catch((error: unknown) => this.warn(`verification stopped: ${(error as Error).message}`)),
+      );
+    } catch (error) {
+      this.warn(`verification is not scheduled: ${(error as Error).message}`);
+      return undefined;
+    }
   }
 
   private apply(records: readonly LogRecord[], prepared: PreparedEvents | undefined): void {
@@ -252,6 +276,11 @@ export class StoreEngine implements Engine {
         age_events: projections.through.seq - this.checkpointSeq,
         warnings: [...this.options.warnings],
       },
+      verification: {
+        schedule: this.options.verify?.cron ?? 'off',
+        is_running: this.verifier.isRunning,
+        ...this.verifier.state,
+      },
       embedder: embedderStatus,
       memory: {
         rss_bytes: memory.rss,
@@ -316,6 +345,11 @@ export class StoreEngine implements Engine {
     }
   }
 
+  async verify(command: VerifyCommand, context: CallContext): Promise<VerifyAnswer> {
+    await this.ready();
+    return this.verifier.verify(command, context);
+  }
+
   /** Waits until no index has background work left: for benchmarks and tests. */
   async idle(): Promise<void> {
     await this.saving;
@@ -331,6 +365,8 @@ export class StoreEngine implements Engine {
   private async shutDown(): Promise<void> {
     const { log, projections, embedders } = this.options;
     this.ending.abort(new CodedError('ENGINE_CLOSED', 'the server is shutting down', 'Start it again.'));
+    await this.verifier.stop();
+    await (await this.scheduled)?.destroy();
     await Promise.allSettled(this.backups);
     await this.reembedder.stop();
     await this.horizonMover.stopped();

@@ -121,9 +121,16 @@ export function decodeEvent(type: number, body: Uint8Array, seq: number): Domain
   return decodeWith(floats, type, body, seq);
 }
 
-/** Decodes an event without copying its vectors, for whoever only wants to know whether it can be read. @throws as decodeEvent */
-export function checkEvent(type: number, body: Uint8Array, seq: number): void {
-  decodeWith(assertFloats, type, body, seq);
+/** An event without its vectors. */
+export type CheckedEvent = DomainEvent extends infer E
+  ? E extends DomainEvent
+    ? Omit<E, 'vectors'>
+    : never
+  : never;
+
+/** Decodes an event but for its vectors, for whoever wants to know whether it can be read. @returns and throws as decodeEvent */
+export function checkEvent(type: number, body: Uint8Array, seq: number): CheckedEvent | undefined {
+  return decodeWith(assertFloats, type, body, seq);
 }
 
 function decodeWith(

@@ -17,6 +17,7 @@ import type { Projections } from './projections.js';
 import { finishRedactions } from './redact.js';
 import type { BatchSizes } from './reembed-run.js';
 import { emptyScratch } from './scratch.js';
+import type { VerifySchedule } from './verify-schedule.js';
 
 export interface OpenEngineOptions {
   /** The store directory; created where there is none. */
@@ -31,6 +32,8 @@ export interface OpenEngineOptions {
   readonly create?: boolean;
   /** Wall clock in ms. Default Date.now. */
   readonly clock?: () => number;
+  /** When the log is verified beside the work, as a server does. Default: only when it is asked for. */
+  readonly verify?: VerifySchedule;
   /** For tests: collections get a graph from this many rows on. */
   readonly graphThresholdRows?: number;
   /** For tests: vectors of dead versions that are kept. */
@@ -112,6 +115,7 @@ export async function openEngine(options: OpenEngineOptions): Promise<StoreEngin
       logger,
       clock,
       warnings,
+      verify: options.verify,
       reembedBatches: options.reembedBatches,
     });
     void engine.resumeErasing();

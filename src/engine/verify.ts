@@ -1,42 +1,55 @@
 import { existsSync } from 'node:fs';
-import { join, relative } from 'node:path';
-import { type Backup, listBackups, newestBackup } from '../../wal/backup/manifest.js';
+import { relative } from 'node:path';
 import { WalError } from '../../wal/errors.js';
 import { hashHex } from '../../wal/hash.js';
-import { type HeadProof, readHeadFile } from '../../wal/head-file.js';
+import type { LookReport } from '../../wal/leveldb/look.js';
 import { storeState } from '../../wal/open.js';
 import { takeOwnership } from '../../wal/owner.js';
-import { PATHS } from '../../wal/paths.js';
-import { inspectQuarantines } from '../../wal/quarantine.js';
-import { type LogFinding, type LogReport, verifyLog } from '../../wal/verify.js';
+import { inspectQuarantines, listQuarantines } from '../../wal/quarantine.js';
+import { type LogFinding, type LogReport, type VerifyLevel, verifyLooked } from '../../wal/verify.js';
 import { isCoded } from '../domain/errors.js';
 import type { Progress } from '../domain/face.js';
+import type { Coverage, NextStep, OnlineState, RestorableWindow } from '../domain/verify.js';
 import { checkRecord } from './check-record.js';
-import { inspectCheckpoints } from './checkpoints.js';
+import { type InspectedCheckpoint, inspectCheckpoints } from './checkpoints.js';
+import { readOnlineState } from './online-state.js';
+import { nextSteps } from './verify-advice.js';
+import { compareCatalog, compareRebuilt } from './verify-checkpoints.js';
+import { coverageOf, divergence, hasGoneOn, newestIn } from './verify-coverage.js';
+import type { DigestPart } from './version-digest.js';
 
 export interface VerifyReport extends LogReport {
   readonly sound: boolean;
   readonly storePath: string;
-  readonly checkpoints: readonly { readonly seq: number; readonly sound: boolean }[];
+  /** The records that were checked one by one; absent where there was none. */
+  readonly range?: { readonly first: number; readonly last: number };
+  readonly restorable: RestorableWindow;
+  /** Newest first. */
+  readonly checkpoints: readonly CheckpointReport[];
   /** What was cut off the log at some time, oldest first. */
   readonly quarantines: readonly QuarantineReport[];
   /** How the newest backup compares, where a directory of backups was named. */
   readonly coverage?: Coverage;
+  /** How far the verification by a running server had come; absent where there was none. */
+  readonly lastOnline?: OnlineState;
+  readonly next: readonly NextStep[];
 }
 
-/** The newest backup beside the log. A log that lacks its last record is found unsound by it. */
-export interface Coverage {
-  readonly path: string;
-  /** Absent where there is no backup. */
-  readonly backup?: string;
-  readonly last?: { readonly seq: number; readonly hash: string; readonly time: string };
-  /** Records that are in no backup. */
-  readonly missing: number;
+export interface CheckpointReport {
+  readonly seq: number;
+  /** Its files are there and whole (of `quick`: there, and as long as they should be), and it is of this log. */
+  readonly sound: boolean;
+  /** What of it was compared with the log, and is the same. */
+  readonly compared?: 'versions' | 'all';
 }
 
 export interface VerifyOptions {
+  /** Default `full`. */
+  readonly level?: VerifyLevel | undefined;
   /** A directory of backups to compare with, by their manifests. */
   readonly backups?: string | undefined;
+  /** Which records are compared with LevelDB's answers. Default: others each time. */
+  readonly seed?: number | undefined;
   readonly onProgress?: ((progress: Progress) => void) | undefined;
 }
 
@@ -49,46 +62,52 @@ export interface QuarantineReport {
 }
 
 /**
- * Verifies a store that no server has open: the whole log, what its events say, the checkpoints, and what is in quarantine.
+ * Verifies a store that no server has open: the log, what its events say, the checkpoints, and what is in quarantine. docs/verify.md says what each
+ * level proves. On a damaged store LevelDB is not asked; yet it is native code: see verifyApart for a caller that must go on whatever happens.
  * @throws WalError STORE_MISSING, STORE_FOREIGN, STORE_IN_USE, BACKUP_MISSING: nothing could be verified
  */
 export async function verifyStore(
   storeDir: string,
-  { backups, onProgress }: VerifyOptions = {},
+  { level = 'full', backups, seed = Date.now() >>> 0, onProgress }: VerifyOptions = {},
 ): Promise<VerifyReport> {
-  const state = storeState(storeDir);
-  if (state !== 'store')
-    throw new WalError(
-      state === 'foreign' ? 'STORE_FOREIGN' : 'STORE_MISSING',
-      existsSync(storeDir) ? `${storeDir} holds no store` : `${storeDir} does not exist`,
-      'Name the store with --store or VECTOR_DB_PATH.',
-    );
-  const newest = backups === undefined ? undefined : newestBackup(listBackups(backups).backups);
+  assertStore(storeDir);
+  const newest = backups === undefined ? undefined : newestIn(backups);
   const ownership = await takeOwnership(storeDir);
   try {
     // A cut or a restore since then is no loss: the log says so by its epoch.
     let isCovered = newest === undefined || hasGoneOn(storeDir, newest);
     const findings: LogFinding[] = [];
-    const saved = await inspectCheckpoints(storeDir);
+    const notes: LogFinding[] = [];
+    onProgress?.({ done: 0, message: 'reading the checkpoints' });
+    const saved = await inspectCheckpoints(storeDir, { isQuick: level === 'quick' });
     for (const { seq, problem } of saved)
       if (problem !== undefined) findings.push({ code: 'CHECKPOINT_DAMAGED', message: problem, seq });
-    const expected = new Map(saved.map(({ seq, hash }) => [seq, hash]));
-    const log = await verifyLog(storeDir, {
-      onProgress: (done, total) => onProgress?.({ done, total, message: 'verifying' }),
+    const expected = new Map(
+      saved.flatMap(({ seq, manifest }) => (manifest === undefined ? [] : [[seq, manifest.hash]])),
+    );
+    const newestSaved = saved.find(({ manifest }) => manifest !== undefined);
+    const parts: DigestPart[] = [];
+    let message = 'verifying';
+    const { looked, ...log } = await verifyLooked(storeDir, {
+      level,
+      compareSeed: seed,
+      onProgress: (done, total) => onProgress?.({ done, total, message }),
+      onStage: stage => {
+        message = stage;
+        onProgress?.({ done: 0, message });
+      },
+      onFile: name => onProgress?.({ done: 0, message: `reading ${name}` }),
       check: {
         url: new URL('./check-record.js', import.meta.url).href,
         asked: [...expected.keys(), ...(newest ? [newest.manifest.last.seq] : [])],
+        ...(level === 'full' && newestSaved && { summary: newestSaved.seq }),
       },
+      onSummary: part => parts.push(part as DigestPart),
       onRecord(record) {
         const { last } = newest?.manifest ?? {};
         if (record.seq === last?.seq && hashHex(record.hash) === last.hash) isCovered = true;
         const hash = expected.get(record.seq);
-        if (hash !== undefined && hash !== hashHex(record.hash))
-          findings.push({
-            code: 'CHECKPOINT_FOREIGN',
-            message: `the checkpoint of event ${record.seq} belongs to another history`,
-            seq: record.seq,
-          });
+        if (hash !== undefined && hash !== hashHex(record.hash)) findings.push(foreignCheckpoint(record.seq));
         try {
           checkRecord(record);
         } catch (error) {
@@ -97,61 +116,114 @@ export async function verifyStore(
         }
       },
     });
-    const quarantines = await inspectQuarantines(storeDir);
+    const isLogSound = log.findings.length === 0 && findings.every(({ code }) => !code.startsWith('EVENT_'));
+    const compared = await compareNewest(
+      { storeDir, level, looked, log, newest: newestSaved, parts, isLogSound, onProgress },
+      findings,
+      notes,
+    );
+    const quarantines = level === 'quick' ? listQuarantines(storeDir) : await inspectQuarantines(storeDir);
     for (const { path, problem } of quarantines)
       if (problem !== undefined)
         findings.push({ code: 'QUARANTINE_DAMAGED', message: problem, file: relative(storeDir, path) });
-    if (newest !== undefined && !isCovered) findings.push(divergence(newest, log.head?.seq ?? 0));
-    const coverage = backups === undefined ? undefined : coverageOf(backups, newest, log.head?.seq ?? 0);
+    const headSeq = log.head?.seq ?? 0;
+    // Of a part of the log, only that it ends too early is known of a record before that part.
+    const isJudged =
+      newest !== undefined && (level !== 'quick' || newest.manifest.last.seq >= (log.first?.seq ?? 1));
+    if (isJudged && !isCovered) findings.push(divergence(newest, headSeq));
+    const coverage = backups === undefined ? undefined : coverageOf(backups, newest, headSeq);
+    const online = readOnlineState(storeDir, log.storeId);
     const all = [...log.findings, ...findings];
     return {
       ...log,
       findings: all,
+      notes: [...log.notes, ...notes],
+      next: nextSteps(all),
       sound: all.length === 0,
       storePath: storeDir,
-      checkpoints: saved.map(({ seq, problem }) => ({ seq, sound: problem === undefined })),
+      ...(log.first && log.head && { range: { first: log.first.seq, last: log.head.seq } }),
+      restorable: {
+        ...(log.whole && { store: log.whole }),
+        ...(coverage?.last && { backup: { seq: coverage.last.seq, time: coverage.last.time } }),
+      },
+      checkpoints: saved.map(({ seq, problem }) => ({
+        seq,
+        sound: problem === undefined && !findings.some(found => found.seq === seq && isOfCheckpoint(found)),
+        ...(compared !== undefined && seq === newestSaved?.seq && { compared }),
+      })),
       quarantines: quarantines.map(({ path, manifest, problem }) => ({
         path,
         sound: problem === undefined,
         ...(manifest && { first: manifest.first.seq, last: manifest.last.seq }),
       })),
       ...(coverage && { coverage }),
+      ...(online && { lastOnline: online }),
     };
   } finally {
     await ownership.release();
   }
 }
 
-/** Whether the store's epoch is later than the backup's. @throws WalError BACKUP_FOREIGN for the backup of another store */
-function hasGoneOn(storeDir: string, { id, manifest: { lineage } }: Backup): boolean {
-  let proof: HeadProof | undefined;
-  try {
-    proof = readHeadFile(join(storeDir, PATHS.head))?.proof;
-  } catch (error) {
-    // A finding of its own, in a moment.
-    if (!(error instanceof WalError)) throw error;
-  }
-  if (proof === undefined) return false;
-  if (proof.storeId !== lineage.storeId)
-    throw new WalError(
-      'BACKUP_FOREIGN',
-      `the backup ${id} is of the store ${lineage.storeId}, and ${storeDir} is ${proof.storeId}`,
-      'Name the directory of the backups of this store.',
-    );
-  return proof.epoch > lineage.epoch;
+function assertStore(storeDir: string): void {
+  const state = storeState(storeDir);
+  if (state === 'store') return;
+  throw new WalError(
+    state === 'foreign' ? 'STORE_FOREIGN' : 'STORE_MISSING',
+    existsSync(storeDir) ? `${storeDir} holds no store` : `${storeDir} does not exist`,
+    'Name the store with --store or VECTOR_DB_PATH.',
+  );
 }
 
-function divergence({ id, manifest: { last } }: Backup, headSeq: number): LogFinding {
-  return {
-    code: 'BACKUP_DIVERGED',
-    message: `the backup ${id} holds record ${last.seq} with hash ${last.hash}, and the log ${headSeq < last.seq ? `ends at ${headSeq}` : 'has another one'}`,
-    seq: last.seq,
+const isOfCheckpoint = ({ code }: LogFinding): boolean => code.startsWith('CHECKPOINT_');
+
+const foreignCheckpoint = (seq: number): LogFinding => ({
+  code: 'CHECKPOINT_FOREIGN',
+  message: `the checkpoint of event ${seq} belongs to another history`,
+  seq,
+});
+
+interface Comparison {
+  readonly storeDir: string;
+  readonly level: VerifyLevel;
+  readonly looked: LookReport;
+  readonly log: LogReport;
+  readonly newest: InspectedCheckpoint | undefined;
+  readonly parts: readonly DigestPart[];
+  readonly isLogSound: boolean;
+  readonly onProgress: VerifyOptions['onProgress'];
+}
+
+/** @returns what of the newest checkpoint is what the log gives */
+async function compareNewest(
+  { storeDir, level, looked, log, newest, parts, isLogSound, onProgress }: Comparison,
+  findings: LogFinding[],
+  notes: LogFinding[],
+): Promise<CheckpointReport['compared']> {
+  const manifest = newest?.manifest;
+  if (manifest === undefined || level === 'quick') return undefined;
+  // Its own finding says that it is of another history.
+  if (findings.some(found => found.seq === manifest.seq && isOfCheckpoint(found))) return undefined;
+  const skip = (why: string) => {
+    notes.push({
+      code: 'CHECKPOINT_NOT_COMPARED',
+      message: `the checkpoint of event ${manifest.seq} was not compared with the log: ${why}`,
+      seq: manifest.seq,
+    });
+    return undefined;
   };
-}
-
-function coverageOf(path: string, newest: Backup | undefined, headSeq: number): Coverage {
-  if (newest === undefined) return { path, missing: headSeq };
-  const { last, lastMs } = newest.manifest;
-  const time = new Date(lastMs).toISOString();
-  return { path, backup: newest.id, last: { ...last, time }, missing: Math.max(0, headSeq - last.seq) };
+  if (!isLogSound) return skip('the log is damaged');
+  if (manifest.seq > (log.head?.seq ?? 0)) return skip('it is of an event beyond the end of the log');
+  if (log.erased > 0) return skip('payloads were erased, and it may be from before');
+  if (log.pendingCut !== undefined) return skip('the log is about to be cut');
+  onProgress?.({ done: 0, message: 'comparing the checkpoint with the log' });
+  try {
+    const found =
+      level === 'full'
+        ? await compareCatalog(storeDir, manifest, parts)
+        : await compareRebuilt(storeDir, looked, manifest, onProgress);
+    findings.push(...found);
+    return found.length > 0 ? undefined : level === 'full' ? 'versions' : 'all';
+  } catch (error) {
+    return skip((error as Error).message);
+  }
 }

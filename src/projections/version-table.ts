@@ -235,8 +235,13 @@ export class VersionTable {
     return this.versions.at.textHash[ordinal] !== 0;
   }
 
+  /** textHash of a version's text; 0 for an empty one. */
+  textHashOf(ordinal: number): number {
+    return this.versions.at.textHash[ordinal]!;
+  }
+
   /** How many passages the content of a version had where it was first written. */
-  protected passagesOfContent(ordinal: number): number {
+  passagesOfContent(ordinal: number): number {
     return this.versions.at.passages[ordinal]!;
   }
 

@@ -184,7 +184,10 @@ describe('the server', () => {
     const second = await runCli(['status', ...served], { env: { HOME: dir } });
     expect(second.code).toBe(0);
     expect(second.stdout).toMatch(/^default +1 +1 +cosine/m);
-    const verify = await runCli(['verify', ...served], { env: { HOME: dir } });
+    const online = await runCli(['verify', ...served], { env: { HOME: dir } });
+    expect(online.code).toBe(0);
+    expect(online.stdout).toMatch(/online, beside the server that has the store\n.*\nread +\d+ records/);
+    const verify = await runCli(['verify', '--deep', ...served], { env: { HOME: dir } });
     expect(verify.code).toBe(2);
     expect(verify.stderr).toMatch(new RegExp(`^error STORE_IN_USE: .*process ${child.pid} `));
     const doctor = await runCli(['doctor', ...served], { env: { HOME: dir } });

@@ -21,7 +21,7 @@ import {
 } from './table-file.js';
 
 /** A value as one of the files has it, undefined for a deletion; the newest write of a key counts. */
-interface Entry {
+export interface Entry {
   readonly stamp: number;
   readonly value: Buffer | undefined;
 }

@@ -100,6 +100,20 @@ export function parseFooter(
   return { metaindex, index };
 }
 
+/**
+ * A number of a footer, which has no checksum, can be written in more than one way that reads alike; LevelDB writes the shortest.
+ * @throws FormatError
+ */
+export function assertCanonicalFooter(footer: Buffer): void {
+  const reader = new ByteReader(footer);
+  for (let n = 0; n < 4; n++) {
+    const start = reader.at;
+    reader.varint();
+    if (reader.at - start > 1 && footer[reader.at - 1] === 0)
+      throw new FormatError('has a footer that LevelDB would have written otherwise');
+  }
+}
+
 function parseIndex(contents: Buffer): IndexEntry[] {
   const blocks: IndexEntry[] = [];
   for (const { key, value } of blockEntries(contents)) {

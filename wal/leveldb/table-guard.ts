@@ -2,6 +2,7 @@ import { closeSync, openSync } from 'node:fs';
 import { join } from 'node:path';
 import { DAMAGE_WAY_OUT, WalError } from '../errors.js';
 import { FormatError } from './coding.js';
+import { firstWhere } from './first-where.js';
 import type { LookReport } from './look.js';
 import { KEPT_INDEXES, readAtSync, readTableBlocks, type TableBlocks } from './table-blocks.js';
 import { checkBlock } from './table-file.js';
@@ -206,18 +207,6 @@ function isSound(bytes: Buffer): boolean {
     if (error instanceof FormatError) return false;
     throw error;
   }
-}
-
-/** The first number below `count` for which `holds`, as it then does for all that follow; `count` if there is none. */
-function firstWhere(count: number, holds: (i: number) => boolean): number {
-  let low = 0;
-  let high = count;
-  while (low < high) {
-    const middle = (low + high) >>> 1;
-    if (holds(middle)) high = middle;
-    else low = middle + 1;
-  }
-  return low;
 }
 
 function damagedBlock(table: GuardedTable, block: BadBlock): WalError {

@@ -1,4 +1,5 @@
 import type { StatusAnswer } from '../../domain/face.js';
+import type { VerificationStatus } from '../../domain/verify.js';
 import type { Call } from '../command.js';
 import { asOfOf, contextOf, withEngine } from '../engine.js';
 import { EXIT } from '../exit-codes.js';
@@ -18,6 +19,26 @@ export default async function status(call: Call): Promise<number> {
   return isThere && answer.store.state === 'ok' ? EXIT.ok : EXIT.unsound;
 }
 
+/** How far the log was verified while a server ran. */
+export function verifiedLine({
+  verified,
+  completed,
+  findings,
+  is_running,
+  schedule,
+}: VerificationStatus): string {
+  const what =
+    verified === undefined
+      ? 'never while a server ran'
+      : `to event ${verified.seq}, ${verified.hash}, at ${verified.time}${
+          completed?.time === verified.time
+            ? ''
+            : `; whole ${completed === undefined ? 'never' : `at ${completed.time}`}`
+        }`;
+  const found = findings.length === 0 ? '' : `; ${count(findings.length, 'finding')}`;
+  return `${what}${found}  (${is_running ? 'running' : `schedule ${schedule}`})`;
+}
+
 function statusLines(s: StatusAnswer): string[] {
   const { store, head, checkpoint, memory, disk } = s;
   return [
@@ -31,6 +52,8 @@ function statusLines(s: StatusAnswer): string[] {
         : [['history', `whole from event ${store.whole_from.seq} on, ${store.whole_from.time}`]]),
       ['checkpoint', `event ${checkpoint.seq}, ${count(checkpoint.age_events, 'event')} behind`],
       ...checkpoint.warnings.map(warning => ['', `warning: ${oneLine(warning, 200)}`]),
+      ['verified', verifiedLine(s.verification)],
+      ...s.verification.findings.map(({ code, message }) => ['', `${code}: ${oneLine(message, 200)}`]),
       ['embedder', `${s.embedder.space}  ${s.embedder.state}`],
       ['memory', `${size(memory.rss_bytes)}, of which vectors ${size(memory.vectors_bytes)}`],
       ['disk', `${size(disk.store_bytes)}, ${size(disk.free_bytes)} free`],

@@ -69,8 +69,9 @@ interface OpenedStore {
 
 async function openStore(config: Config, logger: Logger): Promise<OpenedStore> {
   const { openEngine } = await import('../../engine/open.js');
-  const engine = await openEngine({ path: config.storePath, config, logger });
-  return { engine, local: listen(engine, config.storePath, logger) };
+  const { storePath, verify } = config;
+  const engine = await openEngine({ path: storePath, config, logger, verify });
+  return { engine, local: listen(engine, storePath, logger) };
 }
 
 /** A server that cannot listen still serves its client: commands beside it are then told that the store is in use. */

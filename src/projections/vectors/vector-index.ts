@@ -15,8 +15,10 @@ import {
 } from './index-files.js';
 import { scoreOf } from './metric.js';
 import { type FetchVectors, searchCodes } from './past-search.js';
+import { RowTable } from './row-table.js';
 import { bestOfRows, bestOfVectors, scanDead, searchOwners } from './search.js';
 import type { OwnerHits, TopOwners } from './top-owners.js';
+import { VectorSlab } from './vector-slab.js';
 
 export interface VectorIndexOptions {
   /** Components of each vector, 1..LIMITS.dimension. */
@@ -364,6 +366,29 @@ export class VectorIndex {
     kept.compactIfDue(true);
     rows.follower.attached?.then(() => kept.compactIfDue(true));
     return index;
+  }
+
+  /**
+   * Whether a saved index has the live rows of this one, and no others: owners and vectors, bit for bit.
+   * @throws CodedError as load, of files that are no index of this dimension and metric
+   */
+  async holdsLiveRowsOf(dir: string, name: string): Promise<boolean> {
+    const { dimension, metric } = this.options;
+    const [table, slab] = [new RowTable(), new VectorSlab(dimension, metric)];
+    const paths = indexPaths(dir, name, this.#made.engine);
+    await readRowsAndVectors(paths, table, slab, this.#made, () => UNPROVEN);
+    const own = this.#kept.rows;
+    if (own.table.live !== table.live) return false;
+    let row = 0;
+    for (let saved = 0; saved < table.rows; saved++) {
+      if (table.isDead(saved)) continue;
+      while (own.table.isDead(row)) row++;
+      if (own.table.owners[row] !== table.owners[saved]) return false;
+      const [one, other] = [own.slab.vector(row), slab.vector(saved)];
+      if (one.some((value, i) => value !== other[i])) return false;
+      row++;
+    }
+    return true;
   }
 
   /** Many rows follow one another: the graph waits for `release`, and is then built of all of them at once. */

@@ -1,0 +1,76 @@
+/** Single values of a LevelDB directory, read from its files without LevelDB. */
+import { closeSync, openSync } from 'node:fs';
+import { join } from 'node:path';
+import { FormatError } from './coding.js';
+import type { Findings } from './findings.js';
+import { firstWhere } from './first-where.js';
+import { decodeInternalKey } from './internal-key.js';
+import { type Entry, readLogEntries } from './live-values.js';
+import type { LookReport } from './look.js';
+import { readAtSync, readTableBlocks } from './table-blocks.js';
+import { blockEntries, checkBlock } from './table-file.js';
+
+/**
+ * The values of some keys: a block of a table for each, its checksum checked, and the live logs. What is not there, or deleted, is left out.
+ * @param looked what look() found out about the directory
+ * @param findings where blocks that cannot be read are reported
+ */
+export async function readLiveValuesAt(
+  dir: string,
+  looked: LookReport,
+  seqs: ReadonlySet<number>,
+  findings: Findings,
+): Promise<Map<number, Buffer>> {
+  const newest = new Map<number, Entry>();
+  const offer = (seq: number, entry: Entry) => {
+    const known = newest.get(seq);
+    if (seqs.has(seq) && (known === undefined || known.stamp < entry.stamp)) newest.set(seq, entry);
+  };
+  for (const { name, kind, live, range } of looked.files) {
+    if (kind !== 'table' || !live || range === undefined) continue;
+    const wanted = [...seqs].filter(seq => range.first <= seq && seq <= range.last);
+    if (wanted.length > 0) readFromTable(dir, name, wanted, offer, findings);
+  }
+  for (const [seq, entry] of await readLogEntries(dir, looked)) offer(seq, entry);
+  return new Map([...newest].flatMap(([seq, { value }]) => (value === undefined ? [] : [[seq, value]])));
+}
+
+function readFromTable(
+  dir: string,
+  name: string,
+  wanted: readonly number[],
+  offer: (seq: number, entry: Entry) => void,
+  findings: Findings,
+): void {
+  const file = openSync(join(dir, name), 'r');
+  try {
+    const { seqs, offsets } = readTableBlocks(join(dir, name));
+    const last = seqs.length - 1;
+    // The newest entry of a key comes first. The last separator is shortened; where another one is, the keys are none of ours.
+    for (const block of new Set(wanted.map(seq => firstWhere(last, i => seqs[i]! >= seq))))
+      try {
+        const at = offsets[block]!;
+        for (const { key, value } of blockEntries(
+          checkBlock(readAtSync(file, at, offsets[block + 1]! - at)),
+        )) {
+          const found = decodeInternalKey(key);
+          if (found !== undefined)
+            offer(found.seq, { stamp: found.stamp, value: found.deleted ? undefined : value });
+        }
+      } catch (error) {
+        if (!(error instanceof FormatError)) throw error;
+        const first = block === 0 ? undefined : seqs[block - 1]! || undefined;
+        findings.add(
+          'TABLE_DAMAGED',
+          name,
+          `${name}: the block at byte ${offsets[block]} ${error.message}; it held records ${first ?? '?'} to ${seqs[block] || '?'}`,
+          first,
+        );
+      }
+  } catch (error) {
+    // A damaged index is among the look's findings already.
+    if (!(error instanceof FormatError)) throw error;
+  } finally {
+    closeSync(file);
+  }
+}

@@ -1,0 +1,44 @@
+/**
+ * A temporary copy of a store's log, for whatever must open it: LevelDB has no read-only opening, and an opening deletes and replaces files. Tables are
+ * hard links, which LevelDB only ever reads or unlinks, the rest are copies, so that nothing of the store itself changes.
+ */
+import { copyFileSync, linkSync, mkdirSync, mkdtempSync, rmSync } from 'node:fs';
+import { join } from 'node:path';
+import type { LookReport } from './leveldb/look.js';
+import { PATHS } from './paths.js';
+
+/**
+ * @param looked what look() found out about the log; what the database does not need is left out
+ * @param work given a directory with `log/` and HEAD, gone afterwards
+ * @throws what the file system throws, and what `work` throws
+ */
+export async function withLogCopy<T>(
+  storeDir: string,
+  looked: LookReport,
+  work: (copyDir: string) => Promise<T>,
+): Promise<T> {
+  const scratch = join(storeDir, PATHS.scratch);
+  mkdirSync(scratch, { recursive: true, mode: 0o700 });
+  const copyDir = mkdtempSync(join(scratch, 'verify-'));
+  try {
+    const [from, to] = [join(storeDir, PATHS.log), join(copyDir, PATHS.log)];
+    mkdirSync(to, { mode: 0o700 });
+    for (const { name, kind, live } of looked.files)
+      if (live) (kind === 'table' ? linkOrCopy : copyFileSync)(join(from, name), join(to, name));
+    copyFileSync(join(storeDir, PATHS.head), join(copyDir, PATHS.head));
+    return await work(copyDir);
+  } finally {
+    rmSync(copyDir, { recursive: true, force: true });
+  }
+}
+
+/** Some file systems (exFAT, a few network mounts) have no hard links; a copy is as good and only slower. */
+export function linkOrCopy(source: string, target: string): void {
+  try {
+    linkSync(source, target);
+  } catch (error) {
+    if (!['EPERM', 'ENOTSUP', 'ENOSYS', 'EMLINK'].includes((error as NodeJS.ErrnoException).code ?? ''))
+      throw error;
+    copyFileSync(source, target);
+  }
+}
