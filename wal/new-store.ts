@@ -1,6 +1,7 @@
 import { existsSync, mkdirSync, readdirSync, renameSync, rmdirSync, rmSync, statSync } from 'node:fs';
 import { hostname } from 'node:os';
 import { basename, dirname, join } from 'node:path';
+import { makeDirectory } from './directory.js';
 import { WalError } from './errors.js';
 import { fsyncDirectory, HeadFile, Intent } from './head-file.js';
 import { epochAfter } from './lineage.js';
@@ -60,6 +61,7 @@ export async function makeStore(
   const replacesEmpty = inspectTarget(targetDir) === 'empty';
   removeLeftovers(targetDir);
   const partial = `${targetDir}${PARTIAL}${process.pid}`;
+  makeDirectory(dirname(targetDir));
   mkdirSync(join(partial, PATHS.log), { recursive: true, mode: 0o700 });
   try {
     const { seq, hash, lineage } = await copyRecords(source, untilSeq, partial, options);

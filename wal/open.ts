@@ -1,6 +1,7 @@
 import { randomBytes } from 'node:crypto';
 import { existsSync, mkdirSync, readdirSync, renameSync, statSync } from 'node:fs';
 import { join } from 'node:path';
+import { makeDirectory } from './directory.js';
 import { WalError } from './errors.js';
 import { describe } from './group-commit.js';
 import { fsyncDirectory, HeadFile, type HeadProof, holdsHead, Intent, readHeadFile } from './head-file.js';
@@ -73,7 +74,7 @@ async function openStore(options: OpenLogOptions): Promise<LevelLog> {
         `there is no store in ${storeDir}`,
         'Check VECTOR_DB_PATH; the server creates a store at its first start.',
       );
-    mkdirSync(storeDir, { recursive: true, mode: 0o700 });
+    makeDirectory(storeDir);
   }
   const ownership = await takeOwnership(storeDir);
   try {

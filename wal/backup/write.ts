@@ -1,5 +1,6 @@
-import { existsSync, mkdirSync, readdirSync, renameSync, rmSync, statSync } from 'node:fs';
+import { existsSync, readdirSync, renameSync, rmSync, statSync } from 'node:fs';
 import { join } from 'node:path';
+import { makeDirectory } from '../directory.js';
 import { DAMAGE_WAY_OUT, WalError } from '../errors.js';
 import { describe } from '../group-commit.js';
 import { hashHex } from '../hash.js';
@@ -75,7 +76,8 @@ export async function backUp(log: RecordSource, dir: string, options: BackUpOpti
 
 function prepareDirectory(dir: string): void {
   if (existsSync(dir) && !statSync(dir).isDirectory()) throw foreign(dir, 'is no directory');
-  mkdirSync(join(dir, SEGMENTS), { recursive: true, mode: 0o700 });
+  makeDirectory(dir);
+  makeDirectory(join(dir, SEGMENTS));
   const stranger = readdirSync(dir).find(
     name => ![SEGMENTS, LOCK].includes(name) && !/\.backup\.json(\.unfinished)?$/.test(name),
   );
