@@ -2,14 +2,26 @@
  * LevelDB's open destroys evidence: it drops bad records, deletes the log it replayed and files it does not know. So what it
  * may touch is hard-linked aside first, and unlinked once the opened store has been found sound.
  */
-import { copyFileSync, linkSync, mkdirSync, readdirSync, renameSync, rmSync } from 'node:fs';
-import { join } from 'node:path';
+import {
+  copyFileSync,
+  existsSync,
+  linkSync,
+  mkdirSync,
+  readdirSync,
+  readFileSync,
+  renameSync,
+  rmSync,
+} from 'node:fs';
+import { basename, join } from 'node:path';
 import { WalError } from './errors.js';
 import { fsyncDirectory } from './head-file.js';
 import { PATHS } from './paths.js';
 
 /** Ends the name of a folder while nobody knows yet whether it will be needed; a process that dies leaves it so. */
 const UNDECIDED = '.opening';
+
+/** Names the MANIFEST; LevelDB replaces it by renaming, so that a hard link keeps what it said. */
+const CURRENT = 'CURRENT';
 
 export interface Evidence {
   /** Where it stands once it has been kept. */
@@ -60,6 +72,48 @@ export function setAside(
       renameSync(undecided, folder);
     },
   };
+}
+
+/**
+ * What an opening deleted that a power loss cut off, by path in its evidence. LevelDB replaces CURRENT, then deletes the MANIFEST and the
+ * logs that the old one led to, and flushes neither: the disk may have kept the deletions alone. While CURRENT is still what it was when
+ * that opening began, nothing has been written since: its replacement is flushed before the first write.
+ */
+export function deletedByCutOffOpening(storeDir: string): string[] {
+  const parent = join(storeDir, PATHS.evidence);
+  const dir = join(storeDir, PATHS.log);
+  if (!existsSync(parent) || !existsSync(join(dir, CURRENT))) return [];
+  const current = readFileSync(join(dir, CURRENT), 'latin1');
+  return readdirSync(parent)
+    .filter(name => name.endsWith(UNDECIDED))
+    .map(name => join(parent, name))
+    .filter(folder => {
+      const kept = join(folder, CURRENT);
+      return existsSync(kept) && readFileSync(kept, 'latin1') === current;
+    })
+    .flatMap(folder =>
+      readdirSync(folder)
+        .filter(file => /^MANIFEST-|\.log$/.test(file) && !existsSync(join(dir, file)))
+        .map(file => join(folder, file)),
+    );
+}
+
+/** Puts it back. @throws WalError WAL_IO */
+export function undoCutOffOpening(storeDir: string, deleted: readonly string[]): void {
+  try {
+    // Two such openings may have kept the same file.
+    for (const path of deleted) {
+      const target = join(storeDir, PATHS.log, basename(path));
+      if (!existsSync(target)) linkOrCopy(path, target);
+    }
+  } catch (error) {
+    throw new WalError(
+      'WAL_IO',
+      `what an opening deleted that was cut off could not be put back: ${(error as Error).message}`,
+      'Make room on the disk and check that the store directory is writable.',
+      { cause: error },
+    );
+  }
 }
 
 function linkOrCopy(source: string, target: string): void {

@@ -5,10 +5,10 @@
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { DAMAGE_WAY_OUT, WalError } from './errors.js';
-import { type Evidence, setAside } from './evidence.js';
+import { deletedByCutOffOpening, type Evidence, setAside, undoCutOffOpening } from './evidence.js';
 import { hashHex } from './hash.js';
 import { Level, LOG_OPTIONS } from './level.js';
-import { look } from './leveldb/look.js';
+import { type LookReport, look } from './leveldb/look.js';
 import { TableGuard } from './leveldb/table-guard.js';
 import type { Head } from './log.js';
 import { inUse, isLocked } from './owner.js';
@@ -43,7 +43,7 @@ export async function openDatabase(
   storeDir: string,
   proof: Pick<Head, 'seq' | 'hash'>,
 ): Promise<OpenedDatabase> {
-  const seen = await look(join(storeDir, PATHS.log));
+  const seen = await lookAtLog(storeDir);
   if (seen.state !== 'sound')
     throw new WalError(
       'WAL_FILES_DAMAGED',
@@ -97,6 +97,17 @@ export async function openDatabase(
       { cause: error },
     );
   }
+}
+
+/** Looks at the files, once what a cut off opening deleted is back. */
+async function lookAtLog(storeDir: string): Promise<LookReport> {
+  const dir = join(storeDir, PATHS.log);
+  const seen = await look(dir);
+  if (seen.state !== 'damaged') return seen;
+  const deleted = deletedByCutOffOpening(storeDir);
+  if (deleted.length === 0) return seen;
+  undoCutOffOpening(storeDir, deleted);
+  return look(dir);
 }
 
 function lostTail(found: number, proven: number): WalError {

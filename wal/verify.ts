@@ -3,8 +3,9 @@
  * times, transactions, and the head proof.
  */
 import { existsSync } from 'node:fs';
-import { join } from 'node:path';
+import { basename, join } from 'node:path';
 import { WalError } from './errors.js';
+import { deletedByCutOffOpening } from './evidence.js';
 import { type HeadProof, readHeadFile } from './head-file.js';
 import { Findings } from './leveldb/findings.js';
 import { readLiveValues } from './leveldb/live-values.js';
@@ -83,6 +84,13 @@ export async function verifyLog(storeDir: string, options: VerifyLogOptions = {}
     ...rest,
     file: join(PATHS.log, file),
   });
+  const deleted = looked.state === 'damaged' ? deletedByCutOffOpening(storeDir) : [];
+  if (deleted.length > 0)
+    findings.push({
+      code: 'OPENING_CUT_OFF',
+      message: `a power loss cut off an opening, and kept what LevelDB deleted in it: ${deleted.map(path => basename(path)).join(', ')}. The next start puts that back from ${PATHS.evidence}/; verify again after it. Until then what else is found here may come of it`,
+      file: PATHS.log,
+    });
   findings.push(...looked.findings.map(inLog));
   if (looked.state === 'absent')
     findings.push({ code: 'WAL_FILES_DAMAGED', message: 'there is no log', file: PATHS.log });

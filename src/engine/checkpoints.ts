@@ -93,8 +93,7 @@ export async function saveCheckpoint(
   }
   // One beyond the head, of another history, is no reason to let go of what was just written.
   const others = listCheckpoints(storeDir).filter(other => other !== seq);
-  for (const old of others.slice(KEPT - 1))
-    rmSync(checkpointDir(storeDir, old), { recursive: true, force: true });
+  removeCheckpoints(storeDir, others.slice(KEPT - 1));
   return seq;
 }
 
@@ -133,8 +132,23 @@ function putInPlace(parent: string, temporary: string, name: string): void {
 
 /** Removes every checkpoint but the one of `seq`. */
 export function removeOthers(storeDir: string, seq: number): void {
-  for (const other of listCheckpoints(storeDir))
-    if (other !== seq) rmSync(checkpointDir(storeDir, other), { recursive: true, force: true });
+  removeCheckpoints(
+    storeDir,
+    listCheckpoints(storeDir).filter(other => other !== seq),
+  );
+}
+
+/** Takes them from under their names first: a crash or a power loss in the middle leaves none that is there by halves. */
+function removeCheckpoints(storeDir: string, seqs: readonly number[]): void {
+  if (seqs.length === 0) return;
+  const parent = join(storeDir, PATHS.checkpoints);
+  const doomed = seqs.map(seq => join(parent, `${TEMPORARY}${nameOf(seq)}`));
+  for (const [index, dir] of doomed.entries()) {
+    rmSync(dir, { recursive: true, force: true });
+    renameSync(checkpointDir(storeDir, seqs[index]!), dir);
+  }
+  fsyncDirectory(parent);
+  for (const dir of doomed) rmSync(dir, { recursive: true, force: true });
 }
 
 async function saveIndex(index: VectorIndex, dir: string, name: string): Promise<ManifestFile[]> {
@@ -249,7 +263,7 @@ export class CheckpointLoading {
         return new Projections(this.indexOptions, readPut, catalog, words, metadata, vectors, through);
       } catch (error) {
         warn(error as Error);
-        rmSync(dir, { recursive: true, force: true });
+        removeCheckpoints(this.storeDir, [seq]);
       }
     }
     await this.abandon();
@@ -289,9 +303,7 @@ export async function checkedManifest(storeDir: string, seq: number, log: Log): 
  */
 export function discardCheckpoints(storeDir: string, seq: number): number[] {
   const discarded = listCheckpoints(storeDir).filter(candidate => candidate > seq);
-  const parent = join(storeDir, PATHS.checkpoints);
-  for (const later of discarded) rmSync(join(parent, nameOf(later)), { recursive: true, force: true });
-  if (discarded.length > 0) fsyncDirectory(parent);
+  removeCheckpoints(storeDir, discarded);
   return discarded;
 }
 

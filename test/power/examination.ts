@@ -68,8 +68,8 @@ export class Examiner {
   private async all(deep: boolean, onRecovered: () => void): Promise<void> {
     const { acked, backups, restored } = this.knowledge;
     const store = join(this.disk, STORE);
-    if (deep && existsSync(join(store, 'HEAD')) && existsSync(join(store, 'log')) && acked.length > 0)
-      await this.guarded('verify before the opening', () => this.verify(store));
+    if (deep && acked.length > 0 && !this.recording.isLogAlone)
+      await this.guarded('verify before the opening', () => this.verify(store, 'before the opening'));
     const hashes = await this.guarded('open', () => this.log(store, acked));
     onRecovered();
     if (hashes !== undefined) {
@@ -104,9 +104,11 @@ export class Examiner {
     }
   }
 
-  private async verify(store: string): Promise<void> {
+  private async verify(store: string, when: string): Promise<void> {
     const { findings } = await verifyStore(store);
-    for (const { code, message } of findings) this.add('unsound', `before the opening: ${code}: ${message}`);
+    // It says so itself: the next opening mends it.
+    if (findings.some(({ code }) => code === 'OPENING_CUT_OFF')) return;
+    for (const { code, message } of findings) this.add('unsound', `${when}: ${code}: ${message}`);
   }
 
   /** @returns the hash of each record */
@@ -171,7 +173,7 @@ export class Examiner {
     } finally {
       await engine.close();
     }
-    await this.verify(store);
+    await this.verify(store, 'after it');
   }
 
   private async backups(): Promise<void> {
