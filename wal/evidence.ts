@@ -2,20 +2,13 @@
  * LevelDB's open destroys evidence: it drops bad records, deletes the log it replayed and files it does not know. So what it
  * may touch is hard-linked aside first, and unlinked once the opened store has been found sound.
  */
-import {
-  copyFileSync,
-  existsSync,
-  linkSync,
-  mkdirSync,
-  readdirSync,
-  readFileSync,
-  renameSync,
-  rmSync,
-} from 'node:fs';
+import { copyFileSync, linkSync, mkdirSync, readdirSync, renameSync, rmSync } from 'node:fs';
 import { basename, join } from 'node:path';
 import { WalError } from './errors.js';
+import { exists } from './exists.js';
 import { fsyncDirectory } from './head-file.js';
 import { PATHS } from './paths.js';
+import { readText } from './read-text.js';
 
 /** Ends the name of a folder while nobody knows yet whether it will be needed; a process that dies leaves it so. */
 const UNDECIDED = '.opening';
@@ -28,6 +21,11 @@ export interface Evidence {
   readonly folder: string;
   /** The opened store is sound: removes this folder, and those that crashes during earlier openings left. */
   drop(): void;
+  /**
+   * LevelDB lost what was there before: its directory becomes what it was, but for new files that nothing names. The database must be
+   * closed.
+   */
+  undo(): void;
   /** Something is off: what is in the folder is a person's to judge, and no later opening removes it. */
   keep(): void;
 }
@@ -68,6 +66,21 @@ export function setAside(
       for (const name of readdirSync(parent))
         if (name.endsWith(UNDECIDED)) rmSync(join(parent, name), { recursive: true, force: true });
     },
+    undo() {
+      const dir = join(storeDir, PATHS.log);
+      for (const file of files) {
+        const target = join(dir, file);
+        if (file !== CURRENT && !exists(target)) linkOrCopy(join(undecided, file), target);
+      }
+      // Last, and at once: until then the directory is what LevelDB made of it.
+      const temporary = join(dir, '000000.dbtmp');
+      rmSync(temporary, { force: true });
+      linkOrCopy(join(undecided, CURRENT), temporary);
+      renameSync(temporary, join(dir, CURRENT));
+      // Had LevelDB not replaced it, both names were one file, and neither went.
+      rmSync(temporary, { force: true });
+      fsyncDirectory(dir);
+    },
     keep() {
       renameSync(undecided, folder);
     },
@@ -82,18 +95,18 @@ export function setAside(
 export function deletedByCutOffOpening(storeDir: string): string[] {
   const parent = join(storeDir, PATHS.evidence);
   const dir = join(storeDir, PATHS.log);
-  if (!existsSync(parent) || !existsSync(join(dir, CURRENT))) return [];
-  const current = readFileSync(join(dir, CURRENT), 'latin1');
+  if (!exists(parent) || !exists(join(dir, CURRENT))) return [];
+  const current = readText(join(dir, CURRENT));
   return readdirSync(parent)
     .filter(name => name.endsWith(UNDECIDED))
     .map(name => join(parent, name))
     .filter(folder => {
       const kept = join(folder, CURRENT);
-      return existsSync(kept) && readFileSync(kept, 'latin1') === current;
+      return exists(kept) && readText(kept) === current;
     })
     .flatMap(folder =>
       readdirSync(folder)
-        .filter(file => /^MANIFEST-|\.log$/.test(file) && !existsSync(join(dir, file)))
+        .filter(file => /^MANIFEST-|\.log$/.test(file) && !exists(join(dir, file)))
         .map(file => join(folder, file)),
     );
 }
@@ -104,7 +117,7 @@ export function undoCutOffOpening(storeDir: string, deleted: readonly string[]):
     // Two such openings may have kept the same file.
     for (const path of deleted) {
       const target = join(storeDir, PATHS.log, basename(path));
-      if (!existsSync(target)) linkOrCopy(path, target);
+      if (!exists(target)) linkOrCopy(path, target);
     }
   } catch (error) {
     throw new WalError(

@@ -2,10 +2,10 @@
  * Opening the log's LevelDB database without being lied to: look at its files first, keep aside what the open may destroy,
  * open, read LevelDB's own diary for what it dropped, and compare the tail with what is known from outside.
  */
-import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { DAMAGE_WAY_OUT, WalError } from './errors.js';
 import { deletedByCutOffOpening, type Evidence, setAside, undoCutOffOpening } from './evidence.js';
+import { exists } from './exists.js';
 import { hashHex } from './hash.js';
 import { Level, LOG_OPTIONS } from './level.js';
 import { type LookReport, look } from './leveldb/look.js';
@@ -13,6 +13,7 @@ import { TableGuard } from './leveldb/table-guard.js';
 import type { Head } from './log.js';
 import { inUse, isLocked } from './owner.js';
 import { PATHS } from './paths.js';
+import { readText } from './read-text.js';
 import { type ChainLink, decodeKey, decodeRecord, encodeKey, encodeRecord, RecordType } from './record.js';
 
 export type LogDatabase = Level<Buffer, Uint8Array>;
@@ -44,6 +45,14 @@ export async function openDatabase(
   proof: Pick<Head, 'seq' | 'hash'>,
 ): Promise<OpenedDatabase> {
   const seen = await lookAtLog(storeDir);
+  const unreadable = seen.findings.find(({ code }) => code === 'UNREADABLE');
+  if (unreadable !== undefined)
+    throw new WalError(
+      'WAL_IO',
+      `the log could not be opened: ${unreadable.message}`,
+      'Nothing was changed. Check the disk and permissions, then try again.',
+      { details: { findings: seen.findings } },
+    );
   if (seen.state !== 'sound')
     throw new WalError(
       'WAL_FILES_DAMAGED',
@@ -65,16 +74,12 @@ export async function openDatabase(
   const database = logDatabase(storeDir, { createIfMissing: false });
   try {
     await database.open();
-    assertNothingDropped(storeDir, evidence, seen.tornTail?.file);
+    const dropped = whatWasDropped(storeDir, seen.tornTail?.file);
+    if (dropped !== undefined) throw new Dropped(dropped);
     const last = await lastRecord(database);
     const headSeq = last?.seq ?? 0;
-    if (headSeq < proof.seq) throw lostTail(headSeq, proof.seq);
     if (headSeq < seen.headSeq)
-      throw new WalError(
-        'WAL_FILES_DAMAGED',
-        `the files hold records up to ${seen.headSeq}, but LevelDB opened with ${headSeq}`,
-        `${DAMAGE_WAY_OUT} What LevelDB dropped is in ${evidence.folder}.`,
-      );
+      throw new Dropped(`the files hold records up to ${seen.headSeq}, but it opened with ${headSeq}`);
     if (proof.seq > 0) assertProven(database, proof);
     return {
       database,
@@ -86,6 +91,7 @@ export async function openDatabase(
     };
   } catch (error) {
     await database.close();
+    if (error instanceof Dropped) throw takeBack(storeDir, seen, evidence, error.message);
     refuse(error);
     if (error instanceof WalError) throw error;
     // Whoever deletes the owner's lock file does not own the store yet: the log has a lock too.
@@ -119,23 +125,50 @@ function lostTail(found: number, proven: number): WalError {
   );
 }
 
+/** LevelDB left out what the look had found to be there and whole. */
+class Dropped extends Error {}
+
 /**
  * LevelDB notes in its LOG file what its recovery threw away, and then goes on as if nothing had been.
  * @param tornFile the log whose last batch a crash cut off: that one it may drop
  */
-function assertNothingDropped(storeDir: string, evidence: Evidence, tornFile: string | undefined): void {
-  const diary = readFileSync(join(storeDir, PATHS.log, 'LOG'), 'utf8');
-  const dropped = diary
+function whatWasDropped(storeDir: string, tornFile: string | undefined): string | undefined {
+  return readText(join(storeDir, PATHS.log, 'LOG'))
     .split('\n')
     .find(
       line => /dropping|Ignoring error/.test(line) && !(tornFile !== undefined && line.includes(tornFile)),
-    );
-  if (dropped !== undefined)
-    throw new WalError(
-      'WAL_FILES_DAMAGED',
-      `LevelDB dropped data while it opened the log: ${dropped.trim()}`,
-      `${DAMAGE_WAY_OUT} What it dropped is in ${evidence.folder}.`,
-    );
+    )
+    ?.trim();
+}
+
+/** A disk that answered LevelDB with an error, where it had answered the look before, may answer again: nothing must be gone by then. */
+function takeBack(storeDir: string, seen: LookReport, evidence: Evidence, dropped: string): WalError {
+  const dir = join(storeDir, PATHS.log);
+  const message = `LevelDB dropped data while it opened the log: ${dropped}`;
+  // It may have merged tables already, which are not kept aside.
+  const areThere = seen.files.every(
+    ({ name, kind, live }) => kind !== 'table' || !live || exists(join(dir, name)),
+  );
+  let cause: unknown;
+  try {
+    if (areThere) {
+      evidence.undo();
+      return new WalError(
+        'WAL_IO',
+        message,
+        'The files were whole a moment before, and are as they were. Check the disk, then try again.',
+      );
+    }
+  } catch (error) {
+    cause = error;
+  }
+  evidence.keep();
+  return new WalError(
+    'WAL_FILES_DAMAGED',
+    message,
+    `${DAMAGE_WAY_OUT} What LevelDB dropped is in ${evidence.folder}.`,
+    { cause },
+  );
 }
 
 async function lastRecord(database: LogDatabase) {

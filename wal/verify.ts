@@ -2,10 +2,10 @@
  * Walks a whole log and reports every finding, without LevelDB and without changing a byte: files, sequence, record hashes, chain,
  * times, transactions, and the head proof.
  */
-import { existsSync } from 'node:fs';
 import { basename, join } from 'node:path';
 import { WalError } from './errors.js';
 import { deletedByCutOffOpening } from './evidence.js';
+import { exists } from './exists.js';
 import { type HeadProof, readHeadFile } from './head-file.js';
 import { Findings } from './leveldb/findings.js';
 import { readLiveValues } from './leveldb/live-values.js';
@@ -148,7 +148,7 @@ async function walkInLanes(
 
 function readProof(storeDir: string, findings: LogFinding[]): HeadProof | undefined {
   const path = join(storeDir, PATHS.head);
-  if (!existsSync(path)) {
+  if (!exists(path)) {
     findings.push({
       code: 'WAL_HEAD_MISSING',
       message: 'HEAD is missing: whether the log lost its tail cannot be proved',

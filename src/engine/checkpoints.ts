@@ -7,8 +7,9 @@
  * temporary directory, flushed, read back (the graph files by a worker that loads them: see VectorIndex.save), and only then
  * renamed into place. The newest two are kept. A bad one is discarded with a warning and costs only time.
  */
-import { existsSync, mkdirSync, readdirSync, renameSync, rmSync } from 'node:fs';
+import { mkdirSync, readdirSync, renameSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
+import { exists } from '../../wal/exists.js';
 import { hashHex } from '../../wal/hash.js';
 import { fsyncDirectory } from '../../wal/head-file.js';
 import type { Log } from '../../wal/log.js';
@@ -48,7 +49,7 @@ const checkpointDir = (storeDir: string, seq: number): string =>
 /** Seqs of the checkpoints in a store, newest first. */
 export function listCheckpoints(storeDir: string): number[] {
   const dir = join(storeDir, PATHS.checkpoints);
-  if (!existsSync(dir)) return [];
+  if (!exists(dir)) return [];
   return readdirSync(dir)
     .filter(name => /^\d{16}$/.test(name))
     .map(Number)
@@ -121,7 +122,7 @@ export function describeExactParts(projections: Projections): ManifestFile[] {
 function putInPlace(parent: string, temporary: string, name: string): void {
   const final = join(parent, name);
   const replaced = join(parent, `${REPLACED}${name}`);
-  if (existsSync(final)) {
+  if (exists(final)) {
     rmSync(replaced, { recursive: true, force: true });
     renameSync(final, replaced);
   }
@@ -213,10 +214,10 @@ async function closeAll(vectors: ReadonlyMap<string, VectorIndex>): Promise<void
  */
 export function removeUnfinished(storeDir: string): void {
   const parent = join(storeDir, PATHS.checkpoints);
-  if (!existsSync(parent)) return;
+  if (!exists(parent)) return;
   for (const name of readdirSync(parent)) {
     const final = join(parent, name.slice(REPLACED.length));
-    if (name.startsWith(REPLACED) && !existsSync(final)) renameSync(join(parent, name), final);
+    if (name.startsWith(REPLACED) && !exists(final)) renameSync(join(parent, name), final);
     else if (name.startsWith(REPLACED) || name.startsWith(TEMPORARY))
       rmSync(join(parent, name), { recursive: true, force: true });
   }

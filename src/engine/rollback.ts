@@ -6,6 +6,7 @@ import { join } from 'node:path';
 import { WalError } from '../../wal/errors.js';
 import { hashHex } from '../../wal/hash.js';
 import { readHeadFile } from '../../wal/head-file.js';
+import { withIoErrors } from '../../wal/io-error.js';
 import type { LevelLog } from '../../wal/level-log.js';
 import { openLog, storeState } from '../../wal/open.js';
 import { PATHS } from '../../wal/paths.js';
@@ -53,7 +54,11 @@ export interface RolledBack extends Receipt {
  *   DISK_FULL: nothing was begun
  * @throws WalError as openLog does; WAL_CONFLICT when a server came between preview and cut: nothing was changed
  */
-export async function rollback(options: RollbackOptions): Promise<RollbackAnswer> {
+export function rollback(options: RollbackOptions): Promise<RollbackAnswer> {
+  return withIoErrors(`the log of ${options.storeDir} could not be cut`, () => rollBack(options));
+}
+
+async function rollBack(options: RollbackOptions): Promise<RollbackAnswer> {
   const { storeDir, onProgress } = options;
   const clock = options.clock ?? Date.now;
   let finishedEarlier = false;

@@ -1,9 +1,10 @@
-import { existsSync } from 'node:fs';
 import { join, relative } from 'node:path';
 import { type Backup, listBackups, newestBackup } from '../../wal/backup/manifest.js';
 import { WalError } from '../../wal/errors.js';
+import { exists } from '../../wal/exists.js';
 import { hashHex } from '../../wal/hash.js';
 import { type HeadProof, readHeadFile } from '../../wal/head-file.js';
+import { withIoErrors } from '../../wal/io-error.js';
 import { storeState } from '../../wal/open.js';
 import { takeOwnership } from '../../wal/owner.js';
 import { PATHS } from '../../wal/paths.js';
@@ -50,17 +51,18 @@ export interface QuarantineReport {
 
 /**
  * Verifies a store that no server has open: the whole log, what its events say, the checkpoints, and what is in quarantine.
- * @throws WalError STORE_MISSING, STORE_FOREIGN, STORE_IN_USE, BACKUP_MISSING: nothing could be verified
+ * @throws WalError STORE_MISSING, STORE_FOREIGN, STORE_IN_USE, BACKUP_MISSING, WAL_IO: nothing could be verified
  */
-export async function verifyStore(
-  storeDir: string,
-  { backups, onProgress }: VerifyOptions = {},
-): Promise<VerifyReport> {
+export function verifyStore(storeDir: string, options: VerifyOptions = {}): Promise<VerifyReport> {
+  return withIoErrors(`${storeDir} could not be verified`, () => verifyAll(storeDir, options));
+}
+
+async function verifyAll(storeDir: string, { backups, onProgress }: VerifyOptions): Promise<VerifyReport> {
   const state = storeState(storeDir);
   if (state !== 'store')
     throw new WalError(
       state === 'foreign' ? 'STORE_FOREIGN' : 'STORE_MISSING',
-      existsSync(storeDir) ? `${storeDir} holds no store` : `${storeDir} does not exist`,
+      exists(storeDir) ? `${storeDir} holds no store` : `${storeDir} does not exist`,
       'Name the store with --store or VECTOR_DB_PATH.',
     );
   const newest = backups === undefined ? undefined : newestBackup(listBackups(backups).backups);

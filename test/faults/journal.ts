@@ -28,15 +28,18 @@ export function readJournal(path: string): Operation[] {
     const firstEnd = at + HEADER_BYTES + bytes.readUInt32LE(at + 32);
     const end = firstEnd + bytes.readUInt32LE(at + 36);
     const first = bytes.subarray(at + HEADER_BYTES, firstEnd);
-    operations.push(
-      decode(kind, [inode!, a!, b!], first, bytes.toString('utf8', firstEnd, end)),
-    );
+    operations.push(decode(kind, [inode!, a!, b!], first, bytes.toString('utf8', firstEnd, end)));
     at = end;
   }
   return operations;
 }
 
-function decode(kind: string, [inode, a, b]: [number, number, number], first: Buffer, second: string): Operation {
+function decode(
+  kind: string,
+  [inode, a, b]: [number, number, number],
+  first: Buffer,
+  second: string,
+): Operation {
   const text = () => first.toString('utf8');
   switch (kind) {
     case 'open':

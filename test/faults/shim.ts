@@ -89,7 +89,7 @@ export interface Fault {
   readonly nth: number;
   /** `short`: only half of the bytes are read or written. */
   readonly kind: keyof typeof ERRNO | 'short';
-  /** Every later one as well. An interrupted call comes through at the second attempt. */
+  /** Every later one as well; of calls that are interrupted one in five, so that whoever tries again comes through. */
   readonly fromThenOn: boolean;
 }
 

@@ -3,21 +3,19 @@
  * acknowledged when. Of that journal thousands of disks are made as a power loss at some moment may leave them, and each is opened:
  * what was acknowledged must be there, what was not wholly or not at all, and nothing may be refused.
  */
-import type { ChildProcess } from 'node:child_process';
 import { once } from 'node:events';
 import { mkdirSync, mkdtempSync, rmSync } from 'node:fs';
 import { availableParallelism } from 'node:os';
 import { join } from 'node:path';
 import { readJournal } from '../faults/journal.js';
 import { fastDirectory, forkUnderShim } from '../faults/shim.js';
+import { WorkerLane } from '../faults/worker-lane.js';
 import { seeded } from '../helpers/damage.js';
 import { Disk } from './disk.js';
 import type { Sin } from './examination.js';
 import { isLogAlone, SCENARIOS, type Scenario } from './scenarios.js';
 import type { Assignment, Case, Outcome } from './worker.js';
 
-/** Far beyond what any state takes. */
-const HANG_MS = 60_000;
 /** States of one recording; then another one is made, of another seed. */
 const STATES_OF_A_RECORDING = 400;
 /** One state in so many is opened by the whole engine, not by the log alone. */
@@ -77,7 +75,9 @@ export async function runPowerCampaign(options: PowerOptions): Promise<PowerRepo
       for (let task = tasks.shift(); task !== undefined; task = tasks.shift())
         await examineRecording(join(dir, `lane-${lane}`), task, options, report);
     };
-    await Promise.all(Array.from({ length: Math.min(2, availableParallelism()) }, (_, lane) => workAll(lane)));
+    await Promise.all(
+      Array.from({ length: Math.min(2, availableParallelism()) }, (_, lane) => workAll(lane)),
+    );
   } finally {
     rmSync(dir, { recursive: true, force: true });
   }
@@ -103,13 +103,19 @@ async function examineRecording(
   report.recordings++;
   report.operations += operations;
   const random = seeded(seed + 1);
-  const cases = Array.from({ length: count }, (_, index): Case => ({
-    instant: Math.floor(random() * (operations + 1)),
-    seed: Math.floor(random() * 2 ** 31),
-    deep: index % DEEP_EVERY === 0,
-    compound: random() * 100 < compoundPercent,
-  })).sort((a, b) => a.instant - b.instant);
-  const lane = new Lane({ recording, isLogAlone: isLogAlone(scenario), workDir: join(dir, 'work') });
+  const cases = Array.from(
+    { length: count },
+    (_, index): Case => ({
+      instant: Math.floor(random() * (operations + 1)),
+      seed: Math.floor(random() * 2 ** 31),
+      deep: index % DEEP_EVERY === 0,
+      compound: random() * 100 < compoundPercent,
+    }),
+  ).sort((a, b) => a.instant - b.instant);
+  const assignment: Assignment = { recording, isLogAlone: isLogAlone(scenario), workDir: join(dir, 'work') };
+  const lane = new WorkerLane<Case, Outcome>('#test/power/worker.js', [], child =>
+    child.send({ assignment }),
+  );
   for (const one of cases) {
     const outcome = await lane.examine(one);
     report.cases++;
@@ -142,42 +148,4 @@ async function record(dir: string, scenario: Scenario, seed: number): Promise<nu
   for (const operation of operations) disk.apply(operation);
   disk.assertIs(path);
   return operations.length;
-}
-
-/** One worker after the other: a new one where the last one died. */
-class Lane {
-  private child: ChildProcess | undefined;
-
-  constructor(private readonly assignment: Assignment) {}
-
-  /** @returns how the process died, where it did */
-  examine(one: Case): Promise<Outcome | string> {
-    const child = this.child ?? this.start();
-    return new Promise(resolve => {
-      const finish = (outcome: Outcome | string) => {
-        clearTimeout(timer);
-        child.removeAllListeners();
-        if (typeof outcome === 'string') this.child = undefined;
-        resolve(outcome);
-      };
-      const timer = setTimeout(() => {
-        child.kill('SIGKILL');
-        finish(`no answer within ${HANG_MS} ms`);
-      }, HANG_MS);
-      child.on('message', ({ outcome }: { outcome: Outcome }) => finish(outcome));
-      child.on('exit', (code, signal) => finish(signal ?? `exit ${code}`));
-      child.send({ case: one });
-    });
-  }
-
-  private start(): ChildProcess {
-    const child = forkUnderShim('#test/power/worker.js');
-    child.send({ assignment: this.assignment });
-    this.child = child;
-    return child;
-  }
-
-  close(): void {
-    this.child?.kill();
-  }
 }

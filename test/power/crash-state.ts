@@ -131,7 +131,8 @@ function tornWrite(
   );
   const after = resized(before, sizeBytes);
   if (filling === 'garbage')
-    for (let at = Math.max(before.length, offset); at < sizeBytes; at++) after[at] = Math.floor(random() * 256);
+    for (let at = Math.max(before.length, offset); at < sizeBytes; at++)
+      after[at] = Math.floor(random() * 256);
   for (const [from, to] of survivors)
     if (from < sizeBytes) bytes.copy(after, from, from - offset, Math.min(to, sizeBytes) - offset);
   return after;

@@ -80,27 +80,33 @@ export class Disk {
   apply(operation: Operation): void {
     switch (operation.kind) {
       case 'open':
-        return this.open(operation);
+        this.open(operation);
+        break;
       case 'write':
       case 'truncate':
         this.file(operation.inode).pending.push(operation);
-        return;
+        break;
       case 'sync':
-        return this.sync(operation.inode);
+        this.sync(operation.inode);
+        break;
       case 'mkdir':
-        return this.change([this.effect(operation.path, newDirectory())]);
+        this.change([this.effect(operation.path, newDirectory())]);
+        break;
       case 'unlink':
       case 'rmdir':
-        return this.change([this.effect(operation.path, undefined)]);
+        this.change([this.effect(operation.path, undefined)]);
+        break;
       case 'link':
-        return this.change([this.effect(operation.to, this.at(operation.path))]);
+        this.change([this.effect(operation.to, this.at(operation.path))]);
+        break;
       case 'rename':
-        return this.change([
+        this.change([
           this.effect(operation.path, undefined),
           this.effect(operation.to, this.at(operation.path)),
         ]);
+        break;
       case 'mark':
-        return;
+        break;
     }
   }
 
@@ -186,7 +192,8 @@ export function withPredecessors(
   const chosen = new Set<NameChange>();
   const needed = new Map<DirectoryNode, Set<string>>();
   for (const change of changes.toReversed()) {
-    if (!isChosen(change) && !change.some(({ directory, name }) => needed.get(directory)?.has(name))) continue;
+    if (!isChosen(change) && !change.some(({ directory, name }) => needed.get(directory)?.has(name)))
+      continue;
     chosen.add(change);
     for (const { directory, name } of change) {
       if (!needed.has(directory)) needed.set(directory, new Set());

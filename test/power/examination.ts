@@ -12,7 +12,15 @@ import { openLog } from '#wal/open.js';
 import { RecordType } from '#wal/record.js';
 import { verifyLog } from '#wal/verify.js';
 import { openTestEngine, testContext } from '../helpers/engine.js';
-import { BACKUPS, type Content, type Knowledge, type Named, RESTORED, STORE, type Write } from './knowledge.js';
+import {
+  BACKUPS,
+  type Content,
+  type Knowledge,
+  type Named,
+  RESTORED,
+  STORE,
+  type Write,
+} from './knowledge.js';
 
 /** What is wrong with a state, by the words that the report counts. */
 export type Sin = 'lost' | 'altered' | 'half-done' | 'refused' | 'uncoded' | 'unsound';

@@ -56,6 +56,5 @@ export function writesOf(operations: Iterable<Operation>): Write[] {
 }
 
 function* marksOf(operations: Iterable<Operation>): Generator<Mark> {
-  for (const operation of operations)
-    if (operation.kind === 'mark') yield JSON.parse(operation.text) as Mark;
+  for (const operation of operations) if (operation.kind === 'mark') yield JSON.parse(operation.text) as Mark;
 }

@@ -6,7 +6,10 @@ export function printReport(report: PowerReport, seconds: number): boolean {
   const refused = Object.entries(codes).map(([code, count]) => `${code} ${count}`);
   const rows: [string, string | number][] = [
     ['seed', seed],
-    ['crash states', `${cases} in ${seconds.toFixed(0)} s, of ${recordings} recordings with ${operations} operations`],
+    [
+      'crash states',
+      `${cases} in ${seconds.toFixed(0)} s, of ${recordings} recordings with ${operations} operations`,
+    ],
     ['a second power loss', compound],
     ['whole engine', deep],
     ['right in everything', sound],

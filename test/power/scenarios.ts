@@ -88,7 +88,9 @@ export class Performance {
       const dice = this.random();
       if (dice < 0.15) await this.delete(engine);
       else if (dice < 0.35)
-        await Promise.all(Array.from({ length: 6 }, () => this.upsert(engine, 1 + Math.floor(this.random() * 3))));
+        await Promise.all(
+          Array.from({ length: 6 }, () => this.upsert(engine, 1 + Math.floor(this.random() * 3))),
+        );
       else await this.upsert(engine, dice < 0.5 ? 20 : 1);
       if (backupEvery > 0 && call % backupEvery === 0) await this.backUp(engine);
     }
@@ -159,7 +161,8 @@ export class Performance {
       const log = await this.openAlone(durability);
       for (let round = 0; round < 40; round++) {
         const writers = this.random() < 0.3 ? 4 : 1;
-        const write = () => this.appended(log.append([event(`${round}`, 500 + Math.floor(this.random() * 9000))]));
+        const write = () =>
+          this.appended(log.append([event(`${round}`, 500 + Math.floor(this.random() * 9000))]));
         await Promise.all(Array.from({ length: writers }, write));
       }
       await log.close();

@@ -1,8 +1,9 @@
-import { readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { rmSync, writeFileSync } from 'node:fs';
 import { hostname } from 'node:os';
 import { join } from 'node:path';
 import { WalError } from '../errors.js';
 import { isLiving } from '../owner.js';
+import { readText } from '../read-text.js';
 
 /** In a directory of backups: who writes there. */
 export const LOCK = 'lock.json';
@@ -50,7 +51,7 @@ function removeStale(path: string): void {
 /** Undefined where it is gone, or was never finished. */
 function readHolder(path: string): { pid: number; host: string; since: string } | undefined {
   try {
-    return JSON.parse(readFileSync(path, 'utf8'));
+    return JSON.parse(readText(path));
   } catch (error) {
     if ((error as NodeJS.ErrnoException).code === 'ENOENT' || error instanceof SyntaxError) return undefined;
     throw error;

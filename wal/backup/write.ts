@@ -1,7 +1,8 @@
-import { existsSync, readdirSync, renameSync, rmSync, statSync } from 'node:fs';
+import { readdirSync, renameSync, rmSync, statSync } from 'node:fs';
 import { join } from 'node:path';
 import { makeDirectory } from '../directory.js';
 import { DAMAGE_WAY_OUT, WalError } from '../errors.js';
+import { exists } from '../exists.js';
 import { describe } from '../group-commit.js';
 import { hashHex } from '../hash.js';
 import { fsyncDirectory } from '../head-file.js';
@@ -75,7 +76,7 @@ export async function backUp(log: RecordSource, dir: string, options: BackUpOpti
 }
 
 function prepareDirectory(dir: string): void {
-  if (existsSync(dir) && !statSync(dir).isDirectory()) throw foreign(dir, 'is no directory');
+  if (exists(dir) && !statSync(dir).isDirectory()) throw foreign(dir, 'is no directory');
   makeDirectory(dir);
   makeDirectory(join(dir, SEGMENTS));
   const stranger = readdirSync(dir).find(
