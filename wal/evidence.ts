@@ -2,7 +2,7 @@
  * LevelDB's open destroys evidence: it drops bad records, deletes the log it replayed and files it does not know. So what it
  * may touch is hard-linked aside first, and unlinked once the opened store has been found sound.
  */
-import { copyFileSync, linkSync, mkdirSync, readdirSync, renameSync, rmSync } from 'node:fs';
+import { copyFileSync, linkSync, mkdirSync, readdirSync, renameSync, rmSync, statSync } from 'node:fs';
 import { basename, join } from 'node:path';
 import { WalError } from './errors.js';
 import { exists } from './exists.js';
@@ -22,8 +22,8 @@ export interface Evidence {
   /** The opened store is sound: removes this folder, and those that crashes during earlier openings left. */
   drop(): void;
   /**
-   * LevelDB lost what was there before: its directory becomes what it was, but for new files that nothing names. The database must be
-   * closed.
+   * Makes the directory what it was before the opening, but for new files that nothing names. The database must be closed.
+   * @throws what the file system throws
    */
   undo(): void;
   /** Something is off: what is in the folder is a person's to judge, and no later opening removes it. */
@@ -68,16 +68,18 @@ export function setAside(
     },
     undo() {
       const dir = join(storeDir, PATHS.log);
-      for (const file of files) {
-        const target = join(dir, file);
-        if (file !== CURRENT && !exists(target)) linkOrCopy(join(undecided, file), target);
-      }
+      const missing = files.filter(file => !exists(join(dir, file)));
+      // By its inode: what the disk does not let be read may still be put back.
+      const isReplaced = statSync(join(dir, CURRENT)).ino !== statSync(join(undecided, CURRENT)).ino;
+      // Nothing happened yet, and on a full disk there would be no room for it either.
+      if (missing.length === 0 && !isReplaced) return;
+      for (const file of missing) linkOrCopy(join(undecided, file), join(dir, file));
       // Last, and at once: until then the directory is what LevelDB made of it.
       const temporary = join(dir, '000000.dbtmp');
       rmSync(temporary, { force: true });
       linkOrCopy(join(undecided, CURRENT), temporary);
       renameSync(temporary, join(dir, CURRENT));
-      // Had LevelDB not replaced it, both names were one file, and neither went.
+      // Where CURRENT is the same file still, both names stay.
       rmSync(temporary, { force: true });
       fsyncDirectory(dir);
     },

@@ -75,11 +75,11 @@ export async function openDatabase(
   try {
     await database.open();
     const dropped = whatWasDropped(storeDir, seen.tornTail?.file);
-    if (dropped !== undefined) throw new Dropped(dropped);
+    if (dropped !== undefined) throw new Error(`LevelDB dropped data while it opened the log: ${dropped}`);
     const last = await lastRecord(database);
     const headSeq = last?.seq ?? 0;
     if (headSeq < seen.headSeq)
-      throw new Dropped(`the files hold records up to ${seen.headSeq}, but it opened with ${headSeq}`);
+      throw new Error(`the files hold records up to ${seen.headSeq}, but LevelDB opened with ${headSeq}`);
     if (proof.seq > 0) assertProven(database, proof);
     return {
       database,
@@ -91,17 +91,10 @@ export async function openDatabase(
     };
   } catch (error) {
     await database.close();
-    if (error instanceof Dropped) throw takeBack(storeDir, seen, evidence, error.message);
-    refuse(error);
-    if (error instanceof WalError) throw error;
     // Whoever deletes the owner's lock file does not own the store yet: the log has a lock too.
     if (isLocked(error)) throw await inUse(storeDir);
-    throw new WalError(
-      'WAL_IO',
-      `the log could not be opened: ${(error as { cause?: Error }).cause?.message ?? (error as Error).message}`,
-      'Check free space and permissions, then try again.',
-      { cause: error },
-    );
+    refuse(error);
+    throw error instanceof WalError ? error : takeBack(storeDir, seen, evidence, error as Error);
   }
 }
 
@@ -125,9 +118,6 @@ function lostTail(found: number, proven: number): WalError {
   );
 }
 
-/** LevelDB left out what the look had found to be there and whole. */
-class Dropped extends Error {}
-
 /**
  * LevelDB notes in its LOG file what its recovery threw away, and then goes on as if nothing had been.
  * @param tornFile the log whose last batch a crash cut off: that one it may drop
@@ -141,34 +131,36 @@ function whatWasDropped(storeDir: string, tornFile: string | undefined): string 
     ?.trim();
 }
 
-/** A disk that answered LevelDB with an error, where it had answered the look before, may answer again: nothing must be gone by then. */
-function takeBack(storeDir: string, seen: LookReport, evidence: Evidence, dropped: string): WalError {
+/**
+ * A disk that answered LevelDB with an error, where it had answered the look before, may answer again: LevelDB must not have let go of
+ * anything by then.
+ * @returns what is to be thrown
+ */
+function takeBack(storeDir: string, seen: LookReport, evidence: Evidence, error: Error): WalError {
   const dir = join(storeDir, PATHS.log);
-  const message = `LevelDB dropped data while it opened the log: ${dropped}`;
-  // It may have merged tables already, which are not kept aside.
-  const areThere = seen.files.every(
-    ({ name, kind, live }) => kind !== 'table' || !live || exists(join(dir, name)),
-  );
-  let cause: unknown;
+  const what = (error.cause as Error | undefined)?.message ?? error.message;
   try {
-    if (areThere) {
-      evidence.undo();
-      return new WalError(
-        'WAL_IO',
-        message,
-        'The files were whole a moment before, and are as they were. Check the disk, then try again.',
-      );
-    }
-  } catch (error) {
-    cause = error;
+    // Tables are not kept aside: those that it has merged already are gone.
+    const gone = seen.files.find(
+      ({ name, kind, live }) => kind === 'table' && live && !exists(join(dir, name)),
+    );
+    if (gone !== undefined) throw new Error(`${gone.name} is gone`);
+    evidence.undo();
+    return new WalError(
+      'WAL_IO',
+      `the log could not be opened: ${what}`,
+      'Check free space and permissions, then try again.',
+      { cause: error },
+    );
+  } catch (cause) {
+    evidence.keep();
+    return new WalError(
+      'WAL_FILES_DAMAGED',
+      `${what}; and what LevelDB did could not be undone: ${(cause as Error).message}`,
+      `${DAMAGE_WAY_OUT} What LevelDB dropped is in ${evidence.folder}.`,
+      { cause: error },
+    );
   }
-  evidence.keep();
-  return new WalError(
-    'WAL_FILES_DAMAGED',
-    message,
-    `${DAMAGE_WAY_OUT} What LevelDB dropped is in ${evidence.folder}.`,
-    { cause },
-  );
 }
 
 async function lastRecord(database: LogDatabase) {

@@ -14,7 +14,10 @@ import {
   withPredecessors,
 } from './disk.js';
 
-/** Which unflushed changes of names survive. `ordered`: those up to some point, as a journaling file system leaves them; `any`: any. */
+/**
+ * Which unflushed changes of names survive. `ordered`: those up to some point, and no file that grew after it is larger than before, as a
+ * journaling file system leaves it; `any`: any.
+ */
 const NAMES = ['none', 'all', 'ordered', 'any'] as const;
 /** Which unflushed bytes do. */
 const BYTES = ['none', 'all', 'any'] as const;
@@ -52,7 +55,11 @@ export const describeFate = ({ names, bytes, sectorBytes, filling }: Fate): stri
  * @param target must not exist
  */
 export function materialise(disk: Disk, target: string, fate: Fate, random: () => number): void {
-  const surviving = survivingChanges(disk.pending, fate, random);
+  const first = disk.pending[0]?.at ?? disk.now;
+  // The place up to which a journaling file system had written its journal.
+  const committed =
+    fate.names === 'ordered' ? first - 1 + Math.floor(random() * (disk.now - first + 2)) : disk.now;
+  const surviving = survivingChanges(disk.pending, fate, committed, random);
   const changed = new Map<DirectoryNode, Map<string, Node>>();
   const entriesOf = (directory: DirectoryNode) => {
     let entries = changed.get(directory);
@@ -72,7 +79,7 @@ export function materialise(disk: Disk, target: string, fate: Fate, random: () =
     }
     const same = written.get(node);
     if (same !== undefined) return linkSync(same, path);
-    writeFileSync(path, survivingBytes(node, fate, random));
+    writeFileSync(path, survivingBytes(node, fate, committed, random));
     written.set(node, path);
   };
   write(disk.root, target);
@@ -81,6 +88,7 @@ export function materialise(disk: Disk, target: string, fate: Fate, random: () =
 function survivingChanges(
   pending: readonly NameChange[],
   { names }: Fate,
+  committed: number,
   random: () => number,
 ): Iterable<NameChange> {
   switch (names) {
@@ -89,7 +97,7 @@ function survivingChanges(
     case 'all':
       return pending;
     case 'ordered':
-      return pending.slice(0, Math.floor(random() * (pending.length + 1)));
+      return pending.filter(({ at }) => at <= committed);
     case 'any': {
       const dice = new Map(pending.map(change => [change, random() < 0.5]));
       return withPredecessors(pending, change => dice.get(change)!);
@@ -97,13 +105,14 @@ function survivingChanges(
   }
 }
 
-function survivingBytes(file: FileNode, fate: Fate, random: () => number): Buffer {
+function survivingBytes(file: FileNode, fate: Fate, committed: number, random: () => number): Buffer {
   if (file.pending.length === 0 || fate.bytes === 'none') return file.flushed;
-  if (fate.bytes === 'all') return contentOf(file);
+  if (fate.bytes === 'all' && file.pending.every(({ at }) => at <= committed)) return contentOf(file);
   let bytes = file.flushed;
   for (const change of file.pending) {
-    if (change.kind === 'write') bytes = tornWrite(bytes, change, fate, random);
-    else if (random() < 0.5) bytes = resized(bytes, change.sizeBytes);
+    const canResize = change.at <= committed;
+    if (change.kind === 'write') bytes = tornWrite(bytes, change, canResize, fate, random);
+    else if (canResize && random() < 0.5) bytes = resized(bytes, change.sizeBytes);
   }
   return bytes;
 }
@@ -111,6 +120,7 @@ function survivingBytes(file: FileNode, fate: Fate, random: () => number): Buffe
 function tornWrite(
   before: Buffer,
   { offset, bytes }: Change & { kind: 'write' },
+  canGrow: boolean,
   { sectorBytes, filling }: Fate,
   random: () => number,
 ): Buffer {
@@ -124,7 +134,7 @@ function tornWrite(
     if (outcome < 0.4 || random() < share) survivors.push([at, next]);
     at = next;
   }
-  const size = SIZES[Math.floor(random() * SIZES.length)]!;
+  const size = canGrow ? SIZES[Math.floor(random() * SIZES.length)]! : 'old';
   const sizeBytes = Math.max(
     before.length,
     size === 'new' ? end : size === 'survived' ? (survivors.at(-1)?.[1] ?? 0) : 0,

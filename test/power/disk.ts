@@ -6,10 +6,11 @@ import { lstatSync, readdirSync, readFileSync } from 'node:fs';
 import { dirname, join, relative } from 'node:path';
 import type { Operation } from '../faults/journal.js';
 
-/** What was done to a file's bytes and is not flushed. */
-export type Change =
+/** What was done to a file's bytes and is not flushed; `at` is its place among all changes. */
+export type Change = { readonly at: number } & (
   | { readonly kind: 'write'; readonly offset: number; readonly bytes: Buffer }
-  | { readonly kind: 'truncate'; readonly sizeBytes: number };
+  | { readonly kind: 'truncate'; readonly sizeBytes: number }
+);
 
 export interface FileNode {
   readonly kind: 'file';
@@ -35,8 +36,11 @@ interface Effect {
   readonly node: Node | undefined;
 }
 
-/** A change of names, which is there as a whole or not at all: two effects of a rename. */
-export type NameChange = readonly Effect[];
+/** A change of names, which is there as a whole or not at all: a rename has two effects. */
+export interface NameChange {
+  readonly at: number;
+  readonly effects: readonly Effect[];
+}
 
 const newDirectory = (): DirectoryNode => ({ kind: 'directory', entries: new Map(), flushed: new Map() });
 
@@ -44,6 +48,8 @@ export class Disk {
   readonly root: DirectoryNode = newDirectory();
   /** Changes of names that are not flushed, in their order. */
   pending: NameChange[] = [];
+  /** How many operations there were. */
+  now = 0;
   private readonly byInode = new Map<number, Node>();
 
   /** @param path of the directory that the disk's root stands for in the journal */
@@ -78,13 +84,14 @@ export class Disk {
   }
 
   apply(operation: Operation): void {
+    this.now += 1;
     switch (operation.kind) {
       case 'open':
         this.open(operation);
         break;
       case 'write':
       case 'truncate':
-        this.file(operation.inode).pending.push(operation);
+        this.file(operation.inode).pending.push({ at: this.now, ...operation });
         break;
       case 'sync':
         this.sync(operation.inode);
@@ -118,7 +125,7 @@ export class Disk {
     if (known !== undefined && known !== node && !created)
       throw new Error(`${path} is another file than the one that the journal has under inode ${inode}`);
     this.byInode.set(inode, node);
-    if (truncated) this.file(inode).pending.push({ kind: 'truncate', sizeBytes: 0 });
+    if (truncated) this.file(inode).pending.push({ at: this.now, kind: 'truncate', sizeBytes: 0 });
   }
 
   private file(inode: number): FileNode {
@@ -144,9 +151,9 @@ export class Disk {
     return { directory, name: path.slice(parent.length + 1), node };
   }
 
-  private change(effects: NameChange): void {
+  private change(effects: readonly Effect[]): void {
     for (const { directory, name, node } of effects) set(directory.entries, name, node);
-    this.pending.push(effects);
+    this.pending.push({ at: this.now, effects });
   }
 
   private sync(inode: number): void {
@@ -158,11 +165,11 @@ export class Disk {
       return;
     }
     // And what these changes build on: a name cannot go from one directory to another without having been in the first.
-    const chosen = withPredecessors(this.pending, effects =>
+    const chosen = withPredecessors(this.pending, ({ effects }) =>
       effects.some(({ directory }) => directory === node),
     );
-    for (const effects of chosen) applyTo(effects, directory => directory.flushed);
-    this.pending = this.pending.filter(effects => !chosen.has(effects));
+    for (const change of chosen) applyTo(change, directory => directory.flushed);
+    this.pending = this.pending.filter(change => !chosen.has(change));
   }
 
   /** Compares what the program sees by the journal with what really is there. @throws Error where the journal missed something */
@@ -192,10 +199,10 @@ export function withPredecessors(
   const chosen = new Set<NameChange>();
   const needed = new Map<DirectoryNode, Set<string>>();
   for (const change of changes.toReversed()) {
-    if (!isChosen(change) && !change.some(({ directory, name }) => needed.get(directory)?.has(name)))
+    if (!isChosen(change) && !change.effects.some(({ directory, name }) => needed.get(directory)?.has(name)))
       continue;
     chosen.add(change);
-    for (const { directory, name } of change) {
+    for (const { directory, name } of change.effects) {
       if (!needed.has(directory)) needed.set(directory, new Set());
       needed.get(directory)!.add(name);
     }
@@ -205,10 +212,10 @@ export function withPredecessors(
 
 /** @param entriesOf the names of a directory that are to change */
 export function applyTo(
-  change: NameChange,
+  { effects }: NameChange,
   entriesOf: (directory: DirectoryNode) => Map<string, Node>,
 ): void {
-  for (const { directory, name, node } of change) set(entriesOf(directory), name, node);
+  for (const { directory, name, node } of effects) set(entriesOf(directory), name, node);
 }
 
 function set(entries: Map<string, Node>, name: string, node: Node | undefined): void {
