@@ -81,7 +81,6 @@ export function setAside(
       renameSync(temporary, join(dir, CURRENT));
       // Where CURRENT is the same file still, both names stay.
       rmSync(temporary, { force: true });
-      fsyncDirectory(dir);
     },
     keep() {
       renameSync(undecided, folder);

@@ -7,6 +7,7 @@ import { DAMAGE_WAY_OUT, WalError } from './errors.js';
 import { deletedByCutOffOpening, type Evidence, setAside, undoCutOffOpening } from './evidence.js';
 import { exists } from './exists.js';
 import { hashHex } from './hash.js';
+import { fsyncDirectory } from './head-file.js';
 import { Level, LOG_OPTIONS } from './level.js';
 import { type LookReport, look } from './leveldb/look.js';
 import { TableGuard } from './leveldb/table-guard.js';
@@ -146,6 +147,11 @@ function takeBack(storeDir: string, seen: LookReport, evidence: Evidence, error:
     );
     if (gone !== undefined) throw new Error(`${gone.name} is gone`);
     evidence.undo();
+    try {
+      fsyncDirectory(dir);
+    } catch {
+      // It is undone, and a disk that does not flush is what the answer is about.
+    }
     return new WalError(
       'WAL_IO',
       `the log could not be opened: ${what}`,

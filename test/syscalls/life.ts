@@ -149,12 +149,6 @@ export class Life {
   }
 
   private assertCoded(what: string, error: unknown): void {
-    if (
-      isCoded(error) &&
-      process.env.DEBUG_LIFE &&
-      !['WAL_IO', 'STORE_MISSING', 'STORE_IN_USE'].includes(error.code)
-    )
-      console.error(what, error.code, error.message);
     if (isCoded(error) && error.code !== 'INTERNAL') this.errors.push(`${what} ${error.code}`);
     else this.trouble('uncoded', `${what}: ${error instanceof Error ? error.stack : String(error)}`);
   }
