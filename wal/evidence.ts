@@ -3,7 +3,7 @@
  * may touch is hard-linked aside first, and unlinked once the opened store has been found sound.
  */
 import { copyFileSync, linkSync, mkdirSync, readdirSync, renameSync, rmSync, statSync } from 'node:fs';
-import { basename, join } from 'node:path';
+import { join } from 'node:path';
 import { WalError } from './errors.js';
 import { exists } from './exists.js';
 import { fsyncDirectory } from './head-file.js';
@@ -89,9 +89,8 @@ export function setAside(
 }
 
 /**
- * What an opening deleted that a power loss cut off, by path in its evidence. LevelDB replaces CURRENT, then deletes the MANIFEST and the
- * logs that the old one led to, and flushes neither: the disk may have kept the deletions alone. While CURRENT is still what it was when
- * that opening began, nothing has been written since: its replacement is flushed before the first write.
+ * What an opening that was cut off deleted of the log's files, by path in its evidence. While CURRENT is still what it was when that
+ * opening began, nothing has been written since: its replacement is flushed before the first write.
  */
 export function deletedByCutOffOpening(storeDir: string): string[] {
   const parent = join(storeDir, PATHS.evidence);
@@ -112,25 +111,8 @@ export function deletedByCutOffOpening(storeDir: string): string[] {
     );
 }
 
-/** Puts it back. @throws WalError WAL_IO */
-export function undoCutOffOpening(storeDir: string, deleted: readonly string[]): void {
-  try {
-    // Two such openings may have kept the same file.
-    for (const path of deleted) {
-      const target = join(storeDir, PATHS.log, basename(path));
-      if (!exists(target)) linkOrCopy(path, target);
-    }
-  } catch (error) {
-    throw new WalError(
-      'WAL_IO',
-      `what an opening deleted that was cut off could not be put back: ${(error as Error).message}`,
-      'Make room on the disk and check that the store directory is writable.',
-      { cause: error },
-    );
-  }
-}
-
-function linkOrCopy(source: string, target: string): void {
+/** A hard link, or a copy where there are none. */
+export function linkOrCopy(source: string, target: string): void {
   try {
     linkSync(source, target);
   } catch (error) {

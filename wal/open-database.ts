@@ -4,7 +4,7 @@
  */
 import { join } from 'node:path';
 import { DAMAGE_WAY_OUT, WalError } from './errors.js';
-import { deletedByCutOffOpening, type Evidence, setAside, undoCutOffOpening } from './evidence.js';
+import { type Evidence, setAside } from './evidence.js';
 import { exists } from './exists.js';
 import { hashHex } from './hash.js';
 import { fsyncDirectory } from './head-file.js';
@@ -14,6 +14,7 @@ import { TableGuard } from './leveldb/table-guard.js';
 import type { Head } from './log.js';
 import { inUse, isLocked } from './owner.js';
 import { PATHS } from './paths.js';
+import { mend, tryMending } from './power-loss.js';
 import { readText } from './read-text.js';
 import { type ChainLink, decodeKey, decodeRecord, encodeKey, encodeRecord, RecordType } from './record.js';
 
@@ -99,14 +100,14 @@ export async function openDatabase(
   }
 }
 
-/** Looks at the files, once what a cut off opening deleted is back. */
+/** Looks at the files, and takes back what a power loss alone can have done to them. */
 async function lookAtLog(storeDir: string): Promise<LookReport> {
   const dir = join(storeDir, PATHS.log);
   const seen = await look(dir);
-  if (seen.state !== 'damaged') return seen;
-  const deleted = deletedByCutOffOpening(storeDir);
-  if (deleted.length === 0) return seen;
-  undoCutOffOpening(storeDir, deleted);
+  const trial = seen.state === 'damaged' ? await tryMending(storeDir, seen) : undefined;
+  if (trial === undefined) return seen;
+  trial.dispose();
+  await mend(storeDir, trial.mending);
   return look(dir);
 }
 

@@ -2,9 +2,8 @@
  * Walks a whole log and reports every finding, without LevelDB and without changing a byte: files, sequence, record hashes, chain,
  * times, transactions, and the head proof.
  */
-import { basename, join } from 'node:path';
+import { join } from 'node:path';
 import { WalError } from './errors.js';
-import { deletedByCutOffOpening } from './evidence.js';
 import { exists } from './exists.js';
 import { type HeadProof, readHeadFile } from './head-file.js';
 import { Findings } from './leveldb/findings.js';
@@ -12,6 +11,7 @@ import { readLiveValues } from './leveldb/live-values.js';
 import { type LookReport, look } from './leveldb/look.js';
 import type { ForkOrigin } from './lineage.js';
 import { PATHS } from './paths.js';
+import { tryMending } from './power-loss.js';
 import type { LogRecord } from './record.js';
 import { checkInLanes, type RecordCheck } from './verify-lanes.js';
 import { Walk } from './walk.js';
@@ -69,9 +69,25 @@ export interface VerifyLogOptions {
 /** @param storeDir a store that nobody else has open */
 export async function verifyLog(storeDir: string, options: VerifyLogOptions = {}): Promise<LogReport> {
   const dir = join(storeDir, PATHS.log);
+  const looked = await look(dir);
+  // What the next opening takes back is no damage.
+  const trial = looked.state === 'damaged' ? await tryMending(storeDir, looked) : undefined;
+  try {
+    return await verifyFiles(storeDir, trial?.dir ?? dir, trial?.seen ?? looked, options);
+  } finally {
+    trial?.dispose();
+  }
+}
+
+/** @param dir the log's files, or what stands for them */
+async function verifyFiles(
+  storeDir: string,
+  dir: string,
+  looked: LookReport,
+  options: VerifyLogOptions,
+): Promise<LogReport> {
   const findings: LogFinding[] = [];
   const proof = readProof(storeDir, findings);
-  const looked = await look(dir);
   const inLog = ({
     file,
     ...rest
@@ -84,13 +100,6 @@ export async function verifyLog(storeDir: string, options: VerifyLogOptions = {}
     ...rest,
     file: join(PATHS.log, file),
   });
-  const deleted = looked.state === 'damaged' ? deletedByCutOffOpening(storeDir) : [];
-  if (deleted.length > 0)
-    findings.push({
-      code: 'OPENING_CUT_OFF',
-      message: `a power loss cut off an opening, and kept what LevelDB deleted in it: ${deleted.map(path => basename(path)).join(', ')}. The next start puts that back from ${PATHS.evidence}/; verify again after it. Until then what else is found here may come of it`,
-      file: PATHS.log,
-    });
   findings.push(...looked.findings.map(inLog));
   if (looked.state === 'absent')
     findings.push({ code: 'WAL_FILES_DAMAGED', message: 'there is no log', file: PATHS.log });

@@ -120,10 +120,7 @@ export class Disk {
   private open({ path, inode, created, truncated }: Operation & { kind: 'open' }): void {
     if (created) this.change([this.effect(path, { kind: 'file', flushed: Buffer.alloc(0), pending: [] })]);
     const node = path === this.path ? this.root : this.at(path);
-    const known = this.byInode.get(inode);
-    // An inode whose last name and descriptor are gone is used again.
-    if (known !== undefined && known !== node && !created)
-      throw new Error(`${path} is another file than the one that the journal has under inode ${inode}`);
+    // Perhaps for another one before: when the last name and descriptor are gone, an inode is used again.
     this.byInode.set(inode, node);
     if (truncated) this.file(inode).pending.push({ at: this.now, kind: 'truncate', sizeBytes: 0 });
   }

@@ -58,10 +58,10 @@ if (UNSUPPORTED === undefined) {
       expect(() => disk(operations).assertIs(join(dir, 'disk'))).not.toThrow();
       const writes = operations.filter(({ kind }) => kind === 'write');
       expect(writes.length).toBeGreaterThan(100);
-      for (const missed of [writes.at(0), writes.at(-1)])
-        expect(() =>
-          disk(operations.filter(operation => operation !== missed)).assertIs(join(dir, 'disk')),
-        ).toThrow('other bytes than its journal says');
+      const last = writes.at(-1);
+      expect(() =>
+        disk(operations.filter(operation => operation !== last)).assertIs(join(dir, 'disk')),
+      ).toThrow('other bytes than its journal says');
     });
 
     test('finds nothing wrong with what was flushed', async () => {
