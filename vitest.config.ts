@@ -2,7 +2,15 @@ import { defineConfig } from 'vitest/config';
 import { BaseSequencer, type TestSpecification } from 'vitest/node';
 
 /** Campaigns that take minutes; begun last, one of them would run on alone while the other cores idle. */
-const LONG = ['crash/kill', 'damage/damage', 'engine/model.property', 'past/past', 'e2e/clients'];
+const LONG = [
+  'crash/kill',
+  'damage/damage',
+  'power/power',
+  'engine/model.property',
+  'syscalls/syscalls',
+  'past/past',
+  'e2e/clients',
+];
 
 class LongestFirst extends BaseSequencer {
   override async sort(files: TestSpecification[]): Promise<TestSpecification[]> {

@@ -22,7 +22,6 @@
  */
 import {
   closeSync,
-  existsSync,
   fdatasync,
   fsyncSync,
   openSync,
@@ -34,6 +33,7 @@ import {
 import { dirname } from 'node:path';
 import { promisify } from 'node:util';
 import { WalError } from './errors.js';
+import { exists } from './exists.js';
 import { xxh64 } from './hash.js';
 
 const MAGIC = 'MVSHEAD1';
@@ -131,11 +131,23 @@ function decodeSlot(slot: Buffer): Slot {
   };
 }
 
+/** @returns how many bytes there are: fewer than asked for only at the end of the file */
+function readFully(fd: number, into: Buffer, offset: number): number {
+  let filled = 0;
+  for (let got = 1; got > 0 && filled < into.length; filled += got)
+    got = readSync(fd, into, filled, into.length - filled, offset + filled);
+  return filled;
+}
+
+function writeFully(fd: number, bytes: Buffer, offset: number): void {
+  for (let written = 0; written < bytes.length; )
+    written += writeSync(fd, bytes, written, bytes.length - written, offset + written);
+}
+
 function readSlots(fd: number): Slot[] {
   return [0, SLOT_STRIDE].map(offset => {
     const slot = Buffer.alloc(SLOT_BYTES);
-    const got = readSync(fd, slot, 0, SLOT_BYTES, offset);
-    return decodeSlot(slot.subarray(0, Math.max(got, 0)));
+    return decodeSlot(slot.subarray(0, readFully(fd, slot, offset)));
   });
 }
 
@@ -164,7 +176,7 @@ function newest(slots: Slot[], path: string): HeadProof {
  * @throws WalError WAL_HEAD_DAMAGED, WAL_NEWER_FORMAT
  */
 export function readHeadFile(path: string): { proof: HeadProof; damagedSlots: number } | undefined {
-  if (!existsSync(path)) return undefined;
+  if (!exists(path)) return undefined;
   const fd = openSync(path, 'r');
   try {
     const slots = readSlots(fd);
@@ -189,7 +201,7 @@ export function holdsHead(path: string): boolean {
   try {
     return [0, SLOT_STRIDE].some(offset => {
       const magic = Buffer.alloc(MAGIC.length);
-      readSync(fd, magic, 0, magic.length, offset);
+      readFully(fd, magic, offset);
       return magic.toString('latin1') === MAGIC;
     });
   } finally {
@@ -213,12 +225,18 @@ const fdatasyncAsync = promisify(fdatasync);
 
 /** The open HEAD file of the store's owner. */
 export class HeadFile {
+  /** Of the write that was begun last, whatever became of it. */
+  private begunCounter: number;
+
+  /** @param counter of the last slot that is durable */
   private constructor(
     private readonly path: string,
     private readonly fd: number,
     private counter: number,
     private readonly nonce: string,
-  ) {}
+  ) {
+    this.begunCounter = counter;
+  }
 
   /** Creates the file with one slot, atomically. */
   static create(path: string, proof: Omit<HeadProof, 'counter'>): void {
@@ -227,7 +245,7 @@ export class HeadFile {
     try {
       const bytes = Buffer.alloc(HEAD_FILE_BYTES);
       encodeSlot({ ...proof, counter: 1 }).copy(bytes, SLOT_STRIDE);
-      writeSync(fd, bytes, 0, bytes.length, 0);
+      writeFully(fd, bytes, 0);
       fsyncSync(fd);
     } finally {
       closeSync(fd);
@@ -253,19 +271,21 @@ export class HeadFile {
    */
   async write(proof: Omit<HeadProof, 'counter' | 'nonce'>, options: { claim?: boolean } = {}): Promise<void> {
     if (!options.claim) this.assertOurs();
-    this.counter += 1;
-    const slot = encodeSlot({ ...proof, counter: this.counter, nonce: this.nonce });
-    const offset = this.counter % 2 === 0 ? 0 : SLOT_STRIDE;
-    const writtenBytes = writeSync(this.fd, slot, 0, SLOT_BYTES, offset);
-    if (writtenBytes !== SLOT_BYTES)
-      throw new Error(`only ${writtenBytes} of ${SLOT_BYTES} bytes of a slot were written`);
+    const counter = this.counter + 1;
+    const slot = encodeSlot({ ...proof, counter, nonce: this.nonce });
+    this.begunCounter = counter;
+    writeFully(this.fd, slot, counter % 2 === 0 ? 0 : SLOT_STRIDE);
     await fdatasyncAsync(this.fd);
+    // Only now: after a failure the same slot is written again, and never the one that is still good.
+    this.counter = counter;
   }
 
   /** Two owners can meet where locks do not work (some network mounts): the one who notices must stop. */
   private assertOurs(): void {
     const found = newest(readSlots(this.fd), this.path);
-    if (found.nonce !== this.nonce || found.counter !== this.counter)
+    // A write that failed may be there.
+    const isOurs = found.counter === this.counter || found.counter === this.begunCounter;
+    if (found.nonce !== this.nonce || !isOurs)
       throw new WalError(
         'WAL_FOREIGN_OWNER',
         `${this.path} was written by another process (nonce ${found.nonce}): two owners write this store`,

@@ -3,6 +3,7 @@ import { join } from 'node:path';
 import { WalError } from './errors.js';
 import { describe, GroupCommitLog } from './group-commit.js';
 import { fsyncDirectory, type HeadFile, Intent } from './head-file.js';
+import { isIoError, withIoErrors } from './io-error.js';
 import { compactRange } from './level.js';
 import type { TableGuard } from './leveldb/table-guard.js';
 import type { Head, Lineage } from './log.js';
@@ -168,13 +169,17 @@ export class LevelLog extends GroupCommitLog {
       this.logFile = this.newLogFileSync();
       this.unreadable = undefined;
       this.adoptTail(opened.head);
+      opened.sound();
     } catch (error) {
-      await opened?.database.close();
-      opened?.refuse(error);
       this.cannotReopen(error);
+      try {
+        await opened?.database.close();
+        opened?.refuse(error);
+      } catch {
+        // What went wrong first is what callers are told. The evidence stays where it is.
+      }
       return;
     }
-    opened.sound();
     this.unlatch();
     this.options.onState?.(undefined);
   }
@@ -279,8 +284,8 @@ export class LevelLog extends GroupCommitLog {
 
   protected value(seq: number): Uint8Array | undefined {
     if (this.unreadable) throw this.unreadable;
-    this.guard.assertReadable(seq, seq);
     try {
+      this.guard.assertReadable(seq, seq);
       return this.database.getSync(encodeKey(seq));
     } catch (error) {
       throw readError(error, `record ${seq}`);
@@ -322,8 +327,8 @@ export class LevelLog extends GroupCommitLog {
     for (;;) {
       await this.readable();
       const { database } = this;
-      this.guard.assertReadable(first, last);
       try {
+        this.guard.assertReadable(first, last);
         const iterator = database.iterator({
           gte: encodeKey(first),
           lte: encodeKey(last),
@@ -360,8 +365,14 @@ export class LevelLog extends GroupCommitLog {
     fsyncDirectory(dir);
   }
 
-  protected async release(): Promise<void> {
+  protected release(): Promise<void> {
     clearInterval(this.timer);
+    return withIoErrors('the store could not be closed as it should, though nothing is lost', () =>
+      this.letGo(),
+    );
+  }
+
+  private async letGo(): Promise<void> {
     await this.ticking;
     try {
       // Twice, so that both slots tell the same: one damaged slot then hides nothing.
@@ -371,8 +382,11 @@ export class LevelLog extends GroupCommitLog {
         await this.proveHead(this.head, Intent.closed);
       }
     } finally {
-      this.headFile.close();
-      await this.database.close().finally(() => this.ownership.release());
+      try {
+        this.headFile.close();
+      } finally {
+        await this.database.close().finally(() => this.ownership.release());
+      }
     }
   }
 }
@@ -393,9 +407,8 @@ function writeFailure(what: string, error: unknown): WalError {
 }
 
 function readError(error: unknown, what: string): WalError {
-  const code = (error as { cause?: { code?: string } }).cause?.code ?? (error as { code?: string }).code;
   if (error instanceof WalError) return error;
-  if (code === 'LEVEL_IO_ERROR')
+  if (isIoError(error) || isIoError((error as { cause?: unknown }).cause))
     return new WalError('WAL_IO', `${what} cannot be read: ${describe(error)}`, 'Check the disk.', {
       cause: error,
     });

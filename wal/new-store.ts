@@ -1,7 +1,9 @@
-import { existsSync, mkdirSync, readdirSync, renameSync, rmdirSync, rmSync, statSync } from 'node:fs';
+import { mkdirSync, readdirSync, renameSync, rmdirSync, rmSync, statSync } from 'node:fs';
 import { hostname } from 'node:os';
 import { basename, dirname, join } from 'node:path';
+import { makeDirectory } from './directory.js';
 import { WalError } from './errors.js';
+import { exists } from './exists.js';
 import { fsyncDirectory, HeadFile, Intent } from './head-file.js';
 import { epochAfter } from './lineage.js';
 import type { Lineage, RecordSource } from './log.js';
@@ -33,7 +35,7 @@ export interface NewStoreOptions {
  * @throws WalError STORE_FOREIGN for anything but nothing or an empty directory
  */
 export function inspectTarget(targetDir: string): 'absent' | 'empty' {
-  if (!existsSync(targetDir)) return 'absent';
+  if (!exists(targetDir)) return 'absent';
   if (statSync(targetDir).isDirectory() && readdirSync(targetDir).length === 0) return 'empty';
   throw new WalError(
     'STORE_FOREIGN',
@@ -60,8 +62,9 @@ export async function makeStore(
   const replacesEmpty = inspectTarget(targetDir) === 'empty';
   removeLeftovers(targetDir);
   const partial = `${targetDir}${PARTIAL}${process.pid}`;
-  mkdirSync(join(partial, PATHS.log), { recursive: true, mode: 0o700 });
   try {
+    makeDirectory(dirname(targetDir));
+    mkdirSync(join(partial, PATHS.log), { recursive: true, mode: 0o700 });
     const { seq, hash, lineage } = await copyRecords(source, untilSeq, partial, options);
     HeadFile.create(join(partial, PATHS.head), {
       intent: Intent.closed,
@@ -92,7 +95,7 @@ export async function makeStore(
 /** What attempts that were killed left beside the target. */
 function removeLeftovers(targetDir: string): void {
   const parent = dirname(targetDir);
-  if (!existsSync(parent)) return;
+  if (!exists(parent)) return;
   const start = `${basename(targetDir)}${PARTIAL}`;
   for (const name of readdirSync(parent)) {
     const pid = name.startsWith(start) ? Number(name.slice(start.length)) : Number.NaN;

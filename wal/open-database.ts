@@ -2,17 +2,20 @@
  * Opening the log's LevelDB database without being lied to: look at its files first, keep aside what the open may destroy,
  * open, read LevelDB's own diary for what it dropped, and compare the tail with what is known from outside.
  */
-import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { DAMAGE_WAY_OUT, WalError } from './errors.js';
 import { type Evidence, setAside } from './evidence.js';
+import { exists } from './exists.js';
 import { hashHex } from './hash.js';
+import { fsyncDirectory } from './head-file.js';
 import { Level, LOG_OPTIONS } from './level.js';
-import { look } from './leveldb/look.js';
+import { type LookReport, look } from './leveldb/look.js';
 import { TableGuard } from './leveldb/table-guard.js';
 import type { Head } from './log.js';
 import { inUse, isLocked } from './owner.js';
 import { PATHS } from './paths.js';
+import { mend, tryMending } from './power-loss.js';
+import { readText } from './read-text.js';
 import { type ChainLink, decodeKey, decodeRecord, encodeKey, encodeRecord, RecordType } from './record.js';
 
 export type LogDatabase = Level<Buffer, Uint8Array>;
@@ -43,7 +46,15 @@ export async function openDatabase(
   storeDir: string,
   proof: Pick<Head, 'seq' | 'hash'>,
 ): Promise<OpenedDatabase> {
-  const seen = await look(join(storeDir, PATHS.log));
+  const seen = await lookAtLog(storeDir);
+  const unreadable = seen.findings.find(({ code }) => code === 'UNREADABLE');
+  if (unreadable !== undefined)
+    throw new WalError(
+      'WAL_IO',
+      `the log could not be opened: ${unreadable.message}`,
+      'Nothing was changed. Check the disk and permissions, then try again.',
+      { details: { findings: seen.findings } },
+    );
   if (seen.state !== 'sound')
     throw new WalError(
       'WAL_FILES_DAMAGED',
@@ -65,16 +76,12 @@ export async function openDatabase(
   const database = logDatabase(storeDir, { createIfMissing: false });
   try {
     await database.open();
-    assertNothingDropped(storeDir, evidence, seen.tornTail?.file);
+    const dropped = whatWasDropped(storeDir, seen.tornTail?.file);
+    if (dropped !== undefined) throw new Error(`LevelDB dropped data while it opened the log: ${dropped}`);
     const last = await lastRecord(database);
     const headSeq = last?.seq ?? 0;
-    if (headSeq < proof.seq) throw lostTail(headSeq, proof.seq);
     if (headSeq < seen.headSeq)
-      throw new WalError(
-        'WAL_FILES_DAMAGED',
-        `the files hold records up to ${seen.headSeq}, but LevelDB opened with ${headSeq}`,
-        `${DAMAGE_WAY_OUT} What LevelDB dropped is in ${evidence.folder}.`,
-      );
+      throw new Error(`the files hold records up to ${seen.headSeq}, but LevelDB opened with ${headSeq}`);
     if (proof.seq > 0) assertProven(database, proof);
     return {
       database,
@@ -86,17 +93,22 @@ export async function openDatabase(
     };
   } catch (error) {
     await database.close();
-    refuse(error);
-    if (error instanceof WalError) throw error;
     // Whoever deletes the owner's lock file does not own the store yet: the log has a lock too.
     if (isLocked(error)) throw await inUse(storeDir);
-    throw new WalError(
-      'WAL_IO',
-      `the log could not be opened: ${(error as { cause?: Error }).cause?.message ?? (error as Error).message}`,
-      'Check free space and permissions, then try again.',
-      { cause: error },
-    );
+    refuse(error);
+    throw error instanceof WalError ? error : takeBack(storeDir, seen, evidence, error as Error);
   }
+}
+
+/** Looks at the files, and takes back what a power loss alone can have done to them. */
+async function lookAtLog(storeDir: string): Promise<LookReport> {
+  const dir = join(storeDir, PATHS.log);
+  const seen = await look(dir);
+  const trial = seen.state === 'damaged' ? await tryMending(storeDir, seen) : undefined;
+  if (trial === undefined) return seen;
+  trial.dispose();
+  await mend(storeDir, trial.mending);
+  return look(dir);
 }
 
 function lostTail(found: number, proven: number): WalError {
@@ -112,19 +124,50 @@ function lostTail(found: number, proven: number): WalError {
  * LevelDB notes in its LOG file what its recovery threw away, and then goes on as if nothing had been.
  * @param tornFile the log whose last batch a crash cut off: that one it may drop
  */
-function assertNothingDropped(storeDir: string, evidence: Evidence, tornFile: string | undefined): void {
-  const diary = readFileSync(join(storeDir, PATHS.log, 'LOG'), 'utf8');
-  const dropped = diary
+function whatWasDropped(storeDir: string, tornFile: string | undefined): string | undefined {
+  return readText(join(storeDir, PATHS.log, 'LOG'))
     .split('\n')
     .find(
       line => /dropping|Ignoring error/.test(line) && !(tornFile !== undefined && line.includes(tornFile)),
+    )
+    ?.trim();
+}
+
+/**
+ * A disk that answered LevelDB with an error, where it had answered the look before, may answer again: LevelDB must not have let go of
+ * anything by then.
+ * @returns what is to be thrown
+ */
+function takeBack(storeDir: string, seen: LookReport, evidence: Evidence, error: Error): WalError {
+  const dir = join(storeDir, PATHS.log);
+  const what = (error.cause as Error | undefined)?.message ?? error.message;
+  try {
+    // Tables are not kept aside: those that it has merged already are gone.
+    const gone = seen.files.find(
+      ({ name, kind, live }) => kind === 'table' && live && !exists(join(dir, name)),
     );
-  if (dropped !== undefined)
-    throw new WalError(
+    if (gone !== undefined) throw new Error(`${gone.name} is gone`);
+    evidence.undo();
+    try {
+      fsyncDirectory(dir);
+    } catch {
+      // It is undone, and a disk that does not flush is what the answer is about.
+    }
+    return new WalError(
+      'WAL_IO',
+      `the log could not be opened: ${what}`,
+      'Check free space and permissions, then try again.',
+      { cause: error },
+    );
+  } catch (cause) {
+    evidence.keep();
+    return new WalError(
       'WAL_FILES_DAMAGED',
-      `LevelDB dropped data while it opened the log: ${dropped.trim()}`,
-      `${DAMAGE_WAY_OUT} What it dropped is in ${evidence.folder}.`,
+      `${what}; and what LevelDB did could not be undone: ${(cause as Error).message}`,
+      `${DAMAGE_WAY_OUT} What LevelDB dropped is in ${evidence.folder}.`,
+      { cause: error },
     );
+  }
 }
 
 async function lastRecord(database: LogDatabase) {

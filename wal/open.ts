@@ -1,7 +1,9 @@
 import { randomBytes } from 'node:crypto';
-import { existsSync, mkdirSync, readdirSync, renameSync, statSync } from 'node:fs';
+import { mkdirSync, readdirSync, renameSync, statSync } from 'node:fs';
 import { join } from 'node:path';
+import { makeDirectory } from './directory.js';
 import { WalError } from './errors.js';
+import { exists } from './exists.js';
 import { describe } from './group-commit.js';
 import { fsyncDirectory, HeadFile, type HeadProof, holdsHead, Intent, readHeadFile } from './head-file.js';
 import { type Durability, LevelLog } from './level-log.js';
@@ -73,7 +75,7 @@ async function openStore(options: OpenLogOptions): Promise<LevelLog> {
         `there is no store in ${storeDir}`,
         'Check VECTOR_DB_PATH; the server creates a store at its first start.',
       );
-    mkdirSync(storeDir, { recursive: true, mode: 0o700 });
+    makeDirectory(storeDir);
   }
   const ownership = await takeOwnership(storeDir);
   try {
@@ -93,7 +95,7 @@ async function openStore(options: OpenLogOptions): Promise<LevelLog> {
 
 /** What a path holds: nothing yet, a store, or something else. */
 export function storeState(storeDir: string): 'none' | 'store' | 'foreign' {
-  if (!existsSync(storeDir)) return 'none';
+  if (!exists(storeDir)) return 'none';
   if (!statSync(storeDir).isDirectory()) return 'foreign';
   const entries = readdirSync(storeDir).filter(name => !FOUND_ANYWHERE.includes(name));
   const begun: string[] = [PATHS.ownerLock, PATHS.ownerNote, `${PATHS.head}.tmp`];
@@ -110,9 +112,9 @@ const FOUND_ANYWHERE = ['lost+found', '.DS_Store'];
 
 function holdsStore(storeDir: string): boolean {
   const head = join(storeDir, PATHS.head);
-  if (existsSync(head) && statSync(head).isFile() && holdsHead(head)) return true;
+  if (exists(head) && statSync(head).isFile() && holdsHead(head)) return true;
   const log = join(storeDir, PATHS.log);
-  return existsSync(log) && statSync(log).isDirectory() && readdirSync(log).includes('CURRENT');
+  return exists(log) && statSync(log).isDirectory() && readdirSync(log).includes('CURRENT');
 }
 
 /** HEAD comes first, with its intent: a crash at any later step of the creation is recognised and the creation finished. */
@@ -182,8 +184,11 @@ async function openOwned(
       onState: options.onState,
     });
   } catch (error) {
-    headFile?.close();
-    await opened.database.close();
+    try {
+      headFile?.close();
+    } finally {
+      await opened.database.close();
+    }
     opened.refuse(error);
     throw error;
   }
@@ -236,7 +241,7 @@ async function finishCreation(storeDir: string, proof: HeadProof, clock: () => n
   );
   if (dataBytes > GENESIS_MAX_BYTES) return;
   // Nothing was ever acknowledged from a store that has not come further than this; what is there is kept all the same.
-  if (existsSync(dir)) {
+  if (exists(dir)) {
     mkdirSync(join(storeDir, PATHS.evidence), { recursive: true, mode: 0o700 });
     renameSync(dir, join(storeDir, PATHS.evidence, `unfinished-creation-${clock()}`));
   }

@@ -4,12 +4,13 @@
  * log's own lock cannot serve, since its files must be looked at before LevelDB opens them.
  */
 import { randomBytes } from 'node:crypto';
-import { mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdirSync, rmSync, writeFileSync } from 'node:fs';
 import { hostname } from 'node:os';
 import { join } from 'node:path';
 import { WalError } from './errors.js';
 import { destroyDatabase, Level } from './level.js';
 import { PATHS } from './paths.js';
+import { readText } from './read-text.js';
 
 export interface OwnerInfo {
   readonly pid: number;
@@ -27,7 +28,7 @@ export interface Ownership {
 /** Who says that it owns the store; undefined where nobody has left a readable note. Not a proof: the lock is. */
 export function readOwner(storeDir: string): OwnerInfo | undefined {
   try {
-    const note: unknown = JSON.parse(readFileSync(join(storeDir, PATHS.ownerNote), 'utf8'));
+    const note: unknown = JSON.parse(readText(join(storeDir, PATHS.ownerNote)));
     return isOwnerInfo(note) ? note : undefined;
   } catch (error) {
     if ((error as NodeJS.ErrnoException).code === 'ENOENT' || error instanceof SyntaxError) return undefined;

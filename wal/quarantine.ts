@@ -7,14 +7,16 @@
  * A folder is written under another name, flushed and read back before it gets its own: one that is there is whole.
  */
 import { createHash } from 'node:crypto';
-import { existsSync, mkdirSync, readdirSync, readFileSync, renameSync, rmSync } from 'node:fs';
+import { mkdirSync, readdirSync, renameSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { DAMAGE_WAY_OUT, WalError } from './errors.js';
+import { exists } from './exists.js';
 import { describe } from './group-commit.js';
 import { hashHex } from './hash.js';
 import { fsyncDirectory } from './head-file.js';
 import type { LevelLog } from './level-log.js';
 import { PATHS } from './paths.js';
+import { readText } from './read-text.js';
 import { type ChainLink, checkFollows, decodeRecord } from './record.js';
 import {
   HOW_TO_READ,
@@ -144,7 +146,7 @@ function removeLeftovers(parent: string, log: LevelLog): void {
 export function putBackReplaced(parent: string): void {
   for (const name of readdirSync(parent)) {
     const path = join(parent, name.slice(0, -REPLACED.length));
-    if (name.endsWith(REPLACED) && !existsSync(path)) renameSync(join(parent, name), path);
+    if (name.endsWith(REPLACED) && !exists(path)) renameSync(join(parent, name), path);
   }
 }
 
@@ -216,7 +218,7 @@ export function readManifest(
   path: string,
 ): { manifest: QuarantineManifest; problem?: never } | { manifest?: never; problem: string } {
   try {
-    const found: unknown = JSON.parse(readFileSync(join(path, MANIFEST), 'utf8'));
+    const found: unknown = JSON.parse(readText(join(path, MANIFEST)));
     if (!isManifest(found)) return { problem: `${MANIFEST} is not one of format ${FORMAT}` };
     return { manifest: found };
   } catch (error) {
@@ -249,7 +251,7 @@ export interface QuarantineEntry {
 /** The folders of a store's quarantine by their manifests, oldest first. May be asked while a server has the store. */
 export function listQuarantines(storeDir: string): QuarantineEntry[] {
   const parent = join(storeDir, PATHS.quarantine);
-  if (!existsSync(parent)) return [];
+  if (!exists(parent)) return [];
   return readdirSync(parent)
     .filter(name => !name.endsWith(UNFINISHED))
     .sort()

@@ -2,10 +2,10 @@
  * Walks a log and reports every finding, without LevelDB and without changing a byte: files, sequence, record hashes, chain,
  * times, transactions, and the head proof. docs/verify.md says what each level proves.
  */
-import { existsSync } from 'node:fs';
 import { join } from 'node:path';
 import { compareWithLevelDb } from './compare-leveldb.js';
 import { WalError } from './errors.js';
+import { exists } from './exists.js';
 import { describe } from './group-commit.js';
 import { type HeadProof, isHeadPaddingClean, readHeadFile } from './head-file.js';
 import { checkAllFiles } from './leveldb/all-files.js';
@@ -14,6 +14,7 @@ import { readLiveValues } from './leveldb/live-values.js';
 import { type LookReport, look } from './leveldb/look.js';
 import type { ForkOrigin } from './lineage.js';
 import { PATHS } from './paths.js';
+import { tryMending } from './power-loss.js';
 import type { LogRecord } from './record.js';
 import { type Tail, tailOf } from './tail.js';
 import { checkInLanes, loadCheck, type RecordCheck } from './verify-lanes.js';
@@ -109,9 +110,29 @@ export async function verifyLooked(
   options: VerifyLogOptions = {},
 ): Promise<LogReport & { readonly looked: LookReport }> {
   const dir = join(storeDir, PATHS.log);
+  const looked = await look(dir);
+  // What the next opening takes back is no damage.
+  const trial = looked.state === 'damaged' ? await tryMending(storeDir, looked) : undefined;
+  try {
+    const report =
+      trial === undefined
+        ? await verifyFiles(storeDir, dir, looked, options)
+        : await verifyFiles(storeDir, trial.dir, trial.seen, { ...options, compareSeed: undefined });
+    return { ...report, looked };
+  } finally {
+    trial?.dispose();
+  }
+}
+
+/** @param dir the log's files, or what stands for them */
+async function verifyFiles(
+  storeDir: string,
+  dir: string,
+  looked: LookReport,
+  options: VerifyLogOptions,
+): Promise<LogReport> {
   const findings: LogFinding[] = [];
   const proof = readProof(storeDir, findings);
-  const looked = await look(dir);
   const inLog = ({
     file,
     ...rest
@@ -156,7 +177,6 @@ export async function verifyLooked(
   const { cut } = proof ?? {};
   return {
     level,
-    looked,
     compared,
     ...walk.report(),
     storeId: proof?.storeId,
@@ -267,7 +287,7 @@ async function walkInLanes(
 
 function noteHeadPadding(storeDir: string): LogFinding[] {
   const path = join(storeDir, PATHS.head);
-  if (!existsSync(path) || isHeadPaddingClean(path)) return [];
+  if (!exists(path) || isHeadPaddingClean(path)) return [];
   const message =
     'bytes of HEAD that hold nothing are not zero: nothing is lost, but the disk changed what was written';
   return [{ code: 'HEAD_PADDING', message, file: PATHS.head }];
@@ -275,7 +295,7 @@ function noteHeadPadding(storeDir: string): LogFinding[] {
 
 function readProof(storeDir: string, findings: LogFinding[]): HeadProof | undefined {
   const path = join(storeDir, PATHS.head);
-  if (!existsSync(path)) {
+  if (!exists(path)) {
     findings.push({
       code: 'WAL_HEAD_MISSING',
       message: 'HEAD is missing: whether the log lost its tail cannot be proved',

@@ -13,6 +13,7 @@ import { restoreLog } from '../../wal/backup/restore.js';
 import { readSegment } from '../../wal/backup/segment.js';
 import { backUp } from '../../wal/backup/write.js';
 import { WalError } from '../../wal/errors.js';
+import { withIoErrors } from '../../wal/io-error.js';
 import type { RecordSource } from '../../wal/log.js';
 import { inspectTarget } from '../../wal/new-store.js';
 import { openLog } from '../../wal/open.js';
@@ -130,12 +131,18 @@ export interface BackupReport extends BackupOverview {
 /**
  * Reads all backups of a directory through, without LevelDB; each segment once.
  * @param trialIn a directory in which the newest one is restored and verified as a store, and removed again
- * @throws WalError BACKUP_MISSING: there is none to verify
+ * @throws WalError BACKUP_MISSING: there is none to verify; WAL_IO
  */
-export async function verifyBackups(
-  dir: string,
-  { trialIn, onProgress }: { trialIn?: string | undefined; onProgress?: (progress: Progress) => void } = {},
-): Promise<BackupReport> {
+export function verifyBackups(dir: string, options: VerifyBackupsOptions = {}): Promise<BackupReport> {
+  return withIoErrors(`${dir} could not be verified`, () => verifyAll(dir, options));
+}
+
+interface VerifyBackupsOptions {
+  readonly trialIn?: string | undefined;
+  readonly onProgress?: (progress: Progress) => void;
+}
+
+async function verifyAll(dir: string, { trialIn, onProgress }: VerifyBackupsOptions): Promise<BackupReport> {
   const list = listBackups(dir);
   const { backups, damaged } = list;
   if (backups.length === 0 && damaged.length === 0) throw noBackup(dir);
@@ -236,7 +243,11 @@ export interface Restored {
  * @throws WalError BACKUP_MISSING, BACKUP_DAMAGED, STORE_FOREIGN (the target holds something), WAL_IO; CodedError as resolveRange, DISK_FULL,
  *   MOMENT_BEYOND_HORIZON
  */
-export async function restore(options: RestoreOptions): Promise<Restored> {
+export function restore(options: RestoreOptions): Promise<Restored> {
+  return withIoErrors(`${options.to} could not be restored`, () => restoreFrom(options));
+}
+
+async function restoreFrom(options: RestoreOptions): Promise<Restored> {
   const { dryRun = false, clock = Date.now, onProgress } = options;
   const from = resolve(options.from);
   const to = resolve(options.to);

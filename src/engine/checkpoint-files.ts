@@ -1,8 +1,10 @@
 /** The files of one checkpoint, and the manifest that binds them. */
-import { existsSync, readFileSync, statSync } from 'node:fs';
+import { statSync } from 'node:fs';
 import { open, readFile } from 'node:fs/promises';
 import { join } from 'node:path';
+import { exists } from '../../wal/exists.js';
 import { createXxh64, hashHex, xxh64 } from '../../wal/hash.js';
+import { readText } from '../../wal/read-text.js';
 import { CodedError } from '../domain/errors.js';
 import type { FileCheck, FileProofs } from '../projections/vectors/index-files.js';
 
@@ -92,7 +94,7 @@ export async function writeManifest(dir: string, manifest: Manifest): Promise<vo
  * @throws CodedError PROJECTION_FAILED, or what the file system throws
  */
 export function readManifest(dir: string, version: number): Manifest {
-  const [json = '', digest] = readFileSync(join(dir, MANIFEST), 'utf8').split('\n');
+  const [json = '', digest] = readText(join(dir, MANIFEST)).split('\n');
   if (hashHex(xxh64(Buffer.from(json))) !== digest)
     throw damaged(dir, 'its manifest does not match its digest');
   const manifest = JSON.parse(json) as Manifest;
@@ -110,7 +112,7 @@ export async function checkSizes(dir: string, version: number): Promise<Manifest
   const manifest = readManifest(dir, version);
   for (const file of manifest.files) {
     const path = join(dir, file.name);
-    if (!existsSync(path)) throw damaged(dir, `${file.name} is missing`);
+    if (!exists(path)) throw damaged(dir, `${file.name} is missing`);
     if (statSync(path).size !== file.bytes)
       throw damaged(dir, `${file.name} has ${statSync(path).size} bytes, not ${file.bytes}`);
   }

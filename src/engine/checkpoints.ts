@@ -7,8 +7,9 @@
  * temporary directory, flushed, read back (the graph files by a worker that loads them: see VectorIndex.save), and only then
  * renamed into place. The newest two are kept. A bad one is discarded with a warning and costs only time.
  */
-import { existsSync, mkdirSync, readdirSync, renameSync, rmSync } from 'node:fs';
+import { mkdirSync, readdirSync, renameSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
+import { exists } from '../../wal/exists.js';
 import { hashHex } from '../../wal/hash.js';
 import { fsyncDirectory } from '../../wal/head-file.js';
 import type { Log } from '../../wal/log.js';
@@ -49,7 +50,7 @@ const checkpointDir = (storeDir: string, seq: number): string =>
 /** Seqs of the checkpoints in a store, newest first. */
 export function listCheckpoints(storeDir: string): number[] {
   const dir = join(storeDir, PATHS.checkpoints);
-  if (!existsSync(dir)) return [];
+  if (!exists(dir)) return [];
   return readdirSync(dir)
     .filter(name => /^\d{16}$/.test(name))
     .map(Number)
@@ -94,8 +95,7 @@ export async function saveCheckpoint(
   }
   // One beyond the head, of another history, is no reason to let go of what was just written.
   const others = listCheckpoints(storeDir).filter(other => other !== seq);
-  for (const old of others.slice(KEPT - 1))
-    rmSync(checkpointDir(storeDir, old), { recursive: true, force: true });
+  removeCheckpoints(storeDir, others.slice(KEPT - 1));
   return seq;
 }
 
@@ -123,7 +123,7 @@ export function describeExactParts(projections: Projections): ManifestFile[] {
 function putInPlace(parent: string, temporary: string, name: string): void {
   const final = join(parent, name);
   const replaced = join(parent, `${REPLACED}${name}`);
-  if (existsSync(final)) {
+  if (exists(final)) {
     rmSync(replaced, { recursive: true, force: true });
     renameSync(final, replaced);
   }
@@ -134,8 +134,23 @@ function putInPlace(parent: string, temporary: string, name: string): void {
 
 /** Removes every checkpoint but the one of `seq`. */
 export function removeOthers(storeDir: string, seq: number): void {
-  for (const other of listCheckpoints(storeDir))
-    if (other !== seq) rmSync(checkpointDir(storeDir, other), { recursive: true, force: true });
+  removeCheckpoints(
+    storeDir,
+    listCheckpoints(storeDir).filter(other => other !== seq),
+  );
+}
+
+/** Takes them from under their names first: a crash or a power loss in the middle leaves none that is there by halves. */
+export function removeCheckpoints(storeDir: string, seqs: readonly number[]): void {
+  if (seqs.length === 0) return;
+  const parent = join(storeDir, PATHS.checkpoints);
+  const doomed = seqs.map(seq => join(parent, `${TEMPORARY}${nameOf(seq)}`));
+  for (const [index, dir] of doomed.entries()) {
+    rmSync(dir, { recursive: true, force: true });
+    renameSync(checkpointDir(storeDir, seqs[index]!), dir);
+  }
+  fsyncDirectory(parent);
+  for (const dir of doomed) rmSync(dir, { recursive: true, force: true });
 }
 
 async function saveIndex(index: VectorIndex, dir: string, name: string): Promise<ManifestFile[]> {
@@ -200,10 +215,10 @@ async function closeAll(vectors: ReadonlyMap<string, VectorIndex>): Promise<void
  */
 export function removeUnfinished(storeDir: string): void {
   const parent = join(storeDir, PATHS.checkpoints);
-  if (!existsSync(parent)) return;
+  if (!exists(parent)) return;
   for (const name of readdirSync(parent)) {
     const final = join(parent, name.slice(REPLACED.length));
-    if (name.startsWith(REPLACED) && !existsSync(final)) renameSync(join(parent, name), final);
+    if (name.startsWith(REPLACED) && !exists(final)) renameSync(join(parent, name), final);
     else if (name.startsWith(REPLACED) || name.startsWith(TEMPORARY))
       rmSync(join(parent, name), { recursive: true, force: true });
   }
@@ -250,7 +265,7 @@ export class CheckpointLoading {
         return new Projections(this.indexOptions, readPut, catalog, words, metadata, vectors, through);
       } catch (error) {
         warn(error as Error);
-        rmSync(dir, { recursive: true, force: true });
+        removeCheckpoints(this.storeDir, [seq]);
       }
     }
     await this.abandon();
@@ -281,12 +296,6 @@ export async function checkedManifest(storeDir: string, seq: number, log: Log): 
   const manifest = await checkFiles(dir, CHECKPOINT_VERSION);
   assertOfThisLog(dir, manifest, log);
   return manifest;
-}
-
-/** Removes checkpoints: those of events that are cut off are of another history then. */
-export function discardCheckpoints(storeDir: string, seqs: readonly number[]): void {
-  for (const seq of seqs) rmSync(checkpointDir(storeDir, seq), { recursive: true, force: true });
-  if (seqs.length > 0) fsyncDirectory(join(storeDir, PATHS.checkpoints));
 }
 
 function assertOfThisLog(dir: string, manifest: Manifest, log: Log): void {

@@ -1,6 +1,7 @@
-import { type Dirent, existsSync, readdirSync, statSync } from 'node:fs';
+import { type Dirent, readdirSync, statSync } from 'node:fs';
 import { statfs } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
+import { exists } from '../../wal/exists.js';
 import { LOG_OPTIONS } from '../../wal/level.js';
 import { CodedError } from '../domain/errors.js';
 
@@ -47,7 +48,7 @@ export interface DiskSpace {
  */
 export async function assertSpace(path: string, neededBytes: number): Promise<DiskSpace> {
   let present = path;
-  while (!existsSync(present)) present = dirname(present);
+  while (!exists(present)) present = dirname(present);
   const { bavail, bsize } = await statfs(present);
   const freeBytes = bavail * bsize;
   if (freeBytes >= neededBytes) return { neededBytes, freeBytes };

@@ -1,6 +1,7 @@
 import { statfs } from 'node:fs/promises';
 import type { GroupCommitLog } from '../../wal/group-commit.js';
 import { hashHex } from '../../wal/hash.js';
+import { withIoErrors } from '../../wal/io-error.js';
 import type { LogRecord } from '../../wal/record.js';
 import { readCommitted } from '../../wal/transactions.js';
 import type { BackupAnswer, BackupCommand } from '../domain/backup.js';
@@ -246,6 +247,10 @@ export class StoreEngine implements Engine {
 
   async status(query: AsOf, context: CallContext): Promise<StatusAnswer> {
     await this.ready();
+    return withIoErrors('the state of the store could not be read', () => this.statusAt(query, context));
+  }
+
+  private async statusAt(query: AsOf, context: CallContext): Promise<StatusAnswer> {
     const { storeDir, log, projections, embedders, durability } = this.options;
     const disk = await statfs(storeDir);
     const { configured } = embedders;
@@ -319,7 +324,7 @@ export class StoreEngine implements Engine {
   async backup(command: BackupCommand, context: CallContext): Promise<BackupAnswer> {
     await this.ready();
     const { storeDir, log, clock } = this.options;
-    assertOutside(storeDir, command.to);
+    await withIoErrors('the backup could not be begun', () => assertOutside(storeDir, command.to));
     const backup = backUpStore(log, command, context, { clock, ending: this.ending.signal });
     this.backups.add(backup);
     try {

@@ -1,6 +1,7 @@
 /** A new store of a log's first records: where it may stand, what it takes, and making it. */
-import { existsSync, realpathSync } from 'node:fs';
+import { realpathSync } from 'node:fs';
 import { basename, dirname, isAbsolute, join, relative, sep } from 'node:path';
+import { exists } from '../../wal/exists.js';
 import { forkLog } from '../../wal/fork.js';
 import type { LevelLog } from '../../wal/level-log.js';
 import { type ForkOrigin, forkOriginOf } from '../../wal/lineage.js';
@@ -65,7 +66,7 @@ export function assertOutside(sourceDir: string, targetDir: string): void {
 
 /** The path without links, where some end of it may not be there yet. */
 function realPathOf(path: string): string {
-  if (existsSync(path)) return realpathSync(path);
+  if (exists(path)) return realpathSync(path);
   return join(realPathOf(dirname(path)), basename(path));
 }
 

@@ -1,5 +1,6 @@
 import { join } from 'node:path';
 import { hashHex } from '../../wal/hash.js';
+import { withIoErrors } from '../../wal/io-error.js';
 import type { LevelLog } from '../../wal/level-log.js';
 import type { Log } from '../../wal/log.js';
 import { openLog } from '../../wal/open.js';
@@ -46,7 +47,11 @@ export interface OpenEngineOptions {
  * Opens a store: the log with all its checks, the newest valid checkpoint, then the tail of the log replayed over it.
  * @throws WalError and CodedError as openLog and the projections do: a store that is off is refused, never repaired
  */
-export async function openEngine(options: OpenEngineOptions): Promise<StoreEngine> {
+export function openEngine(options: OpenEngineOptions): Promise<StoreEngine> {
+  return withIoErrors(`${options.path} could not be opened`, () => open(options));
+}
+
+async function open(options: OpenEngineOptions): Promise<StoreEngine> {
   const { path: storeDir, config, logger } = options;
   const clock = options.clock ?? Date.now;
   const embedders = new Embedders({

@@ -6,6 +6,7 @@ import { join } from 'node:path';
 import { WalError } from '../../wal/errors.js';
 import { hashHex } from '../../wal/hash.js';
 import { readHeadFile } from '../../wal/head-file.js';
+import { withIoErrors } from '../../wal/io-error.js';
 import type { LevelLog } from '../../wal/level-log.js';
 import { openLog, storeState } from '../../wal/open.js';
 import { PATHS } from '../../wal/paths.js';
@@ -13,7 +14,7 @@ import { type ExportOptions, exportTail, listQuarantines } from '../../wal/quara
 import type { OnCutStep } from '../../wal/truncate.js';
 import { CodedError } from '../domain/errors.js';
 import type { Progress, Receipt, ResolvedMoment } from '../domain/face.js';
-import { discardCheckpoints } from './checkpoints.js';
+import { removeCheckpoints } from './checkpoints.js';
 import { assertSpace, storeBytes } from './disk-space.js';
 import { describeSeq } from './moments.js';
 import { resolveRange } from './replay-range.js';
@@ -53,7 +54,11 @@ export interface RolledBack extends Receipt {
  *   DISK_FULL: nothing was begun
  * @throws WalError as openLog does; WAL_CONFLICT when a server came between preview and cut: nothing was changed
  */
-export async function rollback(options: RollbackOptions): Promise<RollbackAnswer> {
+export function rollback(options: RollbackOptions): Promise<RollbackAnswer> {
+  return withIoErrors(`the log of ${options.storeDir} could not be cut`, () => rollBack(options));
+}
+
+async function rollBack(options: RollbackOptions): Promise<RollbackAnswer> {
   const { storeDir, onProgress } = options;
   const clock = options.clock ?? Date.now;
   let finishedEarlier = false;
@@ -72,7 +77,7 @@ export async function rollback(options: RollbackOptions): Promise<RollbackAnswer
   const plan = { ...prepared.plan, finishedEarlier };
   if (quarantine === undefined) return plan;
   // A checkpoint is a cache: gone before the cut, none can tell what is no longer so after it.
-  discardCheckpoints(storeDir, plan.checkpoints);
+  removeCheckpoints(storeDir, plan.checkpoints);
   const shortened = await openLog({ storeDir, clock, cut, onCutStep });
   try {
     const { head, lineage } = shortened;

@@ -1,7 +1,8 @@
-import { existsSync } from 'node:fs';
 import { relative } from 'node:path';
 import { WalError } from '../../wal/errors.js';
+import { exists } from '../../wal/exists.js';
 import { hashHex } from '../../wal/hash.js';
+import { withIoErrors } from '../../wal/io-error.js';
 import type { LookReport } from '../../wal/leveldb/look.js';
 import { storeState } from '../../wal/open.js';
 import { takeOwnership } from '../../wal/owner.js';
@@ -64,11 +65,15 @@ export interface QuarantineReport {
 /**
  * Verifies a store that no server has open: the log, what its events say, the checkpoints, and what is in quarantine. docs/verify.md says what each
  * level proves. On a damaged store LevelDB is not asked; yet it is native code: see verifyApart for a caller that must go on whatever happens.
- * @throws WalError STORE_MISSING, STORE_FOREIGN, STORE_IN_USE, BACKUP_MISSING: nothing could be verified
+ * @throws WalError STORE_MISSING, STORE_FOREIGN, STORE_IN_USE, BACKUP_MISSING, WAL_IO: nothing could be verified
  */
-export async function verifyStore(
+export function verifyStore(storeDir: string, options: VerifyOptions = {}): Promise<VerifyReport> {
+  return withIoErrors(`${storeDir} could not be verified`, () => verifyAll(storeDir, options));
+}
+
+async function verifyAll(
   storeDir: string,
-  { level = 'full', backups, seed = Date.now() >>> 0, onProgress }: VerifyOptions = {},
+  { level = 'full', backups, seed = Date.now() >>> 0, onProgress }: VerifyOptions,
 ): Promise<VerifyReport> {
   assertStore(storeDir);
   const newest = backups === undefined ? undefined : newestIn(backups);
@@ -169,7 +174,7 @@ function assertStore(storeDir: string): void {
   if (state === 'store') return;
   throw new WalError(
     state === 'foreign' ? 'STORE_FOREIGN' : 'STORE_MISSING',
-    existsSync(storeDir) ? `${storeDir} holds no store` : `${storeDir} does not exist`,
+    exists(storeDir) ? `${storeDir} holds no store` : `${storeDir} does not exist`,
     'Name the store with --store or VECTOR_DB_PATH.',
   );
 }
@@ -213,7 +218,8 @@ async function compareNewest(
   };
   if (!isLogSound) return skip('the log is damaged');
   if (manifest.seq > (log.head?.seq ?? 0)) return skip('it is of an event beyond the end of the log');
-  if (log.erased > 0) return skip('payloads were erased, and it may be from before');
+  if (level === 'deep' && looked.state !== 'sound')
+    return skip('a power loss interrupted the last opening, which the next one takes back');
   if (log.pendingCut !== undefined) return skip('the log is about to be cut');
   onProgress?.({ done: 0, message: 'comparing the checkpoint with the log' });
   try {

@@ -265,8 +265,11 @@ describe('many backups', () => {
     const lock = join(dir, 'lock.json');
     const held = (pid: number) =>
       writeFileSync(lock, JSON.stringify({ pid, host: hostname(), since: '2026-01-01T00:00:00.000Z' }));
+    held(process.ppid);
+    await expect(backedUp()).rejects.toEqual(refusal('BACKUP_BUSY', new RegExp(`process ${process.ppid} `)));
+    // Of this process, which is at no work there: the lock could not be removed.
     held(process.pid);
-    await expect(backedUp()).rejects.toEqual(refusal('BACKUP_BUSY', new RegExp(`process ${process.pid} `)));
+    expect((await backedUp()).isUnchanged).toBe(true);
     held(spawnSync(process.execPath, ['-e', '']).pid);
     expect((await backedUp()).isUnchanged).toBe(true);
     writeFileSync(lock, 'torn');

@@ -1,8 +1,9 @@
-import { readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { realpathSync, rmSync, writeFileSync } from 'node:fs';
 import { hostname } from 'node:os';
 import { join } from 'node:path';
 import { WalError } from '../errors.js';
 import { isLiving } from '../owner.js';
+import { readText } from '../read-text.js';
 
 /** In a directory of backups: who writes there. */
 export const LOCK = 'lock.json';
@@ -13,14 +14,19 @@ export const LOCK = 'lock.json';
  * @throws WalError BACKUP_BUSY
  */
 export async function withLock<T>(dir: string, work: () => T | Promise<T>): Promise<T> {
-  const path = join(dir, LOCK);
+  const path = join(realpathSync(dir), LOCK);
   take(path);
+  held.add(path);
   try {
     return await work();
   } finally {
+    held.delete(path);
     rmSync(path, { force: true });
   }
 }
+
+/** Those of this process. One that names it and is not among them could not be removed, or not be written to its end. */
+const held = new Set<string>();
 
 function take(path: string): void {
   const mine = JSON.stringify({ pid: process.pid, host: hostname(), since: new Date().toISOString() });
@@ -37,7 +43,8 @@ function take(path: string): void {
 
 function removeStale(path: string): void {
   const holder = readHolder(path);
-  if (holder !== undefined && isLiving(holder))
+  const isOurs = holder?.pid === process.pid && holder.host === hostname();
+  if (holder !== undefined && (isOurs ? held.has(path) : isLiving(holder)))
     throw new WalError(
       'BACKUP_BUSY',
       `process ${holder.pid} on ${holder.host} is at work on these backups since ${holder.since}`,
@@ -50,7 +57,7 @@ function removeStale(path: string): void {
 /** Undefined where it is gone, or was never finished. */
 function readHolder(path: string): { pid: number; host: string; since: string } | undefined {
   try {
-    return JSON.parse(readFileSync(path, 'utf8'));
+    return JSON.parse(readText(path));
   } catch (error) {
     if ((error as NodeJS.ErrnoException).code === 'ENOENT' || error instanceof SyntaxError) return undefined;
     throw error;

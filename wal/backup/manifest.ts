@@ -8,10 +8,12 @@
  * manifest is one line of JSON and a line with the sha256 of that line, so that nothing in it can change unseen.
  */
 import { createHash } from 'node:crypto';
-import { existsSync, readdirSync, readFileSync } from 'node:fs';
+import { readdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { WalError } from '../errors.js';
+import { exists } from '../exists.js';
 import type { Lineage } from '../log.js';
+import { readText } from '../read-text.js';
 import { HOW_TO_READ, type RecordName } from '../record-file.js';
 
 export const FORMAT = 1;
@@ -101,7 +103,7 @@ export interface BackupList {
  * @throws WalError BACKUP_MISSING where there is no such directory
  */
 export function listBackups(dir: string): BackupList {
-  if (!existsSync(dir))
+  if (!exists(dir))
     throw new WalError(
       'BACKUP_MISSING',
       `${dir} does not exist`,
@@ -122,7 +124,7 @@ export function listBackups(dir: string): BackupList {
 function readManifest(
   path: string,
 ): { manifest: BackupManifest; problem?: never } | { manifest?: never; problem: string } {
-  const [json = '', digest] = readFileSync(path, 'utf8').split('\n');
+  const [json = '', digest] = readText(path).split('\n');
   if (sha256(json) !== digest) return { problem: 'does not match its sha256' };
   const manifest = JSON.parse(json) as BackupManifest;
   if (manifest.format !== FORMAT)

@@ -1,7 +1,8 @@
 import { createHash } from 'node:crypto';
-import { existsSync, statSync } from 'node:fs';
+import { statSync } from 'node:fs';
 import { join } from 'node:path';
 import { WalError } from '../errors.js';
+import { exists } from '../exists.js';
 import { type ChainLink, checkFollows, decodeRecord, type LogRecord } from '../record.js';
 import { nameRecord, type RecordName, readRecordFile } from '../record-file.js';
 import { SEGMENTS, type Segment } from './manifest.js';
@@ -31,7 +32,7 @@ export async function scanSegment(
 ): Promise<Segment & { readonly lastRecord: LogRecord }> {
   const path = join(dir, SEGMENTS, file);
   const wrong = (what: string) => damagedSegment(file, what);
-  if (!existsSync(path)) throw wrong('it is missing');
+  if (!exists(path)) throw wrong('it is missing');
   const digest = createHash('sha256');
   let first: LogRecord | undefined;
   let last: LogRecord | undefined;

@@ -1,6 +1,8 @@
-import { existsSync, mkdirSync, readdirSync, renameSync, rmSync, statSync } from 'node:fs';
+import { readdirSync, renameSync, rmSync, statSync } from 'node:fs';
 import { join } from 'node:path';
+import { makeDirectory } from '../directory.js';
 import { DAMAGE_WAY_OUT, WalError } from '../errors.js';
+import { exists } from '../exists.js';
 import { describe } from '../group-commit.js';
 import { hashHex } from '../hash.js';
 import { fsyncDirectory } from '../head-file.js';
@@ -74,8 +76,9 @@ export async function backUp(log: RecordSource, dir: string, options: BackUpOpti
 }
 
 function prepareDirectory(dir: string): void {
-  if (existsSync(dir) && !statSync(dir).isDirectory()) throw foreign(dir, 'is no directory');
-  mkdirSync(join(dir, SEGMENTS), { recursive: true, mode: 0o700 });
+  if (exists(dir) && !statSync(dir).isDirectory()) throw foreign(dir, 'is no directory');
+  makeDirectory(dir);
+  makeDirectory(join(dir, SEGMENTS));
   const stranger = readdirSync(dir).find(
     name => ![SEGMENTS, LOCK].includes(name) && !/\.backup\.json(\.unfinished)?$/.test(name),
   );

@@ -11,8 +11,9 @@
  * compare `headSeq` with the HEAD file).
  */
 import { statSync } from 'node:fs';
-import { readdir, readFile } from 'node:fs/promises';
+import { readdir } from 'node:fs/promises';
 import { join } from 'node:path';
+import { readText } from '../read-text.js';
 import { type DirectoryFile, type FileKind, parseFileName } from './file-names.js';
 import { type Finding, Findings } from './findings.js';
 import { KeyRanges } from './key-ranges.js';
@@ -126,8 +127,8 @@ class Look {
 
   /** CURRENT and the MANIFEST that it names. */
   async #readManifest(): Promise<Manifest | undefined> {
-    const text = await this.#findings.attempt('CURRENT', () =>
-      readFile(join(this.#dir, 'CURRENT'), 'latin1'),
+    const text = await this.#findings.attempt('CURRENT', async () =>
+      readText(join(this.#dir, 'CURRENT'), 'latin1'),
     );
     if (text === undefined) return undefined;
     this.#findings.bytesRead += text.length;
