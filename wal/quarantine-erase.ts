@@ -1,8 +1,9 @@
 /** Erasing payloads in what was cut off a log and lies in quarantine. */
 import { createHash } from 'node:crypto';
-import { existsSync, mkdirSync, readdirSync, renameSync, rmSync } from 'node:fs';
+import { mkdirSync, readdirSync, renameSync, rmSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { WalError } from './errors.js';
+import { exists } from './exists.js';
 import { fsyncDirectory } from './head-file.js';
 import { PATHS } from './paths.js';
 import {
@@ -90,7 +91,7 @@ export async function* readQuarantine({ path, manifest }: QuarantineEntry): Asyn
 /** Takes back what an erasing in quarantine left half done. Only for the owner of the store. */
 export function settleQuarantines(storeDir: string): void {
   const parent = join(storeDir, PATHS.quarantine);
-  if (!existsSync(parent)) return;
+  if (!exists(parent)) return;
   putBackReplaced(parent);
   for (const name of readdirSync(parent))
     if (name.endsWith(REPLACED)) rmSync(join(parent, name), { recursive: true, force: true });

@@ -3,8 +3,9 @@
  * them. For operators, on a store that no server has open. The event that says so comes first; where its work was interrupted, the next
  * opening of the store goes on before it answers anything.
  */
-import { existsSync, readdirSync, rmSync } from 'node:fs';
+import { readdirSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
+import { exists } from '../../wal/exists.js';
 import type { GroupCommitLog } from '../../wal/group-commit.js';
 import { hashHex } from '../../wal/hash.js';
 import { fsyncDirectory } from '../../wal/head-file.js';
@@ -222,5 +223,5 @@ export async function finishRedactions(
 /** Folders that openings of damaged stores left. */
 function evidenceOf(storeDir: string): string[] {
   const parent = join(storeDir, PATHS.evidence);
-  return existsSync(parent) ? readdirSync(parent).map(name => join(parent, name)) : [];
+  return exists(parent) ? readdirSync(parent).map(name => join(parent, name)) : [];
 }
