@@ -19,7 +19,7 @@ import type {
 } from '../domain/face.js';
 import type { Actor, DomainEvent, Embedded, Metric, Space } from '../domain/model.js';
 import type { MarkAnswer, MarkCommand } from '../domain/travel.js';
-import { parseWhere } from '../domain/where.js';
+import { matches, parseWhere } from '../domain/where.js';
 import type { Embedder } from '../embedding/embedder.js';
 import { checkDelete, checkMark, checkUpsert } from './check.js';
 import { type Embedders, embedChecked } from './embedders.js';
@@ -204,13 +204,20 @@ export class Writer {
     return { ...committed.receipt, first_seq: committed.firstSeq, deleted, missing, dry_run: dryRun };
   }
 
+  /** Of what is queued as of what is applied: the deletion comes behind both. */
   private idsWhere(collection: number, command: DeleteCommand): string[] {
     const { catalog, metadata } = this.options.projections();
+    const where = parseWhere(command.where);
+    const queued = this.view.queuedItems(collection);
     const live = catalog.liveMask(new Set([collection]));
-    const matches = metadata.evaluate(parseWhere(command.where), live.length);
+    const found = metadata.evaluate(where, live.length);
     const ids: string[] = [];
     for (let ordinal = 0; ordinal < live.length; ordinal++)
-      if (live[ordinal] & matches[ordinal]) ids.push(catalog.idOf(ordinal));
+      if (live[ordinal] & found[ordinal]) {
+        const id = catalog.idOf(ordinal);
+        if (!queued.has(id)) ids.push(id);
+      }
+    for (const [id, item] of queued) if (item && matches(where, item.metadata)) ids.push(id);
     return ids;
   }
 
