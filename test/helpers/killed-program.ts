@@ -48,26 +48,42 @@ export class ProgramKiller {
     return this.start(args).ended;
   }
 
-  private start(args: readonly string[]): { child: ChildProcess; ended: Promise<Ended> } {
-    const child = spawn(process.execPath, [MAIN, ...args], {
-      env: { PATH: process.env.PATH, ...this.env },
-      stdio: ['ignore', 'ignore', 'pipe'],
-    });
-    let stderr = '';
-    child.stderr.setEncoding('utf8').on('data', (chunk: string) => {
-      stderr += chunk;
-    });
-    const hang = setTimeout(() => {
-      stderr += `\nno end within ${HANG_MS} ms`;
-      child.kill('SIGTERM');
-    }, HANG_MS);
-    const ended = new Promise<Ended>((resolve, reject) => {
-      child.once('error', reject);
-      child.once('close', (code, signal) => {
-        clearTimeout(hang);
-        resolve({ wasKilled: signal === 'SIGKILL', code, stderr });
-      });
-    });
-    return { child, ended };
+  private start(args: readonly string[]) {
+    return startProgram([process.execPath, MAIN, ...args], this.env);
   }
+}
+
+/** Runs a command of the program. @param wrap what it is run under */
+export function runProgram(
+  args: readonly string[],
+  env: Readonly<Record<string, string>>,
+  wrap: (command: readonly string[]) => readonly string[],
+): Promise<Ended> {
+  return startProgram(wrap([process.execPath, MAIN, ...args]), env).ended;
+}
+
+function startProgram(
+  [file, ...args]: readonly string[],
+  env: Readonly<Record<string, string>>,
+): { child: ChildProcess; ended: Promise<Ended> } {
+  const child = spawn(file!, args, {
+    env: { PATH: process.env.PATH, ...env },
+    stdio: ['ignore', 'ignore', 'pipe'],
+  });
+  let stderr = '';
+  child.stderr.setEncoding('utf8').on('data', (chunk: string) => {
+    stderr += chunk;
+  });
+  const hang = setTimeout(() => {
+    stderr += `\nno end within ${HANG_MS} ms`;
+    child.kill('SIGTERM');
+  }, HANG_MS);
+  const ended = new Promise<Ended>((resolve, reject) => {
+    child.once('error', reject);
+    child.once('close', (code, signal) => {
+      clearTimeout(hang);
+      resolve({ wasKilled: signal === 'SIGKILL', code, stderr });
+    });
+  });
+  return { child, ended };
 }
