@@ -176,7 +176,7 @@ export class StoreEngine implements Engine {
 
   /** Refuses work once closing has begun, and waits while the log is being reopened. */
   private async ready(): Promise<void> {
-    if (this.closing) throw new CodedError('ENGINE_CLOSED', 'the server is shutting down', 'Start it again.');
+    if (this.closing) throw closed();
     await this.options.log.readable();
   }
 
@@ -302,9 +302,11 @@ export class StoreEngine implements Engine {
 
   private async shutDown(): Promise<void> {
     const { log, projections, embedders } = this.options;
-    this.ending.abort(new CodedError('ENGINE_CLOSED', 'the server is shutting down', 'Start it again.'));
+    const refusal = closed();
+    this.ending.abort(refusal);
     await Promise.allSettled(this.backups);
     await this.reembedder.stop();
+    this.writer.end(refusal);
     await this.settled();
     this.unsubscribe();
     await this.saving;
@@ -313,6 +315,9 @@ export class StoreEngine implements Engine {
     await Promise.all([projections.close(), embedders.close(), log.close()]);
   }
 }
+
+const closed = (): CodedError =>
+  new CodedError('ENGINE_CLOSED', 'the server is shutting down', 'Start it again.');
 
 const MAX_WARNINGS = 20;
 

@@ -66,9 +66,18 @@ export class Writer {
   private readonly view: WriteView;
   /** Set while one writer has the log for itself. */
   private gate: Promise<void> | undefined;
+  private ended: CodedError | undefined;
 
   constructor(private readonly options: WriteOptions) {
     this.view = new WriteView(options.projections, options.versions);
+  }
+
+  /**
+   * From here on nothing is queued any more, by calls that are under way neither: once nobody applies what is written, the next decision would be
+   * against a state that is no longer the store's.
+   */
+  end(refusal: CodedError): void {
+    this.ended = refusal;
   }
 
   /** Resolves when no other writer has the log for itself. Whoever goes on to write looks again, in the step in which it appends. */
@@ -248,6 +257,7 @@ export class Writer {
     context: CallContext,
     onPart: (events: number) => void,
   ): Promise<Committed> {
+    if (this.ended) throw this.ended;
     const { log, settled } = this.options;
     const known = this.view.actorSeq(context.actor);
     const eventsSeq = log.nextSeq + (known === 0 ? 1 : 0);
@@ -283,11 +293,12 @@ export class Writer {
   /**
    * Queues events as one transaction and waits until they are durable and applied. For callers that have the log for themselves
    * (see exclusive): others decide in the same step.
-   * @throws WalError WAL_BUSY, WAL_POISONED, WAL_OUTCOME_UNKNOWN, WAL_CLOSED
+   * @throws WalError WAL_BUSY, WAL_POISONED, WAL_OUTCOME_UNKNOWN, WAL_CLOSED; what `end` was given
    */
   async commit(events: readonly DomainEvent[], actor: Actor): Promise<Committed> {
     const { log } = this.options;
     if (events.length === 0) return { receipt: headReceipt(log), firstSeq: 0, eventsSeq: 0 };
+    if (this.ended) throw this.ended;
     const transactionSeq = log.nextSeq;
     const known = this.view.actorSeq(actor);
     const all: DomainEvent[] = known === 0 ? [{ type: 'actor_declared', ...actor }, ...events] : [...events];

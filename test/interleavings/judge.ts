@@ -36,8 +36,18 @@ const REFUSED_BY_CLOSING = ['ENGINE_CLOSED', 'WAL_CLOSED'];
 export const SEARCH_K = 3;
 const COLLECTION_MISSING = 'COLLECTION_NOT_FOUND';
 
-/** Checks every call, and adds the states that the writes among them made. @throws AssertionError */
+/** Checks every call, and adds the states that the writes among them made. @throws AssertionError that lists them all */
 export function judge(calls: readonly Call[], states: States, headSeq: number): void {
+  try {
+    judgeAll(calls, states, headSeq);
+  } catch (error) {
+    if (error instanceof assert.AssertionError)
+      error.message += `\nin the order in which they ended:\n${calls.map(show).join('\n')}`;
+    throw error;
+  }
+}
+
+function judgeAll(calls: readonly Call[], states: States, headSeq: number): void {
   const written = calls.filter(isWritten).sort((a, b) => receiptOf(a).seq - receiptOf(b).seq);
   for (const call of written) {
     const { seq, first_seq } = receiptOf(call);
