@@ -19,6 +19,8 @@ const YEAR_MS = 366 * DAY_MS;
 export interface ClockOptions {
   readonly seed: number;
   readonly count: number;
+  /** Asked before each case: no more is begun. Default: never. */
+  readonly isOver?: () => boolean;
   readonly onProgress?: (done: number, total: number) => void;
 }
 
@@ -28,10 +30,15 @@ export interface ClockReport {
   readonly counts: Record<string, number>;
 }
 
-export async function runClockCampaign({ seed, count, onProgress }: ClockOptions): Promise<ClockReport> {
+export async function runClockCampaign({
+  seed,
+  count,
+  isOver,
+  onProgress,
+}: ClockOptions): Promise<ClockReport> {
   const counts = { jumps: 0, writes: 0, questions: 0 };
   const report: ClockReport = { cases: 0, failures: [], counts };
-  for (let at = 0; at < count; at++) {
+  for (let at = 0; at < count && isOver?.() !== true; at++) {
     const dir = mkdtempSync(join(fastDirectory(), 'clock-'));
     const play = at % SERVER_EVERY === 0 ? playServer : playInProcess;
     try {

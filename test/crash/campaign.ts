@@ -37,6 +37,8 @@ export interface CampaignOptions {
   readonly seed: number;
   /** An empty directory; the store and the documents are made in it. */
   readonly dir: string;
+  /** Asked before each cycle: no more is begun. Default: never. */
+  readonly isOver?: () => boolean;
   readonly onCycle?: (cycle: number, report: CampaignReport) => void;
 }
 
@@ -140,7 +142,7 @@ export class KillCampaign implements Ground {
     const first = this.start();
     await this.folder.learn(first);
     await first.kill();
-    for (let cycle = 1; cycle <= options.cycles; cycle++) {
+    for (let cycle = 1; cycle <= options.cycles && options.isOver?.() !== true; cycle++) {
       const phase = this.pickPhase();
       report.phases[phase]!++;
       await this.cycle(phase);

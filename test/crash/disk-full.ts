@@ -33,6 +33,8 @@ export interface DiskFullOptions {
   readonly seed: number;
   /** One scenario after the other. */
   readonly count: number;
+  /** Asked before each case: no more is begun. Default: never. */
+  readonly isOver?: () => boolean;
   readonly onProgress?: (done: number, total: number) => void;
 }
 
@@ -46,10 +48,11 @@ export interface DiskFullReport {
 export async function runDiskFullCampaign({
   seed,
   count,
+  isOver,
   onProgress,
 }: DiskFullOptions): Promise<DiskFullReport> {
   const report: DiskFullReport = { cases: 0, failures: [], counts: {} };
-  for (let at = 0; at < count; at++) {
+  for (let at = 0; at < count && isOver?.() !== true; at++) {
     const scenario = SCENARIOS[at % SCENARIOS.length]!;
     try {
       // Where nobody may mount, the limit stands in for it: the same steps, with another errno.

@@ -15,6 +15,8 @@ export interface RowOptions {
   readonly count: number;
   /** Of the row's full size, in (0, 1]. Absent for the small size. */
   readonly share?: number | undefined;
+  /** The time is up: nothing more is begun. */
+  readonly isOver: () => boolean;
   readonly onProgress: (done: number, total: number) => void;
 }
 
@@ -38,14 +40,14 @@ export interface Row {
 /** A store that grows for ever would make each cycle longer than the one before. */
 const CYCLES_PER_STORE = 300;
 
-async function killRow({ seed, count, onProgress }: RowOptions): Promise<RowReport> {
+async function killRow({ seed, count, isOver, onProgress }: RowOptions): Promise<RowReport> {
   const failures: string[] = [];
   const counts: Record<string, number> = {};
   const add = (what: string, n: number) => {
     counts[what] = (counts[what] ?? 0) + n;
   };
   let done = 0;
-  for (let part = 0; done < count; part++) {
+  for (let part = 0; done < count && !isOver(); part++) {
     const cycles = Math.min(CYCLES_PER_STORE, count - done);
     const dir = mkdtempSync(join(tmpdir(), 'torture-kill-'));
     const before = done;
@@ -53,6 +55,7 @@ async function killRow({ seed, count, onProgress }: RowOptions): Promise<RowRepo
       cycles,
       seed: seed + part,
       dir,
+      isOver,
       onCycle: cycle => onProgress(before + cycle, count),
     }).run();
     const { lost, altered, halfDone, opensFailed, unsound, unexpected } = report;
@@ -109,11 +112,11 @@ async function damageRow({ seed, share, onProgress }: RowOptions): Promise<RowRe
 /** Played in pieces, each with a seed of its own, which a failure names. */
 const HISTORIES_PER_PIECE = 500;
 
-async function commandsRow({ seed, count, onProgress }: RowOptions): Promise<RowReport> {
+async function commandsRow({ seed, count, isOver, onProgress }: RowOptions): Promise<RowReport> {
   let commands = 0;
   let histories = 0;
   const failures: string[] = [];
-  for (let piece = 0; commands < count && failures.length === 0; piece++) {
+  for (let piece = 0; commands < count && failures.length === 0 && !isOver(); piece++) {
     const before = commands;
     try {
       commands += await playInterleavings(HISTORIES_PER_PIECE, seed + piece, done => {

@@ -1,4 +1,4 @@
-/** `npm run torture -- [--seed S] [--size small|full] [--scale F] [--rows A,B] [--json]`: see --help. */
+/** `npm run torture -- [--seed S] [--size small|full] [--scale F] [--minutes M] [--rows A,B] [--json]`: see --help. */
 import { parseArgs } from 'node:util';
 import { ROWS, type Row, type RowReport } from './rows.js';
 
@@ -9,6 +9,7 @@ Runs the fault campaign row by row and prints for each how many cases there were
   --seed S       Default: one of the clock's; it is printed.
   --size SIZE    small: as in CI; full. Default: small.
   --scale F      A part of full, in (0, 1].
+  --minutes M    End each row after so long, wherever it is; damage goes on, of which --scale takes a part.
   --rows A,B     Only these: ${ROWS.map(row => row.name).join(', ')}.
   --json         One line of JSON for each row.
 
@@ -31,7 +32,7 @@ async function main(): Promise<number> {
     console.log(HELP);
     return 0;
   }
-  const { rows, seed, size, scale, asJson } = options;
+  const { rows, seed, size, scale, minutes, asJson } = options;
   let isWhole = true;
   if (!asJson) console.log(`seed ${seed}, ${size}${scale === 1 ? '' : `, ${scale} of it`}\n`);
   for (const row of rows) {
@@ -40,6 +41,7 @@ async function main(): Promise<number> {
       seed,
       count: Math.ceil(row[size] * scale),
       share: size === 'full' ? scale : undefined,
+      isOver: () => performance.now() - startedMs > minutes * 60_000,
       onProgress: progressOf(row.name),
     });
     const seconds = Math.round((performance.now() - startedMs) / 1000);
@@ -56,6 +58,7 @@ function readOptions() {
       seed: { type: 'string', default: String(Date.now() % 2 ** 31) },
       size: { type: 'string', default: 'small' },
       scale: { type: 'string', default: '1' },
+      minutes: { type: 'string', default: 'Infinity' },
       rows: { type: 'string' },
       json: { type: 'boolean', default: false },
       help: { type: 'boolean', default: false },
@@ -67,6 +70,8 @@ function readOptions() {
   const scale = Number(values.scale);
   if (!(scale > 0 && scale <= 1)) throw new Error(`--scale: ${values.scale} is not in (0, 1]`);
   if (scale < 1 && size === 'small') throw new Error('--scale goes with --size full');
+  const minutes = Number(values.minutes);
+  if (!(minutes > 0)) throw new Error(`--minutes: ${values.minutes} is no time`);
   const seed = Number(values.seed);
   if (!Number.isSafeInteger(seed) || seed < 0) throw new Error(`--seed: ${values.seed} is no whole number`);
   const names = values.rows?.split(',') ?? ROWS.map(row => row.name);
@@ -75,7 +80,7 @@ function readOptions() {
     if (row === undefined) throw new Error(`--rows: there is no row ${name}`);
     return row;
   });
-  return { rows, seed, size, scale, asJson: values.json } as const;
+  return { rows, seed, size, scale, minutes, asJson: values.json } as const;
 }
 
 /** A line on stderr now and then. */
