@@ -17,7 +17,7 @@ export class MemoryLog extends GroupCommitLog {
     epochSeq: 0,
     lineageSeq: 0,
   };
-  private readonly stored: Uint8Array[] = [];
+  protected readonly stored: Uint8Array[] = [];
 
   constructor(options: MemoryLogOptions = {}) {
     super({ seq: 0, hash: 0n, logicalMs: 0 }, options.clock ?? Date.now, options.limits);

@@ -211,7 +211,7 @@ export class StoreEngine implements Engine {
 
   /** Refuses work once closing has begun, and waits while the log is being reopened. */
   private async ready(): Promise<void> {
-    if (this.closing) throw new CodedError('ENGINE_CLOSED', 'the server is shutting down', 'Start it again.');
+    if (this.closing) throw closed();
     await this.options.log.readable();
   }
 
@@ -369,12 +369,14 @@ export class StoreEngine implements Engine {
 
   private async shutDown(): Promise<void> {
     const { log, projections, embedders } = this.options;
-    this.ending.abort(new CodedError('ENGINE_CLOSED', 'the server is shutting down', 'Start it again.'));
+    const refusal = closed();
+    this.ending.abort(refusal);
     await this.verifier.stop();
     await (await this.scheduled)?.destroy();
     await Promise.allSettled(this.backups);
     await this.reembedder.stop();
     await this.horizonMover.stopped();
+    this.writer.end(refusal);
     await this.settled();
     this.unsubscribe();
     await this.saving;
@@ -383,6 +385,9 @@ export class StoreEngine implements Engine {
     await Promise.all([projections.close(), embedders.close(), log.close()]);
   }
 }
+
+const closed = (): CodedError =>
+  new CodedError('ENGINE_CLOSED', 'the server is shutting down', 'Start it again.');
 
 const MAX_WARNINGS = 20;
 

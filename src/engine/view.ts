@@ -70,6 +70,16 @@ export class WriteView implements StoreView {
     return this.items.size === 0 ? undefined : this.items.get(key(collection, id));
   }
 
+  /** What is queued of a collection, by id: undefined for an item that will be deleted. */
+  queuedItems(collection: number): Map<string, ItemPut | undefined> {
+    this.list();
+    const prefix = key(collection, '');
+    const items = new Map<string, ItemPut | undefined>();
+    for (const [at, { item }] of this.items)
+      if (at.startsWith(prefix)) items.set(at.slice(prefix.length), item);
+    return items;
+  }
+
   byText(collection: number, text: string): CurrentItem | undefined {
     this.list();
     const queued = this.items.get(this.texts.get(key(collection, text)) ?? '');

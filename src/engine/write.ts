@@ -19,7 +19,7 @@ import type {
 } from '../domain/face.js';
 import type { Actor, DomainEvent, Embedded, Metric, Space } from '../domain/model.js';
 import type { MarkAnswer, MarkCommand } from '../domain/travel.js';
-import { parseWhere } from '../domain/where.js';
+import { matches, parseWhere } from '../domain/where.js';
 import type { Embedder } from '../embedding/embedder.js';
 import { checkDelete, checkMark, checkUpsert } from './check.js';
 import { type Embedders, embedChecked } from './embedders.js';
@@ -66,9 +66,18 @@ export class Writer {
   private readonly view: WriteView;
   /** Set while one writer has the log for itself. */
   private gate: Promise<void> | undefined;
+  private ended: CodedError | undefined;
 
   constructor(private readonly options: WriteOptions) {
     this.view = new WriteView(options.projections, options.versions);
+  }
+
+  /**
+   * From here on nothing is queued any more, by calls that are under way neither: once nobody applies what is written, the next decision would be
+   * against a state that is no longer the store's.
+   */
+  end(refusal: CodedError): void {
+    this.ended = refusal;
   }
 
   /** Resolves when no other writer has the log for itself. Whoever goes on to write looks again, in the step in which it appends. */
@@ -204,13 +213,20 @@ export class Writer {
     return { ...committed.receipt, first_seq: committed.firstSeq, deleted, missing, dry_run: dryRun };
   }
 
+  /** Of what is queued as of what is applied: the deletion comes behind both. */
   private idsWhere(collection: number, command: DeleteCommand): string[] {
     const { catalog, metadata } = this.options.projections();
+    const where = parseWhere(command.where);
+    const queued = this.view.queuedItems(collection);
     const live = catalog.liveMask(new Set([collection]));
-    const matches = metadata.evaluate(parseWhere(command.where), live.length);
+    const found = metadata.evaluate(where, live.length);
     const ids: string[] = [];
     for (let ordinal = 0; ordinal < live.length; ordinal++)
-      if (live[ordinal] & matches[ordinal]) ids.push(catalog.idOf(ordinal));
+      if (live[ordinal] & found[ordinal]) {
+        const id = catalog.idOf(ordinal);
+        if (!queued.has(id)) ids.push(id);
+      }
+    for (const [id, item] of queued) if (item && matches(where, item.metadata)) ids.push(id);
     return ids;
   }
 
@@ -241,6 +257,7 @@ export class Writer {
     context: CallContext,
     onPart: (events: number) => void,
   ): Promise<Committed> {
+    if (this.ended) throw this.ended;
     const { log, settled } = this.options;
     const known = this.view.actorSeq(context.actor);
     const eventsSeq = log.nextSeq + (known === 0 ? 1 : 0);
@@ -276,11 +293,12 @@ export class Writer {
   /**
    * Queues events as one transaction and waits until they are durable and applied. For callers that have the log for themselves
    * (see exclusive): others decide in the same step.
-   * @throws WalError WAL_BUSY, WAL_POISONED, WAL_OUTCOME_UNKNOWN, WAL_CLOSED
+   * @throws WalError WAL_BUSY, WAL_POISONED, WAL_OUTCOME_UNKNOWN, WAL_CLOSED; what `end` was given
    */
   async commit(events: readonly DomainEvent[], actor: Actor): Promise<Committed> {
     const { log } = this.options;
     if (events.length === 0) return { receipt: headReceipt(log), firstSeq: 0, eventsSeq: 0 };
+    if (this.ended) throw this.ended;
     const transactionSeq = log.nextSeq;
     const known = this.view.actorSeq(actor);
     const all: DomainEvent[] = known === 0 ? [{ type: 'actor_declared', ...actor }, ...events] : [...events];

@@ -6,7 +6,6 @@ import { join } from 'node:path';
 import { createInterface } from 'node:readline';
 import { beforeEach, describe, expect, test } from 'vitest';
 import { RawServer } from '../e2e/raw-server.js';
-import { seeded } from '../helpers/damage.js';
 import { openTestEngine, temporaryDirectory, testContext } from '../helpers/engine.js';
 import { MAIN, runCli } from '../helpers/run-cli.js';
 
@@ -105,52 +104,6 @@ describe('a store that was backed up', () => {
     expect(await ids(restored)).toEqual(['after', 'before', 'beside']);
   });
 });
-
-test('killed at any instant, a backup is whole or none, and so is a restored store', async () => {
-  const engine = await openTestEngine(store);
-  const items = Array.from({ length: 3000 }, (_, i) => ({
-    id: `note-${i}`,
-    text: `Note number ${i}. `.repeat(20),
-  }));
-  for (let i = 0; i < items.length; i += 500)
-    await engine.upsert(
-      { collection: 'default', items: items.slice(i, i + 500), allow_secrets: true },
-      testContext,
-    );
-  await engine.close();
-  const seed = Number(process.env.SEED ?? 20261126);
-  const random = seeded(seed);
-  /** Runs a command and kills it within its usual time. */
-  async function killed(...args: string[]): Promise<void> {
-    const child = spawn(process.execPath, [MAIN, ...args], {
-      env: { PATH: process.env.PATH, HOME: dir },
-      stdio: 'ignore',
-    });
-    const timer = setTimeout(() => child.kill('SIGKILL'), 150 + random() * 900);
-    await once(child, 'exit');
-    clearTimeout(timer);
-  }
-  const restored = join(dir, 'restored');
-  for (let kill = 0; kill < 8; kill++) {
-    await killed('backup', '--to', backups, '--full', '--store', store);
-    if (existsSync(backups)) {
-      const { answer } = await json('backup', 'list', backups);
-      expect([answer.damaged, seed]).toEqual([[], seed]);
-      if (answer.backups.length > 0)
-        expect((await cli('backup', 'verify', backups)).code, `seed ${seed}`).toBe(0);
-    }
-  }
-  expect((await cli('backup', '--to', backups, '--store', store)).code).toBe(0);
-  for (let kill = 0; kill < 8; kill++) {
-    await killed('restore', '--from', backups, '--to', restored);
-    if (!existsSync(restored)) continue;
-    expect((await cli('verify', '--store', restored)).code, `seed ${seed}`).toBe(0);
-    rmSync(restored, { recursive: true });
-  }
-  expect((await cli('restore', '--from', backups, '--to', restored)).code).toBe(0);
-  expect((await json('status', '--store', restored)).answer.collections[0].items).toBe(3000);
-  expect(readdirSync(dir).filter(name => name.includes('partial'))).toEqual([]);
-}, 120_000);
 
 test('repeated, it is never further behind than was asked, and ends when it is told to', async () => {
   const server = new RawServer(store);

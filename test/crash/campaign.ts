@@ -1,25 +1,30 @@
 /**
- * The kill -9 campaign: one store, one server after the other, each killed at a random instant while clients write; the
- * next one must open and show everything that was acknowledged, and nothing by halves.
+ * The kill -9 campaign: one store, one server after the other, each killed at a random instant while clients write, or a program of
+ * tools/ in its place; the next one must open and show everything that was acknowledged, and nothing by halves.
  */
 import { existsSync, mkdirSync, readdirSync } from 'node:fs';
+import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import type { StatusAnswer } from '#src/domain/face.js';
 import { seeded } from '../helpers/damage.js';
+import { EmbeddingServer } from '../helpers/embedding-server.js';
+import { type Ended, ProgramKiller } from '../helpers/killed-program.js';
 import { McpProcess, runVerify, ToolError, Unanswered } from '../helpers/mcp-process.js';
 import { Folder } from './folder.js';
-import { Ledger } from './ledger.js';
-import { searchByWord, settle } from './reading.js';
-import { COLLECTION, Workload } from './workload.js';
+import { Ledger, type LedgerSnapshot } from './ledger.js';
+import { type Ground, PROGRAMS, type Program } from './programs.js';
+import { searchByMeaning, searchByWord, settle } from './reading.js';
+import { COLLECTION, NOTES, Workload } from './workload.js';
 
-/** Where the kill falls, and how many of a hundred cycles fall there. */
-const PHASES = [
-  ['writing', 56],
-  ['start-up', 14],
-  ['shutdown', 16],
+/** Where in a server's life the kill falls, and how many of a hundred cycles fall there; the others are those of programs. */
+const SERVER_PHASES: readonly (readonly [string, number])[] = [
+  ['writing', 38],
+  ['start-up', 10],
+  ['shutdown', 10],
   ['checkpoint', 4],
-  ['embedding', 10],
-] as const;
-export type Phase = (typeof PHASES)[number][0];
+  ['embedding', 8],
+];
+const PHASES = [...SERVER_PHASES, ...PROGRAMS.map(({ name, weight }) => [name, weight] as const)];
 
 const WRITERS = 16;
 /** More than the 10 000 events after which a checkpoint is due. */
@@ -32,6 +37,8 @@ export interface CampaignOptions {
   readonly seed: number;
   /** An empty directory; the store and the documents are made in it. */
   readonly dir: string;
+  /** Asked before each cycle: no more is begun. Default: never. */
+  readonly isOver?: () => boolean;
   readonly onCycle?: (cycle: number, report: CampaignReport) => void;
 }
 
@@ -39,7 +46,9 @@ export interface CampaignReport {
   readonly seed: number;
   cycles: number;
   /** Cycles by where the kill fell. */
-  readonly phases: Record<Phase, number>;
+  readonly phases: Record<string, number>;
+  /** What became of the programs, by what it was. */
+  readonly outcomes: Record<string, number>;
   /** Calls that were answered, ingests included. */
   acknowledged: number;
   /** Calls that the kill cut off, and those of them that were there afterwards. */
@@ -52,30 +61,57 @@ export interface CampaignReport {
   readonly altered: string[];
   readonly halfDone: string[];
   readonly opensFailed: string[];
-  /** What verify found on a store that a kill left behind. */
+  /** What verify found on a store that a kill left behind, or on backups and on what was restored of them. */
   readonly unsound: string[];
-  /** Wrong search results, and error answers that nothing explains. */
+  /** Wrong search results, error answers that nothing explains, and programs that failed by themselves. */
   readonly unexpected: string[];
 }
 
-export class KillCampaign {
-  private readonly random: () => number;
-  private readonly store: string;
+/** Errors of a program whose server was killed beside it. */
+const OWNER_GONE = /^error (OWNER_\w+|OUTCOME_UNKNOWN|ENGINE_CLOSED|CANCELLED|STORE_IN_USE)\b/m;
+
+/** What is known of a store that may be cut back to where it was. */
+interface MaybeCut {
+  readonly epoch: number;
+  readonly head: StatusAnswer['head'];
+  readonly ledger: LedgerSnapshot;
+  readonly folder: ReturnType<Folder['snapshot']>;
+}
+
+export class KillCampaign implements Ground {
+  readonly dir: string;
+  readonly backups: string;
+  readonly random: () => number;
+  readonly store: string;
+  readonly killer: ProgramKiller;
+  reembedTo = 'embedded';
   private readonly folder: Folder;
   private readonly ledger = new Ledger();
   private readonly report: CampaignReport;
+  /** Of servers and programs: two models, so that collections can go from one to the other and back. */
+  private readonly env: Record<string, string> = {
+    VECTOR_EMBEDDER: 'ollama',
+    VECTOR_EMBEDDER_MODEL: 'plain',
+    HOME: tmpdir(),
+  };
   private startMs = 400;
+  private maybeCut: MaybeCut | undefined;
+  private models!: EmbeddingServer;
 
   constructor(private readonly options: CampaignOptions) {
     const { seed, dir } = options;
     this.random = seeded(seed);
     mkdirSync(dir, { recursive: true });
+    this.dir = dir;
+    this.backups = join(dir, 'backups');
+    this.killer = new ProgramKiller(this.random, this.env);
     this.store = join(dir, 'store');
     this.folder = new Folder(join(dir, 'documents'));
     this.report = {
       seed,
       cycles: 0,
-      phases: { writing: 0, 'start-up': 0, shutdown: 0, checkpoint: 0, embedding: 0 },
+      phases: Object.fromEntries(PHASES.map(([phase]) => [phase, 0])),
+      outcomes: {},
       acknowledged: 0,
       cutOff: 0,
       cutOffAndThere: 0,
@@ -91,13 +127,24 @@ export class KillCampaign {
   }
 
   async run(): Promise<CampaignReport> {
+    this.models = await EmbeddingServer.start();
+    this.models.models = [{ name: 'plain:latest', model: 'plain', digest: 'plain' }];
+    Object.assign(this.env, { VECTOR_EMBEDDER_URL: this.models.url });
+    try {
+      return await this.runCycles();
+    } finally {
+      await this.models.close();
+    }
+  }
+
+  private async runCycles(): Promise<CampaignReport> {
     const { report, options } = this;
     const first = this.start();
     await this.folder.learn(first);
     await first.kill();
-    for (let cycle = 1; cycle <= options.cycles; cycle++) {
+    for (let cycle = 1; cycle <= options.cycles && options.isOver?.() !== true; cycle++) {
       const phase = this.pickPhase();
-      report.phases[phase]++;
+      report.phases[phase]!++;
       await this.cycle(phase);
       if (cycle % VERIFY_EVERY === 0) this.verify(cycle);
       if (phase === 'checkpoint') await this.rest(this.ledger.unsettled);
@@ -122,10 +169,18 @@ export class KillCampaign {
   }
 
   private start(): McpProcess {
-    return new McpProcess(this.store, { root: this.folder.dir });
+    return new McpProcess(this.store, { root: this.folder.dir, env: this.env });
   }
 
-  private async cycle(phase: Phase): Promise<void> {
+  count(outcome: string): void {
+    this.report.outcomes[outcome] = (this.report.outcomes[outcome] ?? 0) + 1;
+  }
+
+  mayBeCut({ store: { epoch }, head }: StatusAnswer): void {
+    this.maybeCut = { epoch, head, ledger: this.ledger.snapshot(), folder: this.folder.snapshot() };
+  }
+
+  private async cycle(phase: string): Promise<void> {
     const { report } = this;
     const server = this.start();
     if (phase === 'start-up') {
@@ -144,6 +199,8 @@ export class KillCampaign {
     // A running mean: where "during start-up" is depends on the machine.
     this.startMs += 0.2 * (performance.now() - startedMs - this.startMs);
 
+    const program = PROGRAMS.find(({ name }) => name === phase);
+    const args = await program?.args(this, server);
     const workload = new Workload({
       server,
       ledger: this.ledger,
@@ -162,9 +219,11 @@ export class KillCampaign {
       await this.untilCheckpoint(workload.writeBulk(groups));
       kill.after = this.random() * 40;
     }
-    await Promise.race([sleep(kill.after), server.exited]);
+    const isBeside = program?.mayRunBeside === true && this.random() < 0.7;
+    const ended = isBeside ? await this.killBeside(args!, server) : undefined;
+    if (!isBeside) await Promise.race([sleep(kill.after), server.exited]);
     if (phase === 'shutdown') await this.shutDown(server);
-    if (server.hasExited && phase !== 'shutdown')
+    if (server.hasExited && phase !== 'shutdown' && ended?.isServerKilled !== true)
       report.unexpected.push(`the server ended by itself: ${server.stderr}`);
     await server.kill();
     workload.stop();
@@ -173,6 +232,33 @@ export class KillCampaign {
     report.unexpected.push(...workload.unexpected);
     // Those of earlier kills were removed when this server opened the store.
     if (this.halfCheckpoints().length > 0) report.checkpointsCut++;
+    if (program !== undefined) await this.judge(program, ended ?? (await this.killer.kill(args!)));
+  }
+
+  /** Kills the program, or the server under it. */
+  private async killBeside(
+    args: readonly string[],
+    server: McpProcess,
+  ): Promise<Ended & { isServerKilled: boolean }> {
+    let isServerKilled = false;
+    const killServer = async () => {
+      isServerKilled = true;
+      await server.kill();
+    };
+    const ended = await this.killer.kill(args, this.random() < 0.5 ? killServer : undefined);
+    return { ...ended, isServerKilled };
+  }
+
+  private async judge(program: Program, ended: Ended & { isServerKilled?: boolean }): Promise<void> {
+    const { name } = program;
+    this.count(
+      `${name} ${ended.isServerKilled ? 'whose server was killed' : ended.wasKilled ? 'killed' : 'done'}`,
+    );
+    const isExplained = ended.isServerKilled === true && OWNER_GONE.test(ended.stderr);
+    const wrong = await program.judge(this, ended);
+    this.report.unsound.push(...wrong.map(what => `after ${name}: ${what}`));
+    if (!ended.wasKilled && ended.code !== 0 && !isExplained)
+      this.report.unexpected.push(`${name}: exit ${ended.code} ${ended.stderr}`);
   }
 
   /** Asks it to end, by signal or by closing stdin, and lets it come somewhere on its way to the checkpoint. */
@@ -205,12 +291,12 @@ export class KillCampaign {
   private async check(server: McpProcess, collections: readonly string[]): Promise<boolean> {
     const { report } = this;
     try {
-      await server.call('vector_status', {});
+      await this.learnOfCut(server, await server.call<StatusAnswer>('vector_status', {}));
     } catch (error) {
       this.judgeOpening(error, server);
       return false;
     }
-    for (const collection of collections) {
+    for (const collection of new Set([...collections, ...this.ledger.unsettled])) {
       const verdict = await settle(server, this.ledger, collection);
       report.lost.push(...verdict.lost);
       report.altered.push(...verdict.altered);
@@ -224,7 +310,26 @@ export class KillCampaign {
         ? []
         : Array.from({ length: SEARCHES }, () => ids[Math.floor(this.random() * ids.length)]!);
     report.unexpected.push(...(await searchByWord(server, this.ledger, COLLECTION, some)));
+    report.unexpected.push(...(await searchByMeaning(server, this.ledger, NOTES)));
     return true;
+  }
+
+  /** A cut that was begun is finished by now, or there was none. */
+  private async learnOfCut(server: McpProcess, { store: { epoch } }: StatusAnswer): Promise<void> {
+    const { maybeCut } = this;
+    if (maybeCut === undefined) return;
+    this.maybeCut = undefined;
+    if (epoch === maybeCut.epoch) {
+      this.count('not cut');
+      return;
+    }
+    this.count('cut');
+    this.ledger.goBackTo(maybeCut.ledger);
+    this.folder.goBackTo(maybeCut.folder);
+    const { seq, hash } = maybeCut.head;
+    const { head } = await server.call<StatusAnswer>('vector_status', { as_of: String(seq) });
+    if (head.hash !== hash)
+      this.report.lost.push(`event ${seq} had hash ${hash}, and has ${head.hash} after the cut`);
   }
 
   /** An open that was cut off by the kill says nothing; any other error is a store that does not open. */
@@ -241,14 +346,14 @@ export class KillCampaign {
     if (code !== 0) this.report.unsound.push(`after cycle ${cycle}: exit ${code}\n${said}`);
   }
 
-  private pickPhase(): Phase {
+  private pickPhase(): string {
     const total = PHASES.reduce((sum, [, weight]) => sum + weight, 0);
     let dice = this.random() * total;
     for (const [phase, weight] of PHASES) {
       dice -= weight;
       if (dice < 0) return phase;
     }
-    return PHASES[0][0];
+    return PHASES[0]![0];
   }
 }
 

@@ -24,7 +24,7 @@ export class Folder {
   /** By file and revision: what the store holds of it, learnt from an undisturbed ingest. */
   private readonly chunks = new Map<string, string[]>();
   /** By file: the revisions that the store may hold. */
-  private readonly possible: number[][] = Array.from({ length: FILES }, () => []);
+  private possible: number[][] = Array.from({ length: FILES }, () => []);
   acknowledged = 0;
 
   constructor(readonly dir: string) {
@@ -63,6 +63,16 @@ export class Folder {
         return undefined;
       return String(error);
     }
+  }
+
+  /** What `goBackTo` needs to know; the folder must have been checked since it last changed. */
+  snapshot(): readonly (readonly number[])[] {
+    return this.possible.map(revisions => [...revisions]);
+  }
+
+  /** The store was cut back to the moment of a snapshot. */
+  goBackTo(snapshot: readonly (readonly number[])[]): void {
+    this.possible = snapshot.map(revisions => [...revisions]);
   }
 
   /** @returns files that are not wholly there in a revision that they may have */

@@ -5,10 +5,10 @@ import { openTestEngine, temporaryDirectory } from '../helpers/engine.js';
 import { KillCampaign } from './campaign.js';
 import { printReport } from './report.js';
 
-const CYCLES = Number(process.env.KILL_CYCLES ?? 200);
+const CYCLES = Number(process.env.KILL_CYCLES ?? 300);
 const SEED = Number(process.env.KILL_SEED ?? 20_261_122);
 
-test(`${CYCLES} times kill -9: nothing acknowledged is lost, nothing half-done, every open succeeds (seed ${SEED})`, {
+test(`${CYCLES} times kill -9, of servers and of backup, restore, rollback and reembed: nothing acknowledged is lost, nothing half-done, every open succeeds, backups verify (seed ${SEED})`, {
   timeout: 1_200_000,
 }, async () => {
   const startedMs = performance.now();

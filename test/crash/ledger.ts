@@ -33,8 +33,11 @@ export interface Verdict {
 
 const NEVER: Known = { content: undefined, version: 0 };
 
+/** What a ledger knew at some moment. */
+export type LedgerSnapshot = ReadonlyMap<string, ReadonlyMap<string, Known>>;
+
 export class Ledger {
-  private readonly items = new Map<string, Map<string, Known>>();
+  private items = new Map<string, Map<string, Known>>();
   private readonly underWay = new Set<Operation>();
   private readonly unread = new Set<string>();
   acknowledged = 0;
@@ -45,6 +48,20 @@ export class Ledger {
 
   get collections(): string[] {
     return [...new Set([...this.items.keys(), ...this.unread])];
+  }
+
+  /** Nothing may be on its way. */
+  snapshot(): LedgerSnapshot {
+    if (this.underWay.size > 0) throw new Error(`${this.underWay.size} calls are on their way`);
+    return new Map([...this.items].map(([collection, items]) => [collection, new Map(items)]));
+  }
+
+  /** The store was cut back to the moment of a snapshot. What was written since is gone, acknowledged or not, and is read again. */
+  goBackTo(snapshot: LedgerSnapshot): void {
+    for (const collection of this.items.keys()) this.unread.add(collection);
+    this.items = new Map([...snapshot].map(([collection, items]) => [collection, new Map(items)]));
+    for (const { collection } of this.underWay) this.unread.add(collection);
+    this.underWay.clear();
   }
 
   /** Collections that were written to since they were last settled. */

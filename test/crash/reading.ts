@@ -83,3 +83,26 @@ export async function searchByWord(
   }
   return wrong;
 }
+
+/** A text that an embedder takes whole. */
+const SHORT_CHARS = 200;
+
+/** Searches for one item by its own text. @returns what came before it */
+export async function searchByMeaning(
+  server: McpProcess,
+  ledger: Ledger,
+  collection: string,
+): Promise<string[]> {
+  const id = ledger.ids(collection).find(id => {
+    const { content } = ledger.known(collection, id);
+    return content !== undefined && content.text.length <= SHORT_CHARS;
+  });
+  if (id === undefined) return [];
+  const { results } = await server.call<SearchAnswer>('vector_search', {
+    query: ledger.known(collection, id).content!.text,
+    collections: [collection],
+    mode: 'semantic',
+    k: 1,
+  });
+  return results[0]?.id === id ? [] : [`${collection}/${id} by its text: ${results[0]?.id ?? 'nothing'}`];
+}

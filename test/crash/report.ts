@@ -7,6 +7,12 @@ export function printReport(report: CampaignReport, seconds: number): boolean {
   const rows: [string, string | number][] = [
     ['seed', report.seed],
     ['cycles', `${report.cycles} (${phases.join(', ')}) in ${seconds.toFixed(0)} s`],
+    [
+      'programs',
+      Object.entries(report.outcomes)
+        .map(([outcome, count]) => `${outcome} ${count}`)
+        .join(', '),
+    ],
     ['writes acknowledged', report.acknowledged],
     ['cut off by the kill', `${report.cutOff}, of which there afterwards: ${report.cutOffAndThere}`],
     ['checkpoints cut off', report.checkpointsCut],

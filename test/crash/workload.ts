@@ -93,7 +93,7 @@ export class Workload {
         COLLECTION,
         own(2 + this.pick(5)).map(id => this.item(id)),
       );
-    if (dice < 0.8) return this.delete(COLLECTION, own(1 + this.pick(3)));
+    if (dice < 0.8 && this.hasItems()) return this.delete(COLLECTION, own(1 + this.pick(3)));
     if (dice < 0.93)
       return this.upsert(
         COLLECTION,
@@ -102,6 +102,12 @@ export class Workload {
     return this.upsert(COLLECTION, [
       { id: `hot-${this.pick(HOT_IDS)}`, text: this.text(), vector: this.vector() },
     ]);
+  }
+
+  /** The collection is made by the first write into it, and gone again after a cut behind that. */
+  private hasItems(): boolean {
+    const { ledger } = this.options;
+    return ledger.ids(COLLECTION).some(id => ledger.known(COLLECTION, id).content !== undefined);
   }
 
   private item(id: string): UpsertItem {

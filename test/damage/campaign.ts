@@ -1,16 +1,19 @@
 /**
- * The damage campaign: every file of a small store, bit by bit and cut by cut, verified, opened and read. Allowed is everything
- * right, or a coded refusal; a wrong answer, something silently missing or back from the dead, an error without a code, a
- * dead process or one that hangs are failures.
+ * The damage campaign: every file of a small store, bit by bit and cut by cut, deleted, zeroed, exchanged, put back as it was: verified,
+ * opened and read. Allowed is everything right, or a coded refusal; a wrong answer, something silently missing or back from the
+ * dead, an error without a code, a dead process or one that hangs are failures, and so is a damage that verify does not find and
+ * place.
  */
 import { type ChildProcess, fork } from 'node:child_process';
-import { accessSync, constants, cpSync, mkdtempSync, rmSync, statSync } from 'node:fs';
+import { cpSync, mkdtempSync, rmSync, statSync } from 'node:fs';
 import { createRequire } from 'node:module';
-import { availableParallelism, tmpdir } from 'node:os';
+import { availableParallelism } from 'node:os';
 import { join } from 'node:path';
+import { fastDirectory } from '../helpers/fast-directory.js';
 import { type Case, casesOf, describe, filesOf } from './cases.js';
 import { type Reading, readAll } from './reading.js';
 import { makeStore, openDamageEngine, type StoreShape } from './store.js';
+import { isWithoutMeaning } from './without-meaning.js';
 import type { Assignment, Outcome } from './worker.js';
 
 const WORKER = createRequire(import.meta.url).resolve('#test/damage/worker.js');
@@ -19,8 +22,15 @@ const HANG_MS = 30_000;
 
 export interface DamageOptions {
   readonly shape: StoreShape;
-  /** One flip and one truncation in so many bytes. */
+  /** One flip and one truncation in so many bytes; 1: every bit. */
   readonly stride: number;
+  /** Of all cases, in (0, 1]. Default: 1. */
+  readonly share?: number;
+  /**
+   * One flip and one truncation in so many is opened and read; the others are only verified, unless verify finds nothing where it should. Default: 1,
+   * every one.
+   */
+  readonly readEvery?: number;
   readonly seed: number;
   /** Damages only files whose path, relative to the store, matches. Default: every file. */
   readonly only?: RegExp;
@@ -31,6 +41,8 @@ export interface FileTally {
   readonly file: string;
   readonly sizeBytes: number;
   cases: number;
+  /** Verified alone, and found. */
+  verified: number;
   /** Everything answered, and rightly. */
   right: number;
   refusedAtOpen: number;
@@ -50,28 +62,34 @@ export interface DamageReport {
 }
 
 export async function runDamageCampaign(options: DamageOptions): Promise<DamageReport> {
-  const { shape, stride, seed } = options;
+  const { shape, stride, share = 1, readEvery = 1, seed } = options;
   const dir = mkdtempSync(join(fastDirectory(), 'torture-damage-'));
   try {
     const store = join(dir, 'store');
-    const ids = await makeStore(store, shape, seed);
+    const older = join(dir, 'older');
+    const ids = await makeStore(store, older, shape, seed);
     const truth = await readTruth(store, join(dir, 'read'), shape, ids);
     const files = filesOf(store).filter(file => options.only?.test(file) ?? true);
-    const cases = [...casesOf(store, files, stride, seed)];
+    if (files.length === 0) throw new Error(`the store "${shape.name}" has no file to damage`);
+    const all = { store, older, files, stride, share, seed };
+    let total = 0;
+    for (const _ of casesOf(all)) total++;
+    const cases = casesOf(all);
     const tally = new Tally(store, files);
-    let next = 0;
+    let taken = 0;
     const examineAll = async (lane: number) => {
       const examiner = new Examiner({
         store,
+        older,
         ids,
         truth,
         workDir: join(dir, `lane-${lane}`),
         ...graphOf(shape),
       });
-      while (next < cases.length) {
-        const one = cases[next++]!;
-        tally.add(one, await examiner.examine(one));
-        options.onProgress?.(next, cases.length);
+      for (const one of cases) {
+        const isRead = taken++ % readEvery === 0;
+        tally.add(one, await examiner.examine(one, isRead));
+        options.onProgress?.(taken, total);
       }
       examiner.close();
     };
@@ -103,23 +121,14 @@ async function readTruth(
   return truth;
 }
 
-/** Memory where there is some: tens of thousands of fsyncs prove nothing here. */
-function fastDirectory(): string {
-  try {
-    accessSync('/dev/shm', constants.W_OK);
-    return '/dev/shm';
-  } catch {
-    return tmpdir();
-  }
-}
-
 /** One child after the other: a new one where the last one died. */
 class Examiner {
   private child: ChildProcess | undefined;
 
   constructor(private readonly assignment: Assignment) {}
 
-  async examine(one: Case): Promise<Outcome> {
+  /** @param isRead the store is opened and read, whatever verify says */
+  async examine(one: Case, isRead: boolean): Promise<Outcome> {
     const child = this.child ?? this.start();
     return new Promise(resolve => {
       const finish = (outcome: Outcome) => {
@@ -129,7 +138,7 @@ class Examiner {
       };
       const died = (how: string): Outcome => {
         this.child = undefined;
-        return { refusedAtOpen: undefined, refusedAtCalls: [], failures: [how], verify: [] };
+        return { verify: [], isPlaced: true, isRead: true, refusedAtCalls: [], failures: [how] };
       };
       const timer = setTimeout(() => {
         child.kill('SIGKILL');
@@ -137,7 +146,7 @@ class Examiner {
       }, HANG_MS);
       child.on('message', ({ outcome }: { outcome: Outcome }) => finish(outcome));
       child.on('exit', (code, signal) => finish(died(`the process died: ${signal ?? `exit ${code}`}`)));
-      child.send({ case: one });
+      child.send({ case: one, isRead });
     });
   }
 
@@ -166,6 +175,7 @@ class Tally {
           file,
           sizeBytes: statSync(join(store, file)).size,
           cases: 0,
+          verified: 0,
           right: 0,
           refusedAtOpen: 0,
           refusedAtCalls: 0,
@@ -180,7 +190,7 @@ class Tally {
     return [...this.byFile.values()];
   }
 
-  add(one: Case, { refusedAtOpen, refusedAtCalls, failures, verify }: Outcome): void {
+  add(one: Case, { verify, isPlaced, isRead, refusedAtOpen, refusedAtCalls, failures }: Outcome): void {
     const tally = this.byFile.get(one.file)!;
     tally.cases++;
     const what = describe(one);
@@ -188,14 +198,18 @@ class Tally {
     const isRefused = refusedAtOpen !== undefined || refusedAtCalls.length > 0;
     if (refusedAtOpen !== undefined) tally.refusedAtOpen++;
     else if (isRefused) tally.refusedAtCalls++;
+    else if (!isRead) tally.verified++;
     else if (failures.length === 0) tally.right++;
     for (const code of [refusedAtOpen, ...refusedAtCalls]) if (code !== undefined) tally.codes.add(code);
-    if (verify.length > 0 || failures.length > 0) return;
+    if (verify.length === 0 && failures.length === 0) this.addUnseen(one, tally, isRefused);
+    else if (!isPlaced)
+      this.failures.push(`${what}: verify names neither the file nor a record: ${verify.join(', ')}`);
+  }
+
+  private addUnseen(one: Case, tally: FileTally, isRefused: boolean): void {
     tally.unseen++;
     this.unseen.push(one);
-    if (isRefused)
-      this.failures.push(
-        `${what}: refused (${refusedAtOpen ?? refusedAtCalls.join(', ')}), but verify calls it sound`,
-      );
+    if (isRefused) this.failures.push(`${describe(one)}: refused, but verify calls it sound`);
+    else if (!isWithoutMeaning(one)) this.failures.push(`${describe(one)}: verify calls it sound`);
   }
 }

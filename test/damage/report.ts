@@ -6,10 +6,31 @@ export function printReport(report: DamageReport, seconds: number, withUnseen: b
   const { files, failures, unseen, shape, seed } = report;
   const cases = files.reduce((sum, file) => sum + file.cases, 0);
   console.log(`store "${shape.name}", seed ${seed}: ${cases} cases in ${seconds.toFixed(0)} s`);
-  const rows = files.map(({ file, sizeBytes, cases, right, refusedAtOpen, refusedAtCalls, unseen, codes }) =>
-    [file, sizeBytes, cases, right, refusedAtOpen, refusedAtCalls, unseen, [...codes].join(' ')].map(String),
+  const rows = files.map(
+    ({ file, sizeBytes, cases, verified, right, refusedAtOpen, refusedAtCalls, unseen, codes }) =>
+      [
+        file,
+        sizeBytes,
+        cases,
+        verified,
+        right,
+        refusedAtOpen,
+        refusedAtCalls,
+        unseen,
+        [...codes].join(' '),
+      ].map(String),
   );
-  const header = ['file', 'bytes', 'cases', 'all right', 'refused: open', 'calls', 'verify silent', 'codes'];
+  const header = [
+    'file',
+    'bytes',
+    'cases',
+    'verified alone',
+    'all right',
+    'refused: open',
+    'calls',
+    'verify silent',
+    'codes',
+  ];
   const widths = header.map((title, column) =>
     Math.max(title.length, ...rows.map(row => row[column]!.length)),
   );
@@ -17,7 +38,7 @@ export function printReport(report: DamageReport, seconds: number, withUnseen: b
     console.log(
       row
         .map((cell, column) =>
-          column === 0 || column === 7 ? cell.padEnd(widths[column]!) : cell.padStart(widths[column]!),
+          column === 0 || column === 8 ? cell.padEnd(widths[column]!) : cell.padStart(widths[column]!),
         )
         .join('  ')
         .trimEnd(),

@@ -1,6 +1,7 @@
 /**
- * `npm run torture:damage -- [--every BYTES] [--seed S] [--store plain|graph] [--only REGEX] [--unseen]`: the damage campaign, to the
- * last byte with `--every 1`; `--unseen` lists the cases that verify calls sound.
+ * `npm run torture:damage -- [--every BYTES] [--share F] [--read-every N] [--seed S] [--store NAME] [--only REGEX] [--unseen]`: the damage
+ * campaign, to the last bit with `--every 1`, of which `--share 0.1` takes a tenth; with `--read-every 64` only each 64th store is opened as
+ * well as verified; `--unseen` lists the cases that verify calls sound.
  */
 import { parseArgs } from 'node:util';
 import { runDamageCampaign } from './campaign.js';
@@ -9,7 +10,9 @@ import { SHAPES } from './shapes.js';
 
 const { values } = parseArgs({
   options: {
-    every: { type: 'string', default: '64' },
+    every: { type: 'string', default: '97' },
+    share: { type: 'string', default: '1' },
+    'read-every': { type: 'string', default: '1' },
     seed: { type: 'string', default: String(Date.now() % 2 ** 31) },
     store: { type: 'string' },
     only: { type: 'string' },
@@ -25,6 +28,8 @@ for (const { only, ...shape } of SHAPES) {
   const report = await runDamageCampaign({
     shape,
     stride: Number(values.every),
+    share: Number(values.share),
+    readEvery: Number(values['read-every']),
     seed: Number(values.seed),
     ...(files === undefined ? {} : { only: files }),
     onProgress: (done, total) => {

@@ -9,6 +9,6 @@ export const SHAPES: readonly (StoreShape & { readonly only?: RegExp })[] = [
     sessions: 1,
     itemsPerSession: 24,
     graphThresholdRows: 8,
-    only: /^checkpoints\/.*collection-/,
+    only: /^checkpoints\/.*\.(rows|usearch|vectors)$/,
   },
 ];

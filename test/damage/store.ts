@@ -1,5 +1,5 @@
 /** A small store with something of everything: tables and a log, updates, deletes, two collections, two checkpoints. */
-import { cpSync, renameSync, rmSync } from 'node:fs';
+import { cpSync, mkdirSync, renameSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import type { UpsertItem } from '#src/domain/face.js';
 import type { OpenEngineOptions } from '#src/engine/open.js';
@@ -45,8 +45,11 @@ export const openDamageEngine = (path: string, shape: Pick<StoreShape, 'graphThr
   return openTestEngine(path, { create: false, ...options });
 };
 
-/** Makes the store; the same seed makes the same content. */
-export async function makeStore(path: string, shape: StoreShape, seed: number): Promise<Ids> {
+/**
+ * Makes the store; the same seed makes the same content.
+ * @param states a directory for the states that the store had after its earlier sessions, each in one of its own
+ */
+export async function makeStore(path: string, states: string, shape: StoreShape, seed: number): Promise<Ids> {
   const random = seeded(seed);
   const pick = (below: number) => Math.floor(random() * below);
   const text = () => {
@@ -66,6 +69,7 @@ export async function makeStore(path: string, shape: StoreShape, seed: number): 
     metadata: { tags: ['a', pick(4)] },
   });
   const ids: Record<string, string[]> = { [NOTES]: [], [GIVEN]: [] };
+  mkdirSync(states);
   for (let session = 0; session < shape.sessions; session++) {
     const engine = await openTestEngine(path, {
       config: { ...TEST_CONFIG, durability: shape.isCrashed ? 'strict' : 'interval' },
@@ -85,9 +89,11 @@ export async function makeStore(path: string, shape: StoreShape, seed: number): 
     await engine.delete({ collection: NOTES, ids: [older(NOTES), older(NOTES)] }, testContext);
     await engine.delete({ collection: GIVEN, ids: [older(GIVEN)] }, testContext);
     await engine.idle();
-    const isCut = shape.isCrashed === true && session === shape.sessions - 1;
+    const isLast = session === shape.sessions - 1;
+    const isCut = shape.isCrashed === true && isLast;
     if (isCut) cpSync(path, `${path}-cut`, { recursive: true });
     await engine.close();
+    if (!isLast) cpSync(path, join(states, `session-${session}`), { recursive: true });
     if (isCut) {
       rmSync(path, { recursive: true });
       rmSync(join(`${path}-cut`, PATHS.checkpoints), { recursive: true });

@@ -10,6 +10,7 @@ import type { JsonValue, Metadata } from '#src/domain/model.js';
 import { matches, parseWhere } from '#src/domain/where.js';
 import type { StoreEngine } from '#src/engine/engine.js';
 import { openTestEngine, temporaryDirectory, testContext, wordVector } from '../helpers/engine.js';
+import { fastDirectory } from '../helpers/fast-directory.js';
 
 const RUNS = Number(process.env.PROPERTY_RUNS ?? 500);
 const SEED = Number(process.env.PROPERTY_SEED ?? Date.now() % 2 ** 31);
@@ -109,7 +110,7 @@ type Step = typeof step extends fc.Arbitrary<infer T> ? T : never;
 
 describe('the engine against a plain Map', () => {
   it(`holds over ${RUNS} random histories (seed ${SEED})`, { timeout: 900_000 }, async () => {
-    const root = temporaryDirectory();
+    const root = temporaryDirectory('mvs-test-', fastDirectory());
     let run = 0;
     await fc.assert(
       fc.asyncProperty(fc.array(step, { minLength: 1, maxLength: 14 }), async steps => {

@@ -87,3 +87,20 @@ test('items written at the same time are all found, and say what a rebuild says'
       await engine.search({ query, k: 5, mode: 'hybrid' }, testContext),
     );
 });
+
+test('a deletion by filter goes by what is queued before it, not by what is applied', async () => {
+  const log = new MemoryLog();
+  const engine = await memoryEngine(log);
+  const vector = [1, 0];
+  const put = (id: string, kind: string) =>
+    engine.upsert(
+      { collection: 'notes', items: [{ id, text: id, metadata: { kind }, vector }] },
+      testContext,
+    );
+  const forget = (kind: string) => engine.delete({ collection: 'notes', where: { kind } }, testContext);
+  await put('changes', 'old');
+  const [, , deleted] = await Promise.all([put('changes', 'new'), put('comes', 'old'), forget('old')]);
+  expect(deleted.deleted).toEqual(['comes']);
+  const { items } = await engine.list({ collection: 'notes', limit: 10 }, testContext);
+  expect(items.map(({ id }) => id)).toEqual(['changes']);
+});

@@ -10,9 +10,9 @@ import type { StoreEngine } from '#src/engine/engine.js';
 import { type OpenEngineOptions, openEngine } from '#src/engine/open.js';
 import { createLogger } from '#src/log.js';
 
-/** A directory that is removed when the process ends. */
-export function temporaryDirectory(name = 'mvs-test-'): string {
-  const dir = mkdtempSync(join(tmpdir(), name));
+/** A directory that is removed when the process ends. @param parent fastDirectory() for stores that are made by the thousand */
+export function temporaryDirectory(name = 'mvs-test-', parent = tmpdir()): string {
+  const dir = mkdtempSync(join(parent, name));
   process.once('exit', () => rmSync(dir, { recursive: true, force: true }));
   return dir;
 }

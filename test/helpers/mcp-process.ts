@@ -8,7 +8,7 @@ import { StdioClientTransport } from '@modelcontextprotocol/client/stdio';
 // Resolved by the package, since this file runs from test/ (in vitest) and from dist/ (as a script).
 const resolve = createRequire(import.meta.url).resolve;
 const MAIN = resolve('#src/cli/main.js');
-const PROJECT_ROOT = join(dirname(MAIN), '../../..');
+export const PROJECT_ROOT = join(dirname(MAIN), '../../..');
 
 /** A tool's error answer: `CODE: message. What to do.` */
 export class ToolError extends Error {

@@ -13,6 +13,8 @@ const NO_STORE = temporaryDirectory('mvs-memory-');
 
 export interface MemoryEngineOptions {
   readonly embedder?: Embedder;
+  /** Of an engine that is to be closed: it saves a checkpoint there. */
+  readonly storeDir?: string;
   /** By the name that a re-embedding asks for; for collections in their space from the start. */
   readonly others?: Readonly<Record<string, Embedder>>;
   readonly graphThresholdRows?: number;
@@ -24,10 +26,11 @@ export interface MemoryEngineOptions {
 
 /** An engine whose projections are rebuilt from a log in memory: cheap enough to make one for every moment of a history. */
 export async function memoryEngine(log: MemoryLog, options: MemoryEngineOptions = {}): Promise<StoreEngine> {
+  const { storeDir = NO_STORE } = options;
   const indexOptions = {
     // Few rows at a time are added in place: the other engine would start a thread for them, and hold a file until it is closed.
     engine: 'hnswlib',
-    scratchDir: NO_STORE,
+    scratchDir: storeDir,
     onFailure: (error: Error) => {
       throw error;
     },
@@ -43,7 +46,7 @@ export async function memoryEngine(log: MemoryLog, options: MemoryEngineOptions 
   });
   for (const name of Object.keys(options.others ?? {})) await embedders.named(name);
   return new StoreEngine({
-    storeDir: NO_STORE,
+    storeDir,
     log,
     projections,
     embedders,

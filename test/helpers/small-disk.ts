@@ -1,21 +1,22 @@
 /** Disks that fill up: a small tmpfs where mounting is permitted, else a limit on the size of the server's files. */
 import { execFileSync } from 'node:child_process';
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdtempSync, rmSync, statfsSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 
 export interface SmallDisk {
   readonly dir: string;
-  /** From now on there is little room for the process. */
-  fill(pid: number): void;
+  /** From now on there is little room for the process: this much, where the disk can be filled as one likes. */
+  fill(pid: number, leftBytes: number): void;
   /** Makes room again. */
   free(pid: number): void;
   dispose(): void;
+  /** A command that there is little room for as well. */
+  limited(command: readonly string[]): readonly string[];
 }
 
+/** Room for a log file, its table and the probe before them, several times over. */
 const TMPFS_MIB = 72;
-/** What `free` gives back: room for a log file, its table and the probe before them. */
-const BALLAST_MIB = 44;
 const FILE_LIMIT_BYTES = 6 * 1024 * 1024;
 
 /** @returns undefined where mounting is not permitted */
@@ -36,8 +37,12 @@ export function tmpfsDisk(): SmallDisk | undefined {
   const ballast = join(dir, 'ballast');
   return {
     dir,
-    fill: () => writeFileSync(ballast, Buffer.alloc(BALLAST_MIB * 1024 * 1024)),
+    fill: (_pid, leftBytes) => {
+      const { bavail, bsize } = statfsSync(dir);
+      writeFileSync(ballast, Buffer.alloc(Math.max(0, bavail * bsize - leftBytes)));
+    },
     free: () => rmSync(ballast),
+    limited: command => command,
     dispose: () => {
       run('umount', dir);
       rmSync(dir, { recursive: true });
@@ -58,5 +63,6 @@ export function fileLimitDisk(): SmallDisk {
     fill: pid => limit(pid, String(FILE_LIMIT_BYTES)),
     free: pid => limit(pid, 'unlimited'),
     dispose: () => rmSync(dir, { recursive: true }),
+    limited: command => ['prlimit', `--fsize=${FILE_LIMIT_BYTES}:`, ...command],
   };
 }

@@ -15,7 +15,7 @@ import { join } from 'node:path';
 import fc from 'fast-check';
 import { afterAll, beforeEach, describe, expect, test } from 'vitest';
 import { BackupLog } from '#wal/backup/backup-log.js';
-import { listBackups, SEGMENTS } from '#wal/backup/manifest.js';
+import { listBackups, newestBackup, SEGMENTS } from '#wal/backup/manifest.js';
 import { planPruning, prune } from '#wal/backup/prune.js';
 import { restoreLog } from '#wal/backup/restore.js';
 import { type BackedUp, type BackUpOptions, backUp } from '#wal/backup/write.js';
@@ -245,6 +245,21 @@ describe('many backups', () => {
     expect(await textsIn(made[19]!)).toEqual(Array.from({ length: 20 }, (_, i) => `day ${i}`));
     expect(await textsIn(made[69]!)).toEqual(texts);
     expect((await backedUp()).isUnchanged).toBe(true);
+  });
+
+  test('are in the order of what they hold: a clock that was set back makes no older one the newest', async () => {
+    const start = Date.parse('2026-06-01T12:00:00Z');
+    const ids: string[] = [];
+    for (const [i, timeMs] of [start, start - 366 * 86_400_000, start - 3_600_000].entries()) {
+      await write(`text ${i}`);
+      ids.push((await backedUp({ clock: () => timeMs })).id);
+    }
+    const { backups } = listBackups(dir);
+    expect(backups.map(({ id }) => id)).toEqual(ids);
+    expect(newestBackup(backups)!.id).toBe(ids[2]);
+    const { removed } = await prune(dir, { last: 1, daily: 0, weekly: 0, monthly: 0 });
+    expect(removed).toEqual(ids.slice(0, 2));
+    expect(await textsIn(ids[2]!)).toEqual(['text 0', 'text 1', 'text 2']);
   });
 
   test('with one that cannot be read are not pruned: what it refers to must not go', async () => {

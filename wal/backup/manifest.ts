@@ -79,13 +79,16 @@ export function encodeManifest(manifest: Omit<BackupManifest, 'format' | 'howToR
   return `${json}\n${sha256(json)}\n`;
 }
 
-/** The one that was made last; a store that was restored goes on after those of its earlier epochs. */
+/**
+ * By what they hold, oldest first: a later epoch goes on from an earlier one. When they were made says little: a clock may have been set back since
+ * the last one.
+ */
+export const inOrder = ({ manifest: a }: Backup, { manifest: b }: Backup): number =>
+  a.lineage.epoch - b.lineage.epoch || a.last.seq - b.last.seq || (a.time < b.time ? -1 : 1);
+
+/** The one that holds the latest record of the latest epoch. */
 export const newestBackup = (backups: readonly Backup[]): Backup | undefined =>
-  backups.reduce<Backup | undefined>(
-    (newest, backup) =>
-      newest === undefined || newest.manifest.time <= backup.manifest.time ? backup : newest,
-    undefined,
-  );
+  [...backups].sort(inOrder).at(-1);
 
 /** The segments that backups are in. */
 export const filesOf = (backups: readonly Backup[]): Set<string> =>
@@ -118,7 +121,7 @@ export function listBackups(dir: string): BackupList {
     if (read.manifest === undefined) damaged.push({ id, problem: `${name} ${read.problem}` });
     else backups.push({ id, manifest: read.manifest });
   }
-  return { backups, damaged };
+  return { backups: backups.sort(inOrder), damaged };
 }
 
 function readManifest(

@@ -3,7 +3,7 @@ import { join } from 'node:path';
 import { WalError } from '../errors.js';
 import { fsyncDirectory } from '../head-file.js';
 import { withLock } from './lock.js';
-import { type Backup, filesOf, listBackups, manifestPath, SEGMENTS } from './manifest.js';
+import { type Backup, filesOf, inOrder, listBackups, manifestPath, SEGMENTS } from './manifest.js';
 
 /** How many to keep, each the newest of its day, week or month (UTC). */
 export interface Retention {
@@ -72,7 +72,7 @@ function reasonsToKeep(
   backups: readonly Backup[],
   { last, daily, weekly, monthly }: Retention,
 ): Map<string, string[]> {
-  const newestFirst = [...backups].sort((a, b) => (a.manifest.time < b.manifest.time ? 1 : -1));
+  const newestFirst = [...backups].sort((a, b) => inOrder(b, a));
   const reasons = new Map<string, string[]>();
   const keep = (id: string, reason: string) => reasons.set(id, [...(reasons.get(id) ?? []), reason]);
   for (const { id } of newestFirst.slice(0, last)) keep(id, 'last');

@@ -18,6 +18,7 @@ import {
   filesOf,
   listBackups,
   manifestPath,
+  newestBackup,
   parseSegmentName,
   SEGMENTS,
   type Segment,
@@ -133,16 +134,8 @@ function newestOf(dir: string, backups: readonly Backup[], { storeId }: Lineage)
       dir,
       `holds backups of the store ${other.manifest.lineage.storeId}, and this is ${storeId}`,
     );
-  return backups.reduce<Backup | undefined>(
-    (newest, backup) =>
-      newest === undefined || isBehind(newest.manifest, backup.manifest) ? backup : newest,
-    undefined,
-  );
+  return newestBackup(backups);
 }
-
-const isBehind = (one: BackupManifest, other: BackupManifest): boolean =>
-  one.lineage.epoch < other.lineage.epoch ||
-  (one.lineage.epoch === other.lineage.epoch && one.last.seq < other.last.seq);
 
 /** The segments of an earlier backup whose records the log has, which by the chain of hashes their last ones tell. @throws WalError BACKUP_DIVERGED */
 function heldSegments(log: RecordSource, { id, manifest }: Backup): readonly Segment[] {

@@ -1,0 +1,163 @@
+/** The rows of the campaign: what is done to a store, how often in CI and at full size, and what runs it. Another one is another entry. */
+import { mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { runClockCampaign } from '../clock/campaign.js';
+import { KillCampaign } from '../crash/campaign.js';
+import { runDiskFullCampaign } from '../crash/disk-full.js';
+import { runDamageCampaign } from '../damage/campaign.js';
+import { SHAPES } from '../damage/shapes.js';
+import { playInterleavings } from '../interleavings/history.js';
+
+export interface RowOptions {
+  readonly seed: number;
+  /** How many; of `damage` the share of all of them is what counts. */
+  readonly count: number;
+  /** Of the row's full size, in (0, 1]. Absent for the small size. */
+  readonly share?: number | undefined;
+  /** The time is up: nothing more is begun. */
+  readonly isOver: () => boolean;
+  readonly onProgress: (done: number, total: number) => void;
+}
+
+export interface RowReport {
+  readonly cases: number;
+  readonly failures: readonly string[];
+  /** What there was to see besides, by what it is. */
+  readonly counts: Readonly<Record<string, number>>;
+}
+
+export interface Row {
+  readonly name: string;
+  /** What is done, in the words of docs/reliability.md. */
+  readonly what: string;
+  /** Cases at each size; 0: every one that there is. */
+  readonly small: number;
+  readonly full: number;
+  run(options: RowOptions): Promise<RowReport>;
+}
+
+/** A store that grows for ever would make each cycle longer than the one before. */
+const CYCLES_PER_STORE = 300;
+
+async function killRow({ seed, count, isOver, onProgress }: RowOptions): Promise<RowReport> {
+  const failures: string[] = [];
+  const counts: Record<string, number> = {};
+  const add = (what: string, n: number) => {
+    counts[what] = (counts[what] ?? 0) + n;
+  };
+  let done = 0;
+  for (let part = 0; done < count && !isOver(); part++) {
+    const cycles = Math.min(CYCLES_PER_STORE, count - done);
+    const dir = mkdtempSync(join(tmpdir(), 'torture-kill-'));
+    const before = done;
+    const report = await new KillCampaign({
+      cycles,
+      seed: seed + part,
+      dir,
+      isOver,
+      onCycle: cycle => onProgress(before + cycle, count),
+    }).run();
+    const { lost, altered, halfDone, opensFailed, unsound, unexpected } = report;
+    const found = Object.entries({ lost, altered, halfDone, opensFailed, unsound, unexpected }).flatMap(
+      ([kind, list]) => list.map(text => `${kind}, seed ${seed + part}: ${text}`),
+    );
+    failures.push(...found);
+    for (const [phase, n] of Object.entries(report.phases)) add(`kills: ${phase}`, n);
+    for (const [outcome, n] of Object.entries(report.outcomes)) add(outcome, n);
+    add('writes acknowledged', report.acknowledged);
+    add('writes cut off', report.cutOff);
+    add('stores verified', report.verified);
+    done += report.cycles;
+    if (found.length === 0) rmSync(dir, { recursive: true, force: true });
+    else failures.push(`the store is in ${dir}`);
+    if (report.cycles < cycles) break;
+  }
+  return { cases: done, failures, counts };
+}
+
+const SMALL_STRIDE = 97;
+/** At full size so many flips and cuts are verified for one store that is opened and read as well. */
+const READ_EVERY = 64;
+
+async function damageRow({ seed, share, onProgress }: RowOptions): Promise<RowReport> {
+  let cases = 0;
+  const failures: string[] = [];
+  const counts: Record<string, number> = {};
+  const sizes = share === undefined ? { stride: SMALL_STRIDE } : { stride: 1, share, readEvery: READ_EVERY };
+  for (const { only, ...shape } of SHAPES) {
+    const report = await runDamageCampaign({
+      shape,
+      ...sizes,
+      seed,
+      ...(only === undefined ? {} : { only }),
+      onProgress,
+    });
+    failures.push(...report.failures.map(text => `store "${shape.name}": ${text}`));
+    for (const file of report.files) {
+      cases += file.cases;
+      const outcomes = {
+        'verified alone, and found': file.verified - Math.min(file.verified, file.unseen),
+        'read, all of it right': file.right,
+        'refused when opened': file.refusedAtOpen,
+        'refused when asked': file.refusedAtCalls,
+        'without meaning, and passed over by verify': file.unseen,
+      };
+      for (const [what, n] of Object.entries(outcomes)) counts[what] = (counts[what] ?? 0) + n;
+    }
+  }
+  return { cases, failures, counts };
+}
+
+/** Played in pieces, each with a seed of its own, which a failure names. */
+const HISTORIES_PER_PIECE = 500;
+
+async function commandsRow({ seed, count, isOver, onProgress }: RowOptions): Promise<RowReport> {
+  let commands = 0;
+  let histories = 0;
+  const failures: string[] = [];
+  for (let piece = 0; commands < count && failures.length === 0 && !isOver(); piece++) {
+    const before = commands;
+    try {
+      commands += await playInterleavings(HISTORIES_PER_PIECE, seed + piece, done => {
+        onProgress(before + done, count);
+      });
+      histories += HISTORIES_PER_PIECE;
+    } catch (error) {
+      failures.push(`seed ${seed + piece}: ${(error as Error).message}`);
+    }
+  }
+  return { cases: commands, failures, counts: { histories } };
+}
+
+export const ROWS: readonly Row[] = [
+  {
+    name: 'kill',
+    what: 'kill -9 at a random instant, of the server or of backup, restore, rollback, reembed',
+    small: 300,
+    full: 20_000,
+    run: killRow,
+  },
+  {
+    name: 'damage',
+    what: 'a bit flipped, a file cut, deleted, zeroed, exchanged, put back as it was',
+    small: 0,
+    full: 0,
+    run: damageRow,
+  },
+  {
+    name: 'disk-full',
+    what: 'a full disk, and room again',
+    small: 5,
+    full: 200,
+    run: runDiskFullCampaign,
+  },
+  { name: 'clock', what: 'a clock that jumps', small: 20, full: 1_000, run: runClockCampaign },
+  {
+    name: 'commands',
+    what: 'commands that interleave, against plain states',
+    small: 20_000,
+    full: 5_000_000,
+    run: commandsRow,
+  },
+];
