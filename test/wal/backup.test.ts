@@ -262,16 +262,13 @@ describe('many backups', () => {
   test('are made one at a time, and a lock that a killed process left is taken over', async () => {
     await write('a');
     await backedUp();
-    const lock = join(dir, 'lock.json');
-    const held = (pid: number) =>
-      writeFileSync(lock, JSON.stringify({ pid, host: hostname(), since: '2026-01-01T00:00:00.000Z' }));
-    held(process.pid);
+    const lock = (pid: number) => join(dir, `1767225600000-${pid}-0123456789abcdef-${hostname()}.lock`);
+    writeFileSync(lock(process.pid), '');
     await expect(backedUp()).rejects.toEqual(refusal('BACKUP_BUSY', new RegExp(`process ${process.pid} `)));
-    held(spawnSync(process.execPath, ['-e', '']).pid);
+    rmSync(lock(process.pid));
+    writeFileSync(lock(spawnSync(process.execPath, ['-e', '']).pid), '');
     expect((await backedUp()).isUnchanged).toBe(true);
-    writeFileSync(lock, 'torn');
-    expect((await backedUp()).isUnchanged).toBe(true);
-    expect(existsSync(lock)).toBe(false);
+    expect(readdirSync(dir)).toEqual([expect.stringMatching(/\.backup\.json$/), SEGMENTS]);
   });
 
   test('write anew what is missing or cut short', async () => {

@@ -7,7 +7,7 @@ import { fsyncDirectory } from '../head-file.js';
 import type { Lineage, RecordSource } from '../log.js';
 import { type ChainLink, checkFollows, decodeRecord, type LogRecord } from '../record.js';
 import { nameRecord, RecordFileWriter, type RecordName, storedBytes, writeFlushed } from '../record-file.js';
-import { LOCK, withLock } from './lock.js';
+import { isLock, withLock } from './lock.js';
 import {
   type Backup,
   type BackupManifest,
@@ -77,7 +77,7 @@ function prepareDirectory(dir: string): void {
   if (existsSync(dir) && !statSync(dir).isDirectory()) throw foreign(dir, 'is no directory');
   mkdirSync(join(dir, SEGMENTS), { recursive: true, mode: 0o700 });
   const stranger = readdirSync(dir).find(
-    name => ![SEGMENTS, LOCK].includes(name) && !/\.backup\.json(\.unfinished)?$/.test(name),
+    name => name !== SEGMENTS && !isLock(name) && !/\.backup\.json(\.unfinished)?$/.test(name),
   );
   if (stranger !== undefined) throw foreign(dir, `holds ${stranger}, which is no part of a backup`);
 }
