@@ -26,7 +26,9 @@ const deadPid = () => spawnSync(process.execPath, ['-e', '']).pid;
 describe('the lock', () => {
   test('is there while the work is done, and goes with it, also where the work fails', async () => {
     expect(await withLock(dir, () => readdirSync(dir).filter(isLock).length)).toBe(1);
-    await expect(withLock(dir, () => Promise.reject(new Error('of the work')))).rejects.toThrow('of the work');
+    await expect(withLock(dir, () => Promise.reject(new Error('of the work')))).rejects.toThrow(
+      'of the work',
+    );
     expect(readdirSync(dir)).toEqual([]);
   });
 

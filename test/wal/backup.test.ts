@@ -223,7 +223,7 @@ describe('many backups', () => {
       await write(`day ${i}`);
       made.push((await backedUp({ clock: () => start + i * day })).id);
     }
-    const plan = planPruning(dir, { last: 2, daily: 3, weekly: 2, monthly: 2 });
+    const plan = await planPruning(dir, { last: 2, daily: 3, weekly: 2, monthly: 2 });
     expect(listBackups(dir).backups).toHaveLength(70);
     const pruned = await prune(dir, { last: 2, daily: 3, weekly: 2, monthly: 2 });
     expect(pruned).toEqual(plan);

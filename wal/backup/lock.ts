@@ -4,7 +4,7 @@ import { hostname } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { WalError } from '../errors.js';
-import { isLiving } from '../owner.js';
+import { isLiving } from '../living.js';
 
 /**
  * Each that works in a directory of backups has an empty file of its own there, `<since, ms>-<pid>-<random>-<host>.lock`. All that is to be known of it

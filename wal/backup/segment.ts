@@ -35,12 +35,18 @@ export async function scanSegment(
   const digest = createHash('sha256');
   let first: LogRecord | undefined;
   let last: LogRecord | undefined;
+  let erased = 0;
   for await (const value of readRecordFile(path, digest, wrong)) {
     const before = last ?? previous;
-    const record = checked(value, (before?.seq ?? 0) + 1, before, wrong);
+    const record = checked(wrong, () => {
+      const decoded = decodeRecord(value, (before?.seq ?? 0) + 1);
+      checkFollows(before, decoded);
+      return decoded;
+    });
     onRecord(record, value);
     first ??= record;
     last = record;
+    if (record.body === undefined) erased++;
   }
   if (first === undefined || last === undefined) throw wrong('it is empty');
   return {
@@ -48,10 +54,29 @@ export async function scanSegment(
     first: nameRecord(first),
     last: nameRecord(last),
     records: last.seq - first.seq + 1,
+    erased,
     sizeBytes: statSync(path).size,
     sha256: digest.digest('hex'),
     lastRecord: last,
   };
+}
+
+/**
+ * The numbers of a segment's records whose payload is erased, in order. Each record is checked by itself.
+ * @throws WalError BACKUP_DAMAGED
+ */
+export async function erasedIn(dir: string, { file, first, erased }: Segment): Promise<readonly number[]> {
+  if (erased === 0) return [];
+  const wrong = (what: string) => damagedSegment(file, what);
+  const path = join(dir, SEGMENTS, file);
+  if (!existsSync(path)) throw wrong('it is missing');
+  const found: number[] = [];
+  let seq = first.seq;
+  for await (const value of readRecordFile(path, { update() {} }, wrong)) {
+    if (checked(wrong, () => decodeRecord(value, seq)).body === undefined) found.push(seq);
+    seq++;
+  }
+  return found;
 }
 
 /**
@@ -87,18 +112,11 @@ export async function readSegment(
   return found.lastRecord;
 }
 
-function checked(
-  value: Buffer,
-  seq: number,
-  previous: ChainLink | undefined,
-  wrong: (what: string) => Error,
-): LogRecord {
+/** Does a check, and names the file in what it finds. */
+function checked(wrong: (what: string) => Error, check: () => LogRecord): LogRecord {
   try {
-    const record = decodeRecord(value, seq);
-    checkFollows(previous, record);
-    return record;
+    return check();
   } catch (error) {
-    if (error instanceof WalError) throw wrong(error.message);
-    throw error;
+    throw error instanceof WalError ? wrong(error.message) : error;
   }
 }
