@@ -4,7 +4,7 @@ import { WalError } from '../errors.js';
 import { hashHex } from '../hash.js';
 import type { ChainLink } from '../record.js';
 import { type Backup, SEGMENTS, type Segment } from './manifest.js';
-import { damagedSegment, readSegment } from './segment.js';
+import { endProblem, readSegment } from './segment.js';
 
 /** What reading a segment through came to: its last record, or what is wrong with it. */
 type Found = ChainLink | WalError;
@@ -35,10 +35,7 @@ export class BackupCheck {
       if (found instanceof WalError) return found;
       previous = found;
     }
-    const last = manifest.segments.at(-1);
-    if (previous?.seq !== manifest.last.seq || last?.last.hash !== manifest.last.hash)
-      return damagedSegment(last?.file ?? '', `the backup does not end with record ${manifest.last.seq}`);
-    return undefined;
+    return endProblem(manifest, previous?.seq);
   }
 
   private async read(segment: Segment, previous: ChainLink | undefined): Promise<Found> {

@@ -66,10 +66,10 @@ export const unpinBackup = (dir: string, id: string): Promise<boolean> =>
     return wasPinned;
   });
 
-function withExisting<T>(dir: string, id: string, work: () => T | Promise<T>): Promise<T> {
+async function withExisting<T>(dir: string, id: string, work: () => T | Promise<T>): Promise<T> {
   // Before the lock, which needs the directory.
   listBackups(dir);
-  return withLock(dir, () => {
+  return await withLock(dir, () => {
     const { backups } = listBackups(dir);
     if (!backups.some(backup => backup.id === id))
       throw new WalError(

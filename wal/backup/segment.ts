@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import { WalError } from '../errors.js';
 import { type ChainLink, checkFollows, decodeRecord, type LogRecord } from '../record.js';
 import { nameRecord, type RecordName, readRecordFile } from '../record-file.js';
-import { SEGMENTS, type Segment } from './manifest.js';
+import { type BackupManifest, SEGMENTS, type Segment } from './manifest.js';
 
 export const damagedSegment = (file: string, what: string): WalError =>
   new WalError(
@@ -13,6 +13,17 @@ export const damagedSegment = (file: string, what: string): WalError =>
     'Nothing was changed. Restore a moment before what it holds, or from another backup; and back up in full into another directory now.',
     { details: { file } },
   );
+
+/** What is wrong with the end of a backup whose segments are sound. @param lastSeq the last record that was read; undefined where there was none */
+export function endProblem(
+  { segments, last }: BackupManifest,
+  lastSeq: number | undefined,
+): WalError | undefined {
+  const final = segments.at(-1);
+  return lastSeq === last.seq && final?.last.hash === last.hash
+    ? undefined
+    : damagedSegment(final?.file ?? '', `the backup does not end with record ${last.seq}`);
+}
 
 /** Given a record as it stands in a file; its bytes are valid during the call. */
 export type OnRecord = (record: LogRecord, value: Buffer) => void;
@@ -104,7 +115,8 @@ export async function readSegment(
   if (
     !isNamed(found.first, segment.first) ||
     !isNamed(found.last, segment.last) ||
-    found.records !== segment.records
+    found.records !== segment.records ||
+    found.erased !== (segment.erased ?? found.erased)
   )
     throw wrong(
       `it holds records ${found.first.seq} to ${found.last.seq}, not those that the manifest names`,
