@@ -23,6 +23,7 @@ import {
   newestBackup,
   SEGMENTS,
 } from '#wal/backup/manifest.js';
+import { planPruning } from '#wal/backup/prune.js';
 import { seal } from '#wal/backup/sealed.js';
 import { backUp } from '#wal/backup/write.js';
 import { BackedStore, refusal } from '../helpers/backups.js';
@@ -116,6 +117,8 @@ test('the newest backup is the one that goes furthest, also where the clock was 
   const cut = await store.backedUp({ clock: () => Date.parse('2025-01-01') });
   expect(cut.manifest.last.seq).toBe(back.manifest.last.seq);
   expect(newestBackup(store.list())!.id).toBe(cut.id);
+  const none = { last: 0, daily: 0, weekly: 0, monthly: 0 };
+  expect((await planPruning(store.dir, none)).removed).toEqual([ahead.id]);
   expect([ahead, back, cut].map(({ id }) => epochOfId(id))).toEqual([1, 1, 2]);
   expect(epochOfId('renamed')).toBe(0);
 });
@@ -231,6 +234,7 @@ describe('a backup read as a log', () => {
     expect(await seqs()).toEqual(Array.from({ length: 31 }, (_, i) => i + 1));
     expect(await seqs({ from: 28, to: 99 })).toEqual([28, 29, 30, 31]);
     expect(await seqs({ from: 29, reverse: true })).toEqual([31, 30, 29]);
+    for await (const piece of log.raw(31, 30)) expect(piece).toBe('nothing');
     const raw: [number, Uint8Array][] = [];
     for await (const piece of log.raw(30, 31)) raw.push(...piece);
     const expected: [number, Uint8Array][] = [];
@@ -265,6 +269,35 @@ test('a disk that takes no more is told of as such', async () => {
   mkdirSync(join(store.dir, SEGMENTS, '1.unfinished'), { recursive: true });
   await expect(store.backedUp()).rejects.toEqual(refusal('WAL_IO', /could not be written/));
   expect(store.list()).toEqual([]);
+});
+
+test('an error of the disk is not taken for damage', async () => {
+  await store.write('a');
+  const { id, manifest } = await store.backedUp();
+  const file = path(manifest.segments[0]!.file);
+  rmSync(file);
+  mkdirSync(file);
+  await expect(new BackupCheck(store.dir).problemOf(store.backup(id))).rejects.toThrow('EISDIR');
+  rmSync(manifestPath(store.dir, id));
+  await expect(store.backedUp()).rejects.toEqual(refusal('WAL_IO', /EISDIR/));
+});
+
+test('a log that gives no record where it has one is not backed up', async () => {
+  await store.write('a');
+  const log = await store.open();
+  const { head, lineage } = log;
+  const silent = {
+    head,
+    lineage,
+    get: (seq: number) => log.get(seq),
+    read: () => log.read(),
+    async *raw() {},
+  };
+  await expect(backUp(silent, store.dir, { clock: Date.now })).rejects.toEqual(
+    refusal('WAL_GAP', /record 1 is missing/),
+  );
+  await log.close();
+  expect([store.list(), store.segments()]).toEqual([[], []]);
 });
 
 describe('a copy that was cut off', () => {

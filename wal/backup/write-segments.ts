@@ -129,6 +129,10 @@ async function writeSegment(
       await file.write(values);
       if (file.sizeBytes >= segmentBytes) break;
     }
+    if (first === undefined)
+      throw new WalError('WAL_GAP', `record ${from} is missing`, DAMAGE_WAY_OUT, {
+        details: { from, to: endSeq },
+      });
     sha256 = await file.finish();
   } catch (error) {
     rmSync(unfinished, { force: true });
@@ -136,13 +140,10 @@ async function writeSegment(
   } finally {
     await file.close();
   }
-  if (first === undefined || last === undefined)
-    throw new WalError('WAL_GAP', `record ${from} is missing`, DAMAGE_WAY_OUT, {
-      details: { from, to: endSeq },
-    });
-  const name = nameOf(first.seq, nameRecord(last), sha256);
+  const end = nameRecord(last!);
+  const name = nameOf(first.seq, end, sha256);
   renameSync(unfinished, join(folder, name));
   fsyncDirectory(folder);
-  const records = last.seq - first.seq + 1;
-  return { file: name, first, last: nameRecord(last), records, erased, sizeBytes: file.sizeBytes, sha256 };
+  const records = end.seq - first.seq + 1;
+  return { file: name, first, last: end, records, erased, sizeBytes: file.sizeBytes, sha256 };
 }

@@ -4,7 +4,6 @@ import { WalError } from '../errors.js';
 import { describe } from '../group-commit.js';
 import { fsyncDirectory } from '../head-file.js';
 import type { Lineage, RecordSource } from '../log.js';
-import type { LogRecord } from '../record.js';
 import { nameRecord } from '../record-file.js';
 import { writeConfig } from './config-file.js';
 import { withLock } from './lock.js';
@@ -98,7 +97,8 @@ const foreign = (dir: string, what: string): WalError =>
 async function backUpInto(log: RecordSource, dir: string, options: BackUpOptions): Promise<BackedUp> {
   const { full = false, segmentBytes = SEGMENT_BYTES, clock, onProgress, signal } = options;
   for (const name of readdirSync(dir)) if (name.endsWith(UNFINISHED)) rmSync(join(dir, name));
-  const end = lastWhole(log);
+  // The head ends a transaction: what is there of one that is still being written lies behind it.
+  const end = log.get(log.head.seq);
   const list = listBackups(dir);
   const earlier = newestOf(dir, list.backups, log.lineage);
   const held = earlier === undefined ? [] : heldSegments(log, earlier);
@@ -130,12 +130,6 @@ async function backUpInto(log: RecordSource, dir: string, options: BackUpOptions
     ...(config && { config }),
   });
   return { ...backup, written: end.seq - sharedUpTo, isUnchanged };
-}
-
-/** The last record that ends a transaction: behind it may be one that is still being written. */
-function lastWhole(log: RecordSource): LogRecord {
-  const head = log.get(log.head.seq);
-  return head.last ? head : log.get(head.txFirst - 1);
 }
 
 /** The backup to go on from. @throws WalError BACKUP_FOREIGN */

@@ -3,6 +3,7 @@ import { basename, join } from 'node:path';
 import { inspectTarget } from '../../../wal/new-store.js';
 import { CodedError } from '../../domain/errors.js';
 import { CLIENTS } from '../setup/clients.js';
+import { isObject } from '../setup/configure.js';
 import { setTable, type TomlValue } from '../setup/toml-table.js';
 import type { SavedConfig, SavedEntry } from './collect.js';
 import { NOT_SAVED } from './mask.js';
@@ -66,8 +67,12 @@ function snippetOf(entries: readonly SavedEntry[]): string {
     return `${JSON.stringify({ [section]: servers }, null, 2)}\n`;
   }
   return entries.reduce((text, { name, entry }) => {
-    const { env, ...keys } = entry as Record<string, TomlValue> & { env?: Record<string, string> };
-    return setTable(text, `${section}.${tableKey(name)}`, keys, env);
+    const { env, ...keys } = entry;
+    // One in a form that was not read is a text like any other.
+    const ofItsOwn = isObject(env) ? (env as Record<string, string>) : undefined;
+    const rest = ofItsOwn === undefined && env !== undefined ? { ...keys, env } : keys;
+    const table = `${section}.${tableKey(name)}`;
+    return setTable(text, table, rest as Record<string, TomlValue>, ofItsOwn);
   }, '');
 }
 
