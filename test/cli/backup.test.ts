@@ -186,7 +186,7 @@ test('repeated beside a server that is written to, each holds all that was ackno
   const acknowledged: { seq: number; atMs: number }[] = [];
   const remember = async (id: string) => {
     const answer = await server.call('vector_upsert', { items: [{ id, text: `Note ${id}.` }] });
-    acknowledged.push({ seq: answer.structuredContent.seq, atMs: Date.now() });
+    acknowledged.push({ seq: answer.seq, atMs: Date.now() });
   };
   await remember('first');
   const child = spawn(
@@ -305,7 +305,7 @@ describe('pruning', () => {
     await put('two');
     await cli('mark', 'cut-off', '--store', store);
     const end = (await json('backup', '--to', backups, '--store', store)).answer.id;
-    await cli('rollback', '--to', 'kept-in-all', '--yes', '--store', store);
+    await cli('rollback', '--to', 'kept-in-all', '--truncate', '--yes', '--store', store);
     for (const text of ['three', 'four']) {
       await put(text);
       await cli('backup', '--to', backups, '--store', store);
