@@ -38,7 +38,7 @@ const COMMAND = {
     '',
     'Examples:',
     '  tools/backup --to /backups/memory                         what is new since the last one',
-    '  tools/backup --to /backups/memory --every 60              for good, at most a minute behind',
+    '  tools/backup --to /backups/memory --every 60              for good, a minute behind',
     '  tools/backup list /backups/memory',
     '  tools/backup verify /backups/memory --trial /tmp',
     '  tools/backup pin /backups/memory ID --reason "before the migration"',
