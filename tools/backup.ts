@@ -197,7 +197,7 @@ async function pruner(
   const check = new BackupCheck(dir);
   return async () => {
     try {
-      return (await prune(dir, retention, check)).removed;
+      return (await prune(dir, retention, { check })).removed;
     } catch (error) {
       if (!isCoded(error) || error.code !== 'BACKUP_DAMAGED') throw error;
       sayError(error, call.has('json'));
@@ -259,7 +259,10 @@ async function prune(call: Call, dir: string): Promise<number> {
   const { planPruning, prune } = await import('../wal/backup/prune.js');
   const retention = retentionOf(call);
   const isMeant = call.has('yes');
-  const pruning = await (isMeant ? prune : planPruning)(dir, retention);
+  const progress = new ProgressLine(process.stderr, { unit: 'records' });
+  const pruning = await (isMeant ? prune : planPruning)(dir, retention, {
+    onProgress: done => progress.show({ done, unit: 'records', message: 'reading what stays' }),
+  }).finally(() => progress.end());
   if (call.has('json')) sayJson({ ...pruning, done: isMeant });
   else sayPruning(pruning, isMeant);
   return EXIT.ok;

@@ -1,45 +1,28 @@
 /** tools/backup and tools/restore as an operator meets them: beside a running server, after a loss, with damage. */
 import { spawn, spawnSync } from 'node:child_process';
 import { once } from 'node:events';
-import { cpSync, existsSync, readdirSync, renameSync, rmSync, truncateSync, writeFileSync } from 'node:fs';
+import { cpSync, existsSync, readdirSync, renameSync, rmSync, truncateSync } from 'node:fs';
 import { join } from 'node:path';
-import { createInterface } from 'node:readline';
 import { beforeEach, describe, expect, test } from 'vitest';
 import { RawServer } from '../e2e/raw-server.js';
+import { BackupSite } from '../helpers/backup-site.js';
 import { seeded } from '../helpers/damage.js';
-import { openTestEngine, temporaryDirectory, testContext } from '../helpers/engine.js';
-import { MAIN, runCli } from '../helpers/run-cli.js';
+import { openTestEngine, testContext } from '../helpers/engine.js';
+import { MAIN } from '../helpers/run-cli.js';
 
 let dir: string;
 let store: string;
 let backups: string;
+let site: BackupSite;
 beforeEach(() => {
-  dir = temporaryDirectory();
-  store = join(dir, 'store');
-  backups = join(dir, 'backups');
+  site = new BackupSite();
+  ({ dir, store, backups } = site);
 });
 
-const cli = (...args: string[]) => runCli(args, { env: { HOME: dir } });
-async function json(...args: string[]) {
-  const { code, stdout, stderr } = await cli(...args, '--json');
-  return { code, stderr, answer: JSON.parse(stdout === '' ? '{}' : stdout) };
-}
-
-/** Puts texts, each under its own words as id. */
-async function put(...texts: string[]): Promise<void> {
-  const engine = await openTestEngine(store);
-  for (const text of texts)
-    await engine.upsert(
-      { collection: 'default', items: [{ id: text.replaceAll(' ', '-'), text }] },
-      testContext,
-    );
-  await engine.close();
-}
-
-async function ids(path: string): Promise<string[]> {
-  const { answer } = await json('list', '--store', path);
-  return answer.items.map(({ id }: { id: string }) => id).sort();
-}
+const cli = (...args: string[]) => site.cli(...args);
+const json = (...args: string[]) => site.json(...args);
+const put = (...texts: string[]) => site.put(...texts);
+const ids = (path: string) => site.ids(path);
 
 describe('a store that was backed up', () => {
   test('comes back after it was lost, whole or as it was at a moment, and is backed up further', async () => {
@@ -152,92 +135,6 @@ test('killed at any instant, a backup is whole or none, and so is a restored sto
   expect(readdirSync(dir).filter(name => name.includes('partial'))).toEqual([]);
 }, 120_000);
 
-test('repeated, it is never further behind than was asked, and ends when it is told to', async () => {
-  const server = new RawServer(store);
-  await server.initialize();
-  const remember = (id: string) => server.call('vector_upsert', { items: [{ id, text: `Note ${id}.` }] });
-  await remember('first');
-  const args = ['backup', '--to', backups, '--every', '1', '--keep-last', '1', '--keep-daily', '0'];
-  const child = spawn(
-    process.execPath,
-    [MAIN, ...args, '--keep-weekly', '0', '--keep-monthly', '0', '--json', '--store', store],
-    {
-      env: { PATH: process.env.PATH, HOME: dir },
-    },
-  );
-  const lines = createInterface({ input: child.stdout })[Symbol.asyncIterator]();
-  const next = async () => JSON.parse((await lines.next()).value as string);
-  const first = await next();
-  await remember('second');
-  const second = await next();
-  expect(second.last.seq).toBeGreaterThan(first.last.seq);
-  expect(second.removed).toEqual([first.id]);
-  child.kill('SIGTERM');
-  expect(await once(child, 'exit')).toEqual([0, null]);
-  await server.end();
-  expect((await json('backup', 'list', backups)).answer.backups).toHaveLength(1);
-  expect((await cli('restore', '--from', backups, '--to', join(dir, 'restored'))).code).toBe(0);
-  expect(await ids(join(dir, 'restored'))).toEqual(['first', 'second']);
-});
-
-test('repeated beside a server that is written to, each holds all that was acknowledged before it began', async () => {
-  const server = new RawServer(store);
-  await server.initialize();
-  const acknowledged: { seq: number; atMs: number }[] = [];
-  const remember = async (id: string) => {
-    const answer = await server.call('vector_upsert', { items: [{ id, text: `Note ${id}.` }] });
-    acknowledged.push({ seq: answer.seq, atMs: Date.now() });
-  };
-  await remember('first');
-  const child = spawn(
-    process.execPath,
-    [MAIN, 'backup', '--to', backups, '--every', '1', '--json', '--store', store],
-    { env: { PATH: process.env.PATH, HOME: dir } },
-  );
-  const lines = createInterface({ input: child.stdout })[Symbol.asyncIterator]();
-  const made: { started: string; last: { seq: number } }[] = [];
-  let isDone = false;
-  const writing = (async () => {
-    for (let i = 0; !isDone; i++) await remember(`note-${i}`);
-  })();
-  while (made.length < 3) made.push(JSON.parse((await lines.next()).value as string));
-  isDone = true;
-  await writing;
-  child.kill('SIGTERM');
-  expect(await once(child, 'exit')).toEqual([0, null]);
-  await server.end();
-  for (const { started, last } of made) {
-    const before = acknowledged.filter(({ atMs }) => atMs < Date.parse(started)).at(-1)!.seq;
-    expect(last.seq).toBeGreaterThanOrEqual(before);
-  }
-  // And so the next one holds what was written while this one was the newest.
-  expect(made[2]!.last.seq).toBeGreaterThan(made[1]!.last.seq);
-});
-
-test('repeated, it goes on where pruning is refused, and says so each time', async () => {
-  const server = new RawServer(store);
-  await server.initialize();
-  const remember = (id: string) => server.call('vector_upsert', { items: [{ id, text: `Note ${id}.` }] });
-  await remember('first');
-  await cli('backup', '--to', backups, '--store', store);
-  writeFileSync(join(backups, '2026-01-01T00-00-00-000Z-1-1.backup.json'), 'torn');
-  await remember('second');
-  const child = spawn(
-    process.execPath,
-    [MAIN, 'backup', '--to', backups, '--every', '1', '--json', '--store', store],
-    { env: { PATH: process.env.PATH, HOME: dir } },
-  );
-  const refusals = createInterface({ input: child.stderr })[Symbol.asyncIterator]();
-  for (const id of ['third', 'fourth']) {
-    expect(JSON.parse((await refusals.next()).value as string).error.code).toBe('BACKUP_DAMAGED');
-    await remember(id);
-  }
-  child.kill('SIGTERM');
-  await once(child, 'exit');
-  await server.end();
-  expect((await json('backup', 'list', backups)).answer.backups.length).toBeGreaterThan(2);
-});
-
 test('listing and verifying load nothing of LevelDB; a restore on trial does', async () => {
   await put('one');
   await cli('backup', '--to', backups, '--with-config', '--store', store);
@@ -260,106 +157,6 @@ test('listing and verifying load nothing of LevelDB; a restore on trial does', a
   expect(loaded('backup', 'prune', backups)).toEqual({ code: 0, native: [] });
   const trial = loaded('backup', 'verify', backups, '--trial', dir);
   expect(trial).toEqual({ code: 0, native: [expect.stringContaining('classic-level')] });
-});
-
-describe('pruning', () => {
-  const few = ['--keep-last', '1', '--keep-daily', '0', '--keep-weekly', '0', '--keep-monthly', '0'];
-
-  test('leaves what is pinned, and says why', async () => {
-    const made: string[] = [];
-    for (const text of ['one', 'two', 'three']) {
-      await put(text);
-      made.push((await json('backup', '--to', backups, '--store', store)).answer.id);
-    }
-    const pinned = await cli('backup', 'pin', backups, made[0]!, '--reason', 'before the\nmigration');
-    expect([pinned.code, pinned.stdout]).toEqual([0, `${made[0]} is pinned: prune leaves it.\n`]);
-    expect((await cli('backup', 'list', backups)).stdout).toContain('pinned: before the migration');
-    const pruned = await cli('backup', 'prune', backups, ...few, '--yes');
-    expect(pruned.stdout).toContain(`${made[0]}  pinned: before the migration`);
-    expect(pruned.stdout).toContain(`went   ${made[1]}`);
-    expect((await json('backup', 'unpin', backups, made[0]!)).answer).toEqual({
-      id: made[0],
-      was_pinned: true,
-    });
-    expect((await cli('backup', 'unpin', backups, made[0]!)).stdout).toContain('was not pinned');
-    expect((await json('backup', 'prune', backups, ...few, '--yes')).answer.removed).toEqual([made[0]]);
-    const gone = await cli('backup', 'pin', backups, made[0]!);
-    expect([gone.code, gone.stderr]).toEqual([
-      2,
-      expect.stringMatching(/BACKUP_MISSING: .* holds no backup/),
-    ]);
-    // A pin that was altered holds, and verifying finds it.
-    await cli('backup', 'pin', backups, made[2]!);
-    truncateSync(join(backups, `${made[2]}.pin.json`), 20);
-    const report = await json('backup', 'verify', backups);
-    expect([report.code, report.answer.findings]).toEqual([
-      1,
-      [{ backups: [made[2]], message: expect.stringContaining('.pin.json does not match') }],
-    ]);
-  });
-
-  test('leaves every marked moment, also one that was cut off afterwards', async () => {
-    await put('one');
-    await cli('mark', 'kept-in-all', '--store', store);
-    await cli('backup', '--to', backups, '--store', store);
-    await put('two');
-    await cli('mark', 'cut-off', '--store', store);
-    const end = (await json('backup', '--to', backups, '--store', store)).answer.id;
-    await cli('rollback', '--to', 'kept-in-all', '--truncate', '--yes', '--store', store);
-    for (const text of ['three', 'four']) {
-      await put(text);
-      await cli('backup', '--to', backups, '--store', store);
-    }
-    await cli('mark', 'latest', '--store', store);
-    const { answer } = await json('backup', '--to', backups, '--store', store);
-    const { removed } = (await json('backup', 'prune', backups, ...few, '--yes')).answer;
-    expect(removed).toHaveLength(3);
-    for (const [mark, backup, expected] of [
-      ['kept-in-all', answer.id, ['one']],
-      ['latest', answer.id, ['four', 'one', 'three']],
-      ['cut-off', end, ['one', 'two']],
-    ] as const) {
-      const to = join(dir, mark);
-      const from = ['restore', '--from', backups, '--to', to, '--backup', backup, '--until', mark];
-      expect((await cli(...from)).code, mark).toBe(0);
-      expect(await ids(to)).toEqual(expected);
-    }
-  });
-
-  test('is refused where what stays is not sound', async () => {
-    await put('one');
-    await cli('backup', '--to', backups, '--store', store);
-    await put('two');
-    const { answer } = await json('backup', '--to', backups, '--store', store);
-    const names = readdirSync(join(backups, 'segments')).sort();
-    truncateSync(join(backups, 'segments', names.at(-1)!), 100);
-    for (const more of [[], ['--yes']]) {
-      const refused = await cli('backup', 'prune', backups, ...few, ...more);
-      expect([refused.code, refused.stderr]).toEqual([
-        1,
-        expect.stringMatching(new RegExp(`BACKUP_DAMAGED: ${answer.id} is not sound.*\\n.*--full`)),
-      ]);
-    }
-    expect((await json('backup', 'list', backups)).answer.backups).toHaveLength(2);
-    await cli('backup', '--to', backups, '--full', '--store', store);
-    expect((await json('backup', 'prune', backups, ...few, '--yes')).answer.removed).toHaveLength(2);
-  });
-});
-
-test('prune tells what would go before it goes', async () => {
-  for (const text of ['one', 'two', 'three']) {
-    await put(text);
-    await cli('backup', '--to', backups, '--store', store);
-  }
-  const few = ['--keep-last', '1', '--keep-daily', '0', '--keep-weekly', '0', '--keep-monthly', '0'];
-  expect((await cli('backup', 'prune', backups, ...few)).stdout).toMatch(
-    /2 backups, .* would go\. Nothing was changed/,
-  );
-  expect((await json('backup', 'list', backups)).answer.backups).toHaveLength(3);
-  const { answer } = await json('backup', 'prune', backups, ...few, '--yes');
-  expect([answer.done, answer.removed.length]).toEqual([true, 2]);
-  expect((await json('backup', 'list', backups)).answer.backups).toHaveLength(1);
-  expect((await cli('backup', 'verify', backups, '--trial', dir)).code).toBe(0);
 });
 
 describe('damage', () => {

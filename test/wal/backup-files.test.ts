@@ -127,10 +127,12 @@ test('what a killed backup left half written goes with the next one, and is no s
   await store.write('a');
   const { id } = await store.backedUp({ config: 'x' });
   const left = [`${id}.backup.json.unfinished`, `${id}.pin.json.unfinished`];
-  for (const name of left) writeFileSync(join(store.dir, name), 'half');
+  for (const folder of ['.', SEGMENTS, CONFIG])
+    for (const name of left) writeFileSync(join(store.dir, folder, name), 'half');
   await store.write('b');
   await store.backedUp();
-  expect(readdirSync(store.dir).filter(name => name.endsWith('.unfinished'))).toEqual([]);
+  const names = readdirSync(store.dir, { recursive: true, encoding: 'utf8' });
+  expect(names.filter(name => name.endsWith('.unfinished'))).toEqual([]);
 });
 
 describe('a configuration', () => {

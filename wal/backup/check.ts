@@ -21,7 +21,7 @@ export class BackupCheck {
    */
   async problemOf(
     { manifest }: Backup,
-    onSegment: (segment: Segment, problem: WalError | undefined) => void = () => {},
+    onSegment: (segment: Segment) => void = () => {},
   ): Promise<WalError | undefined> {
     let previous: ChainLink | undefined;
     for (const segment of manifest.segments) {
@@ -30,7 +30,7 @@ export class BackupCheck {
       if (found === undefined) {
         found = await this.read(segment, previous);
         this.found.set(key, found);
-        onSegment(segment, found instanceof WalError ? found : undefined);
+        onSegment(segment);
       }
       if (found instanceof WalError) return found;
       previous = found;

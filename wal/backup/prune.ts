@@ -31,32 +31,34 @@ export interface Pruning {
   readonly losses: readonly Loss[];
 }
 
+export interface PruneOptions {
+  /** Of a caller that prunes again and again: segments that it has read before are not read again. */
+  readonly check?: BackupCheck;
+  /** Told how many records of what is to stay were read. */
+  readonly onProgress?: (records: number) => void;
+}
+
 /**
  * What a retention keeps and what goes. The last backup of an epoch is always kept: it alone holds what was cut off afterwards, and every other one
  * of its epoch is a part of it, but for payloads that were erased in between. So no other moment that can be restored is lost.
- * @param check what a caller that prunes again and again has read before
  * @throws WalError BACKUP_MISSING; BACKUP_DAMAGED where a manifest cannot be read, for what it refers to must not go, and where a backup that is to
  *   hold what goes is not sound
  */
 export const planPruning = async (
   dir: string,
   retention: Retention,
-  check = new BackupCheck(dir),
-): Promise<Pruning> => (await choose(dir, retention, check)).pruning;
+  options: PruneOptions = {},
+): Promise<Pruning> => (await choose(dir, retention, options)).pruning;
 
 /**
  * Carries out what planPruning says: manifests first, so that no backup is ever without its segments.
  * @throws as planPruning; WalError BACKUP_BUSY
  */
-export async function prune(
-  dir: string,
-  retention: Retention,
-  check = new BackupCheck(dir),
-): Promise<Pruning> {
+export async function prune(dir: string, retention: Retention, options: PruneOptions = {}): Promise<Pruning> {
   // Before the lock, which needs the directory.
   listBackups(dir);
   return await withLock(dir, async () => {
-    const { pruning, files } = await choose(dir, retention, check);
+    const { pruning, files } = await choose(dir, retention, options);
     for (const id of pruning.removed) rmSync(manifestPath(dir, id));
     fsyncDirectory(dir);
     for (const path of files) rmSync(join(dir, path), { force: true });
@@ -69,7 +71,7 @@ export async function prune(
 async function choose(
   dir: string,
   retention: Retention,
-  check: BackupCheck,
+  { check = new BackupCheck(dir), onProgress }: PruneOptions,
 ): Promise<{ pruning: Pruning; files: readonly string[] }> {
   const { backups, damaged } = listBackups(dir);
   if (damaged.length > 0)
@@ -81,7 +83,7 @@ async function choose(
   const reasons = reasonsToKeep(backups, retention, listPins(dir));
   const kept = backups.filter(({ id }) => reasons.has(id));
   const removed = backups.filter(({ id }) => !reasons.has(id));
-  await assertHeld(kept, removed, check);
+  await assertHeld(kept, removed, check, onProgress);
   const erasures = new Erasures(dir);
   const losses: Loss[] = [];
   for (const backup of removed) {
@@ -109,13 +111,18 @@ async function assertHeld(
   kept: readonly Backup[],
   removed: readonly Backup[],
   check: BackupCheck,
+  onProgress: PruneOptions['onProgress'],
 ): Promise<void> {
+  let records = 0;
   if (removed.length === 0) return;
   const epochs = new Set(removed.map(({ manifest }) => manifest.lineage.epoch));
   const ends = [...endsOfEpochs(kept)].filter(([epoch]) => epochs.has(epoch)).map(([, end]) => end);
   check.renew(kept);
   for (const backup of new Set([newestBackup(kept)!, ...ends])) {
-    const problem = await check.problemOf(backup);
+    const problem = await check.problemOf(backup, segment => {
+      records += segment.records;
+      onProgress?.(records);
+    });
     if (problem !== undefined)
       throw new WalError(
         'BACKUP_DAMAGED',

@@ -10,13 +10,16 @@ export interface Retention {
   readonly monthly: number;
 }
 
-/** Why backups are kept, by id, in the order of the rules: `last`, `daily`, `weekly`, `monthly`, `end of epoch <n>`, `pinned[: <reason>]`. */
+/**
+ * Why backups are kept, by id, in the order of the rules: `last`, `daily`, `weekly`, `monthly`, `end of epoch <n>`, `pinned[: <reason>]`.
+ * @param backups oldest first, as they are listed
+ */
 export function reasonsToKeep(
   backups: readonly Backup[],
   { last, daily, weekly, monthly }: Retention,
   pins: ReadonlyMap<string, Pin>,
 ): Map<string, string[]> {
-  const newestFirst = [...backups].sort((a, b) => (a.manifest.time < b.manifest.time ? 1 : -1));
+  const newestFirst = [...backups].reverse();
   const reasons = new Map<string, string[]>();
   const keep = (id: string, reason: string) => reasons.set(id, [...(reasons.get(id) ?? []), reason]);
   for (const { id } of newestFirst.slice(0, last)) keep(id, 'last');

@@ -33,7 +33,6 @@ export async function writeSegments(
   options: WriteSegmentsOptions,
 ): Promise<Segment[]> {
   const folder = join(dir, SEGMENTS);
-  for (const name of readdirSync(folder)) if (name.endsWith(UNFINISHED)) rmSync(join(folder, name));
   const named = new Map(
     list.backups.flatMap(({ manifest }) => manifest.segments.map(({ file, sha256 }) => [file, sha256])),
   );

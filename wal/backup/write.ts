@@ -5,7 +5,7 @@ import { describe } from '../group-commit.js';
 import { fsyncDirectory } from '../head-file.js';
 import type { Lineage, RecordSource } from '../log.js';
 import { nameRecord } from '../record-file.js';
-import { writeConfig } from './config-file.js';
+import { CONFIG, writeConfig } from './config-file.js';
 import { withLock } from './lock.js';
 import {
   type Backup,
@@ -96,7 +96,7 @@ const foreign = (dir: string, what: string): WalError =>
 
 async function backUpInto(log: RecordSource, dir: string, options: BackUpOptions): Promise<BackedUp> {
   const { full = false, segmentBytes = SEGMENT_BYTES, clock, onProgress, signal } = options;
-  for (const name of readdirSync(dir)) if (name.endsWith(UNFINISHED)) rmSync(join(dir, name));
+  for (const folder of [dir, join(dir, SEGMENTS), join(dir, CONFIG)]) removeUnfinished(folder);
   // The head ends a transaction: what is there of one that is still being written lies behind it.
   const end = log.get(log.head.seq);
   const list = listBackups(dir);
@@ -130,6 +130,12 @@ async function backUpInto(log: RecordSource, dir: string, options: BackUpOptions
     ...(config && { config }),
   });
   return { ...backup, written: end.seq - sharedUpTo, isUnchanged };
+}
+
+/** What killed processes left: nobody else is at work here. */
+function removeUnfinished(folder: string): void {
+  for (const name of existsSync(folder) ? readdirSync(folder) : [])
+    if (name.endsWith(UNFINISHED)) rmSync(join(folder, name));
 }
 
 /** The backup to go on from. @throws WalError BACKUP_FOREIGN */
