@@ -12,7 +12,7 @@ export function sayPruning({ kept, removed, freedBytes, segments, losses }: Prun
   for (const id of removed) say(`  ${isDone ? 'went ' : 'goes '}  ${id}`);
   for (const { id, records, firstSeq, lastSeq } of losses)
     say(
-      `  ${count(records, 'payload')} of records ${firstSeq} to ${lastSeq}, erased in the log since, ${isDone ? 'went' : 'would go'} for good with ${id}: moments that show them can then be restored only without.`,
+      `  ${count(records, 'payload')} of records ${firstSeq} to ${lastSeq}, erased in the log since, ${isDone ? 'went' : 'would go'} for good with ${id}: moments that show them cannot be restored whole then.`,
     );
   const what = `${count(removed.length, 'backup')}, ${count(segments, 'segment')}, ${size(freedBytes)}`;
   say(isDone ? `removed  ${what}` : `${what} would go. Nothing was changed: --yes does it.`);

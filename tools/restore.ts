@@ -5,7 +5,7 @@ import type { WrittenOut } from '../src/cli/config/write-out.js';
 import { EXIT } from '../src/cli/exit-codes.js';
 import { columns, oneLine, say, sayJson, size } from '../src/cli/printing.js';
 import { ProgressLine } from '../src/cli/progress-line.js';
-import type { Restored } from '../src/engine/restore.js';
+import type { Restored } from '../src/engine/backup.js';
 import { JSON_OPTION, runProgram } from './program.js';
 
 /** `tools/restore`, `mcp-vector-server restore`: makes a store of a backup. */
@@ -74,7 +74,7 @@ export function main(argv: string[]): Promise<number> {
 }
 
 async function restoreStore(call: Call, from: string, to: string): Promise<Restored> {
-  const { restore } = await import('../src/engine/restore.js');
+  const { restore } = await import('../src/engine/backup.js');
   const progress = new ProgressLine(process.stderr, { unit: 'records' });
   return await restore({
     from,

@@ -103,7 +103,7 @@ async function tryOut(
   onProgress: ((progress: Progress) => void) | undefined,
 ): Promise<NonNullable<BackupReport['trial']>> {
   // Verifying needs no LevelDB, and loads none.
-  const { restore } = await import('./restore.js');
+  const { restore } = await import('./backup.js');
   const folder = mkdtempSync(join(trialIn, 'mcp-vector-trial-'));
   try {
     const restored = await restore({ from: dir, to: join(folder, 'store'), backup: backup.id, onProgress });

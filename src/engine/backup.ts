@@ -1,7 +1,16 @@
+import { resolve } from 'node:path';
+import { BackupLog } from '../../wal/backup/backup-log.js';
+import { type BackupList, epochOfId, listBackups } from '../../wal/backup/manifest.js';
+import { restoreLog } from '../../wal/backup/restore.js';
 import { backUp } from '../../wal/backup/write.js';
 import type { RecordSource } from '../../wal/log.js';
+import { inspectTarget } from '../../wal/new-store.js';
 import type { BackupAnswer, BackupCommand } from '../domain/backup.js';
-import type { CallContext } from '../domain/face.js';
+import type { CallContext, Progress, ResolvedMoment } from '../domain/face.js';
+import { type BackupSummary, chosenBackup, summaryOf } from './backup-list.js';
+import { assertSpace, type DiskSpace, storeBytes } from './disk-space.js';
+import { resolveRange } from './replay-range.js';
+import { type VerifyReport, verifyStore } from './verify.js';
 import { throwIfCancelled } from './write.js';
 
 const isoOf = (ms: number): string => new Date(ms).toISOString();
@@ -41,3 +50,75 @@ export async function backUpStore(
     ...(manifest.config && { config: manifest.config.file }),
   };
 }
+
+export interface RestoreOptions {
+  /** A directory of backups. */
+  readonly from: string;
+  /** Where the store is to be: absent or an empty directory. */
+  readonly to: string;
+  /** A backup by its id. Default: the newest one, if all can be read. */
+  readonly backup?: string | undefined;
+  /** The last moment to be restored. Default: all of it. */
+  readonly until?: string | undefined;
+  /** Only tell what would be restored, and whether it can be. */
+  readonly dryRun?: boolean;
+  readonly clock?: () => number;
+  readonly onProgress?: ((progress: Progress) => void) | undefined;
+}
+
+export interface Restored {
+  readonly backup: BackupSummary;
+  readonly moment: ResolvedMoment;
+  readonly to: string;
+  readonly storeId: string;
+  readonly records: number;
+  readonly disk: DiskSpace;
+  /** What verifying the new store said; absent on a dry run. */
+  readonly verified?: VerifyReport;
+  /** The epoch in which it goes on; absent on a dry run. */
+  readonly epoch?: number;
+}
+
+/**
+ * Makes a store of a backup, which is verified before and after.
+ * @throws WalError BACKUP_MISSING, BACKUP_DAMAGED, STORE_FOREIGN (the target holds something), WAL_IO; CodedError as resolveRange, DISK_FULL
+ */
+export async function restore(options: RestoreOptions): Promise<Restored> {
+  const { dryRun = false, clock = Date.now, onProgress } = options;
+  const from = resolve(options.from);
+  const to = resolve(options.to);
+  const list = listBackups(from);
+  const backup = chosenBackup(from, list, options.backup);
+  inspectTarget(to);
+  const log = await BackupLog.open(from, backup, (done, total) =>
+    onProgress?.({ done, total, unit: 'records', message: 'verifying the backup' }),
+  );
+  try {
+    const { until } = await resolveRange(log, { until: options.until }, clock());
+    const plan = {
+      backup: summaryOf(backup),
+      moment: until,
+      to,
+      storeId: log.lineage.storeId,
+      records: until.seq,
+      disk: await assertSpace(to, storeBytes(backup.manifest.sizeBytes)),
+    };
+    if (dryRun) return plan;
+    const epoch = 1 + lastEpoch(list);
+    await restoreLog(log, until.seq, to, {
+      epoch,
+      clock,
+      onProgress: done => onProgress?.({ done, total: until.seq, unit: 'records', message: 'restoring' }),
+    });
+    return { ...plan, epoch, verified: await verifyStore(to, { onProgress }) };
+  } finally {
+    log.close();
+  }
+}
+
+/** Of all backups of a directory; a manifest that cannot be read says it by its name. */
+const lastEpoch = ({ backups, damaged }: BackupList): number =>
+  Math.max(
+    ...backups.map(({ manifest }) => manifest.lineage.epoch),
+    ...damaged.map(({ id }) => epochOfId(id)),
+  );

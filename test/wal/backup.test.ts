@@ -157,9 +157,9 @@ describe('many backups', () => {
     await write('a');
     await backedUp();
     const lock = (pid: number) => join(dir, `1767225600000-${pid}-0123456789abcdef-${hostname()}.lock`);
-    writeFileSync(lock(process.pid), '');
-    await expect(backedUp()).rejects.toEqual(refusal('BACKUP_BUSY', new RegExp(`process ${process.pid} `)));
-    rmSync(lock(process.pid));
+    writeFileSync(lock(process.ppid), '');
+    await expect(backedUp()).rejects.toEqual(refusal('BACKUP_BUSY', new RegExp(`process ${process.ppid} `)));
+    rmSync(lock(process.ppid));
     writeFileSync(lock(spawnSync(process.execPath, ['-e', '']).pid), '');
     expect((await backedUp()).isUnchanged).toBe(true);
     expect(readdirSync(dir)).toEqual([expect.stringMatching(/\.backup\.json$/), SEGMENTS]);

@@ -55,28 +55,4 @@ export class Erasures {
         for (const seq of await this.in(segment)) if (seq <= lastSeq) found.add(seq);
     return found;
   }
-
-  /**
-   * The backups that still hold the payload of any of these records: of a redaction, what must go or be written anew besides.
-   * @returns in the order given, with the numbers of the records whose payload each holds
-   * @throws WalError BACKUP_DAMAGED
-   */
-  async holdersOf(
-    backups: readonly Backup[],
-    seqs: readonly number[],
-  ): Promise<{ readonly id: string; readonly seqs: readonly number[] }[]> {
-    const holders: { id: string; seqs: readonly number[] }[] = [];
-    for (const { id, manifest } of backups) {
-      const held: number[] = [];
-      for (const segment of manifest.segments) {
-        const { first, last } = segment;
-        const asked = seqs.filter(seq => seq >= first.seq && seq <= last.seq);
-        if (asked.length === 0) continue;
-        const erased = new Set(await this.in(segment));
-        held.push(...asked.filter(seq => !erased.has(seq)));
-      }
-      if (held.length > 0) holders.push({ id, seqs: held });
-    }
-    return holders;
-  }
 }

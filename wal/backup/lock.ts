@@ -29,18 +29,23 @@ export async function withLock<T>(dir: string, work: () => T | Promise<T>): Prom
   for (let attempt = 1; ; attempt++) {
     const mine = `${Date.now()}-${process.pid}-${randomBytes(8).toString('hex')}-${hostInName()}.lock`;
     const path = join(dir, mine);
-    writeFileSync(path, '', { flag: 'wx', mode: 0o600 });
+    held.add(mine);
     try {
+      writeFileSync(path, '', { flag: 'wx', mode: 0o600 });
       // Of any two, the one that looks later sees the other's file, which was there before that one looked. So at most one goes on.
       const other = holderBeside(dir, mine);
       if (other === undefined) return await work();
       if (attempt === ATTEMPTS) throw busy(dir, other);
     } finally {
       rmSync(path, { force: true });
+      held.delete(mine);
     }
     await sleep(Math.random() * MAX_WAIT_MS);
   }
 }
+
+/** Those of this process. One that names it and is not among them is of an earlier process of this number, as the first one in a container always has. */
+const held = new Set<string>();
 
 const hostInName = (): string => encodeURIComponent(hostname());
 
@@ -64,7 +69,8 @@ function holderBeside(dir: string, mine: string): Holder | undefined {
       pid: Number(pid),
       host: host === hostInName() ? hostname() : host,
     };
-    if (isLiving(other)) holder ??= other;
+    const isOurs = other.pid === process.pid && other.host === hostname();
+    if (isOurs ? held.has(name) : isLiving(other)) holder ??= other;
     else rmSync(join(dir, name), { force: true });
   }
   return holder;

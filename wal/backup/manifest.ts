@@ -94,20 +94,15 @@ export const encodeManifest = (manifest: Omit<BackupManifest, 'format' | 'howToR
   seal(JSON.stringify({ format: FORMAT, howToRead: HOW_TO_READ, ...manifest }));
 
 /**
- * The one that goes furthest: of the latest epoch, since a store that was cut or restored goes on after those of its earlier ones; of these the one with
- * most records, and the last one made of several that end alike. Times do not tell: a clock may have been set back.
+ * By what they hold, oldest first: a later epoch goes on from an earlier one. When they were made says little: a clock may have been set back since
+ * the last one.
  */
-export const newestBackup = (backups: readonly Backup[]): Backup | undefined =>
-  backups.reduce<Backup | undefined>(
-    (newest, backup) => (newest === undefined || isUpTo(newest, backup) ? backup : newest),
-    undefined,
-  );
+export const inOrder = ({ manifest: a }: Backup, { manifest: b }: Backup): number =>
+  a.lineage.epoch - b.lineage.epoch || a.last.seq - b.last.seq || (a.time < b.time ? -1 : 1);
 
-/** Whether one goes no further than the other, which was listed later. */
-function isUpTo({ manifest: one }: Backup, { manifest: other }: Backup): boolean {
-  if (one.lineage.epoch !== other.lineage.epoch) return one.lineage.epoch < other.lineage.epoch;
-  return one.last.seq <= other.last.seq;
-}
+/** The one that holds the latest record of the latest epoch. */
+export const newestBackup = (backups: readonly Backup[]): Backup | undefined =>
+  [...backups].sort(inOrder).at(-1);
 
 /** The segments that backups are in. */
 export const filesOf = (backups: readonly Backup[]): Set<string> =>
@@ -140,7 +135,7 @@ export function listBackups(dir: string): BackupList {
     if (read.manifest === undefined) damaged.push({ id, problem: `${name} ${read.problem}` });
     else backups.push({ id, manifest: read.manifest });
   }
-  return { backups, damaged };
+  return { backups: backups.sort(inOrder), damaged };
 }
 
 function readManifest(

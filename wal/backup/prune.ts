@@ -25,8 +25,8 @@ export interface Pruning {
   readonly freedBytes: number;
   readonly segments: number;
   /**
-   * Payloads that go for good, by the backup that goes: the log erased them after it was made, and what stays holds them erased. Moments that show them can be
-   * restored no more, but without them.
+   * Payloads that go for good, by the backup that goes: the log erased them after it was made, and what stays holds them erased. Moments that show them
+   * cannot be restored whole afterwards.
    */
   readonly losses: readonly Loss[];
 }

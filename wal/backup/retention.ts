@@ -1,4 +1,4 @@
-import type { Backup } from './manifest.js';
+import { type Backup, inOrder } from './manifest.js';
 import type { Pin } from './pins.js';
 
 /** How many to keep, each the newest of its day, week or month (UTC). */
@@ -12,14 +12,13 @@ export interface Retention {
 
 /**
  * Why backups are kept, by id, in the order of the rules: `last`, `daily`, `weekly`, `monthly`, `end of epoch <n>`, `pinned[: <reason>]`.
- * @param backups oldest first, as they are listed
  */
 export function reasonsToKeep(
   backups: readonly Backup[],
   { last, daily, weekly, monthly }: Retention,
   pins: ReadonlyMap<string, Pin>,
 ): Map<string, string[]> {
-  const newestFirst = [...backups].reverse();
+  const newestFirst = [...backups].sort((a, b) => inOrder(b, a));
   const reasons = new Map<string, string[]>();
   const keep = (id: string, reason: string) => reasons.set(id, [...(reasons.get(id) ?? []), reason]);
   for (const { id } of newestFirst.slice(0, last)) keep(id, 'last');
@@ -50,16 +49,9 @@ const wordsOf = ({ reason, problem }: Pin): string => {
   return reason === '' ? 'pinned' : `pinned: ${reason}`;
 };
 
-/** The last backup of each epoch: of those that go furthest, the one listed last. */
-export function endsOfEpochs(backups: readonly Backup[]): Map<number, Backup> {
-  const ends = new Map<number, Backup>();
-  for (const backup of backups) {
-    const { lineage, last: end } = backup.manifest;
-    const other = ends.get(lineage.epoch);
-    if (other === undefined || other.manifest.last.seq <= end.seq) ends.set(lineage.epoch, backup);
-  }
-  return ends;
-}
+/** The last backup of each epoch. */
+export const endsOfEpochs = (backups: readonly Backup[]): Map<number, Backup> =>
+  new Map([...backups].sort(inOrder).map(backup => [backup.manifest.lineage.epoch, backup]));
 
 const dayOf = (time: string): string => time.slice(0, 10);
 

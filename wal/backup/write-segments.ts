@@ -1,3 +1,4 @@
+import { createHash } from 'node:crypto';
 import { existsSync, readdirSync, renameSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { DAMAGE_WAY_OUT, WalError } from '../errors.js';
@@ -5,7 +6,7 @@ import { hashHex } from '../hash.js';
 import { fsyncDirectory } from '../head-file.js';
 import type { RecordSource } from '../log.js';
 import { type ChainLink, checkFollows, decodeRecord, type LogRecord } from '../record.js';
-import { nameRecord, RecordFileWriter, type RecordName, storedBytes } from '../record-file.js';
+import { lengthOf, nameRecord, RecordFileWriter, type RecordName, storedBytes } from '../record-file.js';
 import { type BackupList, parseSegmentName, SEGMENTS, type Segment, segmentName } from './manifest.js';
 import { UNFINISHED } from './sealed.js';
 import { scanSegment } from './segment.js';
@@ -81,18 +82,23 @@ async function leftBehind(
     if (parts === undefined || parts.first !== from || parts.last.seq > endSeq || !has(log, parts.last))
       continue;
     try {
-      let isAsInLog = true;
-      const { lastRecord, ...segment } = await scanSegment(dir, file, previous, ({ seq, body }) => {
-        // Hashes do not tell: erasing a payload leaves them as they are.
-        if ((body === undefined) !== (log.get(seq).body === undefined)) isAsInLog = false;
-      });
-      if (isAsInLog) return segment;
+      const { lastRecord, ...segment } = await scanSegment(dir, file, previous);
+      // Hashes do not tell: erasing a payload leaves them as they are.
+      if (segment.sha256 === (await sha256InLog(log, from, parts.last.seq))) return segment;
     } catch (error) {
       // Written anew under the same name.
       if (!(error instanceof WalError) || error.code !== 'BACKUP_DAMAGED') throw error;
     }
   }
   return undefined;
+}
+
+/** Of a file of records, as it would be written now. */
+async function sha256InLog(log: RecordSource, from: number, to: number): Promise<string> {
+  const digest = createHash('sha256');
+  for await (const piece of log.raw(from, to))
+    for (const [, value] of piece) digest.update(lengthOf(value)).update(value);
+  return digest.digest('hex');
 }
 
 async function writeSegment(
