@@ -6,9 +6,9 @@ import { WalError } from './errors.js';
 import { exists } from './exists.js';
 import { fsyncDirectory, HeadFile, Intent } from './head-file.js';
 import { epochAfter } from './lineage.js';
+import { isLiving } from './living.js';
 import type { Lineage, RecordSource } from './log.js';
 import { logDatabase } from './open-database.js';
-import { isLiving } from './owner.js';
 import { PATHS } from './paths.js';
 import { checkFollows, decodeRecord, encodeKey, encodeRecord, type LogRecord } from './record.js';
 

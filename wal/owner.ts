@@ -9,6 +9,7 @@ import { hostname } from 'node:os';
 import { join } from 'node:path';
 import { WalError } from './errors.js';
 import { destroyDatabase, Level } from './level.js';
+import { isLiving } from './living.js';
 import { PATHS } from './paths.js';
 import { readText } from './read-text.js';
 
@@ -58,17 +59,6 @@ async function livingOwner(storeDir: string): Promise<OwnerInfo | undefined> {
     await new Promise(resolve => setTimeout(resolve, NOTE_POLL_MS));
   }
   return undefined;
-}
-
-/** Whether a process is still there; one of another machine counts as such. */
-export function isLiving({ pid, host }: Pick<OwnerInfo, 'pid' | 'host'>): boolean {
-  // Nobody here can ask after a process of another machine.
-  if (host !== hostname()) return true;
-  try {
-    return process.kill(pid, 0);
-  } catch (error) {
-    return (error as NodeJS.ErrnoException).code === 'EPERM';
-  }
 }
 
 /** The refusal of a store that another process owns. */

@@ -38,6 +38,13 @@ export async function writeFlushed(path: string, text: string): Promise<void> {
 /** Bytes that a record takes in such a file. */
 export const storedBytes = (value: Uint8Array): number => LENGTH_BYTES + value.length;
 
+/** What stands before a record in such a file. */
+export function lengthOf(value: Uint8Array): Buffer {
+  const length = Buffer.alloc(LENGTH_BYTES);
+  length.writeUInt32LE(value.length);
+  return length;
+}
+
 /** Writes a file of records, for its user alone. */
 export class RecordFileWriter {
   #sizeBytes = 0;
@@ -55,12 +62,7 @@ export class RecordFileWriter {
   }
 
   async write(values: readonly Uint8Array[]): Promise<void> {
-    const parts = values.flatMap(value => {
-      const length = Buffer.alloc(LENGTH_BYTES);
-      length.writeUInt32LE(value.length);
-      return [length, value];
-    });
-    const bytes = Buffer.concat(parts);
+    const bytes = Buffer.concat(values.flatMap(value => [lengthOf(value), value]));
     this.#digest.update(bytes);
     this.#sizeBytes += bytes.length;
     await this.file.writeFile(bytes);

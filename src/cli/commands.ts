@@ -316,7 +316,7 @@ export const COMMANDS: readonly (Command | Delegated)[] = [
   },
   {
     name: 'backup',
-    summary: 'Back up a store beside a running server, list backups, or verify them.',
+    summary: 'Back up a store beside a running server; list, verify, pin or prune backups.',
     delegate: async () => (await import('../../tools/backup.js')).main,
   },
   {

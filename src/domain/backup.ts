@@ -4,6 +4,8 @@ export interface BackupCommand {
   readonly to: string;
   /** Write all records anew. Default false. */
   readonly full?: boolean;
+  /** A configuration to be taken along: opaque text, of whoever asks. */
+  readonly config?: string;
 }
 
 export interface BackupAnswer {
@@ -18,4 +20,6 @@ export interface BackupAnswer {
   readonly records: number;
   readonly written_records: number;
   readonly size_bytes: number;
+  /** The configuration that it has along, in `config/`. */
+  readonly config?: string;
 }

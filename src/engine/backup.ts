@@ -1,26 +1,15 @@
-import { mkdtempSync, rmSync } from 'node:fs';
-import { join, resolve } from 'node:path';
+import { resolve } from 'node:path';
 import { BackupLog } from '../../wal/backup/backup-log.js';
-import {
-  type Backup,
-  type BackupList,
-  listBackups,
-  newestBackup,
-  SEGMENTS,
-  type Segment,
-} from '../../wal/backup/manifest.js';
+import { type BackupList, epochOfId, listBackups } from '../../wal/backup/manifest.js';
 import { restoreLog } from '../../wal/backup/restore.js';
-import { readSegment } from '../../wal/backup/segment.js';
 import { backUp } from '../../wal/backup/write.js';
-import { WalError } from '../../wal/errors.js';
 import { withIoErrors } from '../../wal/io-error.js';
 import type { RecordSource } from '../../wal/log.js';
 import { inspectTarget } from '../../wal/new-store.js';
 import { openLog } from '../../wal/open.js';
-import type { LogRecord } from '../../wal/record.js';
 import type { BackupAnswer, BackupCommand } from '../domain/backup.js';
-import { CodedError } from '../domain/errors.js';
 import type { CallContext, Progress, ResolvedMoment } from '../domain/face.js';
+import { type BackupSummary, chosenBackup, summaryOf } from './backup-list.js';
 import { assertSpace, type DiskSpace, storeBytes } from './disk-space.js';
 import { eraseContents } from './erasing.js';
 import { givesUpContents } from './event-codec.js';
@@ -39,12 +28,13 @@ const isoOf = (ms: number): string => new Date(ms).toISOString();
  */
 export async function backUpStore(
   log: RecordSource,
-  { to, full }: BackupCommand,
+  { to, full, config }: BackupCommand,
   context: CallContext,
   { clock, ending }: { clock: () => number; ending: AbortSignal },
 ): Promise<BackupAnswer> {
   const { id, manifest, written, isUnchanged } = await backUp(log, to, {
     full,
+    config,
     clock,
     signal: AbortSignal.any(context.signal === undefined ? [ending] : [ending, context.signal]),
     onProgress: (done, total) =>
@@ -63,151 +53,8 @@ export async function backUpStore(
     records: manifest.records,
     written_records: written,
     size_bytes: manifest.sizeBytes,
+    ...(manifest.config && { config: manifest.config.file }),
   };
-}
-
-/** A backup as it is listed: any moment from its first event to its last can be restored from it. */
-export interface BackupSummary {
-  readonly id: string;
-  readonly kind: 'full' | 'incremental';
-  readonly time: string;
-  readonly epoch: number;
-  readonly last: { readonly seq: number; readonly hash: string; readonly time: string };
-  readonly sizeBytes: number;
-  readonly segments: number;
-}
-
-export interface BackupOverview {
-  readonly path: string;
-  /** Absent where no backup can be read. */
-  readonly storeId?: string;
-  /** Oldest first. */
-  readonly backups: readonly BackupSummary[];
-  readonly damaged: readonly { readonly id: string; readonly problem: string }[];
-}
-
-const summaryOf = ({ id, manifest }: Backup): BackupSummary => ({
-  id,
-  kind: manifest.kind,
-  time: manifest.time,
-  epoch: manifest.lineage.epoch,
-  last: { ...manifest.last, time: isoOf(manifest.lastMs) },
-  sizeBytes: manifest.sizeBytes,
-  segments: manifest.segments.length,
-});
-
-/** The backups of a directory by their manifests. @throws WalError BACKUP_MISSING */
-export const overviewOf = (dir: string): BackupOverview => overview(dir, listBackups(dir));
-
-function overview(dir: string, { backups, damaged }: BackupList): BackupOverview {
-  const [first] = backups;
-  return {
-    path: dir,
-    ...(first && { storeId: first.manifest.lineage.storeId }),
-    backups: backups.map(summaryOf),
-    damaged,
-  };
-}
-
-export interface BackupFinding {
-  /** The backups that it spoils. */
-  readonly backups: readonly string[];
-  readonly message: string;
-}
-
-export interface BackupReport extends BackupOverview {
-  readonly isSound: boolean;
-  /** Records that were read and checked; those that backups share once. */
-  readonly records: number;
-  readonly findings: readonly BackupFinding[];
-  /** Of a trial: the backup that was restored, and what verifying that store said. */
-  readonly trial?: {
-    readonly backup: string;
-    readonly isSound: boolean;
-    readonly findings: VerifyReport['findings'];
-  };
-}
-
-/**
- * Reads all backups of a directory through, without LevelDB; each segment once.
- * @param trialIn a directory in which the newest one is restored and verified as a store, and removed again
- * @throws WalError BACKUP_MISSING: there is none to verify; WAL_IO
- */
-export function verifyBackups(dir: string, options: VerifyBackupsOptions = {}): Promise<BackupReport> {
-  return withIoErrors(`${dir} could not be verified`, () => verifyAll(dir, options));
-}
-
-interface VerifyBackupsOptions {
-  readonly trialIn?: string | undefined;
-  readonly onProgress?: (progress: Progress) => void;
-}
-
-async function verifyAll(dir: string, { trialIn, onProgress }: VerifyBackupsOptions): Promise<BackupReport> {
-  const list = listBackups(dir);
-  const { backups, damaged } = list;
-  if (backups.length === 0 && damaged.length === 0) throw noBackup(dir);
-  const seen = new Map<string, LogRecord | WalError>();
-  const findings: BackupFinding[] = damaged.map(({ id, problem }) => ({
-    backups: [id],
-    message: problem,
-  }));
-  let records = 0;
-  for (const { manifest } of backups) {
-    let previous: LogRecord | undefined;
-    for (const segment of manifest.segments) {
-      const key = JSON.stringify([segment, String(previous?.hash)]);
-      let found = seen.get(key);
-      if (found === undefined) {
-        found = await readSegment(dir, segment, previous).catch((error: unknown) => {
-          if (error instanceof WalError) return error;
-          throw error;
-        });
-        seen.set(key, found);
-        records += segment.records;
-        onProgress?.({ done: records, unit: 'records', message: 'verifying' });
-        if (found instanceof WalError)
-          findings.push({ backups: holding(backups, segment), message: found.message });
-      }
-      if (found instanceof WalError) break;
-      previous = found;
-    }
-  }
-  const isSound = findings.length === 0;
-  const newest = newestBackup(backups);
-  const trial =
-    trialIn === undefined || newest === undefined
-      ? undefined
-      : await tryOut(dir, newest, trialIn, onProgress);
-  return {
-    ...overview(dir, list),
-    isSound: isSound && trial?.isSound !== false,
-    records,
-    findings,
-    ...(trial && { trial }),
-  };
-}
-
-const holding = (backups: readonly Backup[], { file }: Segment): string[] =>
-  backups
-    .filter(({ manifest }) => manifest.segments.some(segment => segment.file === file))
-    .map(({ id }) => id);
-
-async function tryOut(
-  dir: string,
-  backup: Backup,
-  trialIn: string,
-  onProgress: ((progress: Progress) => void) | undefined,
-): Promise<NonNullable<BackupReport['trial']>> {
-  const folder = mkdtempSync(join(trialIn, 'mcp-vector-trial-'));
-  try {
-    const restored = await restore({ from: dir, to: join(folder, 'store'), backup: backup.id, onProgress });
-    return { backup: backup.id, isSound: restored.verified!.sound, findings: restored.verified!.findings };
-  } catch (error) {
-    if (!(error instanceof WalError)) throw error;
-    return { backup: backup.id, isSound: false, findings: [{ code: error.code, message: error.message }] };
-  } finally {
-    rmSync(folder, { recursive: true, force: true });
-  }
 }
 
 export interface RestoreOptions {
@@ -251,8 +98,8 @@ async function restoreFrom(options: RestoreOptions): Promise<Restored> {
   const { dryRun = false, clock = Date.now, onProgress } = options;
   const from = resolve(options.from);
   const to = resolve(options.to);
-  const { backups, damaged } = listBackups(from);
-  const backup = chosen(from, backups, damaged, options.backup);
+  const list = listBackups(from);
+  const backup = chosenBackup(from, list, options.backup);
   inspectTarget(to);
   let isWhole = true;
   const log = await BackupLog.open(
@@ -275,7 +122,7 @@ async function restoreFrom(options: RestoreOptions): Promise<Restored> {
       disk: await assertSpace(to, storeBytes(backup.manifest.sizeBytes)),
     };
     if (dryRun) return plan;
-    const epoch = 1 + Math.max(...backups.map(({ manifest }) => manifest.lineage.epoch));
+    const epoch = 1 + lastEpoch(list);
     await restoreLog(log, until.seq, to, {
       epoch,
       clock,
@@ -312,43 +159,9 @@ async function eraseAgain(storeDir: string, onProgress: RestoreOptions['onProgre
   }
 }
 
-function chosen(
-  dir: string,
-  backups: readonly Backup[],
-  damaged: readonly { readonly id: string; readonly problem: string }[],
-  id: string | undefined,
-): Backup {
-  const broken = damaged.find(backup => backup.id === id);
-  if (broken !== undefined)
-    throw new WalError(
-      'BACKUP_DAMAGED',
-      broken.problem,
-      'Name another backup: `mcp-vector-server backup list` has them.',
-    );
-  // Which one is the newest is not known then; an older one is not taken in its place unasked.
-  if (id === undefined && damaged.length > 0)
-    throw new WalError(
-      'BACKUP_DAMAGED',
-      damaged.map(({ problem }) => problem).join('; '),
-      `Name a backup with --backup: the newest one that can be read is ${newestBackup(backups)?.id ?? 'none'}.`,
-    );
-  const found = id === undefined ? newestBackup(backups) : backups.find(backup => backup.id === id);
-  if (found !== undefined) return found;
-  if (id === undefined) throw noBackup(dir);
-  throw new CodedError(
-    'INVALID_ARGUMENT',
-    `${dir} holds no backup ${id}`,
-    `There are: ${backups
-      .slice(-5)
-      .map(backup => backup.id)
-      .join(', ')}.`,
+/** Of all backups of a directory; a manifest that cannot be read says it by its name. */
+const lastEpoch = ({ backups, damaged }: BackupList): number =>
+  Math.max(
+    ...backups.map(({ manifest }) => manifest.lineage.epoch),
+    ...damaged.map(({ id }) => epochOfId(id)),
   );
-}
-
-function noBackup(dir: string): WalError {
-  return new WalError(
-    'BACKUP_MISSING',
-    `${dir} holds no backup`,
-    `Name a directory that backups were written to: it has a folder ${SEGMENTS} and a manifest for each.`,
-  );
-}

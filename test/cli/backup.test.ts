@@ -1,44 +1,28 @@
 /** tools/backup and tools/restore as an operator meets them: beside a running server, after a loss, with damage. */
-import { spawn } from 'node:child_process';
+import { spawn, spawnSync } from 'node:child_process';
 import { once } from 'node:events';
-import { cpSync, existsSync, readdirSync, rmSync, truncateSync } from 'node:fs';
+import { cpSync, existsSync, readdirSync, renameSync, rmSync, truncateSync } from 'node:fs';
 import { join } from 'node:path';
-import { createInterface } from 'node:readline';
 import { beforeEach, describe, expect, test } from 'vitest';
 import { RawServer } from '../e2e/raw-server.js';
-import { openTestEngine, temporaryDirectory, testContext } from '../helpers/engine.js';
-import { MAIN, runCli } from '../helpers/run-cli.js';
+import { BackupSite } from '../helpers/backup-site.js';
+import { seeded } from '../helpers/damage.js';
+import { openTestEngine, testContext } from '../helpers/engine.js';
+import { MAIN } from '../helpers/run-cli.js';
 
 let dir: string;
 let store: string;
 let backups: string;
+let site: BackupSite;
 beforeEach(() => {
-  dir = temporaryDirectory();
-  store = join(dir, 'store');
-  backups = join(dir, 'backups');
+  site = new BackupSite();
+  ({ dir, store, backups } = site);
 });
 
-const cli = (...args: string[]) => runCli(args, { env: { HOME: dir } });
-async function json(...args: string[]) {
-  const { code, stdout, stderr } = await cli(...args, '--json');
-  return { code, stderr, answer: JSON.parse(stdout === '' ? '{}' : stdout) };
-}
-
-/** Puts texts, each under its own words as id. */
-async function put(...texts: string[]): Promise<void> {
-  const engine = await openTestEngine(store);
-  for (const text of texts)
-    await engine.upsert(
-      { collection: 'default', items: [{ id: text.replaceAll(' ', '-'), text }] },
-      testContext,
-    );
-  await engine.close();
-}
-
-async function ids(path: string): Promise<string[]> {
-  const { answer } = await json('list', '--store', path);
-  return answer.items.map(({ id }: { id: string }) => id).sort();
-}
+const cli = (...args: string[]) => site.cli(...args);
+const json = (...args: string[]) => site.json(...args);
+const put = (...texts: string[]) => site.put(...texts);
+const ids = (path: string) => site.ids(path);
 
 describe('a store that was backed up', () => {
   test('comes back after it was lost, whole or as it was at a moment, and is backed up further', async () => {
@@ -105,48 +89,74 @@ describe('a store that was backed up', () => {
   });
 });
 
-test('repeated, it is never further behind than was asked, and ends when it is told to', async () => {
-  const server = new RawServer(store);
-  await server.initialize();
-  const remember = (id: string) => server.call('vector_upsert', { items: [{ id, text: `Note ${id}.` }] });
-  await remember('first');
-  const args = ['backup', '--to', backups, '--every', '1', '--keep-last', '1', '--keep-daily', '0'];
-  const child = spawn(
-    process.execPath,
-    [MAIN, ...args, '--keep-weekly', '0', '--keep-monthly', '0', '--json', '--store', store],
-    {
+test('killed at any instant, a backup is whole or none, and so is a restored store', async () => {
+  const engine = await openTestEngine(store);
+  const items = Array.from({ length: 3000 }, (_, i) => ({
+    id: `note-${i}`,
+    text: `Note number ${i}. `.repeat(20),
+  }));
+  for (let i = 0; i < items.length; i += 500)
+    await engine.upsert(
+      { collection: 'default', items: items.slice(i, i + 500), allow_secrets: true },
+      testContext,
+    );
+  await engine.close();
+  const seed = Number(process.env.SEED ?? 20261126);
+  const random = seeded(seed);
+  /** Runs a command and kills it within its usual time. */
+  async function killed(...args: string[]): Promise<void> {
+    const child = spawn(process.execPath, [MAIN, ...args], {
       env: { PATH: process.env.PATH, HOME: dir },
-    },
-  );
-  const lines = createInterface({ input: child.stdout })[Symbol.asyncIterator]();
-  const next = async () => JSON.parse((await lines.next()).value as string);
-  const first = await next();
-  await remember('second');
-  const second = await next();
-  expect(second.last.seq).toBeGreaterThan(first.last.seq);
-  expect(second.removed).toEqual([first.id]);
-  child.kill('SIGTERM');
-  expect(await once(child, 'exit')).toEqual([0, null]);
-  await server.end();
-  expect((await json('backup', 'list', backups)).answer.backups).toHaveLength(1);
-  expect((await cli('restore', '--from', backups, '--to', join(dir, 'restored'))).code).toBe(0);
-  expect(await ids(join(dir, 'restored'))).toEqual(['first', 'second']);
-});
-
-test('prune tells what would go before it goes', async () => {
-  for (const text of ['one', 'two', 'three']) {
-    await put(text);
-    await cli('backup', '--to', backups, '--store', store);
+      stdio: 'ignore',
+    });
+    const timer = setTimeout(() => child.kill('SIGKILL'), 150 + random() * 900);
+    await once(child, 'exit');
+    clearTimeout(timer);
   }
-  const few = ['--keep-last', '1', '--keep-daily', '0', '--keep-weekly', '0', '--keep-monthly', '0'];
-  expect((await cli('backup', 'prune', backups, ...few)).stdout).toMatch(
-    /2 backups, .* would go\. Nothing was changed/,
-  );
-  expect((await json('backup', 'list', backups)).answer.backups).toHaveLength(3);
-  const { answer } = await json('backup', 'prune', backups, ...few, '--yes');
-  expect([answer.done, answer.removed.length]).toEqual([true, 2]);
-  expect((await json('backup', 'list', backups)).answer.backups).toHaveLength(1);
-  expect((await cli('backup', 'verify', backups, '--trial', dir)).code).toBe(0);
+  const restored = join(dir, 'restored');
+  for (let kill = 0; kill < 8; kill++) {
+    await killed('backup', '--to', backups, '--full', '--store', store);
+    if (existsSync(backups)) {
+      const { answer } = await json('backup', 'list', backups);
+      expect([answer.damaged, seed]).toEqual([[], seed]);
+      if (answer.backups.length > 0)
+        expect((await cli('backup', 'verify', backups)).code, `seed ${seed}`).toBe(0);
+    }
+  }
+  expect((await cli('backup', '--to', backups, '--store', store)).code).toBe(0);
+  for (let kill = 0; kill < 8; kill++) {
+    await killed('restore', '--from', backups, '--to', restored);
+    if (!existsSync(restored)) continue;
+    expect((await cli('verify', '--store', restored)).code, `seed ${seed}`).toBe(0);
+    rmSync(restored, { recursive: true });
+  }
+  expect((await cli('restore', '--from', backups, '--to', restored)).code).toBe(0);
+  expect((await json('status', '--store', restored)).answer.collections[0].items).toBe(3000);
+  expect(readdirSync(dir).filter(name => name.includes('partial'))).toEqual([]);
+}, 120_000);
+
+test('listing and verifying load nothing of LevelDB; a restore on trial does', async () => {
+  await put('one');
+  await cli('backup', '--to', backups, '--with-config', '--store', store);
+  const script = `
+    const { run } = await import(process.argv[1]);
+    const code = await run(JSON.parse(process.argv[2]));
+    const { sharedObjects } = process.report.getReport();
+    console.error(JSON.stringify({ code, native: sharedObjects.filter(path => path.endsWith('.node')) }));`;
+  const loaded = (...args: string[]) => {
+    const main = MAIN.replace('main.js', 'run.js');
+    const { stderr } = spawnSync(
+      process.execPath,
+      ['--input-type=module', '-e', script, main, JSON.stringify(args)],
+      { env: { PATH: process.env.PATH, HOME: dir }, encoding: 'utf8' },
+    );
+    return JSON.parse(stderr.trim().split('\n').at(-1)!);
+  };
+  expect(loaded('backup', 'list', backups)).toEqual({ code: 0, native: [] });
+  expect(loaded('backup', 'verify', backups)).toEqual({ code: 0, native: [] });
+  expect(loaded('backup', 'prune', backups)).toEqual({ code: 0, native: [] });
+  const trial = loaded('backup', 'verify', backups, '--trial', dir);
+  expect(trial).toEqual({ code: 0, native: [expect.stringContaining('classic-level')] });
 });
 
 describe('damage', () => {
@@ -188,12 +198,16 @@ describe('damage', () => {
     await put('two');
     const second = await json('backup', '--to', backups, '--store', store);
     truncateSync(join(backups, `${second.answer.id}.backup.json`), 100);
+    // Of a later epoch, as its name says.
+    const later = second.answer.id.replace(/-1-(\d+)$/, '-7-$1');
+    renameSync(join(backups, `${second.answer.id}.backup.json`), join(backups, `${later}.backup.json`));
     const from = ['restore', '--from', backups, '--to', join(dir, 'new')];
     const refused = await cli(...from);
     expect(refused.code).toBe(1);
     expect(refused.stderr).toMatch(new RegExp(`^error BACKUP_DAMAGED: .*sha256.*${first.answer.id}`, 's'));
-    expect((await cli(...from, '--backup', second.answer.id)).stderr).toContain('BACKUP_DAMAGED');
-    expect((await cli(...from, '--backup', first.answer.id)).code).toBe(0);
+    expect((await cli(...from, '--backup', later)).stderr).toContain('BACKUP_DAMAGED');
+    const restored = await json(...from, '--backup', first.answer.id);
+    expect([restored.code, restored.answer.epoch]).toEqual([0, 8]);
   });
 
   test('of the store is found as records that the backup has and the log has not', async () => {
@@ -246,6 +260,9 @@ test('wrong usage is told of, and changes nothing', async () => {
     [['backup', '--to', backups, '--keep-last', '1', '--store', store], '--keep-last goes with'],
     [['backup', '--to', backups, '--every', '0', '--store', store], '--every'],
     [['backup', 'prune', backups, '--to', dir], '--to does not go with prune'],
+    [['backup', 'pin', backups], 'pin takes the directory of the backups, and the backup'],
+    [['backup', 'list', backups, 'x'], 'list takes the directory'],
+    [['backup', 'unpin', backups, 'x', '--reason', 'x'], '--reason does not go with unpin'],
   ] as const) {
     const { code, stderr } = await cli(...args);
     expect([args, code], stderr).toEqual([args, 2]);

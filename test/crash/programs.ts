@@ -5,7 +5,8 @@
 import { existsSync, readdirSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import type { StatusAnswer } from '#src/domain/face.js';
-import { overviewOf, verifyBackups } from '#src/engine/backup.js';
+import { overviewOf } from '#src/engine/backup-list.js';
+import { verifyBackups } from '#src/engine/backup-verify.js';
 import { verifyStore } from '#src/engine/verify.js';
 import type { Ended, ProgramKiller } from '../helpers/killed-program.js';
 import type { McpProcess } from '../helpers/mcp-process.js';

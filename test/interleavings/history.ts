@@ -9,7 +9,7 @@ import fc from 'fast-check';
 import type { BackupAnswer } from '#src/domain/backup.js';
 import { isCoded } from '#src/domain/errors.js';
 import type { AsOf, Receipt } from '#src/domain/face.js';
-import { verifyBackups } from '#src/engine/backup.js';
+import { verifyBackups } from '#src/engine/backup-verify.js';
 import type { StoreEngine } from '#src/engine/engine.js';
 import { hashHex } from '#wal/hash.js';
 import { MemoryLog } from '#wal/memory-log.js';

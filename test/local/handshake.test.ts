@@ -5,7 +5,7 @@ import { createServer } from 'node:net';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { connectToOwner } from '#src/local/client.js';
-import { newNonce, OWN_VERSION, proofOf } from '#src/local/handshake.js';
+import { newNonce, OWN_VERSION, PROTOCOL, proofOf } from '#src/local/handshake.js';
 import { serveLocal } from '#src/local/server.js';
 import { newToken, writeSocketNote } from '#src/local/socket-note.js';
 import { temporaryDirectory, testContext } from '../helpers/engine.js';
@@ -71,8 +71,8 @@ describe('who is let in', () => {
   });
 
   test.each([
-    ['another version', { version: '99.0.0' }, /99\.0\.0 \(protocol 1\)/],
-    ['another protocol', { protocol: 2 }, /\(protocol 2\)/],
+    ['another version', { version: '99.0.0' }, new RegExp(`99\\.0\\.0 \\(protocol ${PROTOCOL}\\)`)],
+    ['another protocol', { protocol: 99 }, /\(protocol 99\)/],
     ['a version that is none', { version: '\u001b[31m', protocol: 'x' }, /unknown \(protocol unknown\)/],
   ])('%s is named beside the owner’s own', async (_, hello, named) => {
     const other = await owner.stranger();
@@ -81,7 +81,9 @@ describe('who is let in', () => {
     expect(refused).toMatchObject({
       error: { code: 'OWNER_VERSION_MISMATCH', message: expect.stringMatching(named) },
     });
-    expect((refused!.error as { message: string }).message).toContain(`${OWN_VERSION.version} (protocol 1)`);
+    expect((refused!.error as { message: string }).message).toContain(
+      `${OWN_VERSION.version} (protocol ${PROTOCOL})`,
+    );
     await other.closed;
   });
 

@@ -3,7 +3,7 @@ import { existsSync } from 'node:fs';
 import { join } from 'node:path';
 import { isDeepStrictEqual } from 'node:util';
 import { isCoded } from '#src/domain/errors.js';
-import { verifyBackups } from '#src/engine/backup.js';
+import { verifyBackups } from '#src/engine/backup-verify.js';
 import { verifyStore } from '#src/engine/verify.js';
 import { WalError } from '#wal/errors.js';
 import { hashHex } from '#wal/hash.js';

@@ -15,92 +15,34 @@ import { join } from 'node:path';
 import fc from 'fast-check';
 import { afterAll, beforeEach, describe, expect, test } from 'vitest';
 import { BackupLog } from '#wal/backup/backup-log.js';
-import { listBackups, newestBackup, SEGMENTS } from '#wal/backup/manifest.js';
-import { planPruning, prune } from '#wal/backup/prune.js';
+import { listBackups, SEGMENTS } from '#wal/backup/manifest.js';
 import { restoreLog } from '#wal/backup/restore.js';
-import { type BackedUp, type BackUpOptions, backUp } from '#wal/backup/write.js';
+import { type BackUpOptions, backUp } from '#wal/backup/write.js';
 import { forkLog } from '#wal/fork.js';
-import type { LevelLog } from '#wal/level-log.js';
 import { epochStartOf } from '#wal/lineage.js';
-import { openLog } from '#wal/open.js';
-import { exportTail } from '#wal/quarantine.js';
-import { readCommitted } from '#wal/transactions.js';
 import { verifyLog } from '#wal/verify.js';
-import { allTexts, Directories, event, put, textsOf } from '../helpers/wal.js';
+import { BackedStore, refusal } from '../helpers/backups.js';
+import { Directories, event, put } from '../helpers/wal.js';
 
 const directories = new Directories();
 afterAll(() => directories.remove());
 
+let store: BackedStore;
 let storeDir: string;
 let dir: string;
 beforeEach(() => {
-  storeDir = directories.path();
-  dir = directories.path('backups');
+  store = new BackedStore(directories);
+  ({ storeDir, dir } = store);
 });
 
-const open = (path = storeDir): Promise<LevelLog> => openLog({ storeDir: path, create: true });
-const segments = () => readdirSync(join(dir, SEGMENTS)).sort();
-
-/** Backs up a store that is opened for it. */
-async function backedUp(options: Partial<BackUpOptions> = {}, path = storeDir): Promise<BackedUp> {
-  const log = await open(path);
-  try {
-    return await backUp(log, dir, { clock: Date.now, ...options });
-  } finally {
-    await log.close();
-  }
-}
-
-async function write(...texts: string[]): Promise<void> {
-  const log = await open();
-  for (const text of texts) await put(log, text);
-  await log.close();
-}
-
-async function cutAfter(after: number): Promise<void> {
-  const log = await open();
-  const cut = { after: { seq: after, hash: log.get(after).hash }, head: log.head };
-  await exportTail(log, storeDir, after, { reason: 'a test', clock: Date.now });
-  await log.close();
-  await (await openLog({ storeDir, cut })).close();
-}
-
-/** The texts of a backup, read without LevelDB. */
-async function textsIn(id: string): Promise<string[]> {
-  const log = await BackupLog.open(dir, listBackups(dir).backups.find(backup => backup.id === id)!);
-  try {
-    return await textsOf(readCommitted(log, 1, log.head.seq));
-  } finally {
-    log.close();
-  }
-}
-
-async function restored(id: string, untilSeq?: number): Promise<string> {
-  const to = directories.path('restored');
-  const backup = listBackups(dir).backups.find(candidate => candidate.id === id)!;
-  const log = await BackupLog.open(dir, backup);
-  try {
-    await restoreLog(log, untilSeq ?? log.head.seq, to, {
-      epoch: backup.manifest.lineage.epoch + 1,
-      clock: Date.now,
-    });
-  } finally {
-    log.close();
-  }
-  return to;
-}
-
-async function textsOfStore(path: string): Promise<string[]> {
-  const log = await open(path);
-  try {
-    return await allTexts(log);
-  } finally {
-    await log.close();
-  }
-}
-
-const refusal = (code: string, message: RegExp) =>
-  expect.objectContaining({ code, message: expect.stringMatching(message) });
+const open = (path?: string) => store.open(path);
+const segments = () => store.segments();
+const backedUp = (options?: Partial<BackUpOptions>, path?: string) => store.backedUp(options, path);
+const write = (...texts: string[]) => store.write(...texts);
+const cutAfter = (after: number) => store.cutAfter(after);
+const textsIn = (id: string) => store.textsIn(id);
+const restored = (id: string, untilSeq?: number) => store.restored(id, untilSeq);
+const textsOfStore = (path: string) => store.textsOfStore(path);
 
 describe('a backup', () => {
   test('holds all records, later ones share them, and one without anything new is none', async () => {
@@ -211,85 +153,16 @@ describe('many backups', () => {
     expect(await textsIn(backups[99]!.id)).toHaveLength(100);
   });
 
-  test('are pruned: what stays is whole, and so is the end of each epoch', async () => {
-    const day = 86_400_000;
-    const start = Date.parse('2026-01-01T12:00:00Z');
-    const texts: string[] = [];
-    const made: string[] = [];
-    for (let i = 0; i < 70; i++) {
-      if (i === 20) await cutAfter(10);
-      if (i === 20) texts.length = 9;
-      texts.push(`day ${i}`);
-      await write(`day ${i}`);
-      made.push((await backedUp({ clock: () => start + i * day })).id);
-    }
-    const plan = planPruning(dir, { last: 2, daily: 3, weekly: 2, monthly: 2 });
-    expect(listBackups(dir).backups).toHaveLength(70);
-    const pruned = await prune(dir, { last: 2, daily: 3, weekly: 2, monthly: 2 });
-    expect(pruned).toEqual(plan);
-    const kept = pruned.kept.map(({ id, reasons }) => [made.indexOf(id), reasons.join(', ')]);
-    // 2026-03-11 is a Wednesday.
-    expect(kept).toEqual([
-      [19, 'end of epoch 1'],
-      [58, 'monthly'],
-      [66, 'weekly'],
-      [67, 'daily'],
-      [68, 'last, daily'],
-      [69, 'last, daily, weekly, monthly, end of epoch 2'],
-    ]);
-    expect(listBackups(dir).backups.map(({ id }) => id)).toEqual(kept.map(([i]) => made[i as number]));
-    const referred = new Set(
-      listBackups(dir).backups.flatMap(({ manifest }) => manifest.segments.map(({ file }) => file)),
-    );
-    expect(segments()).toEqual([...referred].sort());
-    expect(await textsIn(made[19]!)).toEqual(Array.from({ length: 20 }, (_, i) => `day ${i}`));
-    expect(await textsIn(made[69]!)).toEqual(texts);
-    expect((await backedUp()).isUnchanged).toBe(true);
-  });
-
-  test('are in the order of what they hold: a clock that was set back makes no older one the newest', async () => {
-    const start = Date.parse('2026-06-01T12:00:00Z');
-    const ids: string[] = [];
-    for (const [i, timeMs] of [start, start - 366 * 86_400_000, start - 3_600_000].entries()) {
-      await write(`text ${i}`);
-      ids.push((await backedUp({ clock: () => timeMs })).id);
-    }
-    const { backups } = listBackups(dir);
-    expect(backups.map(({ id }) => id)).toEqual(ids);
-    expect(newestBackup(backups)!.id).toBe(ids[2]);
-    const { removed } = await prune(dir, { last: 1, daily: 0, weekly: 0, monthly: 0 });
-    expect(removed).toEqual(ids.slice(0, 2));
-    expect(await textsIn(ids[2]!)).toEqual(['text 0', 'text 1', 'text 2']);
-  });
-
-  test('with one that cannot be read are not pruned: what it refers to must not go', async () => {
-    await write('a');
-    const { id } = await backedUp();
-    await write('b');
-    await backedUp();
-    writeFileSync(join(dir, `${id}.backup.json`), 'torn');
-    await expect(prune(dir, { last: 1, daily: 0, weekly: 0, monthly: 0 })).rejects.toEqual(
-      refusal('BACKUP_DAMAGED', /sha256/),
-    );
-    expect(segments()).not.toEqual([]);
-  });
-
   test('are made one at a time, and a lock that a killed process left is taken over', async () => {
     await write('a');
     await backedUp();
-    const lock = join(dir, 'lock.json');
-    const held = (pid: number) =>
-      writeFileSync(lock, JSON.stringify({ pid, host: hostname(), since: '2026-01-01T00:00:00.000Z' }));
-    held(process.ppid);
+    const lock = (pid: number) => join(dir, `1767225600000-${pid}-0123456789abcdef-${hostname()}.lock`);
+    writeFileSync(lock(process.ppid), '');
     await expect(backedUp()).rejects.toEqual(refusal('BACKUP_BUSY', new RegExp(`process ${process.ppid} `)));
-    // Of this process, which is at no work there: the lock could not be removed.
-    held(process.pid);
+    rmSync(lock(process.ppid));
+    writeFileSync(lock(spawnSync(process.execPath, ['-e', '']).pid), '');
     expect((await backedUp()).isUnchanged).toBe(true);
-    held(spawnSync(process.execPath, ['-e', '']).pid);
-    expect((await backedUp()).isUnchanged).toBe(true);
-    writeFileSync(lock, 'torn');
-    expect((await backedUp()).isUnchanged).toBe(true);
-    expect(existsSync(lock)).toBe(false);
+    expect(readdirSync(dir)).toEqual([expect.stringMatching(/\.backup\.json$/), SEGMENTS]);
   });
 
   test('write anew what is missing or cut short', async () => {
@@ -394,8 +267,8 @@ describe('a restored store', () => {
     );
     await fc.assert(
       fc.asyncProperty(fc.array(step, { minLength: 3, maxLength: 12 }), async steps => {
-        storeDir = directories.path();
-        dir = directories.path('backups');
+        store = new BackedStore(directories);
+        ({ storeDir, dir } = store);
         await write('first');
         const expected = new Map<string, string[]>();
         for (const step of steps) {

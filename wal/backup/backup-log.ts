@@ -4,7 +4,7 @@ import type { Head, Lineage, ReadOptions, RecordSource } from '../log.js';
 import { decodeRecord, type LogRecord } from '../record.js';
 import { LENGTH_BYTES, storedBytes } from '../record-file.js';
 import { type Backup, SEGMENTS, type Segment } from './manifest.js';
-import { damagedSegment, readSegment } from './segment.js';
+import { damagedSegment, endProblem, readSegment } from './segment.js';
 
 /** Of a piece of records that are read together. */
 const PIECE_BYTES = 1024 * 1024;
@@ -56,15 +56,9 @@ export class BackupLog implements RecordSource {
         segments.push({ segment, file: openSync(join(dir, SEGMENTS, segment.file), 'r'), offsets });
         onProgress(last.seq, manifest.records);
       }
-      const final = manifest.segments.at(-1);
-      if (
-        last === undefined ||
-        final === undefined ||
-        last.seq !== manifest.last.seq ||
-        final.last.hash !== manifest.last.hash
-      )
-        throw damagedSegment(final?.file ?? '', `the backup does not end with record ${manifest.last.seq}`);
-      return new BackupLog(manifest.lineage, last, segments);
+      const problem = endProblem(manifest, last?.seq);
+      if (problem !== undefined) throw problem;
+      return new BackupLog(manifest.lineage, last!, segments);
     } catch (error) {
       for (const { file } of segments) closeSync(file);
       throw error;
@@ -107,9 +101,7 @@ export class BackupLog implements RecordSource {
   }
 
   private value(seq: number): Buffer {
-    const found = this.segments.find(({ segment }) => seq >= segment.first.seq && seq <= segment.last.seq);
-    if (found === undefined) throw new RangeError(`record ${seq} of ${this.head.seq}`);
-    const { segment, file, offsets } = found;
+    const { segment, file, offsets } = this.segmentOf(seq);
     const at = offsets[seq - segment.first.seq]!;
     const value = Buffer.allocUnsafe(offsets[seq - segment.first.seq + 1]! - LENGTH_BYTES - at);
     for (let done = 0; done < value.length; ) {
@@ -118,5 +110,18 @@ export class BackupLog implements RecordSource {
       done += bytes;
     }
     return value;
+  }
+
+  private segmentOf(seq: number): IndexedSegment {
+    if (!Number.isInteger(seq) || seq < 1 || seq > this.head.seq)
+      throw new RangeError(`record ${seq} of ${this.head.seq}`);
+    let low = 0;
+    let high = this.segments.length - 1;
+    while (low < high) {
+      const middle = (low + high) >> 1;
+      if (seq > this.segments[middle]!.segment.last.seq) low = middle + 1;
+      else high = middle;
+    }
+    return this.segments[low]!;
   }
 }

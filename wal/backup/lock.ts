@@ -1,65 +1,85 @@
-import { realpathSync, rmSync, writeFileSync } from 'node:fs';
+import { randomBytes } from 'node:crypto';
+import { readdirSync, rmSync, writeFileSync } from 'node:fs';
 import { hostname } from 'node:os';
 import { join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { WalError } from '../errors.js';
-import { isLiving } from '../owner.js';
-import { readText } from '../read-text.js';
-
-/** In a directory of backups: who writes there. */
-export const LOCK = 'lock.json';
+import { isLiving } from '../living.js';
 
 /**
- * Does work in a directory of backups that nobody else is at work in. A lock whose process is gone is taken over; one of another machine is
+ * Each that works in a directory of backups has an empty file of its own there, `<since, ms>-<pid>-<random>-<host>.lock`. All that is to be known of it
+ * stands in its name, so that it is never seen half written; and since no two names are equal, whoever removes one that a dead process left cannot
+ * remove another's.
+ */
+const NAME = /^(\d{13})-(\d{1,10})-[0-9a-f]{16}-(.+)\.lock$/;
+
+/** Whether a file of a directory of backups is the lock of somebody who works there, or worked there until they were killed. */
+export const isLock = (name: string): boolean => NAME.test(name);
+
+/** Of two that come at one instant both see the other, and draw back: they try again, each after a time of its own. */
+const ATTEMPTS = 8;
+const MAX_WAIT_MS = 40;
+
+/**
+ * Does work in a directory of backups that nobody else is at work in. A lock whose process is gone does not count; one of another machine is
  * taken at its word.
  * @throws WalError BACKUP_BUSY
  */
 export async function withLock<T>(dir: string, work: () => T | Promise<T>): Promise<T> {
-  const path = join(realpathSync(dir), LOCK);
-  take(path);
-  held.add(path);
-  try {
-    return await work();
-  } finally {
-    held.delete(path);
-    rmSync(path, { force: true });
+  for (let attempt = 1; ; attempt++) {
+    const mine = `${Date.now()}-${process.pid}-${randomBytes(8).toString('hex')}-${hostInName()}.lock`;
+    const path = join(dir, mine);
+    held.add(mine);
+    try {
+      writeFileSync(path, '', { flag: 'wx', mode: 0o600 });
+      // Of any two, the one that looks later sees the other's file, which was there before that one looked. So at most one goes on.
+      const other = holderBeside(dir, mine);
+      if (other === undefined) return await work();
+      if (attempt === ATTEMPTS) throw busy(dir, other);
+    } finally {
+      rmSync(path, { force: true });
+      held.delete(mine);
+    }
+    await sleep(Math.random() * MAX_WAIT_MS);
   }
 }
 
-/** Those of this process. One that names it and is not among them could not be removed, or not be written to its end. */
+/** Those of this process. One that names it and is not among them is of an earlier process of this number, as the first one in a container always has. */
 const held = new Set<string>();
 
-function take(path: string): void {
-  const mine = JSON.stringify({ pid: process.pid, host: hostname(), since: new Date().toISOString() });
-  for (;;) {
-    try {
-      writeFileSync(path, mine, { flag: 'wx', mode: 0o600 });
-      return;
-    } catch (error) {
-      if ((error as NodeJS.ErrnoException).code !== 'EEXIST') throw error;
-      removeStale(path);
-    }
-  }
+const hostInName = (): string => encodeURIComponent(hostname());
+
+interface Holder {
+  readonly name: string;
+  readonly since: string;
+  readonly pid: number;
+  readonly host: string;
 }
 
-function removeStale(path: string): void {
-  const holder = readHolder(path);
-  const isOurs = holder?.pid === process.pid && holder.host === hostname();
-  if (holder !== undefined && (isOurs ? held.has(path) : isLiving(holder)))
-    throw new WalError(
-      'BACKUP_BUSY',
-      `process ${holder.pid} on ${holder.host} is at work on these backups since ${holder.since}`,
-      `Wait until it is done. If there is no such process, remove ${path}.`,
-      { details: { pid: holder.pid } },
-    );
-  rmSync(path, { force: true });
+/** A living one other than `mine`. Locks that dead processes left are removed. */
+function holderBeside(dir: string, mine: string): Holder | undefined {
+  let holder: Holder | undefined;
+  for (const name of readdirSync(dir)) {
+    const parts = NAME.exec(name);
+    if (parts === null || name === mine) continue;
+    const [, sinceMs, pid, host] = parts as unknown as [string, string, string, string];
+    const other = {
+      name,
+      since: new Date(Number(sinceMs)).toISOString(),
+      pid: Number(pid),
+      host: host === hostInName() ? hostname() : host,
+    };
+    const isOurs = other.pid === process.pid && other.host === hostname();
+    if (isOurs ? held.has(name) : isLiving(other)) holder ??= other;
+    else rmSync(join(dir, name), { force: true });
+  }
+  return holder;
 }
 
-/** Undefined where it is gone, or was never finished. */
-function readHolder(path: string): { pid: number; host: string; since: string } | undefined {
-  try {
-    return JSON.parse(readText(path));
-  } catch (error) {
-    if ((error as NodeJS.ErrnoException).code === 'ENOENT' || error instanceof SyntaxError) return undefined;
-    throw error;
-  }
-}
+const busy = (dir: string, { name, since, pid, host }: Holder): WalError =>
+  new WalError(
+    'BACKUP_BUSY',
+    `process ${pid} on ${host} is at work on these backups since ${since}`,
+    `Wait until it is done. If there is no such process, remove ${join(dir, name)}.`,
+    { details: { pid } },
+  );

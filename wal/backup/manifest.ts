@@ -1,26 +1,35 @@
 /**
  * A backup directory belongs to one store and holds
  *
- *   <time>-<epoch>-<last seq>.backup.json       a manifest: one backup, written last
- *   segments/<first>-<last>-<hash>.records      raw records: see record-file.ts
+ *   <time>-<epoch>-<last seq>.backup.json              a manifest: one backup, written last
+ *   <time>-<epoch>-<last seq>.pin.json                 says that the backup is not to be pruned: see pins.ts
+ *   segments/<first>-<last>-<hash>[-<copy>].records    raw records: see record-file.ts
+ *   config/<sha256>.json                               a configuration that was taken along: see config-file.ts
+ *   *.lock                                             somebody is at work here: see lock.ts
  *
- * Segments never change and backups share them: a manifest names all segments that its records 1..last are in, whichever backup wrote them. A
- * manifest is one line of JSON and a line with the sha256 of that line, so that nothing in it can change unseen.
+ * Segments never change and backups share them: a manifest names all segments that its records 1..last are in, whichever backup wrote them.
  */
-import { createHash } from 'node:crypto';
 import { readdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { WalError } from '../errors.js';
 import { exists } from '../exists.js';
 import type { Lineage } from '../log.js';
-import { readText } from '../read-text.js';
 import { HOW_TO_READ, type RecordName } from '../record-file.js';
+import { CONFIG, type ConfigFile } from './config-file.js';
+import { isLock } from './lock.js';
+import { readSealed, seal, UNFINISHED } from './sealed.js';
 
 export const FORMAT = 1;
 export const SEGMENTS = 'segments';
 const MANIFEST_SUFFIX = '.backup.json';
-/** Ends the name of a file that is still being written. */
-export const UNFINISHED = '.unfinished';
+export const PIN_SUFFIX = '.pin.json';
+
+/** Whether a file belongs into a directory of backups. */
+export const isPart = (name: string): boolean =>
+  name === SEGMENTS ||
+  name === CONFIG ||
+  isLock(name) ||
+  [MANIFEST_SUFFIX, PIN_SUFFIX].some(suffix => name.endsWith(suffix) || name.endsWith(suffix + UNFINISHED));
 
 export interface Segment {
   /** In `segments/`. */
@@ -28,6 +37,8 @@ export interface Segment {
   readonly first: RecordName;
   readonly last: RecordName;
   readonly records: number;
+  /** Of them, those whose payload was erased in the log before they were written. Absent in manifests of earlier versions: not known. */
+  readonly erased?: number;
   readonly sizeBytes: number;
   /** Of the file, hex. */
   readonly sha256: string;
@@ -48,6 +59,8 @@ export interface BackupManifest {
   readonly sizeBytes: number;
   /** In order, without a gap from record 1 to the last. */
   readonly segments: readonly Segment[];
+  /** Absent where none was taken along. */
+  readonly config?: ConfigFile;
 }
 
 /** A backup by the name of its manifest without the suffix. */
@@ -58,12 +71,13 @@ export interface Backup {
 
 const digits = (seq: number): string => String(seq).padStart(16, '0');
 
-export const segmentName = (first: number, last: RecordName): string =>
-  `${digits(first)}-${digits(last.seq)}-${last.hash}.records`;
+/** @param copy 1 for the first file of these records; later ones have it in their names */
+export const segmentName = (first: number, last: RecordName, copy: number): string =>
+  `${digits(first)}-${digits(last.seq)}-${last.hash}${copy === 1 ? '' : `-${copy}`}.records`;
 
 /** What a segment's name says; undefined for another file. */
 export function parseSegmentName(name: string): { first: number; last: RecordName } | undefined {
-  const parts = /^(\d{16})-(\d{16})-([0-9a-f]{16})\.records$/.exec(name);
+  const parts = /^(\d{16})-(\d{16})-([0-9a-f]{16})(?:-\d+)?\.records$/.exec(name);
   return parts === null
     ? undefined
     : { first: Number(parts[1]), last: { seq: Number(parts[2]), hash: parts[3]! } };
@@ -72,12 +86,13 @@ export function parseSegmentName(name: string): { first: number; last: RecordNam
 export const backupId = ({ time, lineage, last }: BackupManifest): string =>
   `${time.replace(/[:.]/g, '-')}-${lineage.epoch}-${last.seq}`;
 
+/** The epoch that a backup's id says it is of; 0 for an id of another form. */
+export const epochOfId = (id: string): number => Number(/-(\d{1,9})-\d+$/.exec(id)?.[1] ?? 0);
+
 export const manifestPath = (dir: string, id: string): string => join(dir, `${id}${MANIFEST_SUFFIX}`);
 
-export function encodeManifest(manifest: Omit<BackupManifest, 'format' | 'howToRead'>): string {
-  const json = JSON.stringify({ format: FORMAT, howToRead: HOW_TO_READ, ...manifest });
-  return `${json}\n${sha256(json)}\n`;
-}
+export const encodeManifest = (manifest: Omit<BackupManifest, 'format' | 'howToRead'>): string =>
+  seal(JSON.stringify({ format: FORMAT, howToRead: HOW_TO_READ, ...manifest }));
 
 /**
  * By what they hold, oldest first: a later epoch goes on from an earlier one. When they were made says little: a clock may have been set back since
@@ -127,12 +142,10 @@ export function listBackups(dir: string): BackupList {
 function readManifest(
   path: string,
 ): { manifest: BackupManifest; problem?: never } | { manifest?: never; problem: string } {
-  const [json = '', digest] = readText(path).split('\n');
-  if (sha256(json) !== digest) return { problem: 'does not match its sha256' };
-  const manifest = JSON.parse(json) as BackupManifest;
+  const { value, problem } = readSealed(path);
+  if (problem !== undefined) return { problem };
+  const manifest = value as BackupManifest;
   if (manifest.format !== FORMAT)
     return { problem: `has format ${manifest.format}, this program reads ${FORMAT}` };
   return { manifest };
 }
-
-const sha256 = (text: string): string => createHash('sha256').update(text).digest('hex');

@@ -1,50 +1,79 @@
-import { rmSync, statSync } from 'node:fs';
-import { join } from 'node:path';
+import { readdirSync, rmSync, statSync } from 'node:fs';
+import { dirname, join } from 'node:path';
 import { WalError } from '../errors.js';
+import { exists } from '../exists.js';
 import { fsyncDirectory } from '../head-file.js';
+import { BackupCheck } from './check.js';
+import { CONFIG, isConfigName } from './config-file.js';
+import { Erasures, type Loss } from './erased.js';
 import { withLock } from './lock.js';
-import { type Backup, filesOf, inOrder, listBackups, manifestPath, SEGMENTS } from './manifest.js';
-
-/** How many to keep, each the newest of its day, week or month (UTC). */
-export interface Retention {
-  /** The newest ones, whenever they were made. */
-  readonly last: number;
-  readonly daily: number;
-  readonly weekly: number;
-  readonly monthly: number;
-}
+import {
+  type Backup,
+  filesOf,
+  listBackups,
+  manifestPath,
+  newestBackup,
+  parseSegmentName,
+  SEGMENTS,
+} from './manifest.js';
+import { listPins } from './pins.js';
+import { endsOfEpochs, type Retention, reasonsToKeep } from './retention.js';
 
 export interface Pruning {
   readonly kept: readonly { readonly id: string; readonly reasons: readonly string[] }[];
   readonly removed: readonly string[];
-  /** Of the segments that no backup refers to afterwards. */
+  /** Of the segments and configurations that no backup refers to afterwards. */
   readonly freedBytes: number;
   readonly segments: number;
+  /**
+   * Payloads that go for good, by the backup that goes: the log erased them after it was made, and what stays holds them erased. Moments that show them
+   * cannot be restored whole afterwards.
+   */
+  readonly losses: readonly Loss[];
+}
+
+export interface PruneOptions {
+  /** Of a caller that prunes again and again: segments that it has read before are not read again. */
+  readonly check?: BackupCheck;
+  /** Told how many records of what is to stay were read. */
+  readonly onProgress?: (records: number) => void;
 }
 
 /**
  * What a retention keeps and what goes. The last backup of an epoch is always kept: it alone holds what was cut off afterwards, and every other one
- * of its epoch is a part of it. So no moment that can be restored is lost.
- * @throws WalError BACKUP_MISSING; BACKUP_DAMAGED where a manifest cannot be read: what it refers to must not go
+ * of its epoch is a part of it, but for payloads that were erased in between. So no other moment that can be restored is lost.
+ * @throws WalError BACKUP_MISSING; BACKUP_DAMAGED where a manifest cannot be read, for what it refers to must not go, and where a backup that is to
+ *   hold what goes is not sound
  */
-export const planPruning = (dir: string, retention: Retention): Pruning => choose(dir, retention).pruning;
+export const planPruning = async (
+  dir: string,
+  retention: Retention,
+  options: PruneOptions = {},
+): Promise<Pruning> => (await choose(dir, retention, options)).pruning;
 
 /**
  * Carries out what planPruning says: manifests first, so that no backup is ever without its segments.
  * @throws as planPruning; WalError BACKUP_BUSY
  */
-export const prune = (dir: string, retention: Retention): Promise<Pruning> =>
-  withLock(dir, () => {
-    const { pruning, files } = choose(dir, retention);
+export async function prune(dir: string, retention: Retention, options: PruneOptions = {}): Promise<Pruning> {
+  // Before the lock, which needs the directory.
+  listBackups(dir);
+  return await withLock(dir, async () => {
+    const { pruning, files } = await choose(dir, retention, options);
     for (const id of pruning.removed) rmSync(manifestPath(dir, id));
     fsyncDirectory(dir);
-    for (const file of files) rmSync(join(dir, SEGMENTS, file), { force: true });
-    fsyncDirectory(join(dir, SEGMENTS));
+    for (const path of files) rmSync(join(dir, path), { force: true });
+    for (const folder of new Set(files.map(path => dirname(path)))) fsyncDirectory(join(dir, folder));
     return pruning;
   });
+}
 
-/** @returns with the segments that only backups which go are in */
-function choose(dir: string, retention: Retention): { pruning: Pruning; files: readonly string[] } {
+/** @returns with the files that no backup which stays refers to */
+async function choose(
+  dir: string,
+  retention: Retention,
+  { check = new BackupCheck(dir), onProgress }: PruneOptions,
+): Promise<{ pruning: Pruning; files: readonly string[] }> {
   const { backups, damaged } = listBackups(dir);
   if (damaged.length > 0)
     throw new WalError(
@@ -52,59 +81,75 @@ function choose(dir: string, retention: Retention): { pruning: Pruning; files: r
       damaged.map(({ problem }) => problem).join('; '),
       'Nothing was removed: what it refers to is not known. Move it away, or put it back from a copy; then try again.',
     );
-  const reasons = reasonsToKeep(backups, retention);
+  const reasons = reasonsToKeep(backups, retention, listPins(dir));
   const kept = backups.filter(({ id }) => reasons.has(id));
   const removed = backups.filter(({ id }) => !reasons.has(id));
-  const needed = filesOf(kept);
-  const files = [...filesOf(removed)].filter(file => !needed.has(file));
-  const sizeOf = (file: string) => statSync(join(dir, SEGMENTS, file), { throwIfNoEntry: false })?.size ?? 0;
+  await assertHeld(kept, removed, check, onProgress);
+  const erasures = new Erasures(dir);
+  const losses: Loss[] = [];
+  for (const backup of removed) {
+    const others = kept.filter(other => isPartOf(backup, other));
+    const loss = await erasures.payloadsOnlyIn(backup, others);
+    if (loss !== undefined) losses.push(loss);
+  }
+  const files = unreferred(dir, kept);
   const pruning = {
     kept: kept.map(({ id }) => ({ id, reasons: reasons.get(id)! })),
     removed: removed.map(({ id }) => id),
-    freedBytes: files.reduce((sum, file) => sum + sizeOf(file), 0),
-    segments: files.length,
+    freedBytes: files.reduce((sum, path) => sum + statSync(join(dir, path)).size, 0),
+    segments: files.filter(path => path.startsWith(SEGMENTS)).length,
+    losses,
   };
   return { pruning, files };
 }
 
-/** By id, in the order of the rules. */
-function reasonsToKeep(
-  backups: readonly Backup[],
-  { last, daily, weekly, monthly }: Retention,
-): Map<string, string[]> {
-  const newestFirst = [...backups].sort((a, b) => inOrder(b, a));
-  const reasons = new Map<string, string[]>();
-  const keep = (id: string, reason: string) => reasons.set(id, [...(reasons.get(id) ?? []), reason]);
-  for (const { id } of newestFirst.slice(0, last)) keep(id, 'last');
-  const rules = [
-    ['daily', daily, dayOf],
-    ['weekly', weekly, weekOf],
-    ['monthly', monthly, (time: string) => time.slice(0, 7)],
-  ] as const;
-  for (const [name, count, periodOf] of rules) {
-    const seen = new Set<string>();
-    for (const { id, manifest } of newestFirst) {
-      const period = periodOf(manifest.time);
-      if (seen.has(period) || seen.size >= count) continue;
-      seen.add(period);
-      keep(id, name);
-    }
+/** Whether the other one has all records of a backup. */
+const isPartOf = ({ manifest: one }: Backup, { manifest: other }: Backup): boolean =>
+  one.lineage.epoch === other.lineage.epoch && one.last.seq <= other.last.seq;
+
+/** Reads through what is to hold the moments of that which goes, and the newest one. @throws WalError BACKUP_DAMAGED */
+async function assertHeld(
+  kept: readonly Backup[],
+  removed: readonly Backup[],
+  check: BackupCheck,
+  onProgress: PruneOptions['onProgress'],
+): Promise<void> {
+  let records = 0;
+  if (removed.length === 0) return;
+  const epochs = new Set(removed.map(({ manifest }) => manifest.lineage.epoch));
+  const ends = [...endsOfEpochs(kept)].filter(([epoch]) => epochs.has(epoch)).map(([, end]) => end);
+  check.renew(kept);
+  for (const backup of new Set([newestBackup(kept)!, ...ends])) {
+    const problem = await check.problemOf(backup, segment => {
+      records += segment.records;
+      onProgress?.(records);
+    });
+    if (problem !== undefined)
+      throw new WalError(
+        'BACKUP_DAMAGED',
+        `${backup.id} is not sound, and would have to hold what others hold now: ${problem.message}`,
+        'Nothing was removed. Make a full backup (backup --full) and prune again; if this one is of an earlier epoch, move its manifest away instead: the one before it counts then.',
+        { cause: problem, details: problem.details },
+      );
   }
-  const ends = new Map<number, Backup>();
-  for (const backup of backups) {
-    const { lineage, last: end } = backup.manifest;
-    const other = ends.get(lineage.epoch);
-    if (other === undefined || other.manifest.last.seq <= end.seq) ends.set(lineage.epoch, backup);
-  }
-  for (const [epoch, { id }] of ends) keep(id, `end of epoch ${epoch}`);
-  return reasons;
 }
 
-const dayOf = (time: string): string => time.slice(0, 10);
-
-/** The Monday that a day's week begins with. */
-function weekOf(time: string): string {
-  const day = new Date(`${dayOf(time)}T00:00:00Z`);
-  day.setUTCDate(day.getUTCDate() - ((day.getUTCDay() + 6) % 7));
-  return day.toISOString().slice(0, 10);
+/**
+ * Segments and configurations, relative to the directory, that none of these backups refers to: also what an interrupted pruning or backup left. Where there is no
+ * backup at all, nothing: what is left may be all that there is.
+ */
+function unreferred(dir: string, kept: readonly Backup[]): string[] {
+  if (kept.length === 0) return [];
+  const segments = filesOf(kept);
+  const configs = new Set(kept.map(({ manifest }) => manifest.config?.file));
+  return [
+    ...namesIn(join(dir, SEGMENTS))
+      .filter(name => parseSegmentName(name) !== undefined && !segments.has(name))
+      .map(name => join(SEGMENTS, name)),
+    ...namesIn(join(dir, CONFIG))
+      .filter(name => isConfigName(name) && !configs.has(name))
+      .map(name => join(CONFIG, name)),
+  ];
 }
+
+const namesIn = (folder: string): string[] => (exists(folder) ? readdirSync(folder) : []);

@@ -5,7 +5,7 @@ import { WalError } from '../errors.js';
 import { exists } from '../exists.js';
 import { type ChainLink, checkFollows, decodeRecord, type LogRecord } from '../record.js';
 import { nameRecord, type RecordName, readRecordFile } from '../record-file.js';
-import { SEGMENTS, type Segment } from './manifest.js';
+import { type BackupManifest, SEGMENTS, type Segment } from './manifest.js';
 
 export const damagedSegment = (file: string, what: string): WalError =>
   new WalError(
@@ -14,6 +14,17 @@ export const damagedSegment = (file: string, what: string): WalError =>
     'Nothing was changed. Restore a moment before what it holds, or from another backup; and back up in full into another directory now.',
     { details: { file } },
   );
+
+/** What is wrong with the end of a backup whose segments are sound. @param lastSeq the last record that was read; undefined where there was none */
+export function endProblem(
+  { segments, last }: BackupManifest,
+  lastSeq: number | undefined,
+): WalError | undefined {
+  const final = segments.at(-1);
+  return lastSeq === last.seq && final?.last.hash === last.hash
+    ? undefined
+    : damagedSegment(final?.file ?? '', `the backup does not end with record ${last.seq}`);
+}
 
 /** Given a record as it stands in a file; its bytes are valid during the call. */
 export type OnRecord = (record: LogRecord, value: Buffer) => void;
@@ -36,12 +47,18 @@ export async function scanSegment(
   const digest = createHash('sha256');
   let first: LogRecord | undefined;
   let last: LogRecord | undefined;
+  let erased = 0;
   for await (const value of readRecordFile(path, digest, wrong)) {
     const before = last ?? previous;
-    const record = checked(value, (before?.seq ?? 0) + 1, before, wrong);
+    const record = checked(wrong, () => {
+      const decoded = decodeRecord(value, (before?.seq ?? 0) + 1);
+      checkFollows(before, decoded);
+      return decoded;
+    });
     onRecord(record, value);
     first ??= record;
     last = record;
+    if (record.body === undefined) erased++;
   }
   if (first === undefined || last === undefined) throw wrong('it is empty');
   return {
@@ -49,10 +66,29 @@ export async function scanSegment(
     first: nameRecord(first),
     last: nameRecord(last),
     records: last.seq - first.seq + 1,
+    erased,
     sizeBytes: statSync(path).size,
     sha256: digest.digest('hex'),
     lastRecord: last,
   };
+}
+
+/**
+ * The numbers of a segment's records whose payload is erased, in order. Each record is checked by itself.
+ * @throws WalError BACKUP_DAMAGED
+ */
+export async function erasedIn(dir: string, { file, first, erased }: Segment): Promise<readonly number[]> {
+  if (erased === 0) return [];
+  const wrong = (what: string) => damagedSegment(file, what);
+  const path = join(dir, SEGMENTS, file);
+  if (!exists(path)) throw wrong('it is missing');
+  const found: number[] = [];
+  let seq = first.seq;
+  for await (const value of readRecordFile(path, { update() {} }, wrong)) {
+    if (checked(wrong, () => decodeRecord(value, seq)).body === undefined) found.push(seq);
+    seq++;
+  }
+  return found;
 }
 
 /**
@@ -80,7 +116,8 @@ export async function readSegment(
   if (
     !isNamed(found.first, segment.first) ||
     !isNamed(found.last, segment.last) ||
-    found.records !== segment.records
+    found.records !== segment.records ||
+    found.erased !== (segment.erased ?? found.erased)
   )
     throw wrong(
       `it holds records ${found.first.seq} to ${found.last.seq}, not those that the manifest names`,
@@ -88,18 +125,11 @@ export async function readSegment(
   return found.lastRecord;
 }
 
-function checked(
-  value: Buffer,
-  seq: number,
-  previous: ChainLink | undefined,
-  wrong: (what: string) => Error,
-): LogRecord {
+/** Does a check, and names the file in what it finds. */
+function checked(wrong: (what: string) => Error, check: () => LogRecord): LogRecord {
   try {
-    const record = decodeRecord(value, seq);
-    checkFollows(previous, record);
-    return record;
+    return check();
   } catch (error) {
-    if (error instanceof WalError) throw wrong(error.message);
-    throw error;
+    throw error instanceof WalError ? wrong(error.message) : error;
   }
 }

@@ -1,35 +1,33 @@
-import { readdirSync, renameSync, rmSync, statSync } from 'node:fs';
+import { readdirSync, rmSync, statSync } from 'node:fs';
 import { join } from 'node:path';
 import { makeDirectory } from '../directory.js';
-import { DAMAGE_WAY_OUT, WalError } from '../errors.js';
+import { WalError } from '../errors.js';
 import { exists } from '../exists.js';
 import { describe } from '../group-commit.js';
-import { hashHex } from '../hash.js';
-import { fsyncDirectory } from '../head-file.js';
 import type { Lineage, RecordSource } from '../log.js';
-import { type ChainLink, checkFollows, decodeRecord, type LogRecord } from '../record.js';
-import { nameRecord, RecordFileWriter, type RecordName, storedBytes, writeFlushed } from '../record-file.js';
-import { LOCK, withLock } from './lock.js';
+import { nameRecord } from '../record-file.js';
+import { CONFIG, writeConfig } from './config-file.js';
+import { withLock } from './lock.js';
 import {
   type Backup,
   type BackupManifest,
   backupId,
   encodeManifest,
-  filesOf,
+  isPart,
   listBackups,
   manifestPath,
   newestBackup,
-  parseSegmentName,
   SEGMENTS,
   type Segment,
-  segmentName,
-  UNFINISHED,
 } from './manifest.js';
-import { scanSegment } from './segment.js';
+import { UNFINISHED, writeWhole } from './sealed.js';
+import { has, writeSegments } from './write-segments.js';
 
 export interface BackUpOptions {
-  /** Write all records anew, sharing nothing with earlier backups. Default false. */
+  /** Write all records anew, sharing no file with earlier backups. Default false. */
   readonly full?: boolean | undefined;
+  /** A configuration to be taken along. */
+  readonly config?: string | undefined;
   readonly clock: () => number;
   /** Told how many records are in finished segments, of how many. */
   readonly onProgress?: ((done: number, total: number) => void) | undefined;
@@ -80,9 +78,7 @@ function prepareDirectory(dir: string): void {
   if (exists(dir) && !statSync(dir).isDirectory()) throw foreign(dir, 'is no directory');
   makeDirectory(dir);
   makeDirectory(join(dir, SEGMENTS));
-  const stranger = readdirSync(dir).find(
-    name => ![SEGMENTS, LOCK].includes(name) && !/\.backup\.json(\.unfinished)?$/.test(name),
-  );
+  const stranger = readdirSync(dir).find(name => !isPart(name));
   if (stranger !== undefined) throw foreign(dir, `holds ${stranger}, which is no part of a backup`);
 }
 
@@ -94,36 +90,47 @@ const foreign = (dir: string, what: string): WalError =>
   );
 
 async function backUpInto(log: RecordSource, dir: string, options: BackUpOptions): Promise<BackedUp> {
-  const end = lastWhole(log);
-  const { backups } = listBackups(dir);
-  const earlier = newestOf(dir, backups, log.lineage);
+  const { full = false, segmentBytes = SEGMENT_BYTES, clock, onProgress, signal } = options;
+  for (const folder of [dir, join(dir, SEGMENTS), join(dir, CONFIG)]) removeUnfinished(folder);
+  // The head ends a transaction: what is there of one that is still being written lies behind it.
+  const end = log.get(log.head.seq);
+  const list = listBackups(dir);
+  const earlier = newestOf(dir, list.backups, log.lineage);
   const held = earlier === undefined ? [] : heldSegments(log, earlier);
   const there = wholePrefix(dir, held);
+  const config = options.config === undefined ? undefined : await writeConfig(dir, options.config);
   const isUnchanged =
-    earlier !== undefined && earlier.manifest.last.seq === end.seq && there.length === held.length;
-  if (isUnchanged && !options.full && there.at(-1)?.last.seq === end.seq)
-    return { ...earlier, written: 0, isUnchanged: true };
-  const shared = options.full ? [] : worthSharing(there, end.seq, options.segmentBytes ?? SEGMENT_BYTES);
+    !full &&
+    earlier?.manifest.last.seq === end.seq &&
+    there.at(-1)?.last.seq === end.seq &&
+    (config === undefined || config.file === earlier.manifest.config?.file);
+  if (isUnchanged) return { ...earlier, written: 0, isUnchanged };
+  const shared = full ? [] : worthSharing(there, end.seq, segmentBytes);
   const sharedUpTo = shared.at(-1)?.last.seq ?? 0;
-  const written = await writeSegments(log, dir, filesOf(backups), sharedUpTo, end, options);
+  const written = await writeSegments(log, dir, list, sharedUpTo, end, {
+    isIndependent: full,
+    segmentBytes,
+    onProgress,
+    signal,
+  });
   const segments = [...shared, ...written];
-  const manifest: BackupManifest = await writeManifest(dir, {
+  const backup = await writeManifest(dir, clock(), {
     lineage: log.lineage,
-    kind: earlier === undefined || options.full ? 'full' : 'incremental',
-    time: new Date(options.clock()).toISOString(),
+    kind: earlier === undefined || full ? 'full' : 'incremental',
     last: nameRecord(end),
     lastMs: end.logicalMs,
     records: end.seq,
     sizeBytes: segments.reduce((sum, { sizeBytes }) => sum + sizeBytes, 0),
     segments,
+    ...(config && { config }),
   });
-  return { id: backupId(manifest), manifest, written: end.seq - sharedUpTo, isUnchanged: false };
+  return { ...backup, written: end.seq - sharedUpTo, isUnchanged };
 }
 
-/** The last record that ends a transaction: behind it may be one that is still being written. */
-function lastWhole(log: RecordSource): LogRecord {
-  const head = log.get(log.head.seq);
-  return head.last ? head : log.get(head.txFirst - 1);
+/** What killed processes left: nobody else is at work here. */
+function removeUnfinished(folder: string): void {
+  for (const name of exists(folder) ? readdirSync(folder) : [])
+    if (name.endsWith(UNFINISHED)) rmSync(join(folder, name));
 }
 
 /** The backup to go on from. @throws WalError BACKUP_FOREIGN */
@@ -175,116 +182,19 @@ function worthSharing(
   return segments.slice(0, count);
 }
 
-const has = (log: RecordSource, { seq, hash }: RecordName): boolean =>
-  seq <= log.head.seq && hashHex(log.get(seq).hash) === hash;
-
-/** Writes the records behind `afterSeq` up to the end, but for those in whole segments that an interrupted backup left. */
-async function writeSegments(
-  log: RecordSource,
-  dir: string,
-  backedUp: ReadonlySet<string>,
-  afterSeq: number,
-  end: LogRecord,
-  options: BackUpOptions,
-): Promise<Segment[]> {
-  const folder = join(dir, SEGMENTS);
-  for (const name of readdirSync(folder)) if (name.endsWith(UNFINISHED)) rmSync(join(folder, name));
-  const segments: Segment[] = [];
-  let previous: ChainLink | undefined = afterSeq === 0 ? undefined : log.get(afterSeq);
-  for (;;) {
-    const from = (previous?.seq ?? 0) + 1;
-    if (from > end.seq) return segments;
-    const left = options.full ? undefined : await leftBehind(log, dir, backedUp, previous, end.seq);
-    const segment = left ?? (await writeSegment(log, folder, previous, end.seq, options));
-    segments.push(segment);
-    previous = log.get(segment.last.seq);
-    options.onProgress?.(previous.seq, end.seq);
-  }
-}
-
-/** A whole segment that follows `previous` and that no backup names, as an interrupted one leaves it. */
-async function leftBehind(
-  log: RecordSource,
-  dir: string,
-  backedUp: ReadonlySet<string>,
-  previous: ChainLink | undefined,
-  endSeq: number,
-): Promise<Segment | undefined> {
-  const from = (previous?.seq ?? 0) + 1;
-  for (const file of readdirSync(join(dir, SEGMENTS))) {
-    const named = backedUp.has(file) ? undefined : parseSegmentName(file);
-    if (named === undefined || named.first !== from || named.last.seq > endSeq || !has(log, named.last))
-      continue;
-    try {
-      const { lastRecord, ...segment } = await scanSegment(dir, file, previous);
-      return segment;
-    } catch (error) {
-      // Written anew under the same name.
-      if (!(error instanceof WalError) || error.code !== 'BACKUP_DAMAGED') throw error;
-    }
-  }
-  return undefined;
-}
-
-async function writeSegment(
-  log: RecordSource,
-  folder: string,
-  after: ChainLink | undefined,
-  endSeq: number,
-  { signal, segmentBytes = SEGMENT_BYTES }: BackUpOptions,
-): Promise<Segment> {
-  const from = (after?.seq ?? 0) + 1;
-  const unfinished = join(folder, `${from}${UNFINISHED}`);
-  const file = await RecordFileWriter.create(unfinished);
-  let first: RecordName | undefined;
-  let last = after;
-  let sha256: string;
-  try {
-    for await (const piece of log.raw(from, endSeq)) {
-      signal?.throwIfAborted();
-      const values: Uint8Array[] = [];
-      let sizeBytes = file.sizeBytes;
-      for (const [seq, value] of piece) {
-        const record = decodeRecord(value, seq);
-        checkFollows(last, record);
-        last = record;
-        first ??= nameRecord(record);
-        values.push(value);
-        sizeBytes += storedBytes(value);
-        if (sizeBytes >= segmentBytes) break;
-      }
-      await file.write(values);
-      if (file.sizeBytes >= segmentBytes) break;
-    }
-    sha256 = await file.finish();
-  } catch (error) {
-    rmSync(unfinished, { force: true });
-    throw error;
-  } finally {
-    await file.close();
-  }
-  if (first === undefined || last === undefined)
-    throw new WalError('WAL_GAP', `record ${from} is missing`, DAMAGE_WAY_OUT, {
-      details: { from, to: endSeq },
-    });
-  const name = segmentName(first.seq, nameRecord(last));
-  renameSync(unfinished, join(folder, name));
-  fsyncDirectory(folder);
-  const records = last.seq - first.seq + 1;
-  return { file: name, first, last: nameRecord(last), records, sizeBytes: file.sizeBytes, sha256 };
-}
-
+/** @param nowMs when it is made: another backup may have been made in the same millisecond, and ended alike */
 async function writeManifest(
   dir: string,
-  content: Omit<BackupManifest, 'format' | 'howToRead'>,
-): Promise<BackupManifest> {
-  const text = encodeManifest(content);
-  const manifest = JSON.parse(text.slice(0, text.indexOf('\n'))) as BackupManifest;
-  const path = manifestPath(dir, backupId(manifest));
-  const unfinished = `${path}${UNFINISHED}`;
-  rmSync(unfinished, { force: true });
-  await writeFlushed(unfinished, text);
-  renameSync(unfinished, path);
-  fsyncDirectory(dir);
-  return manifest;
+  nowMs: number,
+  content: Omit<BackupManifest, 'format' | 'howToRead' | 'time'>,
+): Promise<Backup> {
+  for (let madeMs = nowMs; ; madeMs++) {
+    const text = encodeManifest({ ...content, time: new Date(madeMs).toISOString() });
+    const manifest = JSON.parse(text.slice(0, text.indexOf('\n'))) as BackupManifest;
+    const id = backupId(manifest);
+    const path = manifestPath(dir, id);
+    if (exists(path)) continue;
+    await writeWhole(path, text);
+    return { id, manifest };
+  }
 }

@@ -5,9 +5,9 @@ import type { Client } from './clients.js';
 import { readText, unreadable } from './edit-file.js';
 import { NotAnObject, setMember } from './json-member.js';
 import type { ServerCommand } from './server-command.js';
-import { hasTable, readKey, setTable, type TomlValue, UnsupportedToml } from './toml-table.js';
+import { hasTable, readKey, readTables, setTable, type TomlValue, UnsupportedToml } from './toml-table.js';
 
-type JsonObject = { [key: string]: JsonValue };
+export type JsonObject = { [key: string]: JsonValue };
 
 /** The snippet by itself, as it would stand in an otherwise empty file. */
 export function snippet(client: Client, name: string, server: ServerCommand): string {
@@ -89,8 +89,22 @@ export function isConfigured(client: Client, path: string): boolean {
   if (client.format === 'toml') {
     return OURS.test(text) && hasTableBelow(text, client.section);
   }
-  const servers = parseObject(text, path)[client.section];
-  return isObject(servers) && Object.values(servers).some(s => OURS.test(JSON.stringify(s)));
+  return ownEntries(client, path).length > 0;
+}
+
+/** The entries of a client's file that start this program; none where there is no such file. @throws CodedError CONFIG_UNREADABLE */
+export function ownEntries(
+  client: Client,
+  path: string,
+): readonly { readonly name: string; readonly entry: JsonObject }[] {
+  const text = readText(path);
+  if (text === undefined || text.trim() === '') return [];
+  const servers =
+    client.format === 'toml' ? readTables(text, client.section) : parseObject(text, path)[client.section];
+  if (!isObject(servers)) return [];
+  return Object.entries(servers).flatMap(([name, entry]) =>
+    isObject(entry) && OURS.test(JSON.stringify(entry)) ? [{ name, entry }] : [],
+  );
 }
 
 function hasTableBelow(text: string, section: string): boolean {
@@ -110,6 +124,6 @@ function parseObject(text: string, path: string): JsonObject {
   return parsed;
 }
 
-function isObject(value: unknown): value is JsonObject {
+export function isObject(value: unknown): value is JsonObject {
   return typeof value === 'object' && value !== null && !Array.isArray(value);
 }

@@ -43,3 +43,9 @@ export function withRules(text: string | undefined): string {
   const gap = text.endsWith('\n') ? eol : eol + eol;
   return `${text}${gap}${rules}${eol}`;
 }
+
+/** The block in a text, as it stands there; undefined where there is none, or the markers are not one whole pair. */
+export function rulesIn(text: string): string | undefined {
+  const blocks = text.match(BLOCK) ?? [];
+  return blocks.length === 1 ? blocks[0] : undefined;
+}

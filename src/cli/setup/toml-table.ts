@@ -3,6 +3,8 @@
  * string arrays and numbers needs; anything else about that table is refused, never guessed at.
  */
 
+import type { JsonValue } from '../../domain/model.js';
+
 /** The table is written in a form that this editor does not change. */
 export class UnsupportedToml extends Error {
   override readonly name = 'UnsupportedToml';
@@ -19,7 +21,7 @@ interface Line {
   readonly value: string;
 }
 
-export type TomlValue = string | number | readonly string[];
+export type TomlValue = string | number | boolean | readonly string[];
 
 /**
  * Sets the keys of `[table]` and of `[table.env]`; other keys of the two tables stay.
@@ -43,6 +45,47 @@ export function readKey(text: string, table: string, key: string): string | unde
   return sectionOf(linesOf(text), table)
     ?.find(line => line.kind === 'key' && line.name === key)
     ?.value.trim();
+}
+
+/**
+ * The tables below a section by name, `[section.name.key]` as a member of the one above it. A value in a form that is not read here (inline tables,
+ * dates, strings of several lines) is null.
+ * @param section dotted, of bare keys
+ */
+export function readTables(text: string, section: string): Record<string, Record<string, JsonValue>> {
+  const tables: Record<string, Record<string, JsonValue>> = {};
+  let into: Record<string, JsonValue> | undefined;
+  for (const { kind, name, value } of linesOf(text)) {
+    if (kind === 'key' && into !== undefined) into[name] = plainValue(value.trim());
+    if (kind !== 'header') continue;
+    const below = name.startsWith(`${section}.`) ? name.slice(section.length + 1) : '';
+    const [, table, inner] = /^("[^"]*"|'[^']*'|[^."']+)(?:\.([^."']+))?$/.exec(below) ?? [];
+    into = undefined;
+    if (table === undefined) continue;
+    into = tables[table.replace(/^["']|["']$/g, '')] ??= {};
+    if (inner !== undefined) into = into[inner] = {};
+  }
+  return tables;
+}
+
+const TOML_STRING = /"(?:[^"\\]|\\.)*"|'[^']*'/.source;
+
+/** What a key's source says; behind the value stands a comment at most. Null for what is not read here. */
+function plainValue(source: string): JsonValue {
+  if (/^("""|''')/.test(source)) return null;
+  const word = new RegExp(`^(?:${TOML_STRING}|[\\w.+-]+)`).exec(source)?.[0];
+  if (word?.startsWith("'")) return word.slice(1, -1);
+  const array = new RegExp(`^\\[((?:[\\s,]|#[^\\n]*\\n|${TOML_STRING})*)\\]`).exec(source)?.[1];
+  if (array !== undefined)
+    return [...array.matchAll(new RegExp(`#[^\\n]*|${TOML_STRING}`, 'g'))]
+      .filter(([part]) => !part.startsWith('#'))
+      .map(([part]) => plainValue(part));
+  try {
+    return word === undefined ? null : (JSON.parse(word) as JsonValue);
+  } catch {
+    // Escapes, numbers and dates that only TOML has.
+    return null;
+  }
 }
 
 /** True where `[table]` is there. */
@@ -182,7 +225,7 @@ function endOfString(text: string, at: number): number {
 
 /** TOML's basic strings take JSON's escapes, but for DEL, which JSON leaves bare and TOML forbids. */
 function render(value: TomlValue): string {
-  if (typeof value === 'number') return String(value);
+  if (typeof value === 'number' || typeof value === 'boolean') return String(value);
   if (typeof value === 'string') return JSON.stringify(value).replaceAll('\u007f', '\\u007F');
   return `[${value.map(render).join(', ')}]`;
 }
