@@ -80,7 +80,7 @@ describe('pruning', () => {
       expect((await cli(...from)).code, mark).toBe(0);
       expect(await ids(to)).toEqual(expected);
     }
-  });
+  }, 120_000);
 
   test('is refused where what stays is not sound', async () => {
     await put('one');
