@@ -4,6 +4,7 @@
  */
 import type { BackupAnswer, BackupCommand } from './backup.js';
 import type { Actor, JsonValue, Metadata, Metric, Origin, Space } from './model.js';
+import type { ExportAnswer, ExportQuery, ImportAnswer, ImportCommand } from './portable.js';
 import type {
   DiffAnswer,
   DiffQuery,
@@ -295,6 +296,8 @@ export interface Engine {
   revert(command: RevertCommand, context: CallContext): Promise<RevertAnswer>;
   reembed(command: ReembedCommand, context: CallContext): Promise<ReembedAnswer>;
   backup(command: BackupCommand, context: CallContext): Promise<BackupAnswer>;
+  export(query: ExportQuery, context: CallContext): Promise<ExportAnswer>;
+  import(command: ImportCommand, context: CallContext): Promise<ImportAnswer>;
   close(): Promise<void>;
 }
 
@@ -319,4 +322,6 @@ export const ENGINE_METHODS = {
   revert: 'write',
   reembed: 'write',
   backup: 'read',
+  export: 'read',
+  import: 'write',
 } as const satisfies Record<EngineMethod, 'read' | 'write'>;

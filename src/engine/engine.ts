@@ -24,6 +24,7 @@ import type {
   UpsertAnswer,
   UpsertCommand,
 } from '../domain/face.js';
+import type { ExportAnswer, ExportQuery, ImportAnswer, ImportCommand } from '../domain/portable.js';
 import type {
   DiffAnswer,
   DiffQuery,
@@ -50,6 +51,8 @@ import type { Embedders } from './embedders.js';
 import { assertOutside } from './fork.js';
 import { HistoryReader } from './history.js';
 import { ingest } from './ingest/ingest.js';
+import { Exporter } from './portable/exporter.js';
+import { Importer } from './portable/importer.js';
 import type { PreparedEvents, Projections } from './projections.js';
 import { type At, generationOf } from './read.js';
 import { Reembedder } from './reembed.js';
@@ -87,6 +90,8 @@ export class StoreEngine implements Engine {
   private readonly historyReader: HistoryReader;
   private readonly diffReader: DiffReader;
   private readonly chunks: EngineChunkStore;
+  private readonly exporter: Exporter;
+  private readonly importer: Importer;
   private readonly unsubscribe: () => void;
   private checkpointSeq: number;
   /** How far what goes on without an event is in the newest checkpoint: see Projections.progress. */
@@ -118,6 +123,8 @@ export class StoreEngine implements Engine {
     this.historyReader = new HistoryReader(shared);
     this.diffReader = new DiffReader(shared);
     this.chunks = new EngineChunkStore({ ...shared, storeDir: options.storeDir, writer: this.writer });
+    this.exporter = new Exporter(shared);
+    this.importer = new Importer({ ...shared, writer: this.writer });
     this.checkpointSeq = listCheckpoints(options.storeDir)[0] ?? 0;
     this.checkpointProgress = projections.progress;
     this.unsubscribe = log.subscribe<PreparedEvents>(
@@ -286,6 +293,16 @@ export class StoreEngine implements Engine {
     } finally {
       this.backups.delete(backup);
     }
+  }
+
+  async export(query: ExportQuery, context: CallContext): Promise<ExportAnswer> {
+    await this.ready();
+    return this.exporter.page(query, context);
+  }
+
+  async import(command: ImportCommand, context: CallContext): Promise<ImportAnswer> {
+    await this.ready();
+    return this.importer.import(command, context);
   }
 
   /** Waits until no index has background work left: for benchmarks and tests. */
