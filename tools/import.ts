@@ -79,13 +79,13 @@ export function main(argv: string[]): Promise<number> {
     const path = resolve(file!);
     const { openSource } = await import('../src/engine/portable/open-source.js');
     const format = call.text('format') ?? 'auto';
-    if (call.has('text-field') && format !== 'qdrant' && format !== 'auto')
-      throw usage(COMMAND, `--text-field does not go with --format ${format}`);
     const source = await openSource(path, {
       format: format === 'auto' ? undefined : (format as ImportFormat),
       collection: call.text('collection'),
       textField: call.text('text-field'),
     });
+    if (call.has('text-field') && source.format !== 'qdrant')
+      throw usage(COMMAND, `--text-field does not go with the format ${source.format}`);
     const abort = new AbortController();
     const onInterrupt = () => abort.abort();
     process.once('SIGINT', onInterrupt);
@@ -159,6 +159,8 @@ function sayReport(report: ImportReport, session: string): void {
         `  ${oneLine(name, 60)}: vectors are kept as ${space}; texts find them by words until \`reembed\` gives them a model, or import with --embed`,
       );
   }
+  for (const { name, without_text } of collections)
+    if (without_text > 0) say(`  ${oneLine(name, 60)}: ${count(without_text, 'item')} without a text`);
   for (const note of notes.slice(0, 20)) say(`  ${oneLine(note, 200)}`);
   if (notes.length > 20) say(`  and ${notes.length - 20} more such notes (all of them: --json)`);
   for (const { message } of problems.slice(0, 20)) say(`problem: ${oneLine(message, 200)}`);

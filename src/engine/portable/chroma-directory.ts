@@ -172,12 +172,12 @@ async function* itemsOf(
 
 async function storedVectors(
   directory: string,
-  { name, vectorSegment, dimension }: ChromaCollection,
+  { name, vectorSegment, dimension, metric }: ChromaCollection,
   notes: string[],
 ): Promise<ChromaVectors | undefined> {
   if (vectorSegment === '' || dimension === 0) return undefined;
   try {
-    return await ChromaVectors.open(join(directory, vectorSegment), dimension);
+    return await ChromaVectors.open(join(directory, vectorSegment), dimension, metric);
   } catch (error) {
     // The texts are there all the same, and can be embedded; whoever imports is told.
     notes.push(

@@ -2,6 +2,7 @@ import { existsSync } from 'node:fs';
 import { type FileHandle, open, readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { LIMITS } from '../../domain/limits.js';
+import type { Metric } from '../../domain/model.js';
 import { readPickle } from './pickle.js';
 
 /** Of ids and labels: some hundred bytes an id. Beyond it the vectors are not read. */
@@ -9,8 +10,8 @@ const MAX_PICKLE_BYTES = 1024 * 1024 * 1024;
 
 /**
  * The vectors of a segment that Chroma wrote to its folder, by hnswlib: header.bin (i32 version, then u64: offset of level 0, room, elements, bytes of an
- * element, offset of its label, offset of its vector), data_level0.bin (the elements), index_metadata.pickle (ids and labels). Where the metric is cosine they
- * are the normalised ones, as Chroma itself answers them.
+ * element, offset of its label, offset of its vector), data_level0.bin (the elements), index_metadata.pickle (ids and labels). Where the metric is cosine
+ * the vectors are of length 1 there, and length.bin (f32) has the lengths that they came with.
  */
 export class ChromaVectors {
   private constructor(
@@ -18,13 +19,14 @@ export class ChromaVectors {
     private readonly slotOf: ReadonlyMap<string, number>,
     private readonly layout: Layout,
     private readonly dimension: number,
+    private readonly lengths: Float32Array | undefined,
   ) {}
 
   /**
    * @returns undefined where nothing was written to the folder yet
    * @throws RangeError for files that are not as described
    */
-  static async open(folder: string, dimension: number): Promise<ChromaVectors | undefined> {
+  static async open(folder: string, dimension: number, metric: Metric): Promise<ChromaVectors | undefined> {
     const pickle = join(folder, 'index_metadata.pickle');
     if (!existsSync(pickle)) return undefined;
     const bytes = await readFile(pickle);
@@ -34,6 +36,7 @@ export class ChromaVectors {
     const labelOf = metadata instanceof Map ? metadata.get('id_to_label') : undefined;
     if (!(labelOf instanceof Map)) throw new RangeError('index_metadata.pickle has no id_to_label');
     const layout = readLayout(await readFile(join(folder, 'header.bin')), dimension);
+    const lengths = metric === 'cosine' ? await readLengths(join(folder, 'length.bin'), layout) : undefined;
     const file = await open(join(folder, 'data_level0.bin'), 'r');
     try {
       const slotOfLabel = await slotsByLabel(file, layout);
@@ -42,7 +45,7 @@ export class ChromaVectors {
         const slot = slotOfLabel.get(Number(label));
         if (typeof id === 'string' && slot !== undefined) slotOf.set(id, slot);
       }
-      return new ChromaVectors(file, slotOf, layout, dimension);
+      return new ChromaVectors(file, slotOf, layout, dimension, lengths);
     } catch (error) {
       await file.close();
       throw error;
@@ -57,7 +60,8 @@ export class ChromaVectors {
     const bytes = new Uint8Array(vector.buffer);
     const { bytesRead } = await this.file.read(bytes, 0, bytes.length, slot * elementBytes + vectorAt);
     if (bytesRead !== bytes.length) throw new RangeError('data_level0.bin is cut off');
-    return vector;
+    const length = this.lengths?.[slot] ?? 1;
+    return length === 1 ? vector : vector.map(component => component * length);
   }
 
   close(): Promise<void> {
@@ -87,6 +91,12 @@ function readLayout(header: Buffer, dimension: number): Layout {
     elementBytes <= 1024 * 1024;
   if (!isSound) throw new RangeError(`header.bin does not describe vectors of ${dimension} dimensions`);
   return { elements, elementBytes, labelAt, vectorAt };
+}
+
+async function readLengths(path: string, { elements }: Layout): Promise<Float32Array> {
+  const bytes = await readFile(path);
+  if (bytes.length < 4 * elements) throw new RangeError('length.bin is cut off');
+  return new Float32Array(new Uint8Array(bytes.subarray(0, 4 * elements)).buffer);
 }
 
 /** Elements that are read at once. */

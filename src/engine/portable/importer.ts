@@ -125,7 +125,7 @@ export class Importer {
   }
 }
 
-function checkCommand({ collection, items, into, allow_secrets = false }: ImportCommand): void {
+function checkCommand({ collection, items, into, dry_run, allow_secrets = false }: ImportCommand): void {
   checkCollectionName(collection);
   if (into !== undefined) checkSpace(into.space);
   if (items.length > LIMITS.itemsPerCall || (items.length === 0 && into === undefined))
@@ -138,7 +138,7 @@ function checkCommand({ collection, items, into, allow_secrets = false }: Import
   items.forEach((item, index) => {
     const at = `items[${index}]`;
     checkImported(at, item, allow_secrets);
-    if (into === undefined && item.text.trim() === '')
+    if (into === undefined && !dry_run && item.text.trim() === '')
       throw new CodedError(
         'INVALID_ARGUMENT',
         `${at}.text: it is empty`,

@@ -45,6 +45,12 @@ export function planImport(
         code: 'SPACE_MISMATCH',
         message: `collection "${name}": ${found.textless.count} of its items have no text to embed, and their vectors cannot be kept: ${reason ?? 'there are none'}`,
       });
+    if (!isKept && present?.space.provider === 'given')
+      surveyed.add({
+        at: 'the file',
+        code: 'SPACE_MISMATCH',
+        message: `collection "${name}" holds vectors that were given by hand (${present.space.id}): no model embeds texts into it${reason === undefined ? '' : `, and ${reason}`}`,
+      });
     plans.set(name, { into: isKept ? own : undefined, ...(!isKept && { reason }), tally });
   }
   return plans;

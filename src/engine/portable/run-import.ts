@@ -2,6 +2,7 @@
 import { CodedError, isCoded } from '../../domain/errors.js';
 import type { CallContext, Engine } from '../../domain/face.js';
 import type { ImportAnswer, ImportItem, ImportOutcome } from '../../domain/portable.js';
+import { throwIfCancelled } from '../write.js';
 import { conflict } from './importer.js';
 import { type ImportOptions, type Plan, planImport } from './plan-import.js';
 import { type ImportFormat, type ImportSource, isProblem, type SourceItem } from './source.js';
@@ -27,6 +28,8 @@ export interface ImportedCollection {
   readonly skipped: number;
   /** Of a dry run: items that would make it fail. */
   readonly conflicts: number;
+  /** Items of the file that are only vectors. */
+  readonly without_text: number;
 }
 
 export interface ImportReport {
@@ -62,20 +65,20 @@ export async function runImport(
   const { problems, problemCount } = surveyed;
   if (problemCount > 0 && !dryRun) throw refused(problems, problemCount);
 
-  const run = new ImportRun(engine, source, plans, context, options, surveyed.items);
+  const run = new ImportRun(engine, source, plans, context, options, surveyed);
   const isThere = there.some(({ name }) => plans.has(name));
   // What would fail half way is found before anything is written.
-  if (problemCount === 0 && engine !== undefined && (dryRun || (onConflict === 'fail' && isThere)))
-    await run.pass(true);
+  if (engine !== undefined && (dryRun || (onConflict === 'fail' && isThere))) await run.compare();
   else if (dryRun)
-    for (const [name, { items }] of surveyed.collections) plans.get(name)!.tally.created = items;
+    for (const [name, { items, refused: bad }] of surveyed.collections)
+      plans.get(name)!.tally.created = items - bad;
   const report = () => reportOf(source, surveyed, plans, run, dryRun);
   if (dryRun) return report();
   for (const [name, { tally }] of plans) {
     if (tally.conflict > 0) throw conflict(name, run.conflicts.get(name)!, tally.conflict);
     for (const outcome of Object.keys(tally) as ImportOutcome[]) tally[outcome] = 0;
   }
-  await run.pass(false);
+  await run.write();
   return report();
 }
 
@@ -93,30 +96,44 @@ class ImportRun {
     private readonly plans: ReadonlyMap<string, Plan>,
     private readonly context: CallContext,
     private readonly options: ImportOptions,
-    private readonly total: number,
+    private readonly surveyed: Survey,
   ) {}
 
-  async pass(isDry: boolean): Promise<void> {
-    this.done = 0;
-    let batch = new Batch('');
-    const send = async (): Promise<void> => {
-      if (batch.items.length > 0) await this.send(batch, isDry);
-    };
+  /** Asks what would become of each item that can be taken. */
+  async compare(): Promise<void> {
     try {
-      if (!isDry) await this.makeEmpty();
-      for await (const entry of this.source.items()) {
-        if (isProblem(entry)) throw changed(entry.problem);
-        const into = this.planOf(entry.collection).into;
-        if (entry.collection !== batch.collection || batch.isFull(into !== undefined)) {
-          await send();
-          batch = new Batch(entry.collection);
-        }
-        batch.add(entry, into !== undefined);
-      }
-      await send();
+      await this.pass(true);
     } catch (error) {
-      throw isDry ? error : this.halfWay(error);
+      // Where the file cannot be read any further is known from the survey, and told by it.
+      const isKnown = isCoded(error) && error.code === 'IMPORT_DAMAGED' && this.surveyed.problemCount > 0;
+      if (!isKnown) throw error;
     }
+  }
+
+  /** @throws what stops it, with how far it came */
+  async write(): Promise<void> {
+    this.done = 0;
+    try {
+      await this.makeDescribed();
+      await this.pass(false);
+    } catch (error) {
+      throw this.halfWay(error);
+    }
+  }
+
+  private async pass(isDry: boolean): Promise<void> {
+    let batch = new Batch('');
+    for await (const entry of this.source.items()) {
+      if (this.surveyed.refused.has(entry.at)) continue;
+      if (isProblem(entry)) throw changed(entry.problem);
+      const isKept = this.planOf(entry.collection).into !== undefined;
+      if (entry.collection !== batch.collection || !batch.hasRoomFor(entry, isKept)) {
+        await this.send(batch, isDry);
+        batch = new Batch(entry.collection);
+      }
+      batch.add(entry, isKept);
+    }
+    await this.send(batch, isDry);
   }
 
   private planOf(collection: string): Plan {
@@ -126,15 +143,15 @@ class ImportRun {
   }
 
   /** Collections that the file describes come in its order, those without items as well. */
-  private async makeEmpty(): Promise<void> {
+  private async makeDescribed(): Promise<void> {
     for (const [name, { into }] of this.plans)
-      if (into !== undefined && this.source.collections.has(name)) {
-        const answer = await this.engine!.import({ collection: name, into, items: [] }, this.quiet);
-        this.note(answer);
-      }
+      if (into !== undefined && this.source.collections.has(name))
+        this.note(await this.engine!.import({ collection: name, into, items: [] }, this.quiet));
   }
 
   private async send({ collection, items }: Batch, isDry: boolean): Promise<void> {
+    if (items.length === 0) return;
+    throwIfCancelled(this.context);
     const { onConflict, allowSecrets } = this.options;
     const { into, tally } = this.planOf(collection);
     const answer = await this.engine!.import(
@@ -158,7 +175,7 @@ class ImportRun {
     this.note(answer);
     this.done += items.length;
     const message = isDry ? `comparing "${collection}"` : `importing into "${collection}"`;
-    this.context.onProgress?.({ done: this.done, total: this.total, unit: 'items', message });
+    this.context.onProgress?.({ done: this.done, total: this.surveyed.items, unit: 'items', message });
   }
 
   private note({ first_seq, seq }: ImportAnswer): void {
@@ -177,9 +194,9 @@ class ImportRun {
     if (!isCoded(error)) return error;
     return new CodedError(
       error.code as CodedError['code'],
-      `${error.message} (after ${this.done} of ${this.total} items, which are stored)`,
+      `${error.message} (after ${this.done} of ${this.surveyed.items} items, which are stored)`,
       `${error.wayOut} The same import then goes on: what is stored is not written again.`,
-      { cause: error, details: { ...error.details, done: this.done, total: this.total } },
+      { cause: error, details: { ...error.details, done: this.done, total: this.surveyed.items } },
     );
   }
 }
@@ -191,16 +208,24 @@ class Batch {
 
   constructor(readonly collection: string) {}
 
-  isFull(isKept: boolean): boolean {
-    return this.items.length >= (isKept ? KEPT_ITEMS : EMBEDDED_ITEMS) || this.bytes >= BATCH_BYTES;
+  hasRoomFor(item: SourceItem, isKept: boolean): boolean {
+    const { length } = this.items;
+    return (
+      length === 0 ||
+      (length < (isKept ? KEPT_ITEMS : EMBEDDED_ITEMS) && this.bytes + bytesOf(item, isKept) <= BATCH_BYTES)
+    );
   }
 
-  add({ id, text, metadata, passages, vectors }: SourceItem, isKept: boolean): void {
+  add(item: SourceItem, isKept: boolean): void {
+    const { id, text, metadata, passages, vectors } = item;
     const withVectors = isKept && passages && vectors && { passages, vectors: vectorsToBase64(vectors) };
     this.items.push({ id, text, metadata, ...withVectors });
-    this.bytes += text.length + (isKept ? (vectors?.byteLength ?? 0) : 0);
+    this.bytes += bytesOf(item, isKept);
   }
 }
+
+const bytesOf = ({ text, vectors }: SourceItem, isKept: boolean): number =>
+  text.length + (isKept ? (vectors?.byteLength ?? 0) : 0);
 
 function changed(problem?: { readonly message: string }): CodedError {
   return new CodedError(
@@ -226,7 +251,7 @@ function refused(problems: readonly Problem[], count: number): CodedError {
 
 function reportOf(
   { format, sha256, notes }: ImportSource,
-  { items, problems, problemCount }: Survey,
+  { items, collections, problems, problemCount }: Survey,
   plans: ReadonlyMap<string, Plan>,
   { firstSeq, lastSeq }: ImportRun,
   dryRun: boolean,
@@ -236,23 +261,18 @@ function reportOf(
     sha256,
     dry_run: dryRun,
     items,
-    collections: [...plans].map(
-      ([
-        name,
-        {
-          into,
-          reason,
-          tally: { conflict: conflicts, ...counts },
-        },
-      ]) => ({
+    collections: [...plans].map(([name, { into, reason, tally }]) => {
+      const { conflict: conflicts, ...counts } = tally;
+      return {
         name,
         vectors: into === undefined ? 'embedded' : 'kept',
         space: into?.space.id ?? '',
         ...(reason !== undefined && { reason }),
         ...counts,
         conflicts,
-      }),
-    ),
+        without_text: collections.get(name)?.textless.count ?? 0,
+      };
+    }),
     problems,
     problem_count: problemCount,
     notes,

@@ -1,5 +1,6 @@
 import { CodedError, isCoded } from '../../domain/errors.js';
 import type { CallContext } from '../../domain/face.js';
+import type { Metric } from '../../domain/model.js';
 import type { ImportSpace } from '../../domain/portable.js';
 import { givenSpace } from '../../domain/space.js';
 import { checkCollectionName, checkImported } from '../check.js';
@@ -19,6 +20,8 @@ export interface Problem {
 /** What a file holds of one collection. */
 export interface SurveyedCollection {
   items: number;
+  /** Of them, those with a problem. */
+  refused: number;
   withVectors: number;
   /** Of its vectors; 0 where there are none, or not all are of one. */
   dimension: number;
@@ -30,16 +33,26 @@ export interface SurveyedCollection {
 /** Problems that are named; all are counted. */
 const NAMED_PROBLEMS = 100;
 
+export interface SurveyOptions {
+  readonly allowSecrets?: boolean;
+  /** Vectors that come along are not kept, so they need not be sound. */
+  readonly embed?: boolean;
+  /** Of vectors whose file tells none. */
+  readonly metric: Metric;
+}
+
 export class Survey {
   items = 0;
   problemCount = 0;
   readonly problems: Problem[] = [];
+  /** Where the items stand that cannot be taken. */
+  readonly refused = new Set<string>();
   readonly collections = new Map<string, SurveyedCollection>();
   private readonly ids = new Map<string, Set<string>>();
 
   constructor(
     private readonly spaces: ReadonlyMap<string, ImportSpace>,
-    private readonly options: { readonly allowSecrets?: boolean; readonly metric: ImportSpace['metric'] },
+    private readonly options: SurveyOptions,
   ) {}
 
   add(problem: Problem): void {
@@ -50,6 +63,7 @@ export class Survey {
   /** Notes what an error says of a place. @throws what has no code */
   note(at: string, error: unknown): void {
     if (!isCoded(error)) throw error;
+    this.refused.add(at);
     const message = error.message.startsWith(at) ? error.message : `${at}: ${error.message}`;
     this.add({ at, code: error.code, message });
   }
@@ -59,7 +73,7 @@ export class Survey {
     this.items += 1;
     let collection = this.collections.get(name);
     if (collection === undefined) {
-      collection = { items: 0, withVectors: 0, dimension: 0, textless: { count: 0, first: '' } };
+      collection = { items: 0, refused: 0, withVectors: 0, dimension: 0, textless: { count: 0, first: '' } };
       this.collections.set(name, collection);
       this.ids.set(name, new Set());
     }
@@ -79,6 +93,7 @@ export class Survey {
       this.takeVectors(item, collection);
     } catch (error) {
       this.note(at, error);
+      collection.refused += 1;
     }
   }
 
@@ -98,6 +113,7 @@ export class Survey {
       collection.vectorless ??= `its vectors are of different dimensions (${at})`;
     collection.withVectors += 1;
     collection.dimension = collection.vectorless === undefined ? dimension : 0;
+    if (this.options.embed === true) return;
     const space = this.spaces.get(name) ?? { space: givenSpace(dimension), metric: this.options.metric };
     checkEmbedded(at, text, { passages, vectors }, space);
   }
@@ -110,7 +126,7 @@ export class Survey {
 export async function survey(
   source: ImportSource,
   context: CallContext,
-  options: { readonly allowSecrets?: boolean; readonly metric: ImportSpace['metric'] },
+  options: SurveyOptions,
 ): Promise<Survey> {
   const found = new Survey(source.collections, options);
   try {
