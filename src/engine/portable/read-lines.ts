@@ -8,7 +8,7 @@ import { damaged } from './source.js';
  * not take all of the memory.
  */
 export const MAX_LINE_BYTES = 256 * 1024 * 1024;
-const PIECE_BYTES = 1024 * 1024;
+const PIECE_BYTES = 256 * 1024;
 const NEWLINE = 0x0a;
 
 export interface Line {

@@ -5,7 +5,13 @@ import type { ImportAnswer, ImportItem, ImportOutcome } from '../../domain/porta
 import { throwIfCancelled } from '../write.js';
 import { conflict } from './importer.js';
 import { type ImportOptions, type Plan, planImport } from './plan-import.js';
-import { type ImportFormat, type ImportSource, isProblem, type SourceItem } from './source.js';
+import {
+  type ImportFormat,
+  type ImportSource,
+  isProblem,
+  type SourceItem,
+  type SourceProblem,
+} from './source.js';
 import { type Problem, type Survey, survey } from './survey.js';
 import { vectorsToBase64 } from './vector-bytes.js';
 
@@ -60,10 +66,13 @@ export async function runImport(
 ): Promise<ImportReport> {
   const { onConflict = 'fail', dryRun = false } = options;
   const surveyed = await survey(source, context, options);
+  const refuseProblems = (): void => {
+    if (surveyed.problemCount > 0 && !dryRun) throw refused(surveyed.problems, surveyed.problemCount);
+  };
+  refuseProblems();
   const there = engine === undefined ? [] : (await engine.status({}, context)).collections;
   const plans = planImport(source, surveyed, there, options);
-  const { problems, problemCount } = surveyed;
-  if (problemCount > 0 && !dryRun) throw refused(problems, problemCount);
+  refuseProblems();
 
   const run = new ImportRun(engine, source, plans, context, options, surveyed);
   const isThere = there.some(({ name }) => plans.has(name));
@@ -101,10 +110,14 @@ class ImportRun {
 
   /** Asks what would become of each item that can be taken. */
   async compare(): Promise<void> {
+    await this.pass(this.readable(), true);
+  }
+
+  /** The entries up to where the file cannot be read any further, if the survey came no further either and tells of it. */
+  private async *readable(): AsyncGenerator<SourceItem | SourceProblem> {
     try {
-      await this.pass(true);
+      yield* this.source.items();
     } catch (error) {
-      // Where the file cannot be read any further is known from the survey, and told by it.
       const isKnown = isCoded(error) && error.code === 'IMPORT_DAMAGED' && this.surveyed.problemCount > 0;
       if (!isKnown) throw error;
     }
@@ -115,15 +128,15 @@ class ImportRun {
     this.done = 0;
     try {
       await this.makeDescribed();
-      await this.pass(false);
+      await this.pass(this.source.items(), false);
     } catch (error) {
       throw this.halfWay(error);
     }
   }
 
-  private async pass(isDry: boolean): Promise<void> {
+  private async pass(entries: AsyncIterable<SourceItem | SourceProblem>, isDry: boolean): Promise<void> {
     let batch = new Batch('');
-    for await (const entry of this.source.items()) {
+    for await (const entry of entries) {
       if (this.surveyed.refused.has(entry.at)) continue;
       if (isProblem(entry)) throw changed(entry.problem);
       const isKept = this.planOf(entry.collection).into !== undefined;
