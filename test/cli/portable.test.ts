@@ -1,7 +1,7 @@
 /** tools/export and tools/import as an operator meets them: beside a running server, into files and pipes, killed in the middle. */
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { existsSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { existsSync, readdirSync, readFileSync, statSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { beforeEach, describe, expect, test } from 'vitest';
@@ -26,6 +26,15 @@ const cli = (...args: string[]) => runCli(args, { env: { HOME: dir } });
 async function json(...args: string[]) {
   const { code, stdout, stderr } = await cli(...args, '--json');
   return { code, stderr, answer: JSON.parse(stdout === '' ? '{}' : stdout) };
+}
+/** What LevelDB has written into a store so far. */
+function logBytes(path: string): number {
+  const folder = join(path, 'log');
+  if (!existsSync(folder)) return 0;
+  const sizes = readdirSync(folder).map(
+    name => statSync(join(folder, name), { throwIfNoEntry: false })?.size ?? 0,
+  );
+  return sizes.reduce((sum, bytes) => sum + bytes, 0);
 }
 const linesOf = (text: string) => text.trimEnd().split('\n');
 
@@ -132,14 +141,21 @@ test('an import that is killed at any instant goes on, and ends as if it had not
       env: { PATH: process.env.PATH, HOME: dir },
       stdio: 'ignore',
     });
-    const timer = setTimeout(() => child.kill('SIGKILL'), 300 + random() * 900);
+    // Once the log has grown by so much: a busy machine may take seconds until the first item is written.
+    const until = logBytes(target) + random() * 300_000;
+    const timer = setInterval(() => {
+      if (logBytes(target) > until) child.kill('SIGKILL');
+    }, 5);
     await once(child, 'exit');
-    clearTimeout(timer);
-    if (existsSync(target)) expect((await cli('verify', '--store', target)).code, `seed ${seed}`).toBe(0);
+    clearInterval(timer);
+    if (existsSync(join(target, 'log')))
+      expect((await cli('verify', '--store', target)).code, `seed ${seed}`).toBe(0);
   }
   const last = await json('import', file, '--store', target);
   expect([last.code, seed]).toEqual([0, seed]);
-  const { session } = last.answer;
+  const { session, collections } = last.answer;
+  expect(collections[0].unchanged).toBeGreaterThan(0);
+  expect(collections[0].unchanged + collections[0].created).toBe(total);
   const exported = linesOf((await cli('export', '--to', '-', '--store', target)).stdout);
   expect(exported.slice(1, -1).map(one => JSON.parse(one).id)).toEqual(items.map(one => JSON.parse(one).id));
   // Each item was written once: as many changes as items, all of one session.
