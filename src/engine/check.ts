@@ -43,21 +43,26 @@ export function checkImported(
 ): void {
   checkId(`${at}.id`, id);
   checkBytes(`${at}.text`, text, LIMITS.textBytes, 'Split it.');
-  checkBytes(`${at}.metadata`, jsonOf(at, metadata), LIMITS.metadataBytes, 'Put long values into the text.');
+  checkDepth(`${at}.metadata`, metadata, METADATA_DEPTH);
+  checkBytes(
+    `${at}.metadata`,
+    JSON.stringify(metadata),
+    LIMITS.metadataBytes,
+    'Put long values into the text.',
+  );
   if (allowSecrets) return;
   checkSecret(`${at}.text`, text);
   checkMetadataSecrets(`${at}.metadata`, metadata);
 }
 
-function jsonOf(at: string, metadata: Metadata): string {
-  try {
-    return JSON.stringify(metadata);
-  } catch (error) {
-    // The only thing that JSON.stringify cannot take here is its own recursion.
-    if (error instanceof RangeError)
-      throw invalid(`${at}.metadata: it is nested too deeply`, 'Put it into the text.');
-    throw error;
-  }
+/** What the tools of the server let through. Whoever walks through metadata does so by recursion. */
+const METADATA_DEPTH = 32;
+
+function checkDepth(at: string, value: JsonValue, levels: number): void {
+  if (value === null || typeof value !== 'object') return;
+  if (levels === 0)
+    throw invalid(`${at}: it is nested more than ${METADATA_DEPTH} levels deep`, 'Put it into the text.');
+  for (const member of Object.values(value)) checkDepth(at, member, levels - 1);
 }
 
 /** @throws CodedError INVALID_ARGUMENT, TOO_LARGE */

@@ -151,7 +151,7 @@ test('a directory of Chroma is imported once somebody has installed what reads i
   const chroma = join(PROJECT, 'test/fixtures/import/chroma');
   const importing = ['import', chroma, '--dry-run'];
   expect(() => npx(...importing)).toThrow(
-    /SQLITE_MISSING.*node-sqlite3-wasm[^]*npm install node-sqlite3-wasm/,
+    /SQLITE_MISSING.*node-sqlite3-wasm[\s\S]*npm install node-sqlite3-wasm/,
   );
   const module = join('node_modules', 'node-sqlite3-wasm');
   cpSync(join(PROJECT, module), join(consumer, module), { recursive: true });

@@ -6,7 +6,7 @@ import { readLines } from '#src/engine/portable/read-lines.js';
 import { MemoryLog } from '#wal/memory-log.js';
 import { OTHER_WORDS, testContext, WordEmbedder } from '../helpers/engine.js';
 import { memoryEngine } from '../helpers/memory-engine.js';
-import { exportLines, fileOf, importFile, sealed } from '../helpers/portable.js';
+import { contentOf, exportLines, fileOf, importFile, sealed } from '../helpers/portable.js';
 
 /** The header and three items of a store, written by hand. */
 const GIVEN = {
@@ -215,6 +215,11 @@ describe('items that cannot be taken are all named, and nothing is written', () 
     ['an id twice', item('a'), 'DUPLICATE_ID'],
     ['a text beyond the limit', item('x', { text: 'x'.repeat(1024 * 1024 + 1) }), 'TOO_LARGE'],
     ['metadata beyond the limit', item('x', { metadata: { k: 'v'.repeat(17_000) } }), 'TOO_LARGE'],
+    [
+      'metadata nested beyond all stacks',
+      item('x').replace('"note"', `${'['.repeat(3000)}${']'.repeat(3000)}`),
+      'INVALID_ARGUMENT',
+    ],
     ['a credential', item('x', { text: `token ghp_${'aB3dE6gH9'.repeat(4)}` }), 'SECRET_SUSPECTED'],
     ['another dimension', item('x', { vectors: [[1, 2, 3]] }), 'IMPORT_DAMAGED'],
     [
@@ -473,6 +478,27 @@ describe('an export of many pages', () => {
       code: 'COLLECTION_NOT_FOUND',
     });
   });
+});
+
+test('a text of a megabyte with thousands of passages comes back as it was', async () => {
+  const text = Array.from({ length: 4000 }, (_, i) => `Passage ${i} ${'ü🗻 '.repeat(30)}`).join('\n\n');
+  expect(Buffer.byteLength(text)).toBeGreaterThan(800_000);
+  const there = await memoryEngine(new MemoryLog());
+  await there.upsert(
+    {
+      collection: 'long',
+      items: [
+        { id: 'long', text },
+        { id: 'short', text: 'x' },
+      ],
+    },
+    testContext,
+  );
+  const lines = await exportLines(there);
+  expect(JSON.parse(lines[1]!).passages.length).toBe(4000);
+  await importFile(engine, fileOf(`${lines.join('\n')}\n`));
+  const again = await exportLines(engine);
+  expect(contentOf(again)).toEqual(contentOf(lines));
 });
 
 test('what stops an import half way says how far it came, and the same import goes on', async () => {

@@ -58,14 +58,12 @@ export function endLine(end: ExportEnd): string {
 
 function rowJson(row: Float32Array): string {
   let json = '[';
-  for (let i = 0; i < row.length; i++) json += i === 0 ? shortest(row[i]!) : `,${shortest(row[i]!)}`;
+  for (let i = 0; i < row.length; i++) json += i === 0 ? digitsOf(row[i]!) : `,${digitsOf(row[i]!)}`;
   return `${json}]`;
 }
 
-/** An f32 in as few digits as give it back: 0.1 instead of 0.10000000149011612. Nine always do. */
-function shortest(value: number): string {
-  // JSON has no -0 in JavaScript's own writing of it, but takes it.
-  if (value === 0) return Object.is(value, -0) ? '-0' : '0';
-  const short = Number(value.toPrecision(8));
-  return String(Math.fround(short) === value ? short : Number(value.toPrecision(9)));
+/** Nine significant digits always give the same f32 back. To look for fewer takes five times as long and saves a tenth. */
+function digitsOf(value: number): string {
+  if (!Number.isInteger(value)) return value.toPrecision(9);
+  return Object.is(value, -0) ? '-0' : String(value);
 }
