@@ -330,6 +330,16 @@ export const COMMANDS: readonly (Command | Delegated)[] = [
     delegate: async () => (await import('../../tools/redact.js')).main,
   },
   {
+    name: 'export',
+    summary: 'Write items as JSON lines that other programs can read, now or as of a moment.',
+    delegate: async () => (await import('../../tools/export.js')).main,
+  },
+  {
+    name: 'import',
+    summary: 'Take in what export wrote, or files of server-memory, Chroma and Qdrant.',
+    delegate: async () => (await import('../../tools/import.js')).main,
+  },
+  {
     name: 'reembed',
     summary: 'Embed collections anew with another model, beside a running server.',
     delegate: async () => (await import('../../tools/reembed.js')).main,

@@ -45,6 +45,13 @@ export type ErrorCode =
   | 'REEMBED_OTHER_SPACE'
   | 'REEMBED_RUNNING'
   | 'REEMBED_NO_TEXT'
+  /** A file that is imported: not of a form that can be read; cut off or altered; with items that cannot be taken; with ids that are there. */
+  | 'IMPORT_UNREADABLE'
+  | 'IMPORT_DAMAGED'
+  | 'IMPORT_REFUSED'
+  | 'IMPORT_CONFLICT'
+  /** A Chroma directory is an SQLite database, which an optional module reads. */
+  | 'SQLITE_MISSING'
   | 'SECRET_SUSPECTED'
   | 'ROOTS_UNSET'
   | 'OUTSIDE_ROOTS'

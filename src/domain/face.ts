@@ -5,6 +5,7 @@
 import type { BackupAnswer, BackupCommand } from './backup.js';
 import type { HorizonAnswer, HorizonCommand } from './erase.js';
 import type { Actor, Erased, JsonValue, Metadata, Metric, Origin, Space } from './model.js';
+import type { ExportAnswer, ExportQuery, ImportAnswer, ImportCommand } from './portable.js';
 import type {
   DiffAnswer,
   DiffQuery,
@@ -305,6 +306,8 @@ export interface Engine {
   backup(command: BackupCommand, context: CallContext): Promise<BackupAnswer>;
   horizon(command: HorizonCommand, context: CallContext): Promise<HorizonAnswer>;
   verify(command: VerifyCommand, context: CallContext): Promise<VerifyAnswer>;
+  export(query: ExportQuery, context: CallContext): Promise<ExportAnswer>;
+  import(command: ImportCommand, context: CallContext): Promise<ImportAnswer>;
   close(): Promise<void>;
 }
 
@@ -331,4 +334,6 @@ export const ENGINE_METHODS = {
   backup: 'read',
   horizon: 'write',
   verify: 'read',
+  export: 'read',
+  import: 'write',
 } as const satisfies Record<EngineMethod, 'read' | 'write'>;

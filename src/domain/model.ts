@@ -37,7 +37,7 @@ export interface Actor {
   readonly clientName: string;
   readonly clientVersion: string;
   readonly session: string;
-  /** Where `session` came from: `meta`, `env:<NAME>`, `window`, `token`. */
+  /** Where `session` came from: `meta`, `env:<NAME>`, `window`, `token`, `file` (an import's is its file's). */
   readonly sessionSource: string;
   /** The project's directory, or an empty string where none is known. */
   readonly project: string;

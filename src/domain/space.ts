@@ -32,3 +32,10 @@ export function givenSpace(dimension: number): Space {
     preprocessingDigest: '',
   };
 }
+
+/** Whether a space that came from elsewhere is one: with the id that its parts give. */
+export function isGenuineSpace(space: Space): boolean {
+  const { provider, dimension } = space;
+  const { id } = provider === 'given' ? givenSpace(dimension) : makeSpace(space);
+  return space.id === id;
+}

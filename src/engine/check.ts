@@ -2,7 +2,7 @@
 import { CodedError } from '../domain/errors.js';
 import type { DeleteCommand, UpsertCommand } from '../domain/face.js';
 import { LIMITS } from '../domain/limits.js';
-import type { JsonValue } from '../domain/model.js';
+import type { JsonValue, Metadata } from '../domain/model.js';
 import { isMarkName } from '../domain/moment.js';
 import { nearest } from '../domain/nearest.js';
 import { findSecret } from '../domain/secrets.js';
@@ -29,6 +29,40 @@ export function checkUpsert(command: UpsertCommand, maxItems: number = LIMITS.it
     if (item.vector !== undefined && (item.vector.length < 1 || item.vector.length > LIMITS.dimension))
       throw invalid(`${at}.vector: ${item.vector.length} components`, `Give 1 to ${LIMITS.dimension}.`);
   });
+}
+
+/**
+ * What an imported item must fulfil, wherever it comes from.
+ * @param at what errors call it
+ * @throws CodedError INVALID_ARGUMENT, TOO_LARGE, SECRET_SUSPECTED
+ */
+export function checkImported(
+  at: string,
+  { id, text, metadata }: { readonly id: string; readonly text: string; readonly metadata: Metadata },
+  allowSecrets: boolean,
+): void {
+  checkId(`${at}.id`, id);
+  checkBytes(`${at}.text`, text, LIMITS.textBytes, 'Split it.');
+  checkDepth(`${at}.metadata`, metadata, METADATA_DEPTH);
+  checkBytes(
+    `${at}.metadata`,
+    JSON.stringify(metadata),
+    LIMITS.metadataBytes,
+    'Put long values into the text.',
+  );
+  if (allowSecrets) return;
+  checkSecret(`${at}.text`, text);
+  checkMetadataSecrets(`${at}.metadata`, metadata);
+}
+
+/** What the tools of the server let through. Whoever walks through metadata does so by recursion. */
+const METADATA_DEPTH = 32;
+
+function checkDepth(at: string, value: JsonValue, levels: number): void {
+  if (value === null || typeof value !== 'object') return;
+  if (levels === 0)
+    throw invalid(`${at}: it is nested more than ${METADATA_DEPTH} levels deep`, 'Put it into the text.');
+  for (const member of Object.values(value)) checkDepth(at, member, levels - 1);
 }
 
 /** @throws CodedError INVALID_ARGUMENT, TOO_LARGE */

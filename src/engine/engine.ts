@@ -26,6 +26,7 @@ import type {
   UpsertAnswer,
   UpsertCommand,
 } from '../domain/face.js';
+import type { ExportAnswer, ExportQuery, ImportAnswer, ImportCommand } from '../domain/portable.js';
 import type {
   DiffAnswer,
   DiffQuery,
@@ -56,6 +57,8 @@ import { Horizon } from './horizon.js';
 import { ingest } from './ingest/ingest.js';
 import { describeSeq, endOf } from './moments.js';
 import { OnlineVerifier } from './online-verifier.js';
+import { Exporter } from './portable/exporter.js';
+import { Importer } from './portable/importer.js';
 import type { PreparedEvents, Projections } from './projections.js';
 import { type At, generationOf } from './read.js';
 import { Reembedder } from './reembed.js';
@@ -97,6 +100,8 @@ export class StoreEngine implements Engine {
   private readonly diffReader: DiffReader;
   private readonly chunks: EngineChunkStore;
   private readonly horizonMover: Horizon;
+  private readonly exporter: Exporter;
+  private readonly importer: Importer;
   private readonly unsubscribe: () => void;
   private checkpointSeq: number;
   /** How far what goes on without an event is in the newest checkpoint: see Projections.progress. */
@@ -139,6 +144,8 @@ export class StoreEngine implements Engine {
     const { storeDir, verify } = options;
     this.verifier = new OnlineVerifier({ storeDir, log, clock, warn: message => this.warn(message) });
     this.scheduled = this.scheduleVerification(verify);
+    this.exporter = new Exporter(shared);
+    this.importer = new Importer({ ...shared, writer: this.writer });
     this.checkpointSeq = listCheckpoints(options.storeDir)[0] ?? 0;
     this.checkpointProgress = projections.progress;
     this.unsubscribe = log.subscribe<PreparedEvents>(
@@ -353,6 +360,16 @@ export class StoreEngine implements Engine {
   async verify(command: VerifyCommand, context: CallContext): Promise<VerifyAnswer> {
     await this.ready();
     return this.verifier.verify(command, context);
+  }
+
+  async export(query: ExportQuery, context: CallContext): Promise<ExportAnswer> {
+    await this.ready();
+    return this.exporter.page(query, context);
+  }
+
+  async import(command: ImportCommand, context: CallContext): Promise<ImportAnswer> {
+    await this.ready();
+    return this.importer.import(command, context);
   }
 
   /** Waits until no index has background work left: for benchmarks and tests. */

@@ -83,6 +83,8 @@ test('holds what it needs, and neither tests, benchmarks nor the demo', () => {
     expect.arrayContaining([
       'dist/src/cli/main.js',
       'tools/verify',
+      'tools/export',
+      'tools/import',
       'tools/reembed',
       'tools/replay',
       'tools/rollback',
@@ -145,8 +147,19 @@ test('hnswlib-node is missing only for whoever chose it', () => {
   });
 });
 
+test('a directory of Chroma is imported once somebody has installed what reads it', () => {
+  const chroma = join(PROJECT, 'test/fixtures/import/chroma');
+  const importing = ['import', chroma, '--dry-run'];
+  expect(() => npx(...importing)).toThrow(
+    /SQLITE_MISSING.*node-sqlite3-wasm[\s\S]*npm install node-sqlite3-wasm/,
+  );
+  const module = join('node_modules', 'node-sqlite3-wasm');
+  cpSync(join(PROJECT, module), join(consumer, module), { recursive: true });
+  expect(npx(...importing)).toContain('chroma: 34 items');
+});
+
 test('the programs of tools/ run from the package', () => {
-  for (const name of ['verify', 'replay', 'reembed']) {
+  for (const name of ['verify', 'replay', 'reembed', 'export', 'import']) {
     const shim = join(installed, 'tools', name);
     expect(execFileSync(shim, ['--help'], { encoding: 'utf8', cwd: dirname(consumer) })).toContain('Usage');
   }
