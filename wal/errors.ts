@@ -56,6 +56,10 @@ export type WalErrorCode =
   | 'BACKUP_DAMAGED'
   /** Another process writes there. */
   | 'BACKUP_BUSY'
+  /** Nothing of the log can be kept, or not what was asked for. */
+  | 'REPAIR_IMPOSSIBLE'
+  /** A repair was interrupted while it put the repaired log in place. */
+  | 'REPAIR_UNFINISHED'
   | 'STORE_IN_USE'
   | 'STORE_MISSING'
   /** The directory holds something else. */

@@ -3,6 +3,7 @@
  * stretches of a log side by side; what is left to compare is where they meet.
  */
 import { WalError } from './errors.js';
+import { isLost } from './lost.js';
 import { checkFollows, decodeRecord, isOwnType, type LogRecord, RecordType } from './record.js';
 
 export type RecordHeader = Omit<LogRecord, 'body'>;
@@ -11,6 +12,7 @@ export type RecordHeader = Omit<LogRecord, 'body'>;
 export interface Stretch {
   readonly first: RecordHeader;
   readonly last: RecordHeader;
+  /** Those that stand for lost ones not counted. */
   readonly records: number;
   readonly bytes: number;
   readonly transactions: number;
@@ -24,6 +26,7 @@ export interface Stretch {
 export class StretchCheck {
   private first: RecordHeader | undefined;
   private previous: RecordHeader | undefined;
+  private records = 0;
   private bytes = 0;
   private transactions = 0;
   private voided = 0;
@@ -48,9 +51,12 @@ export class StretchCheck {
     if (this.previous !== undefined) checkFollows(this.previous, record);
     this.check(record);
     this.bytes += record.sizeBytes;
-    if (record.last) this.transactions += 1;
-    if (record.type === RecordType.abort) this.voided += 1;
-    if (record.body === undefined) this.erased += 1;
+    if (!isLost(record)) {
+      this.records += 1;
+      if (record.last) this.transactions += 1;
+      if (record.type === RecordType.abort) this.voided += 1;
+      if (record.body === undefined) this.erased += 1;
+    }
     if (isOwnType(record.type) || this.asked.has(seq))
       this.noted.push({ ...record, body: record.body && new Uint8Array(record.body) });
     this.first ??= headerOf(record);
@@ -59,9 +65,8 @@ export class StretchCheck {
 
   /** @returns undefined if no record was taken */
   result(): Stretch | undefined {
-    const { first, previous, bytes, transactions, voided, erased, noted } = this;
+    const { first, previous, records, bytes, transactions, voided, erased, noted } = this;
     if (first === undefined || previous === undefined) return undefined;
-    const records = previous.seq - first.seq + 1;
     return { first, last: headerOf(previous), records, bytes, transactions, voided, erased, noted };
   }
 }
