@@ -56,7 +56,12 @@ function sayReport(report: Report): void {
   if (head) say(`head      ${head.seq}  ${head.hash}`);
   if (report.forkedFrom) say(`lineage   ${describeOrigin(report.forkedFrom)}`);
   for (const { epoch, seq, time, cut } of report.epochs)
-    say(`epoch     ${epoch} since ${seq}  ${time}; it was cut off: ${seq} to ${cut.seq}  ${cut.hash}`);
+    say(
+      `epoch     ${epoch} since ${seq}  ${time}` +
+        (cut.seq < seq ? '' : `; it was cut off: ${seq} to ${cut.seq}  ${cut.hash}`),
+    );
+  for (const { from, to } of report.gaps)
+    say(`lost      ${from === to ? from : `${from} to ${to}`}, acknowledged by a repair`);
   if (report.pendingCut)
     say(
       `cut       begun after ${report.pendingCut.after}, and interrupted: the next start of the server finishes it`,
@@ -87,7 +92,7 @@ function sayReport(report: Report): void {
   if (findings.length > SHOWN_FINDINGS)
     say(`  … and ${findings.length - SHOWN_FINDINGS} more: --json has them all`);
   say(
-    'What to do: keep a copy of the whole store directory before anything else touches it, then restore a backup.',
+    'What to do: keep a copy of the whole store directory before anything else touches it, then see what tools/repair would save.',
   );
   if (findings.every(({ code }) => code === 'BACKUP_DIVERGED'))
     say(

@@ -8,6 +8,7 @@ import { storeState } from '../../wal/open.js';
 import { takeOwnership } from '../../wal/owner.js';
 import { PATHS } from '../../wal/paths.js';
 import { inspectQuarantines } from '../../wal/quarantine.js';
+import { assertNotSwapping } from '../../wal/repair/swap.js';
 import { type LogFinding, type LogReport, verifyLog } from '../../wal/verify.js';
 import { isCoded } from '../domain/errors.js';
 import type { Progress } from '../domain/face.js';
@@ -50,12 +51,13 @@ export interface QuarantineReport {
 
 /**
  * Verifies a store that no server has open: the whole log, what its events say, the checkpoints, and what is in quarantine.
- * @throws WalError STORE_MISSING, STORE_FOREIGN, STORE_IN_USE, BACKUP_MISSING: nothing could be verified
+ * @throws WalError STORE_MISSING, STORE_FOREIGN, STORE_IN_USE, REPAIR_UNFINISHED, BACKUP_MISSING: nothing could be verified
  */
 export async function verifyStore(
   storeDir: string,
   { backups, onProgress }: VerifyOptions = {},
 ): Promise<VerifyReport> {
+  assertNotSwapping(storeDir);
   const state = storeState(storeDir);
   if (state !== 'store')
     throw new WalError(

@@ -107,10 +107,16 @@ export class Catalog extends VersionTable {
     return this.add(event, context, -1, ownTextHash, event.passages.length);
   }
 
+  /** Whether an event is an item_put that was applied. */
+  isContent(seq: number): boolean {
+    const ordinal = this.ordinalOf(seq);
+    return ordinal >= 0 && !this.isRestored(ordinal);
+  }
+
   /** @throws CodedError PROJECTION_FAILED where `from` wrote no content */
   restore(event: ItemRestored, context: EventContext): Applied {
     const source = this.ordinalOf(event.from);
-    if (source < 0 || this.isRestored(source))
+    if (!this.isContent(event.from))
       throw malformed(`event ${context.seq} restores ${event.from}, which is no item_put`);
     const hash = this.versions.at.textHash[source]!;
     return this.add(event, context, source, hash, this.passagesOfContent(source));

@@ -5,6 +5,7 @@ import { WalError } from '#wal/errors.js';
 import { xxh64 } from '#wal/hash.js';
 import { encodeSlot, Intent } from '#wal/head-file.js';
 import { epochBody, epochStartOf } from '#wal/lineage.js';
+import { encodeLost } from '#wal/lost.js';
 import {
   checkFollows,
   decodeKey,
@@ -57,6 +58,12 @@ const codeOf = (what: () => unknown): string => {
   return 'fine';
 };
 
+function inForm(form: string): Buffer {
+  const { bytes, hash } = encodeRecord(EXAMPLE);
+  if (form === 'erased') return eraseRecord(bytes, 2);
+  return form === 'lost' ? encodeLost(EXAMPLE, hash) : bytes;
+}
+
 /** Sets bytes in a header and puts the hash right again. */
 function reheaded(bytes: Buffer, change: (bytes: Buffer) => void): Buffer {
   const copy = Buffer.from(bytes);
@@ -94,9 +101,8 @@ describe('the record', () => {
     expect(hashes[0]).not.toBe(hashes[1]);
   });
 
-  test.each(['whole', 'erased'])('every flipped bit of a record that is %s is found', form => {
-    const { bytes } = encodeRecord(EXAMPLE);
-    const value = form === 'erased' ? eraseRecord(bytes, 2) : bytes;
+  test.each(['whole', 'erased', 'lost'])('every flipped bit of a record that is %s is found', form => {
+    const value = inForm(form);
     expect(codeOf(() => decodeRecord(value, 2))).toBe('fine');
     for (let bit = 0; bit < value.length * 8; bit++) {
       value[bit >> 3]! ^= 1 << (bit & 7);
@@ -105,11 +111,10 @@ describe('the record', () => {
     }
   });
 
-  test.each(['whole', 'erased'])(
+  test.each(['whole', 'erased', 'lost'])(
     'every truncation of a record that is %s is found, and every byte too many',
     form => {
-      const { bytes } = encodeRecord(EXAMPLE);
-      const value = form === 'erased' ? eraseRecord(bytes, 2) : bytes;
+      const value = inForm(form);
       for (let length = 0; length < value.length; length++)
         expect(codeOf(() => decodeRecord(value.subarray(0, length), 2))).toBe('WAL_BAD_RECORD');
       expect(codeOf(() => decodeRecord(Buffer.concat([value, Buffer.alloc(1)]), 2))).toBe('WAL_BAD_RECORD');
@@ -172,6 +177,8 @@ describe('what follows what', () => {
   const inLong = made({ seq: 1, txFirst: 1, prevHash: 0n, long: true, last: false });
   const afterLong = { seq: 2, txFirst: 1, txIndex: 1, prevHash: inLong.hash, long: true };
 
+  const lostAfter = (given: Partial<RecordFields>) =>
+    decodeRecord(encodeLost({ ...EXAMPLE, ...given }, 5n), given.seq!);
   test.each([
     ['the first record', undefined, first, 'fine'],
     [
@@ -197,6 +204,8 @@ describe('what follows what', () => {
     ['a member of a long transaction', inLong, made({ ...afterLong, last: false }), 'fine'],
     ['its commit', inLong, made({ ...afterLong, type: RecordType.commit }), 'fine'],
     ['its abort', inLong, made({ ...afterLong, type: RecordType.abort }), 'fine'],
+    ['its end, lost', inLong, lostAfter({ ...afterLong }), 'fine'],
+    ['a lost one of another history', first, lostAfter({ ...next, prevHash: 7n }), 'WAL_CHAIN_BROKEN'],
     ['its end without either', inLong, made(afterLong), 'WAL_CHAIN_BROKEN'],
     [
       'an end in its middle',
@@ -229,6 +238,13 @@ describe('wal/FORMAT.md shows what the code writes', () => {
   test('the same record, erased', () => {
     const erased = eraseRecord(encodeRecord(EXAMPLE, NONCE).bytes, 2).toString('hex');
     expect(erased.slice(0, 4) + erased.slice(160)).toBe(dump('The same record, erased'));
+  });
+
+  test('the same record, lost', () => {
+    const { hash } = encodeRecord(EXAMPLE, NONCE);
+    const bytes = encodeLost(EXAMPLE, hash);
+    expect(dump('The same record, lost')).toBe(bytes.toString('hex'));
+    expect(decodeRecord(bytes, 2)).toMatchObject({ type: RecordType.lost, hash, body: undefined });
   });
 
   const CUT = { seq: 9, hash: 0x1122334455667788n };

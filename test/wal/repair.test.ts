@@ -248,13 +248,30 @@ describe('with a backup', () => {
     await repair(dir);
     expect(numbersOf((await verifyLog(dir)).gaps)).not.toEqual([]);
     expect(await repair(dir)).toMatchObject({ state: 'sound' });
-    const backups = directories.path('backups');
-    cpSync(whole.backups, backups, { recursive: true });
-    const filled = await repair(dir, { backups: [backups], choice: 'fill' });
+    const later = directories.path('backups');
+    const backUpNow = async () => {
+      const log = await openLog({ storeDir: dir });
+      const made = await backUp(log, later, { clock: Date.now });
+      await log.close();
+      return made;
+    };
+    const gapped = await backUpNow();
+    const filled = await repair(dir, { backups: [whole.backups], choice: 'fill' });
     expect(filled).toMatchObject({ state: 'repaired', plan: { lost: [] } });
     const report = await verifyLog(dir);
     expect(report).toMatchObject({ findings: [], gaps: [] });
     expect(report.epochs.map(({ epoch }) => epoch)).toEqual([2, 3]);
+    // The backup of then has its gap still, and the one of now none.
+    for (const [backup, gaps] of [
+      [gapped, 1],
+      [await backUpNow(), 0],
+    ] as const) {
+      const source = await BackupLog.open(later, backup);
+      const restored = directories.path('restored');
+      await restoreLog(source, source.head.seq, restored, { epoch: 9, clock: Date.now });
+      source.close();
+      expect((await verifyLog(restored)).gaps).toHaveLength(gaps);
+    }
   });
 
   test('fill refuses where something stays lost', async () => {

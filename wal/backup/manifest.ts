@@ -2,7 +2,7 @@
  * A backup directory belongs to one store and holds
  *
  *   <time>-<epoch>-<last seq>.backup.json       a manifest: one backup, written last
- *   segments/<first>-<last>-<hash>.records      raw records: see record-file.ts
+ *   segments/<first>-<last>-<hash>.records      raw records: see record-file.ts; `-<lost>` before the ending where records are lost
  *
  * Segments never change and backups share them: a manifest names all segments that its records 1..last are in, whichever backup wrote them. A
  * manifest is one line of JSON and a line with the sha256 of that line, so that nothing in it can change unseen.
@@ -26,6 +26,8 @@ export interface Segment {
   readonly first: RecordName;
   readonly last: RecordName;
   readonly records: number;
+  /** How many of them stand for lost ones; absent where none does. */
+  readonly lost?: number;
   readonly sizeBytes: number;
   /** Of the file, hex. */
   readonly sha256: string;
@@ -56,15 +58,18 @@ export interface Backup {
 
 const digits = (seq: number): string => String(seq).padStart(16, '0');
 
-export const segmentName = (first: number, last: RecordName): string =>
-  `${digits(first)}-${digits(last.seq)}-${last.hash}.records`;
+/** @param lost how many of its records stand for lost ones: with others filled in, the same range is another segment */
+export const segmentName = (first: number, last: RecordName, lost: number): string =>
+  `${digits(first)}-${digits(last.seq)}-${last.hash}${lost > 0 ? `-${lost}` : ''}.records`;
 
 /** What a segment's name says; undefined for another file. */
-export function parseSegmentName(name: string): { first: number; last: RecordName } | undefined {
-  const parts = /^(\d{16})-(\d{16})-([0-9a-f]{16})\.records$/.exec(name);
-  return parts === null
-    ? undefined
-    : { first: Number(parts[1]), last: { seq: Number(parts[2]), hash: parts[3]! } };
+export function parseSegmentName(
+  name: string,
+): { first: number; last: RecordName; lost: number } | undefined {
+  const parts = /^(\d{16})-(\d{16})-([0-9a-f]{16})(?:-(\d+))?\.records$/.exec(name);
+  if (parts === null) return undefined;
+  const last = { seq: Number(parts[2]), hash: parts[3]! };
+  return { first: Number(parts[1]), last, lost: Number(parts[4] ?? 0) };
 }
 
 export const backupId = ({ time, lineage, last }: BackupManifest): string =>

@@ -2,6 +2,7 @@ import { createHash } from 'node:crypto';
 import { existsSync, statSync } from 'node:fs';
 import { join } from 'node:path';
 import { WalError } from '../errors.js';
+import { isLost } from '../lost.js';
 import { type ChainLink, checkFollows, decodeRecord, type LogRecord } from '../record.js';
 import { nameRecord, type RecordName, readRecordFile } from '../record-file.js';
 import { SEGMENTS, type Segment } from './manifest.js';
@@ -35,10 +36,12 @@ export async function scanSegment(
   const digest = createHash('sha256');
   let first: LogRecord | undefined;
   let last: LogRecord | undefined;
+  let lost = 0;
   for await (const value of readRecordFile(path, digest, wrong)) {
     const before = last ?? previous;
     const record = checked(value, (before?.seq ?? 0) + 1, before, wrong);
     onRecord(record, value);
+    if (isLost(record)) lost += 1;
     first ??= record;
     last = record;
   }
@@ -48,6 +51,7 @@ export async function scanSegment(
     first: nameRecord(first),
     last: nameRecord(last),
     records: last.seq - first.seq + 1,
+    ...(lost > 0 && { lost }),
     sizeBytes: statSync(path).size,
     sha256: digest.digest('hex'),
     lastRecord: last,

@@ -5,6 +5,7 @@ import { describe } from '../group-commit.js';
 import { hashHex } from '../hash.js';
 import { fsyncDirectory } from '../head-file.js';
 import type { Lineage, RecordSource } from '../log.js';
+import { isLost } from '../lost.js';
 import { type ChainLink, checkFollows, decodeRecord, type LogRecord } from '../record.js';
 import { nameRecord, RecordFileWriter, type RecordName, storedBytes, writeFlushed } from '../record-file.js';
 import { LOCK, withLock } from './lock.js';
@@ -143,11 +144,13 @@ const isBehind = (one: BackupManifest, other: BackupManifest): boolean =>
 
 /** The segments of an earlier backup whose records the log has, which by the chain of hashes their last ones tell. @throws WalError BACKUP_DIVERGED */
 function heldSegments(log: RecordSource, { id, manifest }: Backup): readonly Segment[] {
-  const isShared = ({ last }: Segment) => has(log, last);
+  // A later repair may have filled gaps, which the hashes around them do not tell.
+  const isOlder = log.lineage.epoch > manifest.lineage.epoch;
+  const isShared = ({ last, lost = 0 }: Segment) => has(log, last) && !(isOlder && lost > 0);
   const count = manifest.segments.findIndex(segment => !isShared(segment));
   if (count < 0) return manifest.segments;
   // A cut or a restore began another epoch: from there on the log goes its own way, and says so.
-  if (log.lineage.epoch > manifest.lineage.epoch) return manifest.segments.slice(0, count);
+  if (isOlder) return manifest.segments.slice(0, count);
   throw new WalError(
     'BACKUP_DIVERGED',
     `the backup ${id} holds record ${manifest.last.seq} with hash ${manifest.last.hash}, which the log ` +
@@ -217,8 +220,9 @@ async function leftBehind(
   const from = (previous?.seq ?? 0) + 1;
   for (const file of readdirSync(join(dir, SEGMENTS))) {
     const named = backedUp.has(file) ? undefined : parseSegmentName(file);
-    if (named === undefined || named.first !== from || named.last.seq > endSeq || !has(log, named.last))
-      continue;
+    // One with gaps may be of before a repair that filled them.
+    if (named === undefined || named.lost > 0) continue;
+    if (named.first !== from || named.last.seq > endSeq || !has(log, named.last)) continue;
     try {
       const { lastRecord, ...segment } = await scanSegment(dir, file, previous);
       return segment;
@@ -242,6 +246,7 @@ async function writeSegment(
   const file = await RecordFileWriter.create(unfinished);
   let first: RecordName | undefined;
   let last = after;
+  let lost = 0;
   let sha256: string;
   try {
     for await (const piece of log.raw(from, endSeq)) {
@@ -253,6 +258,7 @@ async function writeSegment(
         checkFollows(last, record);
         last = record;
         first ??= nameRecord(record);
+        if (isLost(record)) lost += 1;
         values.push(value);
         sizeBytes += storedBytes(value);
         if (sizeBytes >= segmentBytes) break;
@@ -271,11 +277,12 @@ async function writeSegment(
     throw new WalError('WAL_GAP', `record ${from} is missing`, DAMAGE_WAY_OUT, {
       details: { from, to: endSeq },
     });
-  const name = segmentName(first.seq, nameRecord(last));
+  const name = segmentName(first.seq, nameRecord(last), lost);
   renameSync(unfinished, join(folder, name));
   fsyncDirectory(folder);
   const records = last.seq - first.seq + 1;
-  return { file: name, first, last: nameRecord(last), records, sizeBytes: file.sizeBytes, sha256 };
+  const counts = { records, ...(lost > 0 && { lost }), sizeBytes: file.sizeBytes };
+  return { file: name, first, last: nameRecord(last), ...counts, sha256 };
 }
 
 async function writeManifest(

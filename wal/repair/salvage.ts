@@ -16,7 +16,7 @@ import { logPayloads } from './log-payloads.js';
 
 export interface Salvage {
   readonly candidates: Candidates;
-  /** Files that the MANIFEST names, with records that it may hold: by their number among the candidates'. */
+  /** Files that the MANIFEST names, with records that they may hold: by their number among the candidates'. */
   readonly vouched: ReadonlySet<number>;
   /** Of the backups: the highest epoch. 0 where there is none. */
   readonly backupEpoch: number;
@@ -97,20 +97,25 @@ export async function salvage(options: SalvageOptions): Promise<Salvage> {
   };
 }
 
+const ANY = { first: 1, last: Number.MAX_SAFE_INTEGER };
+
 /** Tables and logs of the log and of what openings kept aside, live ones first. */
 async function storeFiles(storeDir: string): Promise<FileToRead[]> {
   const log = join(storeDir, PATHS.log);
   const files: FileToRead[] = [];
   if (existsSync(log)) {
     const seen = await look(log);
-    for (const { name, kind, live, range } of [...seen.files].sort((a, b) => Number(b.live) - Number(a.live)))
-      if (kind === 'table' || kind === 'log')
-        files.push({
-          path: join(log, name),
-          source: STORE,
-          isLog: kind === 'log',
-          range: live && kind === 'log' ? { first: 1, last: Number.MAX_SAFE_INTEGER } : range,
-        });
+    // Without a MANIFEST that is whole nothing tells which of them count, and all may.
+    const found = seen.files.filter(({ kind }) => kind === 'table' || kind === 'log');
+    const isListed = !seen.findings.some(({ code }) => /^(CURRENT|MANIFEST)_/.test(code));
+    found.sort((a, b) => Number(b.live) - Number(a.live));
+    for (const { name, kind, live, range } of found)
+      files.push({
+        path: join(log, name),
+        source: STORE,
+        isLog: kind === 'log',
+        range: !isListed || (live && kind === 'log') ? ANY : range,
+      });
   }
   const evidence = join(storeDir, PATHS.evidence);
   if (!existsSync(evidence)) return files;
