@@ -2,6 +2,8 @@
  * Repair against what was written: whatever is damaged, every record that a file or a backup still holds byte for byte is kept, every
  * other one is named, and nothing else is in the log.
  */
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
 import { cpSync, existsSync, readdirSync, readFileSync, renameSync, rmSync, statSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
@@ -16,6 +18,7 @@ import { openLog } from '#wal/open.js';
 import { PATHS } from '#wal/paths.js';
 import { decodeRecord, type LogRecord, RecordType } from '#wal/record.js';
 import { type RepairOptions, repairLog } from '#wal/repair/repair.js';
+import { isSwapping } from '#wal/repair/swap.js';
 import { readCommitted } from '#wal/transactions.js';
 import { verifyLog } from '#wal/verify.js';
 import { bitsOf, flip, remove, seeded, truncate, zero } from '../helpers/damage.js';
@@ -135,7 +138,7 @@ describe.each([
     for (const [index, file] of filesOf(dir, /\.(ldb|log)$|^MANIFEST|^CURRENT$/).entries())
       for (const { offset, bit } of bitsOf(
         file,
-        Math.ceil(statSync(file).size / (4 * EFFORT)),
+        Math.ceil(statSync(file).size / (3 * EFFORT)),
         SEED + index,
       )) {
         const copy = copyOf(storeOf());
@@ -448,10 +451,49 @@ describe('killed', () => {
   });
 });
 
+test(`killed with -9 at random steps, again and again, until it is through (seed ${SEED})`, {
+  timeout: 600_000,
+}, async () => {
+  const random = seeded(SEED + 1);
+  for (let run = 0; run < 3 * EFFORT; run++) {
+    const dir = copyOf(crashed);
+    remove(filesOf(dir, /\.ldb$/)[1]!);
+    const readable = readableIn(dir, crashed);
+    for (let kills = 0; kills < 3; kills++) {
+      await killedRepair(dir, Math.floor(random() ** 2 * 60));
+      // The damaged store, the repaired one, or a refusal that says what to do.
+      const found = await verifyLog(dir);
+      const isRepaired = found.findings.length === 0;
+      if (isSwapping(dir))
+        await expect(openLog({ storeDir: dir })).rejects.toMatchObject({ code: 'REPAIR_UNFINISHED' });
+      else if (!isRepaired) expect([...readableIn(dir, crashed)]).toEqual([...readable]);
+    }
+    if ((await repair(dir)).state === 'finished') expect((await repair(dir)).state).toBe('sound');
+    await judge(dir, crashed, readable);
+  }
+});
+
+/** Repairs in a process of its own, which is killed when it has told of `lines` steps. */
+async function killedRepair(dir: string, lines: number): Promise<void> {
+  const script = `
+    const { repairLog } = await import(${JSON.stringify(import.meta.resolve('#wal/repair/repair.js'))});
+    const tell = () => process.stdout.write('.');
+    await repairLog(${JSON.stringify(dir)}, { program: 'test', apply: true, onProgress: tell, onSwapStep: tell });`;
+  const child = spawn(process.execPath, ['--input-type=module', '-e', script], {
+    stdio: ['ignore', 'pipe', 'inherit'],
+  });
+  let told = 0;
+  child.stdout.on('data', (dots: Buffer) => {
+    told += dots.length;
+    if (told >= lines) child.kill('SIGKILL');
+  });
+  await once(child, 'exit');
+}
+
 test(`several damages at once, with and without backups (seed ${SEED})`, { timeout: 600_000 }, async () => {
   const random = seeded(SEED);
   const pick = (below: number) => Math.floor(random() * below);
-  for (let run = 0; run < 12 * EFFORT; run++) {
+  for (let run = 0; run < 8 * EFFORT; run++) {
     const store = pick(2) === 0 ? whole : crashed;
     const dir = copyOf(store);
     const told: string[] = [];
