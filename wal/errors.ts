@@ -56,6 +56,10 @@ export type WalErrorCode =
   | 'BACKUP_DAMAGED'
   /** Another process writes there. */
   | 'BACKUP_BUSY'
+  /** Nothing of the log can be kept, or not what was asked for. */
+  | 'REPAIR_IMPOSSIBLE'
+  /** A repair was interrupted while it put the repaired log in place. */
+  | 'REPAIR_UNFINISHED'
   | 'STORE_IN_USE'
   | 'STORE_MISSING'
   /** The directory holds something else. */
@@ -63,4 +67,4 @@ export type WalErrorCode =
 
 /** The advice that every finding of damage shares. */
 export const DAMAGE_WAY_OUT =
-  'Nothing was changed. Run `mcp-vector-server verify` for every finding, and restore a backup or keep a copy of the store directory before anything else touches it.';
+  'Nothing was changed. Keep a copy of the store directory before anything else touches it. `mcp-vector-server verify` has every finding, `mcp-vector-server repair` what can be saved.';

@@ -23,9 +23,13 @@ export async function forkLog(
   const storeId = randomBytes(16).toString('hex');
   const { seq } = await makeStore(source, untilSeq, targetDir, {
     ...options,
-    ownRecord: (seq, epoch) => ({
-      type: RecordType.fork,
-      body: forkBody(storeId, { storeId: source.lineage.storeId, epoch }, untilSeq),
+    ownRecords: (seq, epoch) => ({
+      records: [
+        {
+          type: RecordType.fork,
+          body: forkBody(storeId, { storeId: source.lineage.storeId, epoch }, untilSeq),
+        },
+      ],
       lineage: { storeId, epoch: 1, epochSeq: 0, lineageSeq: seq },
     }),
   });

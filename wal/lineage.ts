@@ -82,9 +82,11 @@ export function epochAfter(epoch: number, record: LogRecord): number {
   return epochStartOf(record)?.epoch ?? epoch;
 }
 
-/** The store id that a genesis or fork record gives, 32 hex digits; undefined for any other record. */
+const NAMING: readonly number[] = [RecordType.genesis, RecordType.fork, RecordType.repair];
+
+/** The store id that a genesis, fork or repair record gives, 32 hex digits; undefined for any other record. */
 export function storeIdOf(record: LogRecord): string | undefined {
-  const names = record.type === RecordType.genesis || record.type === RecordType.fork;
-  if (!names || record.body === undefined || record.body.length < STORE_ID_BYTES) return undefined;
+  if (!NAMING.includes(record.type) || record.body === undefined || record.body.length < STORE_ID_BYTES)
+    return undefined;
   return Buffer.from(record.body.subarray(0, STORE_ID_BYTES)).toString('hex');
 }

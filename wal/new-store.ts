@@ -12,10 +12,10 @@ import { logDatabase } from './open-database.js';
 import { PATHS } from './paths.js';
 import { checkFollows, decodeRecord, encodeKey, encodeRecord, type LogRecord } from './record.js';
 
-/** The record of its own with which a new store goes on after those that it took over, and who it is from then on. */
-export interface OwnRecord {
-  readonly type: number;
-  readonly body: Uint8Array;
+/** The records of its own with which a new store goes on after those that it took over, and who it is from then on. */
+export interface OwnRecords {
+  /** At least one; each is a transaction. */
+  readonly records: readonly { readonly type: number; readonly body: Uint8Array }[];
   readonly lineage: Lineage;
 }
 
@@ -26,8 +26,8 @@ export interface NewStoreOptions {
   readonly clock: () => number;
   /** Told how many records are copied. */
   readonly onProgress?: ((records: number) => void) | undefined;
-  /** @param seq the number that the record will have. @param epoch that the last record taken over was in */
-  readonly ownRecord: (seq: number, epoch: number) => OwnRecord;
+  /** @param seq the number that the first of them will have. @param epoch that the last record taken over was in */
+  readonly ownRecords: (seq: number, epoch: number) => OwnRecords;
 }
 
 /**
@@ -45,15 +45,15 @@ export function inspectTarget(targetDir: string): 'absent' | 'empty' {
 }
 
 /**
- * Makes a new store of a source's records 1..untilSeq, equal byte for byte, and one of its own. It appears under its name only when it is
+ * Makes a new store of a source's records 1..untilSeq, equal byte for byte, and those of its own. It appears under its name only when it is
  * whole and flushed.
  * @param untilSeq must end a transaction (RangeError otherwise)
  * @param targetDir must not exist, or be an empty directory
- * @returns the new store's head: its own record
+ * @returns the new store's head: the last record of its own
  * @throws WalError STORE_FOREIGN for a target that holds something; what the source's records are off by; WAL_IO
  */
 export async function makeStore(
-  source: RecordSource,
+  source: Pick<RecordSource, 'get' | 'raw'>,
   untilSeq: number,
   targetDir: string,
   options: NewStoreOptions,
@@ -105,10 +105,10 @@ function removeLeftovers(targetDir: string): void {
 }
 
 async function copyRecords(
-  source: RecordSource,
+  source: Pick<RecordSource, 'get' | 'raw'>,
   untilSeq: number,
   partial: string,
-  { clock, onProgress, ownRecord }: NewStoreOptions,
+  { clock, onProgress, ownRecords }: NewStoreOptions,
 ): Promise<{ seq: number; hash: bigint; lineage: Lineage }> {
   const database = logDatabase(partial, { createIfMissing: true });
   await database.open();
@@ -129,24 +129,28 @@ async function copyRecords(
       );
       onProgress?.(piece[piece.length - 1][0]);
     }
-    const last = source.get(untilSeq);
+    const { records, lineage } = ownRecords(untilSeq + 1, epoch);
     const wallMs = clock();
-    const seq = untilSeq + 1;
-    const { type, body, lineage } = ownRecord(seq, epoch);
-    const { bytes, hash } = encodeRecord({
-      type,
-      seq,
-      wallMs,
-      logicalMs: Math.max(wallMs, last.logicalMs),
-      txFirst: seq,
-      txIndex: 0,
-      last: true,
-      long: false,
-      actor: 0,
-      prevHash: last.hash,
-      body,
+    const before = source.get(untilSeq);
+    let { seq, hash } = before;
+    const logicalMs = Math.max(wallMs, before.logicalMs);
+    const own = records.map(({ type, body }) => {
+      seq += 1;
+      const transaction = { txFirst: seq, txIndex: 0, last: true, long: false };
+      const record = encodeRecord({
+        type,
+        seq,
+        wallMs,
+        logicalMs,
+        ...transaction,
+        actor: 0,
+        prevHash: hash,
+        body,
+      });
+      ({ hash } = record);
+      return put(seq, record.bytes);
     });
-    await database.batch([put(seq, bytes)], { sync: true });
+    await database.batch(own, { sync: true });
     return { seq, hash, lineage };
   } finally {
     await database.close();

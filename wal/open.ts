@@ -16,6 +16,7 @@ import { PATHS } from './paths.js';
 import { PROBE_FILE } from './probe.js';
 import type { QueueLimits } from './queue.js';
 import { decodeRecord, encodeKey, encodeRecord, type LogRecord, RecordType } from './record.js';
+import { assertNotSwapping } from './repair/swap.js';
 import { beginCut, type Cut, finishCut, type OnCutStep } from './truncate.js';
 
 export interface OpenLogOptions {
@@ -40,7 +41,7 @@ export interface OpenLogOptions {
 
 /**
  * Opens a store's log, taking ownership of the store. Repairs nothing and deletes no evidence: whatever is off is an error.
- * @throws WalError STORE_MISSING, STORE_FOREIGN, STORE_IN_USE, WAL_HEAD_MISSING, WAL_HEAD_DAMAGED, WAL_HEAD_MISMATCH,
+ * @throws WalError STORE_MISSING, STORE_FOREIGN, STORE_IN_USE, REPAIR_UNFINISHED, WAL_HEAD_MISSING, WAL_HEAD_DAMAGED, WAL_HEAD_MISMATCH,
  *   WAL_LOST_TAIL, WAL_FILES_DAMAGED, WAL_BAD_RECORD, WAL_GAP, WAL_CHAIN_BROKEN, WAL_NEWER_FORMAT, WAL_IO; with `cut`
  *   WAL_CONFLICT when the log does not end where the cut says
  */
@@ -61,6 +62,7 @@ export async function openLog(options: OpenLogOptions): Promise<LevelLog> {
 async function openStore(options: OpenLogOptions): Promise<LevelLog> {
   const { storeDir } = options;
   const clock = options.clock ?? Date.now;
+  assertNotSwapping(storeDir);
   const state = storeState(storeDir);
   if (state === 'foreign')
     throw new WalError(

@@ -12,6 +12,10 @@ export const PATHS = {
   evidence: 'evidence',
   /** What was cut off the log, as raw records. */
   quarantine: 'quarantine',
+  /** What a repair took aside: the damaged log and HEAD, as they were. */
+  damaged: 'damaged',
+  /** A repair's work. */
+  repairing: 'repairing',
   /** Saved projections: a cache. */
   checkpoints: 'checkpoints',
   /** Files that live only while a process works on them; emptied at every start. */

@@ -4,7 +4,7 @@
  *
  *   off size
  *    0   1   format version (1)
- *    1   1   form: 1 whole, 2 erased           not under the record hash (taken as 0): erasing must not break the chain
+ *    1   1   form: 1 whole, 2 erased, 3 lost   not under the record hash (taken as 0): erasing must not break the chain
  *    2   2   event type; bit 15: a reader that does not know it may skip it
  *    4   4   payload length, bytes, nonce included
  *    8   8   seq, equal to the key
@@ -38,6 +38,8 @@ export const MAY_SKIP = 0x8000;
 
 /** The log's own record types. Numbers on disk never change meaning; a retired one keeps its comment. */
 export const RecordType = {
+  /** Stands for a record that is lost: see lost.ts. In form 3 alone, and form 3 has no other. */
+  lost: 0,
   /** Seq 1: the store's identity. */
   genesis: 1,
   /** The store continues another's records under an id of its own. */
@@ -48,7 +50,9 @@ export const RecordType = {
   commit: 4,
   /** Ends one that never got its commit: it is void. */
   abort: 5,
-  // 6 gap acknowledged: reserved. 7: was reserved for erasure, which the caller's events tell of; free.
+  /** The log was repaired: which records are lost, and which were put back from where. */
+  repair: 6,
+  // 7: was reserved for erasure, which the caller's events tell of; free.
 } as const;
 
 const OWN_TYPES: ReadonlySet<number> = new Set(Object.values(RecordType));
@@ -58,6 +62,7 @@ export const isOwnType = (type: number): boolean => OWN_TYPES.has(type);
 
 const FORM_WHOLE = 1;
 const FORM_ERASED = 2;
+const FORM_LOST = 3;
 const FLAG_LAST = 1;
 const FLAG_LONG = 2;
 
@@ -73,8 +78,9 @@ export interface LogRecord {
   readonly long: boolean;
   readonly actor: number;
   readonly prevHash: bigint;
+  /** What the next record names; of a lost one the hash that it had, 0 where nobody knows it. */
   readonly hash: bigint;
-  /** The payload without its nonce; undefined once erased. */
+  /** The payload without its nonce; undefined once erased or lost. */
   readonly body: Uint8Array | undefined;
   /** Of an erased record: what whoever erased it left in place of the body; empty where nothing was. */
   readonly residue?: Uint8Array | undefined;
@@ -168,7 +174,7 @@ export class RecordBytes {
 
   /**
    * Encodes a record at an offset, where there is room for recordBytes(body), and computes its hash.
-   * @param nonce random by default
+   * @param nonce random by default; of a lost record the hash that it had
    */
   encode(offset: number, fields: HeaderFields, body: Body, nonce?: Uint8Array): bigint {
     const { buffer, view } = this;
@@ -194,12 +200,42 @@ export class RecordBytes {
     view.setBigUint64(offset + 64, fields.prevHash, true);
     const hash = xxh64(buffer.subarray(offset, offset + 72));
     view.setBigUint64(offset + 72, hash, true);
-    view.setUint8(offset + 1, FORM_WHOLE);
+    view.setUint8(offset + 1, fields.type === RecordType.lost ? FORM_LOST : FORM_WHOLE);
     return hash;
   }
 }
 
 const headerScratch = new Uint8Array(72);
+
+/** Whether the first 80 bytes are a header that matches its hash, of whatever version and form. */
+export function isHeader(bytes: Uint8Array): boolean {
+  if (bytes.length < HEADER_BYTES) return false;
+  headerScratch.set(bytes.subarray(0, 72));
+  headerScratch[1] = 0;
+  const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
+  return xxh64(headerScratch) === view.getBigUint64(72, true);
+}
+
+/** What a header says; its body is not read. @param bytes at least those 80, checked by isHeader; `sizeBytes` is that of the whole record */
+export function readHeader(bytes: Uint8Array): { -readonly [Field in keyof LogRecord]: LogRecord[Field] } {
+  const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
+  const flags = view.getUint16(44, true);
+  return {
+    type: view.getUint16(2, true),
+    seq: readU64(view, 8),
+    wallMs: readU64(view, 16),
+    logicalMs: readU64(view, 24),
+    txFirst: readU64(view, 32),
+    txIndex: view.getUint32(40, true),
+    last: (flags & FLAG_LAST) !== 0,
+    long: (flags & FLAG_LONG) !== 0,
+    actor: readU64(view, 48),
+    prevHash: view.getBigUint64(64, true),
+    hash: view.getBigUint64(72, true),
+    body: undefined,
+    sizeBytes: HEADER_BYTES + (bytes[1] === FORM_WHOLE ? view.getUint32(4, true) : NONCE_BYTES),
+  };
+}
 
 /**
  * Decodes and checks a stored value: version, form, lengths, record hash, payload hash, and that it stands under its own
@@ -212,51 +248,38 @@ export function decodeRecord(value: Uint8Array, seq: number): LogRecord {
   const bad = (what: string) =>
     new WalError('WAL_BAD_RECORD', `record ${seq}: ${what}`, DAMAGE_WAY_OUT, { details: { seq } });
   if (value.length < HEADER_BYTES) throw bad(`${value.length} bytes are no record`);
+  if (!isHeader(value)) throw bad('its header does not match its hash');
+  if (value[0] !== FORMAT_VERSION) throw newerFormat(seq, value[0]!);
+  const record = readHeader(value);
+  if (record.seq !== seq) throw bad(`it says it is record ${record.seq}`);
   const view = new DataView(value.buffer, value.byteOffset, value.byteLength);
-  headerScratch.set(value.subarray(0, 72));
-  headerScratch[1] = 0;
-  const hash = view.getBigUint64(72, true);
-  if (xxh64(headerScratch) !== hash) throw bad('its header does not match its hash');
-  if (value[0] !== FORMAT_VERSION)
-    throw new WalError(
-      'WAL_NEWER_FORMAT',
-      `record ${seq} has format version ${value[0]}; this program reads version ${FORMAT_VERSION}`,
-      'Open the store with the program version that wrote it, or a later one.',
-      { details: { seq } },
-    );
-  if (readU64(view, 8) !== seq) throw bad(`it says it is record ${readU64(view, 8)}`);
   const payloadLength = view.getUint32(4, true);
   if (payloadLength < NONCE_BYTES || payloadLength > MAX_PAYLOAD_BYTES)
     throw bad(`payload length ${payloadLength} is out of bounds`);
-  let body: Uint8Array | undefined;
-  let residue: Uint8Array | undefined;
-  if (value[1] === FORM_WHOLE) {
+  const form = value[1]!;
+  if (form < FORM_WHOLE || form > FORM_LOST) throw bad(`form ${form} is unknown`);
+  if ((form === FORM_LOST) !== (record.type === RecordType.lost))
+    throw bad(`form ${form} does not go with type ${record.type}`);
+  record.sizeBytes = value.length;
+  if (form === FORM_ERASED) record.residue = residueOf(value, record.hash, bad);
+  else {
     if (value.length !== HEADER_BYTES + payloadLength)
       throw bad(`${value.length - HEADER_BYTES} payload bytes where ${payloadLength} belong`);
     const payload = value.subarray(HEADER_BYTES);
     if (xxh64(payload) !== view.getBigUint64(56, true)) throw bad('its payload does not match its hash');
-    body = payload.subarray(NONCE_BYTES);
-  } else if (value[1] === FORM_ERASED) {
-    residue = residueOf(value, hash, bad);
-  } else throw bad(`form ${value[1]} is unknown`);
-  const flags = view.getUint16(44, true);
-  return {
-    type: view.getUint16(2, true),
-    seq,
-    wallMs: readU64(view, 16),
-    logicalMs: readU64(view, 24),
-    txFirst: readU64(view, 32),
-    txIndex: view.getUint32(40, true),
-    last: (flags & FLAG_LAST) !== 0,
-    long: (flags & FLAG_LONG) !== 0,
-    actor: readU64(view, 48),
-    prevHash: view.getBigUint64(64, true),
-    hash,
-    body,
-    ...(residue !== undefined && { residue }),
-    sizeBytes: value.length,
-  };
+    if (form === FORM_WHOLE) record.body = payload.subarray(NONCE_BYTES);
+    else record.hash = view.getBigUint64(HEADER_BYTES, true);
+  }
+  return record;
 }
+
+export const newerFormat = (seq: number, version: number): WalError =>
+  new WalError(
+    'WAL_NEWER_FORMAT',
+    `record ${seq} has format version ${version}; this program reads version ${FORMAT_VERSION}`,
+    'Open the store with the program version that wrote it, or a later one.',
+    { details: { seq } },
+  );
 
 const STUB_BYTES = HEADER_BYTES + 8;
 
@@ -323,7 +346,8 @@ export function checkFollows(prev: ChainLink | undefined, record: Omit<LogRecord
   if (prev === undefined || prev.last ? !begins : !continues)
     throw broken('its transaction fields do not follow');
   const ends = record.type === RecordType.commit || record.type === RecordType.abort;
-  if (ends !== (record.long && record.last))
+  // How a transaction ended whose end is lost, nobody knows.
+  if (record.type !== RecordType.lost && ends !== (record.long && record.last))
     throw broken('a transaction of several batches ends in a commit or abort record, and no other does');
 }
 

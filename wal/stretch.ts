@@ -3,6 +3,7 @@
  * stretches of a log side by side; what is left to compare is where they meet.
  */
 import { WalError } from './errors.js';
+import { isLost } from './lost.js';
 import { checkFollows, decodeRecord, isOwnType, type LogRecord, RecordType } from './record.js';
 
 export type RecordHeader = Omit<LogRecord, 'body'>;
@@ -13,6 +14,7 @@ export interface Stretch {
   readonly last: RecordHeader;
   /** The last one that ends a transaction; undefined where none does. */
   readonly lastEnd: RecordHeader | undefined;
+  /** Those that stand for lost ones not counted. */
   readonly records: number;
   readonly bytes: number;
   readonly transactions: number;
@@ -37,6 +39,7 @@ export class StretchCheck {
   private first: RecordHeader | undefined;
   private previous: RecordHeader | undefined;
   private lastEnd: RecordHeader | undefined;
+  private records = 0;
   private bytes = 0;
   private transactions = 0;
   private voided = 0;
@@ -61,12 +64,13 @@ export class StretchCheck {
     if (this.previous !== undefined) checkFollows(this.previous, record);
     this.body.check(record);
     this.bytes += record.sizeBytes;
-    if (record.last) {
-      this.transactions += 1;
-      this.lastEnd = record;
+    if (record.last) this.lastEnd = record;
+    if (!isLost(record)) {
+      this.records += 1;
+      if (record.last) this.transactions += 1;
+      if (record.type === RecordType.abort) this.voided += 1;
+      if (record.body === undefined) this.erased += 1;
     }
-    if (record.type === RecordType.abort) this.voided += 1;
-    if (record.body === undefined) this.erased += 1;
     if (isOwnType(record.type) || this.asked.has(seq))
       this.noted.push({ ...record, body: record.body && new Uint8Array(record.body) });
     this.first ??= headerOf(record);
@@ -75,13 +79,13 @@ export class StretchCheck {
 
   /** @returns undefined if no record was taken */
   result(): Stretch | undefined {
-    const { first, previous, lastEnd, bytes, transactions, voided, erased, noted } = this;
+    const { first, previous, lastEnd, records, bytes, transactions, voided, erased, noted } = this;
     if (first === undefined || previous === undefined) return undefined;
     return {
       first,
       last: headerOf(previous),
       lastEnd: lastEnd && headerOf(lastEnd),
-      records: previous.seq - first.seq + 1,
+      records,
       bytes,
       transactions,
       voided,

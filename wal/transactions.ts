@@ -1,10 +1,11 @@
 import { DAMAGE_WAY_OUT, WalError } from './errors.js';
 import type { ReadableLog } from './log.js';
+import { isLost } from './lost.js';
 import { type LogRecord, RecordType } from './record.js';
 
 /**
  * Groups a log's records into what counts: transactions that are whole. Records of a transaction of several batches that was
- * aborted are left out; whether it was is found by looking ahead to its end, so memory stays bounded by one piece. Of the one that is
+ * aborted are left out, and of one whose end is lost; whether it was is found by looking ahead to its end, so memory stays bounded by one piece. Of the one that is
  * asked for last the end is known.
  * @param from first seq, which must begin a transaction
  * @param to last seq; the transaction that it falls into is given whole
@@ -23,6 +24,11 @@ export async function* readCommitted(
   for await (const piece of log.read({ from, to: end.seq })) {
     const kept: LogRecord[] = [];
     for (const record of piece) {
+      // That something is lost must be told, wherever it was.
+      if (isLost(record)) {
+        kept.push(record);
+        continue;
+      }
       if (record.seq <= skipUntil) continue;
       if (record.long && record.seq > committedUntil) {
         const { type, seq } = record.txFirst === end.txFirst ? end : await endOf(log, record);

@@ -13,6 +13,7 @@ import { Findings } from './leveldb/findings.js';
 import { readLiveValues } from './leveldb/live-values.js';
 import { type LookReport, look } from './leveldb/look.js';
 import type { ForkOrigin } from './lineage.js';
+import type { SeqRange } from './lost.js';
 import { PATHS } from './paths.js';
 import { tryMending } from './power-loss.js';
 import type { LogRecord } from './record.js';
@@ -51,6 +52,8 @@ export interface LogReport {
   readonly storeId: string | undefined;
   /** Where the store comes from, if it is a fork. */
   readonly forkedFrom: ForkOrigin | undefined;
+  /** Records that are lost, which a repair has acknowledged: no findings. */
+  readonly gaps: readonly SeqRange[];
   /** The cuts that its epoch records tell of, oldest first; those of the stores that it was forked from included. */
   readonly epochs: readonly EpochReport[];
   /** A cut that was interrupted, and that the next start finishes: what is behind `after` goes. No damage. */

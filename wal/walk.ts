@@ -2,6 +2,7 @@ import { WalError } from './errors.js';
 import { hashHex } from './hash.js';
 import { type HeadProof, Intent } from './head-file.js';
 import { epochAfter, epochStartOf, type ForkOrigin, forkOriginOf, storeIdOf } from './lineage.js';
+import { isLost, RangeCollector } from './lost.js';
 import { PATHS } from './paths.js';
 import { type ChainLink, checkFollows, decodeRecord, type LogRecord, RecordType } from './record.js';
 import { follows, type RecordHeader, type Stretch } from './stretch.js';
@@ -30,6 +31,7 @@ export class Walk {
   private hasDamage = false;
   private forkedFrom: ForkOrigin | undefined;
   private readonly epochs: EpochReport[] = [];
+  private readonly lost = new RangeCollector();
   readonly findings: LogFinding[] = [];
   /** The epoch that the log is in, and the record that began it; 0 for a lineage's first. */
   private epoch = { number: 1, seq: 0 };
@@ -54,11 +56,14 @@ export class Walk {
     if (record === undefined) return;
     if (link !== undefined || seq === 1)
       this.check(seq, () => checkFollows(link as ChainLink | undefined, record));
-    this.records += 1;
     this.bytes += record.sizeBytes;
-    if (record.last) this.transactions += 1;
-    if (record.type === RecordType.abort) this.voided += 1;
-    if (record.body === undefined) this.erased += 1;
+    if (isLost(record)) this.lost.add(seq);
+    else {
+      this.records += 1;
+      if (record.last) this.transactions += 1;
+      if (record.type === RecordType.abort) this.voided += 1;
+      if (record.body === undefined) this.erased += 1;
+    }
     this.compare(record);
     this.first ??= record;
     this.previous = record;
@@ -78,7 +83,10 @@ export class Walk {
     this.transactions += stretch.transactions;
     this.voided += stretch.voided;
     this.erased += stretch.erased;
-    for (const record of noted) this.compare(record);
+    for (const record of noted) {
+      if (isLost(record)) this.lost.add(record.seq);
+      this.compare(record);
+    }
     this.first ??= first;
     this.previous = last;
     this.lastSeq = last.seq;
@@ -192,7 +200,8 @@ export class Walk {
   }
 
   report(): Omit<LogReport, 'level' | 'compared' | 'findings' | 'notes' | 'storeId' | 'pendingCut'> {
-    const { records, bytes, transactions, voided, erased, first, previous, whole, forkedFrom, epochs } = this;
+    const { records, bytes, transactions, voided, erased, first, previous, whole, forkedFrom, epochs, lost } =
+      this;
     const at = (record: RecordHeader) => ({
       seq: record.seq,
       time: new Date(record.logicalMs).toISOString(),
@@ -205,6 +214,7 @@ export class Walk {
       erased,
       forkedFrom,
       epochs,
+      gaps: lost.ranges,
       first: first && at(first),
       whole: whole && at(whole),
       head: previous && { ...at(previous), hash: hashHex(previous.hash) },

@@ -345,6 +345,11 @@ export const COMMANDS: readonly (Command | Delegated)[] = [
     delegate: async () => (await import('../../tools/reembed.js')).main,
   },
   {
+    name: 'repair',
+    summary: 'What can be saved of a damaged store, with or without backups, or save it.',
+    delegate: async () => (await import('../../tools/repair.js')).main,
+  },
+  {
     name: 'replay',
     summary:
       'The state at an earlier moment, a new store of it, the events as JSON lines, or the indexes rebuilt.',

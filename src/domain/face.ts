@@ -161,6 +161,8 @@ export interface SearchHit {
 export interface SearchAnswer {
   readonly results: readonly SearchHit[];
   readonly moment: ResolvedMoment;
+  /** Which events are lost that may have changed this answer: the log was damaged and repaired. */
+  readonly warning?: string;
   /** Where there would be hits, when there are none here; which collections the query has no vector for, and the way out. */
   readonly hint?: string;
 }
@@ -187,6 +189,8 @@ export interface GetAnswer {
   readonly items: readonly ItemView[];
   readonly missing: readonly string[];
   readonly moment: ResolvedMoment;
+  /** Which events are lost that may have changed this answer: the log was damaged and repaired. */
+  readonly warning?: string;
 }
 
 export interface ListQuery extends AsOf {
@@ -206,6 +210,8 @@ export interface ListAnswer {
   readonly cursors: readonly string[];
   readonly more: boolean;
   readonly moment: ResolvedMoment;
+  /** Which events are lost that may have changed this answer: the log was damaged and repaired. */
+  readonly warning?: string;
 }
 
 export interface IngestCommand {

@@ -45,6 +45,7 @@ import type { Embedder } from '../embedding/embedder.js';
 import type { Logger } from '../log.js';
 import type { CollectionState } from '../projections/registry.js';
 import { VERSION } from '../version.js';
+import { lossWarning } from './after-loss.js';
 import { backUpStore } from './backup.js';
 import { listCheckpoints, saveCheckpoint } from './checkpoints.js';
 import { EngineChunkStore } from './chunk-store.js';
@@ -286,7 +287,10 @@ export class StoreEngine implements Engine {
       checkpoint: {
         seq: this.checkpointSeq,
         age_events: projections.through.seq - this.checkpointSeq,
-        warnings: [...this.options.warnings],
+        warnings: [
+          lossWarning(projections.catalog.registry.lostWithin(0, at.seq)),
+          ...this.options.warnings,
+        ].filter(warning => warning !== undefined),
       },
       verification: {
         schedule: this.options.verify?.cron ?? 'off',

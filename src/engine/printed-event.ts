@@ -1,6 +1,7 @@
 /** Events as a program outside reads them: plain objects for JSON, with what the record's header says of them. */
 import type { LevelLog } from '../../wal/level-log.js';
 import { forkOriginOf, storeIdOf } from '../../wal/lineage.js';
+import { isLost, repairNoteOf } from '../../wal/lost.js';
 import { openLog } from '../../wal/open.js';
 import { FIRST_CALLER_TYPE, type LogRecord, MAY_SKIP, RecordType } from '../../wal/record.js';
 import { readCommitted } from '../../wal/transactions.js';
@@ -30,7 +31,7 @@ export interface PrintedEvent {
   /** The event's name, or its number where this version does not know it. */
   readonly type: string | number;
   /** Who wrote it, as declared; null where nobody did. */
-  readonly actor: Actor | { readonly erased: true } | null;
+  readonly actor: Actor | { readonly erased: true } | { readonly lost: true } | null;
   /** The payload was erased: why, and `true` where nothing else is known. */
   readonly erased?: Erased | true;
   readonly [field: string]: unknown;
@@ -76,7 +77,7 @@ function printed(record: LogRecord, actor: PrintedEvent['actor'], vectors: boole
     tx: txFirst,
     type: typeName(record.type),
     actor,
-    ...(body === undefined ? residueFields(record) : fieldsOf(record, body, vectors)),
+    ...(isLost(record) ? {} : body === undefined ? residueFields(record) : fieldsOf(record, body, vectors)),
   };
 }
 
@@ -104,10 +105,10 @@ function residueFields(record: LogRecord): Record<string, unknown> {
   return { collection, id, version, space, erased };
 }
 
-/** The store id that a record gives and, of a fork, where it comes from. */
+/** The store id that a record gives, of a fork where it comes from, and what a repair did. */
 function lineageFields(record: LogRecord): Record<string, unknown> {
   const origin = forkOriginOf(record);
-  return { storeId: storeIdOf(record), ...(origin && { forkedFrom: origin }) };
+  return { storeId: storeIdOf(record), ...(origin && { forkedFrom: origin }), ...repairNoteOf(record) };
 }
 
 function printedVectors(
@@ -134,6 +135,7 @@ function actorReader(log: LevelLog): (seq: number) => PrintedEvent['actor'] {
 }
 
 function readActor(record: LogRecord): PrintedEvent['actor'] {
+  if (isLost(record)) return { lost: true };
   const event = eventOf(record);
   if (event?.type !== 'actor_declared') return { erased: true };
   const { type, ...actor } = event;

@@ -1,3 +1,4 @@
+import { isLost } from '../../wal/lost.js';
 import type { LogRecord } from '../../wal/record.js';
 import { isOwnType } from '../../wal/record.js';
 import { CodedError } from '../domain/errors.js';
@@ -8,6 +9,7 @@ import type { KeywordIndex } from '../projections/keywords/keyword-index.js';
 import { MetadataIndex } from '../projections/metadata.js';
 import { type CollectionState, generationAt } from '../projections/registry.js';
 import { VectorIndex, type VectorIndexOptions } from '../projections/vectors/vector-index.js';
+import { presupposed } from './after-loss.js';
 import { decodeEvent, decodeResidue } from './event-codec.js';
 import { Words } from './words.js';
 
@@ -156,8 +158,10 @@ export class Projections {
     for (let i = 0; i < records.length; i++) {
       const record = records[i]!;
       try {
+        if (isLost(record)) this.catalog.registry.noteLost(record.seq);
         const event = prepared?.[i] ?? eventOf(record);
-        if (event !== undefined) this.applyEvent(event, record);
+        if (event !== undefined)
+          for (const each of presupposed(this.catalog, event)) this.applyEvent(each, record);
       } catch (error) {
         this.fail(`event ${record.seq} could not be applied`, error, record.seq);
         return;
@@ -312,8 +316,16 @@ export function eventOf({ type, body, residue, seq }: LogRecord): DomainEvent | 
   return body === undefined ? residue && decodeResidue(type, residue, seq) : decodeEvent(type, body, seq);
 }
 
-/** Brings a catalog one event further. */
-export function applyToCatalog(catalog: Catalog, event: DomainEvent, record: LogRecord): void {
+/** Brings a catalog one record further. @returns the event, if it is one that counts */
+export function followCatalog(catalog: Catalog, record: LogRecord): DomainEvent | undefined {
+  if (isLost(record)) catalog.registry.noteLost(record.seq);
+  const event = eventOf(record);
+  if (event !== undefined)
+    for (const each of presupposed(catalog, event)) applyToCatalog(catalog, each, record);
+  return event;
+}
+
+function applyToCatalog(catalog: Catalog, event: DomainEvent, record: LogRecord): void {
   const context = contextOf(record);
   const { registry } = catalog;
   switch (event.type) {

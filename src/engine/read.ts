@@ -16,6 +16,7 @@ import type {
 import type { VersionView } from '../domain/travel.js';
 import { parseWhere } from '../domain/where.js';
 import { type CollectionState, generationAt } from '../projections/registry.js';
+import { lossWarning } from './after-loss.js';
 import { checkCount, checkLimit } from './check.js';
 import { badCursor, readCursor, writeCursor } from './cursor.js';
 import { beyondHorizon, describeSeq, type MomentContext, resolveBounds, resolveMoment } from './moments.js';
@@ -107,7 +108,15 @@ export class Reader {
       if (ordinal < 0) missing.push(id);
       else items.push(this.read(ordinal, collection, at).view);
     }
-    return { items, missing, moment: momentOf(at) };
+    // An item is what it was when the last of them was written, unless an event was lost since.
+    const sinceSeq = missing.length > 0 ? 0 : Math.min(...items.map(({ version }) => version));
+    return { items, missing, moment: momentOf(at), ...this.warning(sinceSeq, at.seq) };
+  }
+
+  /** What to say of an answer that events may have changed which are lost: those behind `afterSeq` and up to the moment. */
+  protected warning(afterSeq: number, atSeq: number): { readonly warning?: string } {
+    const warning = lossWarning(this.options.projections().catalog.registry.lostWithin(afterSeq, atSeq));
+    return warning === undefined ? {} : { warning };
   }
 
   /** Newest first. A cursor pins the moment that the first page was of: later pages are of the same state. */
@@ -132,7 +141,7 @@ export class Reader {
       items.push(this.read(ordinal, collection, { ...pinned, isPast: true }).view);
       cursors.push(writeCursor(collection.id, pinned.seq, Date.parse(pinned.time), catalog.seqOf(ordinal)));
     }
-    return { items, cursors, more, moment: pinned };
+    return { items, cursors, more, moment: pinned, ...this.warning(0, pinned.seq) };
   }
 
   /** What of a collection a list has. Without a filter nothing is made for all of it: most pages end soon. */

@@ -23,7 +23,7 @@ import { checkId } from './check.js';
 import { type ErasingOptions, eraseContents } from './erasing.js';
 import { encodeResidue, eventToAppend } from './event-codec.js';
 import { describeSeq } from './moments.js';
-import { applyToCatalog, eventOf } from './projections.js';
+import { followCatalog } from './projections.js';
 import {
   backupsHolding,
   type HeldBackup,
@@ -173,8 +173,7 @@ async function append(
   const { firstSeq, lastSeq, durable } = log.append(all.map(event => eventToAppend(event, actorSeq)));
   await durable;
   for (let seq = firstSeq; seq <= lastSeq; seq++) {
-    const record = log.get(seq);
-    applyToCatalog(catalog, eventOf(record)!, record);
+    followCatalog(catalog, log.get(seq));
   }
 }
 

@@ -7,7 +7,7 @@ import type { IndexEngine } from '../domain/model.js';
 import { Catalog } from '../projections/catalog.js';
 import { checkTarget, type ForkedStore, type ForkPlan, fork, planFork } from './fork.js';
 import { beyondHorizon, describeSeq } from './moments.js';
-import { applyToCatalog, eventOf } from './projections.js';
+import { followCatalog } from './projections.js';
 import { type Range, type RangeOptions, resolveRange } from './replay-range.js';
 
 export interface ReplayOptions extends RangeOptions {
@@ -94,9 +94,8 @@ export async function replayCatalog(
   const events: Record<string, number> = {};
   for await (const records of readCommitted(log, 1, until.seq)) {
     for (const record of records) {
-      const event = eventOf(record);
+      const event = followCatalog(catalog, record);
       if (event === undefined) continue;
-      applyToCatalog(catalog, event, record);
       if (record.seq >= sinceSeq) events[event.type] = (events[event.type] ?? 0) + 1;
     }
     onProgress?.({ done: records[records.length - 1].seq, total: until.seq, message: 'replaying' });

@@ -1,6 +1,7 @@
 /** What would go, and what would become of the items, if the log were cut after a moment. */
 import { join } from 'node:path';
 import type { Log } from '../../wal/log.js';
+import { isLost } from '../../wal/lost.js';
 import { PATHS } from '../../wal/paths.js';
 import type { LogRecord } from '../../wal/record.js';
 import { readCommitted } from '../../wal/transactions.js';
@@ -9,7 +10,7 @@ import type { Progress, ResolvedMoment } from '../domain/face.js';
 import { Catalog } from '../projections/catalog.js';
 import { listCheckpoints } from './checkpoints.js';
 import { beyondHorizon, describeSeq } from './moments.js';
-import { applyToCatalog, eventOf } from './projections.js';
+import { followCatalog } from './projections.js';
 
 export interface RollbackPlan {
   /** What stays, up to and including this. */
@@ -89,9 +90,8 @@ export async function planRollback(
   // Whoever cuts an event off because it cannot be read must not be held up by it.
   const apply = (record: LogRecord): string | undefined => {
     try {
-      const event = eventOf(record);
-      if (event === undefined) return record.body === undefined ? 'erased' : undefined;
-      applyToCatalog(catalog, event, record);
+      const event = followCatalog(catalog, record);
+      if (event === undefined) return record.body === undefined && !isLost(record) ? 'erased' : undefined;
       if (record.seq > to.seq) {
         if (event.type === 'collection_created') collections.push(event.name);
         if (event.type === 'mark_set') marks.push(event.name);
@@ -106,7 +106,8 @@ export async function planRollback(
   const total = log.head.seq;
   for await (const records of readCommitted(log, 1, total)) {
     for (const record of records) {
-      const type = apply(record);
+      const applied = apply(record);
+      const type = isLost(record) ? 'lost' : applied;
       if (record.seq <= to.seq) continue;
       sizeBytes += record.sizeBytes;
       if (type === undefined) continue;

@@ -89,7 +89,12 @@ export class Searcher extends Reader {
       .filter(({ collection }) => this.itemsAt(collection, at) > 0)
       .map(({ collection, way }) => `Collection "${collection.name}" was not searched. ${way}.`);
     if (results.length === 0) hints.unshift(this.hint(query, plan, candidates));
-    return { results, moment, ...(hints.length > 0 && { hint: hints.join(' ') }) };
+    return {
+      results,
+      moment,
+      ...this.warning(0, at.seq),
+      ...(hints.length > 0 && { hint: hints.join(' ') }),
+    };
   }
 
   /**

@@ -7,6 +7,7 @@ import type { LookReport } from '../../wal/leveldb/look.js';
 import { storeState } from '../../wal/open.js';
 import { takeOwnership } from '../../wal/owner.js';
 import { inspectQuarantines, listQuarantines } from '../../wal/quarantine.js';
+import { assertNotSwapping } from '../../wal/repair/swap.js';
 import { type LogFinding, type LogReport, type VerifyLevel, verifyLooked } from '../../wal/verify.js';
 import { isCoded } from '../domain/errors.js';
 import type { Progress } from '../domain/face.js';
@@ -65,7 +66,7 @@ export interface QuarantineReport {
 /**
  * Verifies a store that no server has open: the log, what its events say, the checkpoints, and what is in quarantine. docs/verify.md says what each
  * level proves. On a damaged store LevelDB is not asked; yet it is native code: see verifyApart for a caller that must go on whatever happens.
- * @throws WalError STORE_MISSING, STORE_FOREIGN, STORE_IN_USE, BACKUP_MISSING, WAL_IO: nothing could be verified
+ * @throws WalError STORE_MISSING, STORE_FOREIGN, STORE_IN_USE, REPAIR_UNFINISHED, BACKUP_MISSING, WAL_IO: nothing could be verified
  */
 export function verifyStore(storeDir: string, options: VerifyOptions = {}): Promise<VerifyReport> {
   return withIoErrors(`${storeDir} could not be verified`, () => verifyAll(storeDir, options));
@@ -75,6 +76,7 @@ async function verifyAll(
   storeDir: string,
   { level = 'full', backups, seed = Date.now() >>> 0, onProgress }: VerifyOptions,
 ): Promise<VerifyReport> {
+  assertNotSwapping(storeDir);
   assertStore(storeDir);
   const newest = backups === undefined ? undefined : newestIn(backups);
   const ownership = await takeOwnership(storeDir);

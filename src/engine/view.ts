@@ -46,7 +46,7 @@ export class WriteView implements StoreView {
     const { catalog } = this.projections();
     // Between being applied and being forgotten here, a collection is in both.
     const queued = [...this.collections.keys()].filter(name => catalog.collection(name) === undefined);
-    return catalog.collections.length + queued.length + 1;
+    return catalog.registry.nextCollectionId + queued.length;
   }
 
   current(collection: number, id: string): CurrentItem | undefined {

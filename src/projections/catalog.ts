@@ -112,10 +112,16 @@ export class Catalog extends VersionTable {
     return applied;
   }
 
+  /** Whether an event is an item_put that was applied. */
+  isContent(seq: number): boolean {
+    const ordinal = this.ordinalOf(seq);
+    return ordinal >= 0 && !this.isRestored(ordinal);
+  }
+
   /** @throws CodedError PROJECTION_FAILED where `from` wrote no content */
   restore(event: ItemRestored, context: EventContext): Applied {
     const source = this.ordinalOf(event.from);
-    if (source < 0 || this.isRestored(source))
+    if (!this.isContent(event.from))
       throw malformed(`event ${context.seq} restores ${event.from}, which is no item_put`);
     const hash = this.versions.at.textHash[source]!;
     const applied = this.add(event, context, source, hash, this.passagesOfContent(source));

@@ -73,12 +73,19 @@ export interface PendingErasure {
   readonly why: Erased;
 }
 
+/** Events that a repair found nowhere, both numbers inclusive. */
+export interface LostRange {
+  readonly from: number;
+  to: number;
+}
+
 interface Saved {
   readonly collections: readonly CollectionState[];
   readonly actors: readonly (readonly [number, Actor])[];
   readonly marks: readonly Mark[];
   readonly milestones: readonly Milestone[];
   readonly pendingErasures: readonly PendingErasure[];
+  readonly lost: readonly LostRange[];
 }
 
 /** What a store has few of: collections with their spaces, actors, marks. Plain objects. */
@@ -91,6 +98,29 @@ export class Registry {
   /** In the order of the log. */
   readonly milestones: Milestone[] = [];
   private erasures: PendingErasure[] = [];
+  private readonly lostRanges: LostRange[] = [];
+  private highestId = 0;
+
+  /** The events that are lost, in order. */
+  get lost(): readonly LostRange[] {
+    return this.lostRanges;
+  }
+
+  /** Notes that an event is lost; they come in order. */
+  noteLost(seq: number): void {
+    const last = this.lostRanges.at(-1);
+    if (last?.to === seq - 1) last.to = seq;
+    else this.lostRanges.push({ from: seq, to: seq });
+  }
+
+  /** The lost events behind one and up to another. */
+  lostWithin(afterSeq: number, throughSeq: number): readonly LostRange[] {
+    return this.lostRanges.filter(({ from, to }) => to > afterSeq && from <= throughSeq);
+  }
+
+  get nextCollectionId(): number {
+    return this.highestId + 1;
+  }
 
   collection(name: string): CollectionState | undefined {
     return this.byName.get(name);
@@ -128,7 +158,10 @@ export class Registry {
   }
 
   createCollection(collection: Collection, { seq, timeMs, actor }: EventContext): void {
-    if (collection.id !== this.byId.size + 1 || this.byName.has(collection.name))
+    // Where events are lost, so may be the creation of others.
+    const isFree =
+      this.lost.length === 0 ? collection.id === this.nextCollectionId : !this.byId.has(collection.id);
+    if (!isFree || this.byName.has(collection.name))
       throw malformed(`collection ${collection.id} "${collection.name}" is out of order or there already`);
     const generations = [{ space: collection.space, sinceSeq: seq, isUsable: true }];
     const state = { ...collection, createdSeq: seq, generation: 0, generations, preparing: -1 };
@@ -140,6 +173,7 @@ export class Registry {
   private add(state: CollectionState): void {
     this.byId.set(state.id, state);
     this.byName.set(state.name, state);
+    this.highestId = Math.max(this.highestId, state.id);
   }
 
   declareActor(seq: number, actor: Actor): void {
@@ -234,18 +268,20 @@ export class Registry {
       marks: this.marks,
       milestones: this.milestones,
       pendingErasures: this.erasures,
+      lost: this.lostRanges,
     };
     return JSON.stringify(saved);
   }
 
   static load(json: string): Registry {
     const registry = new Registry();
-    const { collections, actors, marks, milestones, pendingErasures } = JSON.parse(json) as Saved;
+    const { collections, actors, marks, milestones, pendingErasures, lost } = JSON.parse(json) as Saved;
     for (const state of collections) registry.add(state);
     for (const [seq, actor] of actors) registry.declareActor(seq, actor);
     for (const mark of marks) registry.marksByName.set(mark.name, mark);
     registry.milestones.push(...milestones);
     registry.erasures.push(...pendingErasures);
+    registry.lostRanges.push(...lost);
     return registry;
   }
 }

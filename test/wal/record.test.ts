@@ -5,6 +5,7 @@ import { WalError } from '#wal/errors.js';
 import { xxh64 } from '#wal/hash.js';
 import { encodeSlot, Intent } from '#wal/head-file.js';
 import { epochBody, epochStartOf } from '#wal/lineage.js';
+import { encodeLost } from '#wal/lost.js';
 import {
   checkFollows,
   decodeKey,
@@ -72,6 +73,7 @@ const RESIDUE = Buffer.from('{"why":"horizon"}');
 const FORMS: [string, () => Buffer][] = [
   ['whole', () => encodeRecord(EXAMPLE).bytes],
   ['erased', () => eraseRecord(encodeRecord(EXAMPLE).bytes, 2)],
+  ['lost', () => encodeLost(EXAMPLE, encodeRecord(EXAMPLE).hash)],
   ['erased and tells something', () => eraseRecord(encodeRecord(EXAMPLE).bytes, 2, RESIDUE)],
 ];
 
@@ -184,6 +186,8 @@ describe('what follows what', () => {
   const inLong = made({ seq: 1, txFirst: 1, prevHash: 0n, long: true, last: false });
   const afterLong = { seq: 2, txFirst: 1, txIndex: 1, prevHash: inLong.hash, long: true };
 
+  const lostAfter = (given: Partial<RecordFields>) =>
+    decodeRecord(encodeLost({ ...EXAMPLE, ...given }, 5n), given.seq!);
   test.each([
     ['the first record', undefined, first, 'fine'],
     [
@@ -209,6 +213,8 @@ describe('what follows what', () => {
     ['a member of a long transaction', inLong, made({ ...afterLong, last: false }), 'fine'],
     ['its commit', inLong, made({ ...afterLong, type: RecordType.commit }), 'fine'],
     ['its abort', inLong, made({ ...afterLong, type: RecordType.abort }), 'fine'],
+    ['its end, lost', inLong, lostAfter({ ...afterLong }), 'fine'],
+    ['a lost one of another history', first, lostAfter({ ...next, prevHash: 7n }), 'WAL_CHAIN_BROKEN'],
     ['its end without either', inLong, made(afterLong), 'WAL_CHAIN_BROKEN'],
     [
       'an end in its middle',
@@ -245,6 +251,13 @@ describe('wal/FORMAT.md shows what the code writes', () => {
     expect(telling.slice(0, 4) + telling.slice(160)).toBe(
       dump('The same record, erased, with the residue "gone"'),
     );
+  });
+
+  test('the same record, lost', () => {
+    const { hash } = encodeRecord(EXAMPLE, NONCE);
+    const bytes = encodeLost(EXAMPLE, hash);
+    expect(dump('The same record, lost')).toBe(bytes.toString('hex'));
+    expect(decodeRecord(bytes, 2)).toMatchObject({ type: RecordType.lost, hash, body: undefined });
   });
 
   const CUT = { seq: 9, hash: 0x1122334455667788n };

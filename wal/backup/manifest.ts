@@ -39,6 +39,8 @@ export interface Segment {
   readonly records: number;
   /** Of them, those whose payload was erased in the log before they were written. Absent in manifests of earlier versions: not known. */
   readonly erased?: number;
+  /** How many of them stand for lost ones; absent where none does. */
+  readonly lost?: number;
   readonly sizeBytes: number;
   /** Of the file, hex. */
   readonly sha256: string;

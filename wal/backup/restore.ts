@@ -31,9 +31,8 @@ export async function restoreLog(
   const { seq: cutSeq, hash } = backup.head;
   return makeStore(backup, untilSeq, targetDir, {
     ...options,
-    ownRecord: seq => ({
-      type: RecordType.epoch,
-      body: epochBody({ epoch, cut: { seq: cutSeq, hash } }),
+    ownRecords: seq => ({
+      records: [{ type: RecordType.epoch, body: epochBody({ epoch, cut: { seq: cutSeq, hash } }) }],
       lineage: { storeId, epoch, epochSeq: seq, lineageSeq },
     }),
   });

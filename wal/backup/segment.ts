@@ -3,6 +3,7 @@ import { statSync } from 'node:fs';
 import { join } from 'node:path';
 import { WalError } from '../errors.js';
 import { exists } from '../exists.js';
+import { isLost } from '../lost.js';
 import { type ChainLink, checkFollows, decodeRecord, type LogRecord } from '../record.js';
 import { nameRecord, type RecordName, readRecordFile } from '../record-file.js';
 import { type BackupManifest, SEGMENTS, type Segment } from './manifest.js';
@@ -48,6 +49,7 @@ export async function scanSegment(
   let first: LogRecord | undefined;
   let last: LogRecord | undefined;
   let erased = 0;
+  let lost = 0;
   for await (const value of readRecordFile(path, digest, wrong)) {
     const before = last ?? previous;
     const record = checked(wrong, () => {
@@ -56,9 +58,10 @@ export async function scanSegment(
       return decoded;
     });
     onRecord(record, value);
+    if (isLost(record)) lost += 1;
+    else if (record.body === undefined) erased += 1;
     first ??= record;
     last = record;
-    if (record.body === undefined) erased++;
   }
   if (first === undefined || last === undefined) throw wrong('it is empty');
   return {
@@ -67,6 +70,7 @@ export async function scanSegment(
     last: nameRecord(last),
     records: last.seq - first.seq + 1,
     erased,
+    ...(lost > 0 && { lost }),
     sizeBytes: statSync(path).size,
     sha256: digest.digest('hex'),
     lastRecord: last,

@@ -146,11 +146,13 @@ function newestOf(dir: string, backups: readonly Backup[], { storeId }: Lineage)
 
 /** The segments of an earlier backup whose records the log has, which by the chain of hashes their last ones tell. @throws WalError BACKUP_DIVERGED */
 function heldSegments(log: RecordSource, { id, manifest }: Backup): readonly Segment[] {
-  const isShared = ({ last }: Segment) => has(log, last);
+  // A later repair may have filled gaps, which the hashes around them do not tell.
+  const isOlder = log.lineage.epoch > manifest.lineage.epoch;
+  const isShared = ({ last, lost = 0 }: Segment) => has(log, last) && !(isOlder && lost > 0);
   const count = manifest.segments.findIndex(segment => !isShared(segment));
   if (count < 0) return manifest.segments;
   // A cut or a restore began another epoch: from there on the log goes its own way, and says so.
-  if (log.lineage.epoch > manifest.lineage.epoch) return manifest.segments.slice(0, count);
+  if (isOlder) return manifest.segments.slice(0, count);
   throw new WalError(
     'BACKUP_DIVERGED',
     `the backup ${id} holds record ${manifest.last.seq} with hash ${manifest.last.hash}, which the log ` +

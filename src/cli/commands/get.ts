@@ -23,6 +23,7 @@ export default async function get(call: Call): Promise<number> {
     }
     const asOf = asOfLine(call, answer.moment);
     if (asOf !== undefined) say(style('dim', asOf));
+    if (answer.warning !== undefined) say(answer.warning);
     for (const id of answer.missing) say(`missing: ${oneLine(id, 200)}`);
   }
   return answer.missing.length === 0 ? EXIT.ok : EXIT.unsound;

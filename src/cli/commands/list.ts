@@ -41,6 +41,7 @@ export default async function list(call: Call): Promise<number> {
   if (answer.items.length === 0) say('No items.');
   const asOf = asOfLine(call, answer.moment);
   if (asOf !== undefined) say(styler(process.stdout)('dim', asOf));
+  if (answer.warning !== undefined) say(answer.warning);
   if (next !== undefined) say(styler(process.stdout)('dim', `more: add --cursor ${next}`));
   return EXIT.ok;
 }

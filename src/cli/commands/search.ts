@@ -41,6 +41,7 @@ export default async function search(call: Call): Promise<number> {
   } else {
     for (const hit of answer.results) printHit(hit);
     const style = styler(process.stdout);
+    if (answer.warning !== undefined) say(answer.warning);
     const hint = printable(answer.hint ?? '');
     if (answer.results.length === 0) say(`Nothing found. ${hint}`.trimEnd());
     else if (hint !== '') say(hint);

@@ -25,6 +25,7 @@ export const vectorGet: Tool = {
       moment: resolvedMoment,
       omitted: integer,
       hint: text,
+      warning: text,
     },
     required: ['items', 'missing', 'moment'],
   },
@@ -33,10 +34,11 @@ export const vectorGet: Tool = {
   async run(args, context) {
     const { max_chars, ...query } = args;
     const engine = await context.engine();
-    const { items, missing, moment } = await engine.get(query as unknown as GetQuery, context.call);
-    const budgetChars = (max_chars as number) - JSON.stringify({ items: [], missing, moment }).length;
+    const { items, missing, moment, warning } = await engine.get(query as unknown as GetQuery, context.call);
+    const envelope = { missing, moment, ...(warning === undefined ? {} : { warning }) };
+    const budgetChars = (max_chars as number) - JSON.stringify({ items: [], ...envelope }).length;
     const { shown, omitted } = fitEntries(items, budgetChars - OMISSION_CHARS, renderItem);
-    const answer = { items: shown, missing, moment };
+    const answer = { items: shown, ...envelope };
     return omitted === 0
       ? answer
       : { ...answer, omitted, hint: 'Not all items fit: raise max_chars or ask for fewer ids.' };

@@ -49,6 +49,7 @@ export const vectorList: Tool = {
       next_cursor: text,
       omitted: integer,
       moment: resolvedMoment,
+      warning: text,
     },
     required: ['items', 'moment'],
   },
@@ -57,10 +58,14 @@ export const vectorList: Tool = {
   async run(args, context) {
     const { max_chars, ...query } = args;
     const engine = await context.engine();
-    const { items, cursors, more, moment } = await engine.list(query as unknown as ListQuery, context.call);
+    const { items, cursors, more, moment, warning } = await engine.list(
+      query as unknown as ListQuery,
+      context.call,
+    );
+    const envelope = { moment, ...(warning === undefined ? {} : { warning }) };
     const page = { entries: items, cursors, more };
-    const { shown, paging } = fitPage(page, { items: [], moment }, max_chars as number, renderPreview);
-    return { items: shown, ...paging, moment };
+    const { shown, paging } = fitPage(page, { items: [], ...envelope }, max_chars as number, renderPreview);
+    return { items: shown, ...paging, ...envelope };
   },
 };
 

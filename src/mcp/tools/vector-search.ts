@@ -56,6 +56,7 @@ export const vectorSearch: Tool = {
       moment: resolvedMoment,
       omitted: integer,
       hint: text,
+      warning: text,
     },
     required: ['results', 'moment'],
   },
@@ -67,6 +68,7 @@ export const vectorSearch: Tool = {
     const answer = await engine.search(query as unknown as SearchQuery & { mode: SearchMode }, context.call);
     const envelope = {
       moment: answer.moment,
+      ...(answer.warning === undefined ? {} : { warning: answer.warning }),
       ...(answer.hint === undefined ? {} : { hint: answer.hint }),
     };
     const budgetChars = (max_chars as number) - JSON.stringify({ results: [], ...envelope }).length;
