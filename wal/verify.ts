@@ -177,11 +177,18 @@ async function verifyFiles(
     level === 'quick' || options.compareSeed === undefined
       ? undefined
       : await compare(storeDir, looked, level, options, findings, notes);
+  const reached = walk.report();
+  for (const { from, to } of reached.gaps)
+    notes.push({
+      code: 'GAP_ACKNOWLEDGED',
+      message: `${from === to ? `record ${from} is` : `records ${from} to ${to} are`} lost, which a repair acknowledged`,
+      seq: from,
+    });
   const { cut } = proof ?? {};
   return {
     level,
     compared,
-    ...walk.report(),
+    ...reached,
     storeId: proof?.storeId,
     pendingCut: cut && { after: proof!.seq, head: cut.seq },
     findings,

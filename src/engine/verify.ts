@@ -222,6 +222,8 @@ async function compareNewest(
   if (manifest.seq > (log.head?.seq ?? 0)) return skip('it is of an event beyond the end of the log');
   if (level === 'deep' && looked.state !== 'sound')
     return skip('a power loss interrupted the last opening, which the next one takes back');
+  if (level === 'full' && log.gaps.length > 0)
+    return skip('events are lost, and what it makes of that only rebuilding tells: see --deep');
   if (log.pendingCut !== undefined) return skip('the log is about to be cut');
   onProgress?.({ done: 0, message: 'comparing the checkpoint with the log' });
   try {

@@ -6,6 +6,7 @@ import { exists } from '../exists.js';
 import { hashHex } from '../hash.js';
 import { fsyncDirectory } from '../head-file.js';
 import type { RecordSource } from '../log.js';
+import { isLost } from '../lost.js';
 import { type ChainLink, checkFollows, decodeRecord, type LogRecord } from '../record.js';
 import { lengthOf, nameRecord, RecordFileWriter, type RecordName, storedBytes } from '../record-file.js';
 import { type BackupList, parseSegmentName, SEGMENTS, type Segment, segmentName } from './manifest.js';
@@ -116,6 +117,7 @@ async function writeSegment(
   let first: RecordName | undefined;
   let last = after;
   let erased = 0;
+  let lost = 0;
   let sha256: string;
   try {
     for await (const piece of log.raw(from, endSeq)) {
@@ -127,7 +129,8 @@ async function writeSegment(
         checkFollows(last, record);
         last = record;
         first ??= nameRecord(record);
-        if (record.body === undefined) erased++;
+        if (isLost(record)) lost += 1;
+        else if (record.body === undefined) erased += 1;
         values.push(value);
         sizeBytes += storedBytes(value);
         if (sizeBytes >= segmentBytes) break;
@@ -150,6 +153,6 @@ async function writeSegment(
   const name = nameOf(first.seq, end, sha256);
   renameSync(unfinished, join(folder, name));
   fsyncDirectory(folder);
-  const records = end.seq - first.seq + 1;
-  return { file: name, first, last: end, records, erased, sizeBytes: file.sizeBytes, sha256 };
+  const counts = { records: end.seq - first.seq + 1, erased, ...(lost > 0 && { lost }) };
+  return { file: name, first, last: end, ...counts, sizeBytes: file.sizeBytes, sha256 };
 }
