@@ -27,7 +27,9 @@ export async function compareCatalog(
   try {
     const { sum, problem } = digestCatalog(await loadCatalog(storeDir, manifest));
     if (problem !== undefined) return [differs(manifest.seq, `in its catalog ${problem}`)];
-    return sum === sumOf(parts) ? [] : [differs(manifest.seq, 'its catalog holds other versions')];
+    const { low, high } = sumOf(parts);
+    const isEqual = sum.low === low && sum.high === high;
+    return isEqual ? [] : [differs(manifest.seq, 'its catalog holds other versions')];
   } catch (error) {
     return [differs(manifest.seq, `its catalog cannot be read: ${(error as Error).message}`)];
   }
