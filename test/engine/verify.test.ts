@@ -4,10 +4,10 @@ import { join } from 'node:path';
 import { beforeAll, beforeEach, describe, expect, test } from 'vitest';
 import type { VerifyAnswer } from '#src/domain/verify.js';
 import type { StoreEngine } from '#src/engine/engine.js';
+import type { OnlineVerifier } from '#src/engine/online-verifier.js';
 import { type VerifyReport, verifyStore } from '#src/engine/verify.js';
 import { FINDING_CODES, nextSteps } from '#src/engine/verify-advice.js';
 import { verifyApart } from '#src/engine/verify-apart.js';
-import type { OnlineVerifier } from '#src/engine/online-verifier.js';
 import { schedule } from '#src/engine/verify-schedule.js';
 import { createXxh64, hashHex } from '#wal/hash.js';
 import { openLog } from '#wal/open.js';
@@ -285,6 +285,20 @@ describe('beside the work', () => {
     expect(await goOn()).toEqual({ first: verified!.seq + 1, last: head.seq });
     expect((await status()).completed).toMatchObject({ seq: head.seq, hash: head.hash });
     expect(await goOn()).toEqual({ first: 1, last: head.seq });
+  });
+
+  test('never two at once: what is asked for goes before the schedule, and the schedule waits for nothing', async () => {
+    const { verifier } = engine as unknown as { verifier: OnlineVerifier };
+    const scheduled = verifier.goOn(1);
+    expect(await verifier.goOn(1)).toBeUndefined();
+    expect((await verify()).findings).toEqual([]);
+    expect(await scheduled).toBeUndefined();
+    const stop = new AbortController();
+    const asked = verify({ bytes_per_second: 1 }, { signal: stop.signal });
+    await status();
+    expect(await verifier.goOn(1)).toBeUndefined();
+    stop.abort();
+    await expect(asked).rejects.toMatchObject({ code: 'CANCELLED' });
   });
 
   test('of a history that was cut off nothing is taken over', async () => {
