@@ -9,7 +9,7 @@ export interface PaceClock {
 
 const REAL: PaceClock = {
   nowMs: () => performance.now(),
-  sleep: (ms, signal) => sleep(ms, undefined, { ref: false, ...(signal && { signal }) }),
+  sleep: (ms, signal) => sleep(ms, undefined, signal && { signal }),
 };
 
 /** Holds work to so many bytes in a second: whoever has read some waits until they were due. */

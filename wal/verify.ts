@@ -222,6 +222,7 @@ async function compare(
     return records;
   } catch (error) {
     // What the disk refuses says nothing about the log.
+    if (typeof (error as { code?: unknown }).code !== 'string') throw error;
     return skip(`no copy of it could be opened: ${describe(error)}`);
   }
 }

@@ -1,4 +1,5 @@
 import type { Backup } from '../../wal/backup/manifest.js';
+import { WalError } from '../../wal/errors.js';
 import { hashHex } from '../../wal/hash.js';
 import type { ReadableLog } from '../../wal/log.js';
 import { Pace } from '../../wal/pace.js';
@@ -37,7 +38,10 @@ export class OnlineVerifier {
 
   constructor(private readonly options: OnlineVerifierOptions) {
     const { storeDir, log } = options;
-    this.current = readOnlineState(storeDir, log.lineage.storeId) ?? { findings: [] };
+    const state = readOnlineState(storeDir, log.lineage.storeId);
+    // After a cut the log holds something else there.
+    this.current =
+      state?.verified && isHeld(log, state.verified) ? state : { findings: state?.findings ?? [] };
   }
 
   get state(): OnlineState {
@@ -126,13 +130,11 @@ export class OnlineVerifier {
     }
   }
 
-  /** Where the round that was stopped goes on; 0 where the last one reached the head, or was of another history. */
+  /** Where the round that was stopped goes on; 0 where the last one reached the head. */
   private resumeAfter(): number {
     const { verified, completed } = this.current;
-    const { log } = this.options;
     const isCompleted = verified?.seq === completed?.seq && verified?.time === completed?.time;
-    if (verified === undefined || isCompleted || verified.seq > log.head.seq) return 0;
-    return hashHex(log.get(verified.seq).hash) === verified.hash ? verified.seq : 0;
+    return isCompleted ? 0 : (verified?.seq ?? 0);
   }
 
   private async tail(
@@ -228,8 +230,7 @@ export class OnlineVerifier {
     const findings: Finding[] = [...result.findings];
     if (newest !== undefined && isComparable) {
       const { last } = newest.manifest;
-      const isHeld = last.seq <= log.head.seq && hashHex(log.get(last.seq).hash) === last.hash;
-      if (!isHeld) findings.push(divergence(newest, log.head.seq));
+      if (!isHeld(log, last)) findings.push(divergence(newest, log.head.seq));
     }
     const coverage = backups === undefined ? undefined : coverageOf(backups, newest, log.head.seq);
     const whole = level === 'full' && result.findings.length === 0 ? result.range?.last : undefined;
@@ -252,6 +253,17 @@ export class OnlineVerifier {
       },
       ...(coverage && { coverage }),
     };
+  }
+}
+
+/** Whether the log has that record; what cannot be read is not there. */
+function isHeld(log: ReadableLog, { seq, hash }: { seq: number; hash: string }): boolean {
+  if (seq > log.head.seq) return false;
+  try {
+    return hashHex(log.get(seq).hash) === hash;
+  } catch (error) {
+    if (!(error instanceof WalError)) throw error;
+    return false;
   }
 }
 

@@ -18,20 +18,26 @@ const differs = (seq: number, what: string): LogFinding => ({
   seq,
 });
 
-/** Compares the versions in a checkpoint's catalog with those in the log, by a digest. @param parts see LogDigest, through the checkpoint's event */
+/**
+ * Compares the versions in a checkpoint's catalog with those in the log, by a digest.
+ * @param parts see LogDigest, through the checkpoint's event
+ * @returns undefined where it is from before contents were erased, and so knows more than the log
+ */
 export async function compareCatalog(
   storeDir: string,
   manifest: Manifest,
   parts: readonly DigestPart[],
-): Promise<LogFinding[]> {
+): Promise<LogFinding[] | undefined> {
   try {
     const catalog = await loadCatalog(storeDir, manifest);
-    const { sum, texts, problem } = digestCatalog(catalog);
+    const { sum, problem } = digestCatalog(catalog);
     if (problem !== undefined) return [differs(manifest.seq, `in its catalog ${problem}`)];
-    const inLog = sumOf(parts);
-    const hasErased = !catalog.isWhole || parts.some(part => part.hasErased);
-    const isSame = sum === inLog.sum && (hasErased || texts === inLog.texts);
-    return isSame ? [] : [differs(manifest.seq, 'its catalog holds other versions')];
+    const { low, high } = sumOf(parts);
+    const isEqual = sum.low === low && sum.high === high;
+    if (isEqual) return [];
+    const erased = parts.reduce((count, part) => count + part.erased, 0);
+    if (erased !== catalog.erasedPuts) return undefined;
+    return [differs(manifest.seq, 'its catalog holds other versions')];
   } catch (error) {
     return [differs(manifest.seq, `its catalog cannot be read: ${(error as Error).message}`)];
   }

@@ -231,6 +231,7 @@ async function compareNewest(
       level === 'full'
         ? await compareCatalog(storeDir, manifest, parts)
         : await compareRebuilt(storeDir, looked, manifest, onProgress);
+    if (found === undefined) return skip('it is from before contents were erased');
     findings.push(...found);
     return found.length > 0 ? undefined : level === 'full' ? 'versions' : 'all';
   } catch (error) {

@@ -141,6 +141,14 @@ export class VersionTable {
     return this.versions.at.erased.subarray(0, this.size).every(why => why === 0);
   }
 
+  /** How many versions with a content of their own have none any more. */
+  get erasedPuts(): number {
+    let count = 0;
+    for (let ordinal = 0; ordinal < this.size; ordinal++)
+      if (this.erasedOf(ordinal) !== undefined && !this.isRestored(ordinal)) count += 1;
+    return count;
+  }
+
   /** Versions whose content was erased for a reason, ascending. */
   *erasedVersions(why: Erased): Generator<number> {
     const wanted = WHY.indexOf(why) + 1;

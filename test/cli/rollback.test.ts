@@ -152,7 +152,7 @@ describe('the cut', () => {
     writeFileSync(join(answer.done.quarantine, 'records'), 'x');
     const damaged = await runCli(['verify', '--store', store], { env: { HOME: dir } });
     expect([damaged.code, damaged.stdout]).toEqual([1, expect.stringContaining('QUARANTINE_DAMAGED')]);
-    expect(damaged.stdout).toContain('the store itself is sound');
+    expect(damaged.stdout).toContain('The store itself is sound');
   });
 
   test('is refused while a process has the store', async () => {

@@ -4,11 +4,13 @@ import { join } from 'node:path';
 import { beforeAll, beforeEach, describe, expect, test } from 'vitest';
 import type { VerifyAnswer } from '#src/domain/verify.js';
 import type { StoreEngine } from '#src/engine/engine.js';
+import type { OnlineVerifier } from '#src/engine/online-verifier.js';
 import { type VerifyReport, verifyStore } from '#src/engine/verify.js';
 import { FINDING_CODES, nextSteps } from '#src/engine/verify-advice.js';
 import { verifyApart } from '#src/engine/verify-apart.js';
 import { schedule } from '#src/engine/verify-schedule.js';
 import { createXxh64, hashHex } from '#wal/hash.js';
+import { openLog } from '#wal/open.js';
 import { PATHS } from '#wal/paths.js';
 import { flip } from '../helpers/damage.js';
 import { openTestEngine, silent, temporaryDirectory, testContext } from '../helpers/engine.js';
@@ -184,6 +186,7 @@ describe('in a process of its own', () => {
     });
     // The lock went with it, and the store is as it was.
     expect((await verifyStore(storeDir)).sound).toBe(true);
+    expect(readdirSync(join(storeDir, PATHS.scratch))).toEqual([]);
   });
 
   test('that native code ends is an error as well', async () => {
@@ -262,6 +265,53 @@ describe('beside the work', () => {
     await expect(slow).rejects.toMatchObject({ code: 'CANCELLED' });
     expect((await status()).is_running).toBe(false);
     expect((await verify()).findings).toEqual([]);
+  });
+
+  test('by itself it goes on where it was stopped, and begins anew once it has reached the head', async () => {
+    const stop = new AbortController();
+    const stopped = verify(
+      {},
+      { signal: stop.signal, onProgress: ({ done }: { done: number }) => done > 5 && stop.abort() },
+    );
+    await expect(stopped).rejects.toMatchObject({ code: 'CANCELLED' });
+    const { verified } = await status();
+    const { head } = await engine.status({}, testContext);
+    expect(verified!.seq).toBeGreaterThan(5);
+    expect(verified!.seq).toBeLessThan(head.seq);
+    await engine.close();
+    engine = await openTestEngine(storeDir);
+    const { verifier } = engine as unknown as { verifier: OnlineVerifier };
+    const goOn = async () => (await verifier.goOn(Number.POSITIVE_INFINITY))!.range;
+    expect(await goOn()).toEqual({ first: verified!.seq + 1, last: head.seq });
+    expect((await status()).completed).toMatchObject({ seq: head.seq, hash: head.hash });
+    expect(await goOn()).toEqual({ first: 1, last: head.seq });
+  });
+
+  test('never two at once: what is asked for goes before the schedule, and the schedule waits for nothing', async () => {
+    const { verifier } = engine as unknown as { verifier: OnlineVerifier };
+    const scheduled = verifier.goOn(1);
+    expect(await verifier.goOn(1)).toBeUndefined();
+    expect((await verify()).findings).toEqual([]);
+    expect(await scheduled).toBeUndefined();
+    const stop = new AbortController();
+    const asked = verify({ bytes_per_second: 1 }, { signal: stop.signal });
+    await status();
+    expect(await verifier.goOn(1)).toBeUndefined();
+    stop.abort();
+    await expect(asked).rejects.toMatchObject({ code: 'CANCELLED' });
+  });
+
+  test('of a history that was cut off nothing is taken over', async () => {
+    await verify();
+    await engine.close();
+    const log = await openLog({ storeDir });
+    const { head } = log;
+    const last = log.get(log.get(head.seq).txFirst - 1);
+    await log.close();
+    const cut = { after: { seq: last.seq, hash: last.hash }, head: { seq: head.seq, hash: head.hash } };
+    await (await openLog({ storeDir, cut })).close();
+    engine = await openTestEngine(storeDir);
+    expect(await status()).toEqual({ schedule: 'off', is_running: false, findings: [] });
   });
 
   test('ends at once when the server closes', async () => {

@@ -20,7 +20,7 @@ export const vectorStatus: Tool = {
   name: 'vector_status',
   title: 'Status of the memory',
   description:
-    'Store, head of the log, how far it was verified, marks, collections with counts, embedder, this session. E.g. {"as_of":"yesterday"}.',
+    'Store, head, verification, marks, collections, embedder, session. E.g. {"as_of":"yesterday"}.',
   inputSchema: { type: 'object', properties: { as_of: asOf } },
   outputSchema: { type: 'object', properties, required: Object.keys(properties) },
   annotations: READS,
