@@ -104,11 +104,13 @@ class Chooser {
     return head === undefined ? naming : [head, ...naming];
   }
 
-  /** Whether a record gives the log to another store than HEAD's, and none to that. */
+  /** Whether the record that HEAD says named its store names another one. */
   private isOfAnotherStore(): boolean {
     const { candidates, proof } = this;
     if (proof === undefined) return false;
-    return candidates.of(1).some(row => candidates.isWhole(row));
+    return candidates
+      .of(proof.lineageSeq)
+      .some(row => candidates.isWhole(row) && storeIdOf(recordAt(candidates, row)) !== undefined);
   }
 
   /** Whether another record than HEAD's stands under its number, and can be of the present branch: then HEAD is of another history. */
