@@ -12,6 +12,7 @@ import { listBackups, SEGMENTS } from '#wal/backup/manifest.js';
 import { restoreLog } from '#wal/backup/restore.js';
 import { backUp } from '#wal/backup/write.js';
 import { forkLog } from '#wal/fork.js';
+import { xxh64 } from '#wal/hash.js';
 import { readHeadFile } from '#wal/head-file.js';
 import { isLost, repairNoteOf } from '#wal/lost.js';
 import { openLog } from '#wal/open.js';
@@ -21,7 +22,7 @@ import { type RepairOptions, repairLog } from '#wal/repair/repair.js';
 import { isSwapping } from '#wal/repair/swap.js';
 import { readCommitted } from '#wal/transactions.js';
 import { verifyLog } from '#wal/verify.js';
-import { bitsOf, flip, remove, seeded, truncate, zero } from '../helpers/damage.js';
+import { bitsOf, flip, overwriteWith, remove, seeded, truncate, zero } from '../helpers/damage.js';
 import { Directories, put } from '../helpers/wal.js';
 import { makeRepairStore, type RepairStore, readableIn } from './repair-store.js';
 
@@ -104,6 +105,15 @@ const filesOf = (dir: string, pattern: RegExp): string[] =>
   readdirSync(join(dir, PATHS.log))
     .filter(name => pattern.test(name))
     .map(name => join(dir, PATHS.log, name));
+
+/** The table that holds a record, and where. */
+function placeOf(dir: string, value: Buffer): { file: string; at: number } {
+  for (const file of filesOf(dir, /\.ldb$/)) {
+    const at = readFileSync(file).indexOf(value);
+    if (at >= 0) return { file, at };
+  }
+  throw new Error('no table holds it');
+}
 
 const everything = (): Set<number> => new Set(whole.records.keys());
 const upTo = (last: number): Set<number> => new Set(Array.from({ length: last }, (_, i) => i + 1));
@@ -395,6 +405,41 @@ test('records of before a cut do not come back', async () => {
     [2, 21],
     [3, 26],
   ]);
+});
+
+test('a cut that was interrupted is done', async () => {
+  const dir = copyOf(whole);
+  const log = await openLog({ storeDir: dir });
+  const { seq, hash } = log.head;
+  const after = { seq: 20, hash: log.get(20).hash };
+  await log.close();
+  const interrupted = openLog({
+    storeDir: dir,
+    cut: { after, head: { seq, hash } },
+    onCutStep: (step, done, total) => {
+      if (step === 'intent' && done === total) throw new Error('killed');
+    },
+  });
+  await expect(interrupted).rejects.toThrow('killed');
+  const { file, at } = placeOf(dir, whole.records.get(7)!);
+  flip(file, at + 90, 1);
+  const { plan } = await repair(dir);
+  expect(plan!.lost.map(({ from, to }) => [from, to])).toEqual([[7, 7]]);
+  const kept = upTo(20);
+  kept.delete(7);
+  await judge(dir, whole, kept, 20);
+});
+
+test('a record of a later version is not taken for a lost one', async () => {
+  const dir = copyOf(whole);
+  const value = Buffer.from(whole.records.get(7)!);
+  const { file, at } = placeOf(dir, value);
+  value[0] = 2;
+  value[1] = 0;
+  value.writeBigUInt64LE(xxh64(value.subarray(0, 72)), 72);
+  value[1] = 1;
+  overwriteWith(file, at, value.subarray(0, 80));
+  await expect(repair(dir)).rejects.toMatchObject({ code: 'WAL_NEWER_FORMAT' });
 });
 
 test('a fork takes gaps along', async () => {

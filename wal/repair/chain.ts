@@ -31,10 +31,12 @@ export function chooseChain(
 class Chooser {
   /** Files that hold records of this log, by number. */
   private readonly trusted = new Set<number>();
-  /** Rows that are linked to an anchor. */
-  private readonly linked = new Set<number>();
+  /** 1 for rows that are linked to an anchor. */
+  private readonly linked: Uint8Array;
   private readonly vouched: ReadonlySet<number>;
-  private readonly followers = new Map<number, number[]>();
+  /** 1 + a row that names this one as the record before it, and of each 1 + the next such row. */
+  private readonly firstFollower: Int32Array;
+  private readonly nextFollower: Int32Array;
   private readonly chosen = new Map<number, number>();
   /** Numbers that there is something for, ascending. */
   private readonly numbers: readonly number[];
@@ -48,12 +50,14 @@ class Chooser {
     this.proof = proof;
     this.vouched = vouched;
     this.numbers = candidates.numbers();
+    this.linked = new Uint8Array(candidates.size);
+    this.firstFollower = new Int32Array(candidates.size);
+    this.nextFollower = new Int32Array(candidates.size);
     for (let row = 0; row < candidates.size; row++) {
       const before = this.predecessorOf(row);
       if (before === undefined) continue;
-      const followers = this.followers.get(before);
-      if (followers === undefined) this.followers.set(before, [row]);
-      else followers.push(row);
+      this.nextFollower[row] = this.firstFollower[before]!;
+      this.firstFollower[before] = row + 1;
     }
   }
 
@@ -76,6 +80,13 @@ class Chooser {
     return { rows, end: reached, endProven: this.proof !== undefined };
   }
 
+  private followersOf(row: number): number[] {
+    const rows: number[] = [];
+    for (let next = this.firstFollower[row]!; next > 0; next = this.nextFollower[next - 1]!)
+      rows.push(next - 1);
+    return rows;
+  }
+
   private predecessorOf(row: number): number | undefined {
     const { candidates } = this;
     const hash = candidates.prevHashOf(row);
@@ -93,11 +104,13 @@ class Chooser {
     return head === undefined ? naming : [head, ...naming];
   }
 
-  /** Whether a record gives the log to another store than HEAD's, and none to that. */
+  /** Whether the record that HEAD says named its store names another one. */
   private isOfAnotherStore(): boolean {
     const { candidates, proof } = this;
     if (proof === undefined) return false;
-    return candidates.of(1).some(row => candidates.isWhole(row));
+    return candidates
+      .of(proof.lineageSeq)
+      .some(row => candidates.isWhole(row) && storeIdOf(recordAt(candidates, row)) !== undefined);
   }
 
   /** Whether another record than HEAD's stands under its number, and can be of the present branch: then HEAD is of another history. */
@@ -126,13 +139,13 @@ class Chooser {
   /** Trusts the files of everything that is linked to a record. */
   private trust(anchor: number): void {
     const { candidates, linked, trusted } = this;
-    linked.add(anchor);
+    linked[anchor] = 1;
     const open = [anchor];
     for (let row = open.pop(); row !== undefined; row = open.pop()) {
       for (const file of candidates.filesOf(row)) trusted.add(file);
-      for (const next of [this.predecessorOf(row), ...(this.followers.get(row) ?? [])]) {
-        if (next === undefined || linked.has(next)) continue;
-        linked.add(next);
+      for (const next of [this.predecessorOf(row), ...this.followersOf(row)]) {
+        if (next === undefined || linked[next] === 1) continue;
+        linked[next] = 1;
         open.push(next);
       }
     }
@@ -143,7 +156,7 @@ class Chooser {
     const { candidates, linked } = this;
     const strange = new Set<number>();
     for (let row = 0; row < candidates.size; row++) {
-      if (linked.has(row)) continue;
+      if (linked[row] === 1) continue;
       const files = candidates.filesOf(row).filter(file => this.vouched.has(file));
       if (files.length > 0 && this.contradictsLinked(row)) for (const file of files) strange.add(file);
     }
@@ -153,7 +166,7 @@ class Chooser {
   private contradictsLinked(row: number): boolean {
     const { candidates, linked } = this;
     const seq = candidates.seqOf(row);
-    const linkedAt = (number: number) => candidates.of(number).filter(other => linked.has(other));
+    const linkedAt = (number: number) => candidates.of(number).filter(other => linked[other] === 1);
     return (
       linkedAt(seq).length > 0 ||
       linkedAt(seq + 1).some(next => candidates.prevHashOf(next) !== candidates.hashOf(row)) ||
@@ -230,7 +243,7 @@ class Chooser {
     let end = from;
     for (;;) {
       for (let row = this.chosen.get(end); row !== undefined; row = this.chosen.get(end)) {
-        const next = this.best(this.followers.get(row) ?? []);
+        const next = this.best(this.followersOf(row));
         if (next === undefined) break;
         this.chosen.set(end + 1, next);
         end += 1;
