@@ -2,6 +2,7 @@
 import { cpSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
+import sqlite from 'node-sqlite3-wasm';
 import { beforeEach, describe, expect, test } from 'vitest';
 import { isCoded } from '#src/domain/errors.js';
 import type { StoreEngine } from '#src/engine/engine.js';
@@ -192,6 +193,38 @@ describe('Chroma', () => {
         code: 'IMPORT_UNREADABLE',
         message: expect.stringContaining('in use'),
       });
+    });
+
+    test('with writes that are queued and not in its tables yet is refused, by the collection', async () => {
+      const database = new sqlite.Database(join(copy, 'chroma.sqlite3'));
+      const [row] = database.all("SELECT id FROM collections WHERE name = 'synced'");
+      database.run(
+        "INSERT INTO embeddings_queue (seq_id, operation, topic, id, metadata) VALUES (1000, 3, 'persistent://default/default/' || ?, 's7', '{}')",
+        [row!.id as string],
+      );
+      database.close();
+      expect(await refusal(importFile(engine, copy))).toMatchObject({
+        code: 'IMPORT_UNREADABLE',
+        message: expect.stringContaining('1 write to collection "synced"'),
+      });
+      expect(await importFile(engine, copy, { collection: 'notes' })).toMatchObject({ items: 4 });
+    });
+
+    test('with sequence numbers as bytes, as older versions write them, is read the same', async () => {
+      const database = new sqlite.Database(join(copy, 'chroma.sqlite3'));
+      const rows = database.all('SELECT segment_id, seq_id FROM max_seq_id');
+      database.exec(
+        'DROP TABLE max_seq_id; CREATE TABLE max_seq_id (segment_id TEXT PRIMARY KEY, seq_id BLOB NOT NULL)',
+      );
+      for (const { segment_id, seq_id } of rows) {
+        const bytes = Buffer.alloc(8);
+        bytes.writeBigUInt64BE(BigInt(seq_id as number));
+        database.run('INSERT INTO max_seq_id VALUES (?, ?)', [segment_id as string, new Uint8Array(bytes)]);
+      }
+      database.close();
+      const { lines } = await imported(copy);
+      for (const name of NAMES)
+        expect(contentOf(lines.filter(({ collection }) => collection === name))).toEqual(answered(name));
     });
 
     test('one collection alone, by name', async () => {

@@ -92,7 +92,7 @@ export function assertAllIsApplied(
   const queued = Number(row?.n ?? 0);
   if (queued > 0)
     throw unreadable(
-      `${queued} writes to collection "${name}" are in Chroma's queue and not in its tables yet`,
+      `${queued} ${queued === 1 ? 'write' : 'writes'} to collection "${name}" ${queued === 1 ? 'is' : 'are'} in Chroma's queue and not in its tables yet`,
       'Start Chroma on the directory once, read the collection, and stop it; then import it.',
     );
 }
