@@ -200,8 +200,7 @@ static long command(const char *text) {
 
 static int is_at(long number) {
   return number == __NR_openat || number == __NR_renameat || number == __NR_renameat2 || number == __NR_linkat || number == __NR_unlinkat ||
-         number == __NR_mkdirat || number == __NR_newfstatat || number == __NR_statx || number == __NR_faccessat || number == __NR_openat2 ||
-         number == __NR_symlinkat;
+         number == __NR_mkdirat || number == __NR_newfstatat || number == __NR_statx || number == __NR_faccessat || number == __NR_openat2;
 }
 
 static enum name name_of(long number) {
@@ -336,6 +335,11 @@ static long handle(long number, long a, long b, long c, long d, long e, long f) 
         return result;
       }
       const char *path = resolve(is_at(number) ? a : AT_FDCWD, given, one, sizeof one);
+      /* What a symbolic link refers to is not touched; where it stands matters. */
+      if (number == __NR_symlinkat) path = resolve(b, (const char *)c, one, sizeof one);
+#ifdef __NR_symlink
+      if (number == __NR_symlink) path = resolve(AT_FDCWD, (const char *)b, one, sizeof one);
+#endif
       int has_two = name == RENAME || name == LINK;
       const char *other = has_two ? resolve(is_at(number) ? c : AT_FDCWD, (const char *)(is_at(number) ? d : b), two, sizeof two) : NULL;
       if (path == NULL && other == NULL) break;

@@ -84,6 +84,11 @@ export async function runPowerCampaign(options: PowerOptions): Promise<PowerRepo
   return report;
 }
 
+/** The same with a second power loss, while the store recovers from the first, each time. */
+export const runCompoundPowerCampaign = (
+  options: Omit<PowerOptions, 'compoundPercent'>,
+): Promise<PowerReport> => runPowerCampaign({ ...options, compoundPercent: 100 });
+
 interface Task {
   readonly scenario: Scenario;
   readonly seed: number;

@@ -21,7 +21,7 @@ if (UNSUPPORTED === undefined) {
     timeout: 600_000,
   }, async () => {
     const startedMs = performance.now();
-    const report = await runPowerCampaign({ seed: SEED, count: STATES, compoundPercent: 12 });
+    const report = await runPowerCampaign({ seed: SEED, count: STATES, compoundPercent: 15 });
     printReport(report, (performance.now() - startedMs) / 1000);
     expect(report.failures).toEqual([]);
     expect(report.cases).toBe(STATES);

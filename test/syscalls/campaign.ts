@@ -19,6 +19,8 @@ export interface SyscallOptions {
   readonly seed: number;
   /** So many faults, chosen by the seed. Default: all. */
   readonly count?: number | undefined;
+  /** Of these alone. Default: all. */
+  readonly only?: (fault: Fault) => boolean;
   readonly onProgress?: (done: number, total: number) => void;
 }
 
@@ -69,7 +71,8 @@ export async function runSyscallCampaign(options: SyscallOptions): Promise<Sysca
       for (const call of CALLS) {
         report.calls[call] = Math.max(report.calls[call] ?? 0, counted.calls[call]);
         for (let nth = 1; nth <= counted.calls[call]; nth++)
-          for (const fault of faultsOf(call, nth)) all.push({ durability, fault });
+          for (const fault of faultsOf(call, nth))
+            if (options.only?.(fault) ?? true) all.push({ durability, fault });
       }
     }
     report.possible = all.length;

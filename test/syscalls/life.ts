@@ -18,7 +18,7 @@ const COLLECTION = 'notes';
 /** What a cut takes off; nobody keeps account of it. */
 const DOOMED = 'doomed';
 /** Longer than the second after which a poisoned log tries the disk, and tries again. */
-const HEALING_MS = 6000;
+const HEALING_MS = 20_000;
 
 /** What went wrong with the life of a store. */
 export interface Trouble {
