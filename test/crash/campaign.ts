@@ -213,6 +213,8 @@ export class KillCampaign implements Ground {
       writers.push(workload.writeNotes(), this.changeFolder(server));
       kill.after = this.random() * 900;
     }
+    // Texts come in while the collections that hold such are embedded anew.
+    if (phase === 'reembed') writers.push(workload.writeNotes());
     if (phase === 'checkpoint') {
       const first = Math.floor(this.random() * BULK_GROUPS);
       const groups = Array.from({ length: BULK_GROUPS }, (_, at) => (first + at) % BULK_GROUPS);

@@ -8,7 +8,7 @@ import { printReport } from './report.js';
 
 const { values } = parseArgs({
   options: {
-    cycles: { type: 'string', default: '200' },
+    cycles: { type: 'string', default: '300' },
     seed: { type: 'string', default: String(Date.now() % 2 ** 31) },
     dir: { type: 'string' },
   },
