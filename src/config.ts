@@ -4,6 +4,7 @@ import { delimiter, isAbsolute, resolve } from 'node:path';
 import { CodedError } from './domain/errors.js';
 import { LIMITS } from './domain/limits.js';
 import type { IndexEngine, Metric } from './domain/model.js';
+import { isAge } from './domain/moment.js';
 import { nearest } from './domain/nearest.js';
 import {
   ApiKey,
@@ -36,6 +37,8 @@ export interface Config {
   /** `interval`: the head proof is fsynced every second; `strict`: before each acknowledgement. */
   readonly durability: Durability;
   /** When a server verifies its log by itself: a cron expression in the machine's zone or "off", and what it reads of the disk at most. */
+  /** An age beyond which contents of dead versions are erased; undefined: none are. */
+  readonly keepHistory: string | undefined;
   readonly verify: { readonly cron: string; readonly bytesPerSecond: number };
   /** Directories that ingest may read, absolute; undefined where VECTOR_ROOTS is not set. */
   readonly roots: readonly string[] | undefined;
@@ -116,6 +119,12 @@ export const VARIABLES = [
     meaning: 'What that reads of the disk at most: megabytes a second, 0.1 to 10000.',
   },
   {
+    name: 'VECTOR_KEEP_HISTORY',
+    defaultValue: 'forever',
+    meaning:
+      'How long what is dead is kept, such as "90 days": contents of older dead versions are erased by a running server, once a day. See docs/erasing.md.',
+  },
+  {
     name: 'VECTOR_ROOTS',
     defaultValue: "the client's roots, else the working directory",
     meaning: `Directories that vector_ingest may read, absolute, separated by "${delimiter}". The working directory does not count where it is / or the home directory.`,
@@ -157,6 +166,7 @@ export function readConfig(
     metric: oneOf(env, 'VECTOR_METRIC', METRICS, 'cosine'),
     indexEngine: oneOf(env, 'VECTOR_INDEX', INDEX_ENGINES, 'usearch'),
     durability: oneOf(env, 'VECTOR_DURABILITY', DURABILITIES, 'interval'),
+    keepHistory: readKeepHistory(env),
     verify: { cron: readSchedule(env), bytesPerSecond: readVerifyRate(env) },
     roots: readRoots(env, machine),
     logLevel: oneOf(env, 'VECTOR_LOG_LEVEL', LOG_LEVELS, 'info'),
@@ -192,6 +202,18 @@ function readSchedule(env: NodeJS.ProcessEnv): string {
     'VECTOR_VERIFY_SCHEDULE',
     `${JSON.stringify(value)} is no cron expression: ${errors.map(({ message }) => message).join(', ')}`,
     'Give minute, hour, day of month, month and weekday, such as "30 3 * * *" for half past three each night, or off.',
+  );
+}
+
+/** An age, or undefined for ever. */
+function readKeepHistory(env: NodeJS.ProcessEnv): string | undefined {
+  const value = get(env, 'VECTOR_KEEP_HISTORY');
+  if (value === undefined || value.toLowerCase() === 'forever') return undefined;
+  if (isAge(value)) return value;
+  throw invalid(
+    'VECTOR_KEEP_HISTORY',
+    `${JSON.stringify(value)} is no age`,
+    'Give a number of days, weeks, months or years, such as "90 days", or forever.',
   );
 }
 

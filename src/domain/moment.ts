@@ -84,6 +84,16 @@ export function isMarkName(name: string): boolean {
   return MARK.test(name) && !RESERVED.has(name.toLowerCase()) && name === name.normalize('NFC');
 }
 
+/** Whether a text is an age that is counted on the calendar: "90 days", "a year". */
+export function isAge(text: string): boolean {
+  const [, number, unit] = /^(\d{1,9}|an?) ?([a-z]+)$/.exec(text.trim().toLowerCase()) ?? [];
+  return (
+    number !== undefined &&
+    number !== '0' &&
+    (unit! in CALENDAR_UNITS || unit!.replace(/s$/, '') in CALENDAR_UNITS)
+  );
+}
+
 /**
  * Reads a moment. Whether the log reaches there, and whether the mark exists, is for the caller to find out.
  * @throws CodedError MOMENT_INVALID with examples; INVALID_ARGUMENT for an unknown zone

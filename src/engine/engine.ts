@@ -1,4 +1,5 @@
 import { statfs } from 'node:fs/promises';
+import type { ScheduledTask } from 'node-cron';
 import type { GroupCommitLog } from '../../wal/group-commit.js';
 import { hashHex } from '../../wal/hash.js';
 import { withIoErrors } from '../../wal/io-error.js';
@@ -56,6 +57,7 @@ import { assertOutside } from './fork.js';
 import { HistoryReader } from './history.js';
 import { Horizon } from './horizon.js';
 import { ingest } from './ingest/ingest.js';
+import { HistoryKeeper, KEEP_HISTORY_CRON, type KeepHistoryOptions } from './keep-history.js';
 import { describeSeq, endOf } from './moments.js';
 import { OnlineVerifier } from './online-verifier.js';
 import { Exporter } from './portable/exporter.js';
@@ -65,8 +67,8 @@ import { type At, generationOf } from './read.js';
 import { Reembedder } from './reembed.js';
 import type { BatchSizes } from './reembed-run.js';
 import { Reverter } from './revert.js';
+import { schedule, type VerifySchedule } from './schedule.js';
 import { Searcher } from './search.js';
-import { schedule, type VerifySchedule } from './verify-schedule.js';
 import { Versions } from './versions.js';
 import { type WriteOptions, Writer } from './write.js';
 
@@ -85,6 +87,8 @@ export interface StoreEngineOptions {
   readonly warnings: string[];
   /** When the log is verified beside the work. Default: only when it is asked for. */
   readonly verify?: VerifySchedule | undefined;
+  /** See Config. */
+  readonly keepHistory?: string | undefined;
 }
 
 /** A checkpoint is due once this many events, or a quarter of all versions, are not in the newest one. */
@@ -114,7 +118,7 @@ export class StoreEngine implements Engine {
   private readonly backups = new Set<Promise<unknown>>();
   private readonly ending = new AbortController();
   private readonly verifier: OnlineVerifier;
-  private readonly scheduled: ReturnType<typeof schedule>;
+  private readonly scheduled: Promise<(ScheduledTask | undefined)[]>;
 
   constructor(private readonly options: StoreEngineOptions) {
     const { log, projections, embedders, metric, clock } = options;
@@ -142,9 +146,9 @@ export class StoreEngine implements Engine {
       writer: this.writer,
       ending: this.ending.signal,
     });
-    const { storeDir, verify } = options;
+    const { storeDir } = options;
     this.verifier = new OnlineVerifier({ storeDir, log, clock, warn: message => this.warn(message) });
-    this.scheduled = this.scheduleVerification(verify);
+    this.scheduled = this.scheduleWork(options);
     this.exporter = new Exporter(shared);
     this.importer = new Importer({ ...shared, writer: this.writer });
     this.checkpointSeq = listCheckpoints(options.storeDir)[0] ?? 0;
@@ -155,16 +159,44 @@ export class StoreEngine implements Engine {
     );
   }
 
-  private async scheduleVerification(verify: VerifySchedule | undefined): ReturnType<typeof schedule> {
-    if (verify === undefined) return undefined;
+  private scheduleWork({ verify, keepHistory }: StoreEngineOptions): Promise<(ScheduledTask | undefined)[]> {
+    const work: Promise<ScheduledTask | undefined>[] = [];
+    if (verify !== undefined)
+      work.push(
+        this.scheduleOne('verification', verify.cron, () => this.verifier.goOn(verify.bytesPerSecond)),
+      );
+    if (keepHistory !== undefined) {
+      const keeper = this.historyKeeper(keepHistory);
+      work.push(this.scheduleOne('erasing old history', KEEP_HISTORY_CRON, () => keeper.look()));
+    }
+    return Promise.all(work);
+  }
+
+  /** What moves the horizon by itself. @param options for tests */
+  historyKeeper(keep: string, options: Partial<KeepHistoryOptions> = {}): HistoryKeeper {
+    return new HistoryKeeper({
+      ...this.options,
+      projections: () => this.options.projections,
+      horizon: this.horizonMover,
+      warn: message => this.warn(message),
+      keep,
+      ...options,
+    });
+  }
+
+  private async scheduleOne(
+    what: string,
+    cron: string,
+    work: () => Promise<unknown>,
+  ): Promise<ScheduledTask | undefined> {
     try {
-      return await schedule(verify.cron, this.options.logger, () =>
-        this.verifier
-          .goOn(verify.bytesPerSecond)
-          .catch((error: unknown) => this.warn(`verification stopped: ${(error as Error).message}`)),
+      return await schedule(cron, this.options.logger, () =>
+        work().catch((error: unknown) => {
+          if (!this.ending.signal.aborted) this.warn(`${what} stopped: ${(error as Error).message}`);
+        }),
       );
     } catch (error) {
-      this.warn(`verification is not scheduled: ${(error as Error).message}`);
+      this.warn(`${what} is not scheduled: ${(error as Error).message}`);
       return undefined;
     }
   }
@@ -393,7 +425,7 @@ export class StoreEngine implements Engine {
     const refusal = closed();
     this.ending.abort(refusal);
     await this.verifier.stop();
-    await (await this.scheduled)?.destroy();
+    for (const task of await this.scheduled) await task?.destroy();
     await Promise.allSettled(this.backups);
     await this.reembedder.stop();
     await this.horizonMover.stopped();

@@ -76,6 +76,12 @@ export class Catalog extends VersionTable {
     throw malformed(`event ${seq} ended a version, but is no delete`);
   }
 
+  /** Logical time of the last write or delete of an item, in ms; 0 where there was none. */
+  get lastChangeMs(): number {
+    const written = this.size === 0 ? 0 : this.timeOf(this.size - 1);
+    return this.deleteCount === 0 ? written : Math.max(written, this.deleteAt(this.deleteCount - 1).timeMs);
+  }
+
   /** How many deletes there were. */
   get deleteCount(): number {
     return this.deletes.count;

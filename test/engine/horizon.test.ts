@@ -10,8 +10,10 @@ import type { StoreEngine } from '#src/engine/engine.js';
 import { replay } from '#src/engine/replay.js';
 import { rollback } from '#src/engine/rollback.js';
 import { verifyStore } from '#src/engine/verify.js';
+import { MemoryLog } from '#wal/memory-log.js';
 import { PATHS } from '#wal/paths.js';
 import { openTestEngine, temporaryDirectory, testContext } from '../helpers/engine.js';
+import { memoryEngine } from '../helpers/memory-engine.js';
 import { filesHolding } from '../helpers/search-bytes.js';
 
 const dir = temporaryDirectory();
@@ -133,6 +135,76 @@ test('nothing is that old: an answer, not an error', async () => {
   const { engine } = await made(freshPath());
   expect(await move(engine, '90 days ago')).toMatchObject({ through: null, versions: 0 });
   await engine.close();
+});
+
+describe('kept by itself for an age', () => {
+  const DAY_MS = 86_400_000;
+
+  /** An item that is written every ten days, and a keeper of thirty days of it. */
+  async function kept(keep = '30 days') {
+    let nowMs = Date.UTC(2026, 0, 1);
+    let elapsedMs = 0;
+    const warnings: string[] = [];
+    const log = new MemoryLog({ clock: () => nowMs });
+    const engine = await memoryEngine(log, { clock: () => nowMs });
+    const keeper = engine.historyKeeper(keep, {
+      elapsed: () => elapsedMs,
+      warn: text => warnings.push(text),
+    });
+    const pass = (days: number) => {
+      nowMs += days * DAY_MS;
+      elapsedMs += days * DAY_MS;
+    };
+    const leap = (days: number) => {
+      nowMs += days * DAY_MS;
+    };
+    const erased = async () => {
+      const { changes } = await engine.history({ id: 'a', limit: 100 }, testContext);
+      return changes.filter(({ after }) => after?.erased !== undefined).length;
+    };
+    for (let n = 0; n < 10; n++) {
+      await put(engine, 'a', `version ${n}`);
+      pass(10);
+    }
+    return { engine, keeper, pass, leap, erased, warnings };
+  }
+
+  test('once a day, and only what is that old', async () => {
+    const { keeper, pass, erased, engine } = await kept();
+    await keeper.look();
+    // The last write was on day 90, so what was replaced by day 61 is gone: the versions of days 0 to 50.
+    expect(await erased()).toBe(6);
+    await put(engine, 'a', 'one more');
+    pass(0.5);
+    await keeper.look();
+    expect(await erased()).toBe(6);
+    pass(10);
+    await keeper.look();
+    expect(await erased()).toBe(7);
+  });
+
+  test('a rest, however long, makes nothing old', async () => {
+    const { keeper, pass, erased } = await kept();
+    await keeper.look();
+    for (let year = 0; year < 3; year++) {
+      pass(365);
+      await keeper.look();
+    }
+    expect(await erased()).toBe(6);
+  });
+
+  test.each([400, -400])('a clock that leaps by %i days makes it wait, and say so once', async days => {
+    const { keeper, leap, pass, erased, warnings } = await kept();
+    leap(days);
+    await keeper.look();
+    await keeper.look();
+    expect([await erased(), warnings.length]).toEqual([0, 1]);
+    expect(warnings[0]).toMatch(/history older than 30 days is not erased: the clock/);
+    leap(-days);
+    pass(1);
+    await keeper.look();
+    expect(await erased()).toBe(6);
+  });
 });
 
 describe('interrupted', () => {

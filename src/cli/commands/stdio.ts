@@ -69,8 +69,8 @@ interface OpenedStore {
 
 async function openStore(config: Config, logger: Logger): Promise<OpenedStore> {
   const { openEngine } = await import('../../engine/open.js');
-  const { storePath, verify } = config;
-  const engine = await openEngine({ path: storePath, config, logger, verify });
+  const { storePath, verify, keepHistory } = config;
+  const engine = await openEngine({ path: storePath, config, logger, verify, keepHistory });
   return { engine, local: listen(engine, storePath, logger) };
 }
 

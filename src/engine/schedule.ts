@@ -1,4 +1,4 @@
-/** When a running server verifies its store by itself. */
+/** Work that a running server does at set times. */
 import type { ScheduledTask } from 'node-cron';
 import type { Logger } from '../log.js';
 

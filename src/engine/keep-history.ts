@@ -1,0 +1,87 @@
+/** Moves the horizon by itself: history of so long is kept, at most once a day, and not while the clock cannot be trusted. */
+import type { GroupCommitLog } from '../../wal/group-commit.js';
+import type { CallContext } from '../domain/face.js';
+import type { Actor } from '../domain/model.js';
+import { parseMoment } from '../domain/moment.js';
+import type { Logger } from '../log.js';
+import { VERSION } from '../version.js';
+import type { Horizon } from './horizon.js';
+import type { Projections } from './projections.js';
+
+/** When it is looked whether there is anything to do. */
+export const KEEP_HISTORY_CRON = '20 * * * *';
+const DAY_MS = 86_400_000;
+
+const ACTOR: Actor = {
+  clientName: 'mcp-vector-server',
+  clientVersion: VERSION,
+  session: 'schedule',
+  sessionSource: 'schedule',
+  project: '',
+  transport: 'library',
+  tool: 'horizon',
+};
+
+export interface KeepHistoryOptions {
+  /** An age: "90 days". */
+  readonly keep: string;
+  readonly log: GroupCommitLog;
+  readonly projections: () => Projections;
+  readonly horizon: Horizon;
+  readonly clock: () => number;
+  /** Ms that passed since whenever, whatever the clock was set to. */
+  readonly elapsed?: () => number;
+  readonly logger: Logger;
+  readonly warn: (message: string) => void;
+}
+
+export class HistoryKeeper {
+  private readonly elapsed: () => number;
+  private readonly started: { readonly clockMs: number; readonly elapsedMs: number };
+  private hasWarned = false;
+
+  constructor(private readonly options: KeepHistoryOptions) {
+    this.elapsed = options.elapsed ?? (() => performance.now());
+    this.started = { clockMs: options.clock(), elapsedMs: this.elapsed() };
+  }
+
+  /**
+   * Moves the horizon if it is a day since it was moved last, and something would go. An age is counted from now, but at most from a day after the last
+   * write: a clock that leapt ahead, or a store that nobody wrote to for a year, makes nothing old.
+   */
+  async look(): Promise<void> {
+    const { projections, horizon, clock, keep, logger } = this.options;
+    const nowMs = clock();
+    const { milestones } = projections().catalog.registry;
+    const last = milestones.findLast(({ type }) => type === 'history_erased');
+    if (last !== undefined && nowMs - last.timeMs < DAY_MS) return;
+    const doubt = this.doubtOfClock(nowMs);
+    if (doubt !== undefined) {
+      if (!this.hasWarned) this.options.warn(`history older than ${keep} is not erased: ${doubt}`);
+      this.hasWarned = true;
+      return;
+    }
+    // What the horizon itself writes is no sign of life.
+    const reference = Math.min(nowMs, projections().catalog.lastChangeMs + DAY_MS);
+    const moment = parseMoment(`${keep} ago`, { nowMs: reference });
+    if (moment.kind !== 'time') throw new TypeError(`"${keep}" is no age`);
+    const through = new Date(moment.timeMs).toISOString();
+    const context: CallContext = { actor: ACTOR };
+    const { versions } = await horizon.move({ through, dry_run: true }, context);
+    if (versions === 0) return;
+    const answer = await horizon.move({ through, dry_run: false }, context);
+    logger.info({ versions, freed_bytes: answer.freed_bytes }, `history older than ${keep} is erased`);
+  }
+
+  /** Why ages may not be what the clock says; undefined where nothing is known against it. */
+  private doubtOfClock(nowMs: number): string | undefined {
+    const { head } = this.options.log;
+    if (head.logicalMs > nowMs + DAY_MS)
+      return 'the clock is more than a day behind the last event. Set it right, or move the horizon by tools/horizon';
+    const byClockMs = nowMs - this.started.clockMs;
+    const leapMs = byClockMs - (this.elapsed() - this.started.elapsedMs);
+    if (Math.abs(leapMs) > DAY_MS)
+      return 'the clock leapt by more than a day since the server started (or the machine slept). If it is right, start the server again, or move the horizon by tools/horizon';
+    return undefined;
+  }
+}
