@@ -6,14 +6,13 @@ import { backUp } from '../../wal/backup/write.js';
 import { withIoErrors } from '../../wal/io-error.js';
 import type { RecordSource } from '../../wal/log.js';
 import { inspectTarget } from '../../wal/new-store.js';
-import { openLog } from '../../wal/open.js';
 import type { BackupAnswer, BackupCommand } from '../domain/backup.js';
 import type { CallContext, Progress, ResolvedMoment } from '../domain/face.js';
 import { type BackupSummary, chosenBackup, summaryOf } from './backup-list.js';
 import { assertSpace, type DiskSpace, storeBytes } from './disk-space.js';
-import { eraseContents } from './erasing.js';
+import { eraseAgain } from './erase-again.js';
 import { givesUpContents } from './event-codec.js';
-import { beyondHorizon, describeSeq } from './moments.js';
+import { beyondHorizon } from './moments.js';
 import { replayCatalog } from './replay.js';
 import { resolveRange } from './replay-range.js';
 import { type VerifyReport, verifyStore } from './verify.js';
@@ -144,19 +143,6 @@ async function assertWhole(
   const { catalog } = await replayCatalog(log, { sinceSeq: until.seq + 1, until }, onProgress);
   const erased = catalog.erasedSpanAt(until.seq);
   if (erased !== undefined) throw beyondHorizon(log, 'the moment', until.seq, erased);
-}
-
-/** The backup may hold contents that were given up after it was written: what the restored log gives up is erased in it. */
-async function eraseAgain(storeDir: string, onProgress: RestoreOptions['onProgress']): Promise<void> {
-  const log = await openLog({ storeDir });
-  try {
-    const until = describeSeq(log, log.head.seq);
-    const { catalog } = await replayCatalog(log, { sinceSeq: until.seq + 1, until }, onProgress);
-    for (const why of ['horizon', 'redacted'] as const)
-      await eraseContents(log, catalog, why, { onProgress });
-  } finally {
-    await log.close();
-  }
 }
 
 /** Of all backups of a directory; a manifest that cannot be read says it by its name. */

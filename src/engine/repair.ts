@@ -3,6 +3,7 @@ import { type RepairOutcome, type RepairStep, repairLog } from '../../wal/repair
 import type { Progress } from '../domain/face.js';
 import { VERSION } from '../version.js';
 import { assertSpace, storeBytes } from './disk-space.js';
+import { eraseAgain } from './erase-again.js';
 import { type VerifyReport, verifyStore } from './verify.js';
 
 export interface RepairStoreOptions {
@@ -50,5 +51,8 @@ export async function repair(
   });
   const isDone = outcome.state === 'repaired' || outcome.state === 'finished';
   const answer = { ...outcome, storePath: storeDir };
-  return isDone ? { ...answer, verified: await verifyStore(storeDir, { onProgress }) } : answer;
+  if (!isDone) return answer;
+  // Where the erased form of a record was lost, a backup may have given back what it was.
+  if (backups.length > 0) await eraseAgain(storeDir, onProgress);
+  return { ...answer, verified: await verifyStore(storeDir, { onProgress }) };
 }

@@ -1,15 +1,17 @@
 /**
  * Redaction: nothing of an item's contents is left in any byte of the store, wherever it was, and the past says that something was there.
  */
-import { cpSync, existsSync, mkdirSync, writeFileSync } from 'node:fs';
+import { cpSync, existsSync, mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { beforeAll, describe, expect, test } from 'vitest';
 import { backUpStore, restore } from '#src/engine/backup.js';
 import { type RedactOptions, redact } from '#src/engine/redact.js';
+import { repair } from '#src/engine/repair.js';
 import { rollback } from '#src/engine/rollback.js';
 import { verifyStore } from '#src/engine/verify.js';
 import { openLog } from '#wal/open.js';
 import { PATHS } from '#wal/paths.js';
+import { flip } from '../helpers/damage.js';
 import {
   namedEmbedders,
   OTHER_WORDS,
@@ -196,6 +198,20 @@ describe('refused, and nothing is changed', () => {
     expect(existsSync(evidence)).toBe(false);
     expect(filesHolding(storeDir, NEEDLES)).toEqual([]);
   });
+});
+
+test('a repair that fills holes from a backup that still holds it does not bring it back', async () => {
+  const storeDir = fresh();
+  await redactIn(storeDir);
+  // One of the erased records is damaged.
+  const held = filesHolding(join(storeDir, PATHS.log), [Buffer.from('"why":"redacted"')]);
+  const path = join(storeDir, PATHS.log, held[0]!);
+  flip(path, readFileSync(path).indexOf('"why":"redacted"'), 2);
+  const { state, verified } = await repair(storeDir, { backups: [backups], apply: true });
+  expect([state, verified!.findings]).toEqual(['repaired', []]);
+  // What was taken aside is as it was, and the backup is not touched.
+  rmSync(join(storeDir, PATHS.damaged), { recursive: true });
+  expect(filesHolding(join(storeDir, PATHS.log), NEEDLES)).toEqual([]);
 });
 
 test('a restore from a backup that still holds it does not bring it back', async () => {
