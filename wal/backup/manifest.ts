@@ -73,9 +73,10 @@ export const backupId = ({ time, lineage, last }: BackupManifest): string =>
 export const manifestPath = (dir: string, id: string): string => join(dir, `${id}${MANIFEST_SUFFIX}`);
 
 export function encodeManifest(manifest: Omit<BackupManifest, 'format' | 'howToRead'>): string {
-  const json = JSON.stringify({ format: FORMAT, howToRead: HOW_TO_READ, ...manifest });
-  return `${json}\n${sha256(json)}\n`;
+  return withDigest(JSON.stringify({ format: FORMAT, howToRead: HOW_TO_READ, ...manifest }));
 }
+
+const withDigest = (json: string): string => `${json}\n${sha256(json)}\n`;
 
 /**
  * By what they hold, oldest first: a later epoch goes on from an earlier one. When they were made says little: a clock may have been set back since
@@ -125,8 +126,9 @@ export function listBackups(dir: string): BackupList {
 function readManifest(
   path: string,
 ): { manifest: BackupManifest; problem?: never } | { manifest?: never; problem: string } {
-  const [json = '', digest] = readFileSync(path, 'utf8').split('\n');
-  if (sha256(json) !== digest) return { problem: 'does not match its sha256' };
+  const text = readFileSync(path, 'utf8');
+  const [json = ''] = text.split('\n', 1);
+  if (text !== withDigest(json)) return { problem: 'does not match its sha256' };
   const manifest = JSON.parse(json) as BackupManifest;
   if (manifest.format !== FORMAT)
     return { problem: `has format ${manifest.format}, this program reads ${FORMAT}` };
