@@ -84,19 +84,19 @@ async function digestFile(path: string): Promise<string> {
 
 /** Writes and flushes the manifest: one line of JSON and a line with its own digest. */
 export async function writeManifest(dir: string, manifest: Manifest): Promise<void> {
-  const json = JSON.stringify(manifest);
-  const lines = Buffer.from(`${json}\n${hashHex(xxh64(Buffer.from(json)))}\n`);
-  await writeFlushed(join(dir, MANIFEST), [lines]);
+  await writeFlushed(join(dir, MANIFEST), [Buffer.from(withDigest(JSON.stringify(manifest)))]);
 }
+
+const withDigest = (json: string): string => `${json}\n${hashHex(xxh64(Buffer.from(json)))}\n`;
 
 /**
  * @param version the only one that this program reads
  * @throws CodedError PROJECTION_FAILED, or what the file system throws
  */
 export function readManifest(dir: string, version: number): Manifest {
-  const [json = '', digest] = readText(join(dir, MANIFEST)).split('\n');
-  if (hashHex(xxh64(Buffer.from(json))) !== digest)
-    throw damaged(dir, 'its manifest does not match its digest');
+  const text = readText(join(dir, MANIFEST));
+  const [json = ''] = text.split('\n', 1);
+  if (text !== withDigest(json)) throw damaged(dir, 'its manifest does not match its digest');
   const manifest = JSON.parse(json) as Manifest;
   if (manifest.version !== version)
     throw damaged(dir, `it has version ${manifest.version}, this program writes ${version}`);

@@ -27,7 +27,7 @@ export class ProgramKiller {
   /** kill -9 at some instant, or shortly after its end. @param instead what is killed in its place, and the program runs on */
   async kill(args: readonly string[], instead?: () => Promise<void>): Promise<Ended> {
     const [name] = args as [string];
-    const usualMs = this.usualMs.get(name) ?? 600;
+    const usualMs = this.usualMs.get(name) ?? 1000;
     const startedMs = performance.now();
     const { child, ended } = this.start(args);
     const timer = setTimeout(
@@ -39,7 +39,7 @@ export class ProgramKiller {
     if (!wasKilled && instead === undefined)
       this.usualMs.set(name, usualMs + 0.3 * (performance.now() - startedMs - usualMs));
     // Killed over and over, it may take longer than is thought.
-    else if (wasKilled) this.usualMs.set(name, 1.1 * usualMs);
+    else if (wasKilled) this.usualMs.set(name, 1.3 * usualMs);
     return { wasKilled, ...rest };
   }
 

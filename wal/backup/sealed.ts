@@ -20,8 +20,9 @@ export function readSealed(
 ):
   | { readonly value: unknown; readonly problem?: never }
   | { readonly value?: never; readonly problem: string } {
-  const [json = '', digest] = readText(path).split('\n');
-  return sha256Of(json) === digest ? { value: JSON.parse(json) } : { problem: 'does not match its sha256' };
+  const text = readText(path);
+  const [json = ''] = text.split('\n', 1);
+  return text === seal(json) ? { value: JSON.parse(json) } : { problem: 'does not match its sha256' };
 }
 
 /** Writes a file that is there whole, and flushed, or not at all. What is there under its name is replaced. */
