@@ -18,7 +18,7 @@ import { COLLECTION, NOTES, Workload } from './workload.js';
 
 /** Where in a server's life the kill falls, and how many of a hundred cycles fall there; the others are those of programs. */
 const SERVER_PHASES: readonly (readonly [string, number])[] = [
-  ['writing', 38],
+  ['writing', 30],
   ['start-up', 10],
   ['shutdown', 10],
   ['checkpoint', 4],
@@ -85,6 +85,7 @@ export class KillCampaign implements Ground {
   readonly store: string;
   readonly killer: ProgramKiller;
   reembedTo = 'embedded';
+  secrets = 0;
   private readonly folder: Folder;
   private readonly ledger = new Ledger();
   private readonly report: CampaignReport;

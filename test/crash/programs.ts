@@ -8,8 +8,10 @@ import type { StatusAnswer } from '#src/domain/face.js';
 import { overviewOf } from '#src/engine/backup-list.js';
 import { verifyBackups } from '#src/engine/backup-verify.js';
 import { verifyStore } from '#src/engine/verify.js';
+import { openTestEngine, testContext } from '../helpers/engine.js';
 import type { Ended, ProgramKiller } from '../helpers/killed-program.js';
 import type { McpProcess } from '../helpers/mcp-process.js';
+import { filesHolding } from '../helpers/search-bytes.js';
 
 /** What a program is run on, and what it may have to know. */
 export interface Ground {
@@ -25,6 +27,8 @@ export interface Ground {
   mayBeCut(status: StatusAnswer): void;
   /** Where collections are embedded anew next; changes once that is done. */
   reembedTo: string;
+  /** How many items were written to be redacted; each has a name of its own. */
+  secrets: number;
 }
 
 export interface Program {
@@ -136,4 +140,44 @@ const reembed: Program = {
   },
 };
 
-export const PROGRAMS: readonly Program[] = [backup, restore, rollback, reembed];
+const horizon: Program = {
+  name: 'horizon',
+  weight: 4,
+  mayRunBeside: true,
+  async args({ store }) {
+    return ['horizon', '--through', 'now', '--yes', '--store', store];
+  },
+  async judge() {
+    return [];
+  },
+};
+
+/** The ledger knows nothing of these items: each lives for one cycle. */
+const SECRETS = 'secrets';
+const secretId = ({ secrets }: Ground) => `secret-${secrets}`;
+const secretText = ({ secrets }: Ground) => `xyzzy-${secrets}-plugh`;
+
+const redact: Program = {
+  name: 'redact',
+  weight: 4,
+  mayRunBeside: false,
+  async args(ground, server) {
+    ground.secrets += 1;
+    const item = { id: secretId(ground), text: secretText(ground), vector: [ground.secrets, 1, 1, 1] };
+    await server.call('vector_upsert', { collection: SECRETS, items: [item] });
+    return ['redact', secretId(ground), '-c', SECRETS, '--yes', '--store', ground.store];
+  },
+  async judge(ground, { code }) {
+    // Whoever opens the store finishes what was begun.
+    const engine = await openTestEngine(ground.store);
+    const { items } = await engine.get({ collection: SECRETS, ids: [secretId(ground)] }, testContext);
+    await engine.close();
+    ground.count(items.length > 0 ? 'redaction not begun' : 'redacted');
+    if (items.length > 0) return code === 0 ? ['it ended well, and the item is there'] : [];
+    return filesHolding(ground.store, [Buffer.from(secretText(ground))]).map(
+      file => `${file} holds it still`,
+    );
+  },
+};
+
+export const PROGRAMS: readonly Program[] = [backup, restore, rollback, reembed, horizon, redact];

@@ -7,7 +7,10 @@ import { KillCampaign } from '../crash/campaign.js';
 import { runDiskFullCampaign } from '../crash/disk-full.js';
 import { runDamageCampaign } from '../damage/campaign.js';
 import { SHAPES } from '../damage/shapes.js';
+import { UNSUPPORTED } from '../faults/shim.js';
 import { playInterleavings } from '../interleavings/history.js';
+import { runPowerCampaign } from '../power/campaign.js';
+import { runSyscallCampaign } from '../syscalls/campaign.js';
 
 export interface RowOptions {
   readonly seed: number;
@@ -130,13 +133,67 @@ async function commandsRow({ seed, count, isOver, onProgress }: RowOptions): Pro
   return { cases: commands, failures, counts: { histories } };
 }
 
+/** The others can be ended in time; this one takes a number. */
+function powerRow(compoundPercent: number) {
+  return async ({ seed, count, onProgress }: RowOptions): Promise<RowReport> => {
+    if (UNSUPPORTED !== undefined) throw new Error(UNSUPPORTED);
+    const report = await runPowerCampaign({ seed, count, compoundPercent, onProgress });
+    const { cases, compound, deep, recordings, operations, codes, failures } = report;
+    return {
+      cases,
+      failures,
+      counts: {
+        recordings,
+        'operations recorded': operations,
+        'with a second power loss': compound,
+        'opened by the whole engine': deep,
+        ...prefixed('refused by', codes),
+      },
+    };
+  };
+}
+
+async function syscallsRow({ seed, count, share, onProgress }: RowOptions): Promise<RowReport> {
+  if (UNSUPPORTED !== undefined) throw new Error(UNSUPPORTED);
+  const report = await runSyscallCampaign({ seed, count: share === 1 ? undefined : count, onProgress });
+  const { cases, possible, hit, unnoticed, failures } = report;
+  return { cases, failures, counts: { 'possible faults': possible, hit, 'noticed by nobody': unnoticed } };
+}
+
+const prefixed = (prefix: string, counts: Readonly<Record<string, number>>): Record<string, number> =>
+  Object.fromEntries(Object.entries(counts).map(([name, count]) => [`${prefix} ${name}`, count]));
+
+/** About as many faults as there are: calls of a life, times errors, times once or from then on. */
+const ALL_SYSCALLS = 45_000;
+
 export const ROWS: readonly Row[] = [
   {
     name: 'kill',
-    what: 'kill -9 at a random instant, of the server or of backup, restore, rollback, reembed',
+    what: 'kill -9 at a random instant, of the server or of backup, restore, rollback, reembed, horizon, redact',
     small: 300,
     full: 20_000,
     run: killRow,
+  },
+  {
+    name: 'power',
+    what: 'a power loss: only what was flushed survives, and any part of the rest',
+    small: 500,
+    full: 100_000,
+    run: powerRow(0),
+  },
+  {
+    name: 'compound',
+    what: 'a second power loss, while the store recovers from the first',
+    small: 50,
+    full: 5_000,
+    run: powerRow(100),
+  },
+  {
+    name: 'syscalls',
+    what: 'a system call that fails, once or from then on',
+    small: 100,
+    full: ALL_SYSCALLS,
+    run: syscallsRow,
   },
   {
     name: 'damage',
