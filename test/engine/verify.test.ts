@@ -239,7 +239,7 @@ describe('beside the work', () => {
     flip(firstTable(), 100, 1);
     const { findings, next } = await verify();
     expect(findings).toMatchObject([{ code: 'TABLE_DAMAGED' }]);
-    expect(next[0]!.step).toContain('tools/repair --dry-run');
+    expect(next[0]!.step).toContain('tools/repair');
     const shown = await status();
     expect(shown.findings).toEqual(findings);
     expect(warnings).toEqual([expect.stringContaining('verification found TABLE_DAMAGED')]);
