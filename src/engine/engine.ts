@@ -368,11 +368,13 @@ export class StoreEngine implements Engine {
     const { log, projections, embedders } = this.options;
     const refusal = closed();
     this.ending.abort(refusal);
-    await this.verifier.stop();
-    for (const task of await this.scheduled) await task?.destroy();
-    await Promise.allSettled(this.backups);
-    await this.reembedder.stop();
-    await this.horizonMover.stopped();
+    await Promise.all([
+      this.reembedder.stop(),
+      this.verifier.stop(),
+      this.horizonMover.stopped(),
+      this.scheduled.then(tasks => Promise.all(tasks.map(task => task?.destroy()))),
+      Promise.allSettled(this.backups),
+    ]);
     this.writer.end(refusal);
     await this.settled();
     this.unsubscribe();
