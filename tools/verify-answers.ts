@@ -40,6 +40,8 @@ export function sayOffline(report: VerifyReport): void {
       `epoch     ${epoch} since ${seq}  ${time}` +
         (cut.seq < seq ? '' : `; it was cut off: ${seq} to ${cut.seq}  ${cut.hash}`),
     );
+  for (const { from, to } of report.gaps)
+    say(`lost      ${from}${from === to ? '' : ` to ${to}`}, acknowledged by a repair`);
   if (report.erased > 0) say(`erased    the contents of ${count(report.erased, 'record')}, on purpose`);
   if (report.pendingCut)
     say(
