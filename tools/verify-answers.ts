@@ -94,7 +94,7 @@ function sayRestorable(
   isDamaged: boolean,
 ): void {
   const { store, backup } = restorable;
-  const but = erased === 0 ? '' : ', but for those at which what the horizon erased lived';
+  const but = erased === 0 ? '' : ', but for what was erased';
   const until = ({ seq, time }: { seq: number; time: string }) => `1 to ${seq}, until ${time}`;
   if (store !== undefined) say(`whole     ${until(store)}: any moment of it can be restored${but}`);
   else if (level === 'quick' && !isDamaged) say('whole     not proved at this level');

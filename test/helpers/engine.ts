@@ -13,9 +13,15 @@ import { createLogger } from '#src/log.js';
 /** A directory that is removed when the process ends. @param parent fastDirectory() for stores that are made by the thousand */
 export function temporaryDirectory(name = 'mvs-test-', parent = tmpdir()): string {
   const dir = mkdtempSync(join(parent, name));
-  process.once('exit', () => rmSync(dir, { recursive: true, force: true }));
+  if (temporary.length === 0) process.once('exit', removeTemporary);
+  temporary.push(dir);
   return dir;
 }
+
+const temporary: string[] = [];
+const removeTemporary = (): void => {
+  for (const dir of temporary) rmSync(dir, { recursive: true, force: true });
+};
 
 export const WORDS = { model: 'words', dimension: 32, seed: 7 } as const;
 /** Another model: other axes, and more of them. */
