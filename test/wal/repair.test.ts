@@ -4,7 +4,17 @@
  */
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { cpSync, existsSync, readdirSync, readFileSync, renameSync, rmSync, statSync } from 'node:fs';
+import {
+  cpSync,
+  existsSync,
+  mkdirSync,
+  readdirSync,
+  readFileSync,
+  renameSync,
+  rmSync,
+  statSync,
+  writeFileSync,
+} from 'node:fs';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { BackupLog } from '#wal/backup/backup-log.js';
@@ -451,6 +461,127 @@ test('a fork takes gaps along', async () => {
   await forkLog(log, log.head.seq, target, { clock: Date.now });
   await log.close();
   expect(await verifyLog(target)).toMatchObject({ findings: [], gaps: (await verifyLog(dir)).gaps });
+});
+
+describe('refused, and the damaged store is as it was', () => {
+  /** A store that lost a table, with the bytes of all that is left of its log. */
+  function damagedCopy(): { dir: string; bytes: () => Map<string, Buffer> } {
+    const dir = copyOf(whole);
+    remove(filesOf(dir, /\.ldb$/)[1]!);
+    return { dir, bytes: () => new Map(filesOf(dir, /./).map(file => [file, readFileSync(file)])) };
+  }
+
+  async function expectRefused(options: Partial<RepairOptions>, error: object): Promise<void> {
+    const { dir, bytes } = damagedCopy();
+    const before = bytes();
+    await expect(repair(dir, options)).rejects.toMatchObject(error);
+    expect(bytes()).toEqual(before);
+    expect(existsSync(join(dir, PATHS.damaged))).toBe(false);
+    expect(await repair(dir)).toMatchObject({ state: 'repaired' });
+  }
+
+  test('a directory that holds no backup', () =>
+    expectRefused({ backups: [directories.path('none')] }, { code: 'BACKUP_MISSING' }));
+
+  test('what the caller throws once it has seen the plan, as it is', async () => {
+    const stop = async () => {
+      throw new Error('rather not');
+    };
+    await expectRefused({ onPlanned: stop }, { message: 'rather not' });
+  });
+
+  test('what the disk answers', async () => {
+    const full = async () => {
+      throw Object.assign(new Error('no space left on device'), { code: 'ENOSPC' });
+    };
+    await expectRefused(
+      { onPlanned: full },
+      { code: 'WAL_IO', message: expect.stringContaining('no space left on device') },
+    );
+  });
+
+  test('a record that is no longer where it was found', async () => {
+    const { dir } = damagedCopy();
+    const [seq, value] = [...whole.records].find(([, value]) =>
+      filesOf(dir, /\.ldb$/).some(path => readFileSync(path).includes(value)),
+    )!;
+    const { file, at } = placeOf(dir, value);
+    const rot = async () => flip(file, at + 90, 1);
+    await expect(repair(dir, { onPlanned: rot })).rejects.toMatchObject({
+      code: 'WAL_IO',
+      message: expect.stringContaining(`record ${seq} was whole`),
+    });
+    expect(existsSync(join(dir, PATHS.damaged))).toBe(false);
+  });
+
+  test('a new log that does not read back', async () => {
+    const { dir } = damagedCopy();
+    const rot = (step: string) => {
+      if (step !== 'writing') return;
+      const made = readdirSync(join(dir, PATHS.repairing), { recursive: true, withFileTypes: true });
+      const log = made.find(({ name }) => name.endsWith('.log'))!;
+      flip(join(log.parentPath, log.name), 200, 1);
+    };
+    await expect(repair(dir, { onProgress: rot })).rejects.toMatchObject({
+      code: 'WAL_IO',
+      message: expect.stringContaining('the new log is not sound'),
+    });
+    expect([PATHS.damaged, PATHS.repairing].map(name => existsSync(join(dir, name)))).toEqual([false, false]);
+    expect(await repair(dir)).toMatchObject({ state: 'repaired' });
+  });
+
+  test('a cut that would leave nothing', async () => {
+    const dir = copyOf(whole);
+    const { file, at } = placeOf(dir, whole.records.get(1)!);
+    flip(file, at + 85, 0);
+    await expect(repair(dir, { choice: 'cut' })).rejects.toMatchObject({
+      code: 'REPAIR_IMPOSSIBLE',
+      message: expect.stringContaining('before the first lost record'),
+    });
+    expect((await repair(dir, { choice: 'cut', apply: false })).plan!.cut).toBeUndefined();
+  });
+
+  test('a HEAD of a later version', async () => {
+    const { dir } = damagedCopy();
+    const slot = readFileSync(join(dir, PATHS.head)).subarray(0, 128);
+    slot.writeUInt32LE(9, 8);
+    slot.writeBigUInt64LE(xxh64(slot.subarray(0, 120)), 120);
+    overwriteWith(join(dir, PATHS.head), 0, slot);
+    await expect(repair(dir)).rejects.toMatchObject({ code: 'WAL_NEWER_FORMAT' });
+  });
+
+  test('what is no store, or nowhere', async () => {
+    const dir = directories.path();
+    await expect(repair(dir)).rejects.toMatchObject({ code: 'STORE_MISSING' });
+    mkdirSync(dir);
+    await expect(repair(dir)).rejects.toMatchObject({ code: 'STORE_MISSING' });
+    writeFileSync(join(dir, 'notes.txt'), 'mine');
+    await expect(repair(dir)).rejects.toMatchObject({ code: 'STORE_FOREIGN' });
+  });
+});
+
+test('a file that the disk does not let us read is named, and what it held is lost', async () => {
+  const dir = copyOf(whole);
+  const [, table] = filesOf(dir, /\.ldb$/);
+  remove(table!);
+  mkdirSync(table!);
+  const readable = new Set(everything());
+  for (const [seq, value] of whole.records)
+    if (readFileSync(table!.replace(dir, whole.dir)).includes(value)) readable.delete(seq);
+  const { unreadable } = await repair(dir, { apply: false });
+  expect(unreadable).toEqual([{ path: table, message: expect.stringContaining('EISDIR') }]);
+  await repair(dir);
+  await judge(dir, whole, readable);
+});
+
+test('a table that an opening kept aside is read as well', async () => {
+  const dir = copyOf(whole);
+  const [table] = filesOf(dir, /\.ldb$/);
+  const aside = join(dir, PATHS.evidence, '2026-01-01T00-00-00-000Z-7');
+  mkdirSync(aside, { recursive: true });
+  renameSync(table!, join(aside, '000005.ldb'));
+  expect(await repair(dir)).toMatchObject({ plan: { lost: [], filled: [] } });
+  await judge(dir, whole, everything());
 });
 
 describe('killed', () => {
