@@ -53,7 +53,9 @@ export default defineConfig({
     coverage: {
       provider: 'v8',
       include: ['dist/wal/**/*.js', ...RECOVERY.map(name => `dist/src/engine/${name}.js`)],
-      reporter: ['text', 'html', 'json-summary'],
+      reporter: ['text', 'html', 'json'],
+      reportsDirectory: 'coverage/branches',
+      reportOnFailure: true,
     },
     sequence: { sequencer: LongestFirst },
     testTimeout: 60_000,
