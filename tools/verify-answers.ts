@@ -36,7 +36,13 @@ export function sayOffline(report: VerifyReport): void {
     );
   if (report.forkedFrom) say(`lineage   ${describeOrigin(report.forkedFrom)}`);
   for (const { epoch, seq, time, cut } of report.epochs)
-    say(`epoch     ${epoch} since ${seq}  ${time}; it was cut off: ${seq} to ${cut.seq}  ${cut.hash}`);
+    say(
+      `epoch     ${epoch} since ${seq}  ${time}` +
+        (cut.seq < seq ? '' : `; it was cut off: ${seq} to ${cut.seq}  ${cut.hash}`),
+    );
+  for (const { from, to } of report.gaps)
+    say(`lost      ${from}${from === to ? '' : ` to ${to}`}, acknowledged by a repair`);
+  if (report.erased > 0) say(`erased    the contents of ${count(report.erased, 'record')}, on purpose`);
   if (report.pendingCut)
     say(
       `cut       begun after ${report.pendingCut.after}, and interrupted: the next start of the server finishes it`,
@@ -45,7 +51,7 @@ export function sayOffline(report: VerifyReport): void {
     say(
       `kept      ${path}${first === undefined ? '' : `  (${first} to ${last})`}${sound ? '' : '  damaged'}`,
     );
-  sayRestorable(report.restorable, report.level, report.findings.length > 0);
+  sayRestorable(report, report.findings.length > 0);
   sayCoverage(report.coverage);
   const caches = report.checkpoints.map(describeCheckpoint);
   say(`caches    ${caches.length === 0 ? 'no checkpoint' : `checkpoint ${caches.join(', ')}`}`);
@@ -67,7 +73,7 @@ export function sayOnline(answer: VerifyAnswer, verification: VerificationStatus
     `read      ${count(answer.records, 'record')}, ${count(answer.tables, 'table')} on the disk, ${size(answer.bytes)} in all`,
   );
   say(`head      ${head.seq}  ${head.hash}  ${head.time}`);
-  sayRestorable(answer.restorable, answer.level, answer.findings.length > 0);
+  sayRestorable({ ...answer, erased: 0 }, answer.findings.length > 0);
   sayCoverage(answer.coverage);
   say(`online    ${verifiedLine(verification)}`);
   sayOutcome(answer);
@@ -83,9 +89,14 @@ function sayRange(range: { first: number; last: number } | undefined, level: Ver
     );
 }
 
-function sayRestorable({ store, backup }: RestorableWindow, level: VerifyLevel, isDamaged: boolean): void {
+function sayRestorable(
+  { restorable, level, erased }: { restorable: RestorableWindow; level: VerifyLevel; erased: number },
+  isDamaged: boolean,
+): void {
+  const { store, backup } = restorable;
+  const but = erased === 0 ? '' : ', but for those at which what the horizon erased lived';
   const until = ({ seq, time }: { seq: number; time: string }) => `1 to ${seq}, until ${time}`;
-  if (store !== undefined) say(`whole     ${until(store)}: any moment of it can be restored`);
+  if (store !== undefined) say(`whole     ${until(store)}: any moment of it can be restored${but}`);
   else if (level === 'quick' && !isDamaged) say('whole     not proved at this level');
   else say('whole     nothing is proved to be whole from its beginning');
   if (backup !== undefined) say(`backup    ${until(backup)}: any moment of it can be restored from there`);

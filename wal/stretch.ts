@@ -6,7 +6,8 @@ import { WalError } from './errors.js';
 import { isLost } from './lost.js';
 import { checkFollows, decodeRecord, isOwnType, type LogRecord, RecordType } from './record.js';
 
-export type RecordHeader = Omit<LogRecord, 'body'>;
+/** Without the views of the bytes that were read, which are good only while a record is taken. */
+export type RecordHeader = Omit<LogRecord, 'body' | 'residue'>;
 
 /** What a stretch comes to. A message between threads. */
 export interface Stretch {
@@ -72,7 +73,7 @@ export class StretchCheck {
       if (record.body === undefined) this.erased += 1;
     }
     if (isOwnType(record.type) || this.asked.has(seq))
-      this.noted.push({ ...record, body: record.body && new Uint8Array(record.body) });
+      this.noted.push({ ...record, body: copyOf(record.body), residue: copyOf(record.residue) });
     this.first ??= headerOf(record);
     this.previous = record;
   }
@@ -97,9 +98,11 @@ export class StretchCheck {
 }
 
 function headerOf(record: RecordHeader): RecordHeader {
-  const { body, ...header } = record as LogRecord;
+  const { body, residue, ...header } = record as LogRecord;
   return header;
 }
+
+const copyOf = (bytes: Uint8Array | undefined): Uint8Array | undefined => bytes && new Uint8Array(bytes);
 
 /** Whether a stretch that begins with `first` continues the record before it. @param before undefined at the beginning of a log */
 export function follows(before: RecordHeader | undefined, first: RecordHeader): boolean {

@@ -57,8 +57,10 @@ export class Walk {
     if (link !== undefined || seq === 1)
       this.check(seq, () => checkFollows(link as ChainLink | undefined, record));
     this.bytes += record.sizeBytes;
-    if (isLost(record)) this.lost.add(seq);
-    else {
+    if (isLost(record)) {
+      this.lost.add(seq);
+      this.isWhole = false;
+    } else {
       this.records += 1;
       if (record.last) this.transactions += 1;
       if (record.type === RecordType.abort) this.voided += 1;
@@ -78,6 +80,8 @@ export class Walk {
   takeStretch(stretch: Stretch): boolean {
     const { first, last, lastEnd, noted } = stretch;
     if (!follows(this.previous, first)) return false;
+    // Only record by record can say up to which one all is whole.
+    if (this.isWhole && noted.some(isLost)) return false;
     this.records += stretch.records;
     this.bytes += stretch.bytes;
     this.transactions += stretch.transactions;
@@ -91,7 +95,6 @@ export class Walk {
     this.previous = last;
     this.lastSeq = last.seq;
     if (lastEnd !== undefined && this.isWhole) this.whole = lastEnd;
-    // Only record by record can say up to which one all is whole.
     return !this.hasDamage;
   }
 

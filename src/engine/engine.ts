@@ -1,7 +1,5 @@
-import { statfs } from 'node:fs/promises';
 import type { ScheduledTask } from 'node-cron';
 import type { GroupCommitLog } from '../../wal/group-commit.js';
-import { hashHex } from '../../wal/hash.js';
 import { withIoErrors } from '../../wal/io-error.js';
 import type { LogRecord } from '../../wal/record.js';
 import { readCommitted } from '../../wal/transactions.js';
@@ -11,7 +9,6 @@ import { CodedError } from '../domain/errors.js';
 import type {
   AsOf,
   CallContext,
-  CollectionStatus,
   DeleteAnswer,
   DeleteCommand,
   Engine,
@@ -35,40 +32,33 @@ import type {
   HistoryQuery,
   MarkAnswer,
   MarkCommand,
-  MarkView,
   ReembedAnswer,
   ReembedCommand,
   RevertAnswer,
   RevertCommand,
 } from '../domain/travel.js';
 import type { VerifyAnswer, VerifyCommand } from '../domain/verify.js';
-import type { Embedder } from '../embedding/embedder.js';
 import type { Logger } from '../log.js';
-import type { CollectionState } from '../projections/registry.js';
-import { VERSION } from '../version.js';
-import { lossWarning } from './after-loss.js';
 import { backUpStore } from './backup.js';
 import { listCheckpoints, saveCheckpoint } from './checkpoints.js';
 import { EngineChunkStore } from './chunk-store.js';
 import { DiffReader } from './diff.js';
-import { directoryBytes } from './disk-space.js';
 import type { Embedders } from './embedders.js';
 import { assertOutside } from './fork.js';
 import { HistoryReader } from './history.js';
 import { Horizon } from './horizon.js';
 import { ingest } from './ingest/ingest.js';
 import { HistoryKeeper, KEEP_HISTORY_CRON, type KeepHistoryOptions } from './keep-history.js';
-import { describeSeq, endOf } from './moments.js';
 import { OnlineVerifier } from './online-verifier.js';
 import { Exporter } from './portable/exporter.js';
 import { Importer } from './portable/importer.js';
 import type { PreparedEvents, Projections } from './projections.js';
-import { type At, generationOf } from './read.js';
 import { Reembedder } from './reembed.js';
 import type { BatchSizes } from './reembed-run.js';
 import { Reverter } from './revert.js';
 import { schedule, type VerifySchedule } from './schedule.js';
 import { Searcher } from './search.js';
+import { statusOf } from './status.js';
 import { Versions } from './versions.js';
 import { type WriteOptions, Writer } from './write.js';
 
@@ -287,56 +277,10 @@ export class StoreEngine implements Engine {
 
   async status(query: AsOf, context: CallContext): Promise<StatusAnswer> {
     await this.ready();
-    return withIoErrors('the state of the store could not be read', () => this.statusAt(query, context));
-  }
-
-  private async statusAt(query: AsOf, context: CallContext): Promise<StatusAnswer> {
-    const { storeDir, log, projections, embedders, durability } = this.options;
-    const disk = await statfs(storeDir);
-    const { configured } = embedders;
-    const embedderStatus = { space: await spaceOf(configured), state: configured.state() };
-    // From here on nothing waits: one state of the store answers.
-    const at = this.searcher.at(query.as_of, context);
-    const memory = process.memoryUsage();
-    const failure = log.failure;
-    const { wholeFrom } = projections.catalog;
-    return {
-      version: VERSION,
-      store: {
-        path: storeDir,
-        id: log.lineage.storeId,
-        epoch: log.lineage.epoch,
-        durability,
-        state: failure ? 'poisoned' : 'ok',
-        ...(failure && { reason: failure.message }),
-        ...(wholeFrom > 1 && { whole_from: describeSeq(log, endOf(log, wholeFrom)) }),
-      },
-      head: { seq: at.seq, hash: hashHex(log.get(at.seq).hash), time: at.time },
-      marks: marksAt(projections, at.seq),
-      collections: this.searcher
-        .collections(at)
-        .map(collection => collectionStatus(projections, collection, at)),
-      checkpoint: {
-        seq: this.checkpointSeq,
-        age_events: projections.through.seq - this.checkpointSeq,
-        warnings: [
-          lossWarning(projections.catalog.registry.lostWithin(0, at.seq)),
-          ...this.options.warnings,
-        ].filter(warning => warning !== undefined),
-      },
-      verification: {
-        schedule: this.options.verify?.cron ?? 'off',
-        is_running: this.verifier.isRunning,
-        ...this.verifier.state,
-      },
-      embedder: embedderStatus,
-      memory: {
-        rss_bytes: memory.rss,
-        heap_bytes: memory.heapUsed,
-        vectors_bytes: [...projections.vectors.values()].reduce((sum, index) => sum + index.sizeBytes, 0),
-      },
-      disk: { store_bytes: directoryBytes(storeDir), free_bytes: disk.bavail * disk.bsize },
-    };
+    const { checkpointSeq, searcher, verifier } = this;
+    return withIoErrors('the state of the store could not be read', () =>
+      statusOf({ ...this.options, checkpointSeq, reader: searcher, verifier }, query, context),
+    );
   }
 
   async history(query: HistoryQuery, context: CallContext): Promise<HistoryAnswer> {
@@ -424,11 +368,13 @@ export class StoreEngine implements Engine {
     const { log, projections, embedders } = this.options;
     const refusal = closed();
     this.ending.abort(refusal);
-    await this.verifier.stop();
-    for (const task of await this.scheduled) await task?.destroy();
-    await Promise.allSettled(this.backups);
-    await this.reembedder.stop();
-    await this.horizonMover.stopped();
+    await Promise.all([
+      this.reembedder.stop(),
+      this.verifier.stop(),
+      this.horizonMover.stopped(),
+      this.scheduled.then(tasks => Promise.all(tasks.map(task => task?.destroy()))),
+      Promise.allSettled(this.backups),
+    ]);
     this.writer.end(refusal);
     await this.settled();
     this.unsubscribe();
@@ -448,56 +394,4 @@ const MAX_WARNINGS = 20;
 export function noteWarning(warnings: string[], message: string): void {
   warnings.push(message);
   if (warnings.length > MAX_WARNINGS) warnings.shift();
-}
-
-const MAX_MARKS = 100;
-
-function marksAt({ catalog }: Projections, seq: number): MarkView[] {
-  return catalog.registry.marks
-    .filter(mark => mark.seq <= seq)
-    .slice(-MAX_MARKS)
-    .reverse()
-    .map(({ timeMs, ...mark }) => ({ ...mark, time: new Date(timeMs).toISOString() }));
-}
-
-/** Of a past moment the counts and the space are those of then; what the index holds is always told of now. */
-function collectionStatus(projections: Projections, collection: CollectionState, at: At): CollectionStatus {
-  const { catalog } = projections;
-  const generation = generationOf(collection, at);
-  const { kind, indexed, pending, dead } = projections.vectorsOf(collection, generation).counts;
-  const { name, metric } = collection;
-  let { items, passages } = collection;
-  if (at.isPast) {
-    const mask = catalog.maskAt(new Set([collection.id]), at.seq);
-    items = 0;
-    passages = 0;
-    for (let ordinal = mask.indexOf(1); ordinal >= 0; ordinal = mask.indexOf(1, ordinal + 1)) {
-      items += 1;
-      passages += catalog.passagesOf(ordinal, generation);
-    }
-  }
-  const preparing = at.isPast ? catalog.registry.preparingAt(collection.id, at.seq) : collection.preparing;
-  return {
-    name,
-    items,
-    passages,
-    space: collection.generations[generation]!.space,
-    metric,
-    index: { kind, indexed, pending, dead },
-    ...(preparing >= 0 && {
-      reembedding: {
-        space: collection.generations[preparing]!.space.id,
-        items: catalog.addedCount(collection.id, preparing, at.seq),
-      },
-    }),
-  };
-}
-
-/** A provider that cannot be reached has no space to name; its state says why. */
-async function spaceOf(embedder: Embedder): Promise<string> {
-  try {
-    return (await embedder.space()).id;
-  } catch (error) {
-    return `unknown: ${(error as Error).message}`;
-  }
 }

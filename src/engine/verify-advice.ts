@@ -3,9 +3,9 @@ import type { FindingCode } from '../../wal/leveldb/findings.js';
 import type { Finding, NextStep } from '../domain/verify.js';
 
 const REPAIR =
-  'Stop the server and keep a copy of the whole store directory. Then see what can be kept: `tools/repair --dry-run`. With a backup: `tools/restore --from BACKUPS --to NEW`.';
+  'Stop the server and keep a copy of the whole store directory. Then see what can be kept: `tools/repair`. With a backup: `tools/restore --from BACKUPS --to NEW`.';
 const HEAD =
-  'Put HEAD back from a copy of the store, of the same moment as the log. Without one: `tools/repair --dry-run` shows what the log holds.';
+  'Put HEAD back from a copy of the store, of the same moment as the log. Without one: `tools/repair` shows what the log holds.';
 const CACHE =
   'Nothing is lost: it is a cache. Stop the server, delete the folder under checkpoints/, and start it again, or `tools/replay --projection`.';
 const UPGRADE = 'Use the version of mcp-vector-server that wrote it, or a later one.';
@@ -36,7 +36,7 @@ const STEPS = {
   UNREADABLE:
     'Check the permissions of the store directory, and the disk and its cables (`dmesg`). Then verify again.',
   LEVELDB_DIFFERS:
-    'Its records are intact in its files, but LevelDB would not give them all. Stop the server and make a new store of it: `tools/repair --dry-run`, or `tools/restore --from BACKUPS --to NEW`.',
+    'Its records are intact in its files, but LevelDB would not give them all. Stop the server and make a new store of it: `tools/repair`, or `tools/restore --from BACKUPS --to NEW`.',
   EVENT_UNKNOWN: UPGRADE,
   EVENT_MALFORMED:
     'The record is as it was written, by a faulty version of the program: report it with `mcp-vector-server --version`.',

@@ -77,7 +77,7 @@ test('damage: exit 1, every finding, and what to do about its kind', async () =>
   expect(code).toBe(1);
   expect(stdout).toMatch(/^damaged: \d+ findings?$/m);
   expect(stdout).toMatch(/TABLE_DAMAGED/);
-  expect(stdout).toMatch(/^What to do:\n {2}.*TABLE_DAMAGED.*tools\/repair --dry-run.*tools\/restore/m);
+  expect(stdout).toMatch(/^What to do:\n {2}.*TABLE_DAMAGED.*tools\/repair.*tools\/restore/m);
   expect(stdout).toMatch(/^note +LEVELDB_NOT_COMPARED: .*its files are damaged|holds is damaged$/m);
   const { report } = await json();
   expect(report).toMatchObject({

@@ -1,6 +1,8 @@
 /** What verify says of a store: checkpoints against the log, the window, the next steps; in a process of its own; beside a server. */
+
 import { cpSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
+import type { ScheduledTask } from 'node-cron';
 import { beforeAll, beforeEach, describe, expect, test } from 'vitest';
 import type { VerifyAnswer } from '#src/domain/verify.js';
 import type { StoreEngine } from '#src/engine/engine.js';
@@ -239,7 +241,7 @@ describe('beside the work', () => {
     flip(firstTable(), 100, 1);
     const { findings, next } = await verify();
     expect(findings).toMatchObject([{ code: 'TABLE_DAMAGED' }]);
-    expect(next[0]!.step).toContain('tools/repair --dry-run');
+    expect(next[0]!.step).toContain('tools/repair');
     const shown = await status();
     expect(shown.findings).toEqual(findings);
     expect(warnings).toEqual([expect.stringContaining('verification found TABLE_DAMAGED')]);
@@ -347,8 +349,8 @@ describe('the schedule', () => {
     const engine = await openTestEngine(storeDir, {
       verify: { cron: '0 4 1 1 *', bytesPerSecond: 100_000_000 },
     });
-    const { scheduled } = engine as unknown as { scheduled: ReturnType<typeof schedule> };
-    const task = (await scheduled)!;
+    const { scheduled } = engine as unknown as { scheduled: Promise<ScheduledTask[]> };
+    const task = (await scheduled)[0]!;
     await task.execute();
     const { verification, head } = await engine.status({}, testContext);
     expect(verification).toMatchObject({ schedule: '0 4 1 1 *', verified: { seq: head.seq }, findings: [] });

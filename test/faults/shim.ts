@@ -1,5 +1,5 @@
 /** The preloaded library of shim.c: compiling it, starting processes under it, and the commands that such a process gives it. */
-import { type ChildProcess, execFileSync, fork } from 'node:child_process';
+import { type ChildProcess, execFileSync, fork, spawnSync } from 'node:child_process';
 import { createHash } from 'node:crypto';
 import { accessSync, constants, existsSync, mkdirSync, openSync, readFileSync, renameSync } from 'node:fs';
 import { createRequire } from 'node:module';
@@ -10,12 +10,19 @@ const require = createRequire(import.meta.url);
 const SOURCE = join(dirname(require.resolve('#test/faults/shim.js')), '../../../test/faults/shim.c');
 
 /** Why the campaigns that need it cannot run here; undefined where they can. */
-export const UNSUPPORTED: string | undefined =
-  process.platform !== 'linux'
-    ? `power loss and failing system calls are made on Linux only, and this is ${process.platform}`
-    : !['x64', 'arm64'].includes(process.arch)
-      ? `power loss and failing system calls are made on x64 and arm64 only, and this is ${process.arch}`
-      : undefined;
+export const UNSUPPORTED: string | undefined = whyUnsupported();
+
+function whyUnsupported(): string | undefined {
+  if (process.platform !== 'linux')
+    return `power loss and failing system calls are made on Linux only, and this is ${process.platform}`;
+  if (!['x64', 'arm64'].includes(process.arch))
+    return `power loss and failing system calls are made on x64 and arm64 only, and this is ${process.arch}`;
+  if (process.env.LD_PRELOAD !== undefined) return undefined;
+  // Some sandboxes do not let a process trap its own calls.
+  const env = { ...process.env, LD_PRELOAD: compiled() };
+  const { status, stderr } = spawnSync(process.execPath, ['-e', ''], { env, encoding: 'utf8' });
+  return status === 0 ? undefined : `power loss and failing system calls cannot be made: ${stderr.trim()}`;
+}
 
 /** Compiles the library where that has not been done yet. @returns its path */
 function compiled(): string {

@@ -1,7 +1,7 @@
 /** The lock of a directory of backups: one at a time, however many come at one instant over a lock that a killed process left. */
 import { spawn, spawnSync } from 'node:child_process';
 import { once } from 'node:events';
-import { mkdirSync, readdirSync, writeFileSync } from 'node:fs';
+import { mkdirSync, readdirSync, rmdirSync, rmSync, writeFileSync } from 'node:fs';
 import { hostname } from 'node:os';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
@@ -42,6 +42,21 @@ describe('the lock', () => {
     const since = /on elsewhere is at work on these backups since 2026-01-01T00:00:00\.000Z$/;
     await expect(withLock(dir, () => {})).rejects.toEqual(refused(since));
     expect(readdirSync(dir)).toHaveLength(1);
+  });
+
+  test('that could not be removed is left over, and not held', async () => {
+    let path = '';
+    const failed = withLock(dir, () => {
+      path = join(dir, readdirSync(dir)[0]!);
+      // A directory in its place is not to be removed as a file.
+      rmSync(path);
+      mkdirSync(path);
+    });
+    await expect(failed).rejects.toThrow();
+    rmdirSync(path);
+    writeFileSync(path, '');
+    expect(await withLock(dir, () => readdirSync(dir).length)).toBe(1);
+    expect(readdirSync(dir)).toEqual([]);
   });
 
   test.each([

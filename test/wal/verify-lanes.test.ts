@@ -5,11 +5,11 @@ import { cpSync, readdirSync, statSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterAll, beforeAll, beforeEach, expect, test } from 'vitest';
 import { HeadFile, readHeadFile } from '#wal/head-file.js';
-import { Level, LOG_OPTIONS } from '#wal/level.js';
+import { compactRange, Level, LOG_OPTIONS } from '#wal/level.js';
 import { look } from '#wal/leveldb/look.js';
 import { openLog } from '#wal/open.js';
 import { PATHS } from '#wal/paths.js';
-import { encodeKey, encodeRecord, type LogRecord } from '#wal/record.js';
+import { encodeKey, encodeRecord, eraseRecord, type LogRecord } from '#wal/record.js';
 import { type LogReport, verifyLog } from '#wal/verify.js';
 import { checkInLanes } from '#wal/verify-lanes.js';
 import { flip, overwriteWith, remove, seeded, truncate } from '../helpers/damage.js';
@@ -45,6 +45,8 @@ beforeEach(() => {
   cpSync(sound, storeDir, { recursive: true });
 });
 
+const textOf = (bytes: Uint8Array | undefined) => bytes && Buffer.from(bytes).toString();
+
 const logDir = () => join(storeDir, PATHS.log);
 
 /** Both reports, and what `onRecord` found on the way. */
@@ -57,7 +59,8 @@ async function reports(url: string, threads: number): Promise<[walked: unknown, 
     const report: LogReport = await verifyLog(storeDir, {
       ...(check && { check }),
       onRecord(record) {
-        if (record.seq === 3 || record.seq === 60) asked.push([record.seq, record.hash, record.body?.length]);
+        if (record.seq === 3 || record.seq === 60)
+          asked.push([record.seq, record.hash, textOf(record.body), textOf(record.residue)]);
         try {
           checkRecord(record);
         } catch (error) {
@@ -88,6 +91,31 @@ test('a sound log of several tables and a live log is proved by threads alone', 
     expect(checked).toEqual(walked);
   }
 });
+
+test.each([1, 2])(
+  'the contents of records that are asked for, whole or erased, are those of the log, %i threads',
+  async threads => {
+    // A table that is read in several pieces after the record that is erased.
+    const log = await openLog({ storeDir });
+    for (let i = 0; i < 4; i++) await log.append([event('large', 600_000)]).durable;
+    await log.close();
+    await edit(async database => {
+      const value = (await database.get(encodeKey(60)))!;
+      await database.put(encodeKey(60), eraseRecord(value, 60, Buffer.from('what is left of it')));
+      await compactRange(database, encodeKey(1), encodeKey(137));
+    });
+    const check = { url: NO_CHECK, asked: [], threads };
+    expect(await checkInLanes(logDir(), await look(logDir()), check, () => {})).toBeDefined();
+    const [walked, checked] = await reports(NO_CHECK, threads);
+    expect(walked).toMatchObject({
+      asked: [
+        [3, expect.anything(), expect.anything(), undefined],
+        [60, expect.anything(), undefined, 'what is left of it'],
+      ],
+    });
+    expect(checked).toEqual(walked);
+  },
+);
 
 test('progress reaches the end and names records', async () => {
   const steps: number[][] = [];

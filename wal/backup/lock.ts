@@ -37,8 +37,9 @@ export async function withLock<T>(dir: string, work: () => T | Promise<T>): Prom
       if (other === undefined) return await work();
       if (attempt === ATTEMPTS) throw busy(dir, other);
     } finally {
-      rmSync(path, { force: true });
+      // First, so that one which cannot be removed is left over and not held.
       held.delete(mine);
+      rmSync(path, { force: true });
     }
     await sleep(Math.random() * MAX_WAIT_MS);
   }

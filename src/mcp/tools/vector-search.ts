@@ -12,7 +12,7 @@ export const vectorSearch: Tool = {
   name: 'vector_search',
   title: 'Recall: search memory and documents',
   description:
-    'Finds items by meaning and words; the best passage of each. E.g. {"query":"Why did we drop Redis?","where":{"topic":"cache"}}. {"query":"cache","as_of":"last monday"}: the state then, with what was overwritten or deleted since. {"query":"cache","since":"last monday"}: the state now, only what was written since. Moments: "2 hours ago", ISO time, seq, mark, "before X".',
+    'Finds items by meaning and words; the best passage of each. E.g. {"query":"Why did we drop Redis?","where":{"topic":"cache"}}. {"query":"cache","as_of":"last monday"}: the state then, with what was overwritten or deleted since. {"query":"cache","since":"last monday"}: now, only what was written since. Moments: "2 hours ago", ISO time, seq, mark, "before X".',
   inputSchema: {
     type: 'object',
     properties: {
@@ -22,7 +22,7 @@ export const vectorSearch: Tool = {
       k: { type: 'integer', default: 10, minimum: 1, maximum: LIMITS.k },
       where: {
         ...where,
-        description: 'Metadata filter, e.g. {"lang":"ts","year":{"$gte":2024}}',
+        description: 'By metadata, e.g. {"lang":"ts","year":{"$gte":2024}}',
       },
       since,
       until,
@@ -32,7 +32,7 @@ export const vectorSearch: Tool = {
         type: 'integer',
         minimum: 0,
         maximum: 10,
-        description: 'Neighbouring chunks on each side',
+        description: 'Chunks on each side',
       },
       min_score: { type: 'number' },
       max_chars: maxChars,
