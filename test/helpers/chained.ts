@@ -18,7 +18,11 @@ export function chained(...links: readonly Link[]): Buffer[] {
     };
     const { bytes, hash } = encodeRecord(fields);
     const value =
-      is === 'erased' ? eraseRecord(bytes, seq) : is === 'lost' ? encodeLost(fields, hash) : bytes;
+      is === 'erased'
+        ? eraseRecord(bytes, seq, Buffer.from(`left of ${seq}`))
+        : is === 'lost'
+          ? encodeLost(fields, hash)
+          : bytes;
     previous = decodeRecord(value, seq);
     return value;
   });

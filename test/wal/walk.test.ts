@@ -4,7 +4,7 @@ import { hashHex } from '#wal/hash.js';
 import { type HeadProof, Intent } from '#wal/head-file.js';
 import { epochBody, forkBody, genesisBody } from '#wal/lineage.js';
 import { decodeRecord, type LogRecord, RecordType } from '#wal/record.js';
-import { StretchCheck } from '#wal/stretch.js';
+import { type Stretch, StretchCheck } from '#wal/stretch.js';
 import { Walk, type WalkStart } from '#wal/walk.js';
 import { chained, type Link } from '../helpers/chained.js';
 
@@ -52,6 +52,18 @@ function walked(values: readonly (Buffer | undefined)[], { proof, start, onRecor
   });
   return { findings: [...walk.findings, ...walk.finish()], report: walk.report() };
 }
+/** The records up to a number, and those behind it. */
+function stretches(values: readonly Buffer[], cut: number): Stretch[] {
+  return [
+    [0, cut],
+    [cut, values.length],
+  ].map(([from, to]) => {
+    const stretch = new StretchCheck(new Set([1, values.length]), { check: () => undefined });
+    for (let i = from!; i < to!; i++) stretch.take(i + 1, values[i]!);
+    return stretch.result()!;
+  });
+}
+
 const codes = (found: { findings: { code: string; seq?: number }[] }) =>
   found.findings.map(({ code, seq }) => [code, seq]);
 
@@ -71,30 +83,37 @@ describe('a sound log', () => {
       bytes: values.reduce((sum, { length }) => sum + length, 0),
       gaps: [{ from: 6, to: 7 }],
       first: { seq: 1, time: time(1) },
-      whole: { seq: 10, time: time(10) },
+      // Up to the first record that is lost.
+      whole: { seq: 5, time: time(5) },
       head: { seq: 10, time: time(10), hash: hashHex(decoded(values)[9]!.hash) },
     });
     expect(seqs).toEqual([1, 2, 3, 4, 5, 6, 7, 8, 9, 10]);
   });
 
   test('comes to the same in stretches, wherever they meet', () => {
-    const values = chained(...LINKS);
+    const values = chained(...LINKS.filter(({ is }) => is !== 'lost'));
     const proof = headOf(values);
     const expected = walked(values, { proof }).report;
+    expect(expected.whole).toMatchObject({ seq: 8 });
     for (let cut = 1; cut < values.length; cut++) {
       const walk = new Walk(proof);
-      for (const [from, to] of [
-        [0, cut],
-        [cut, values.length],
-      ] as const) {
-        const stretch = new StretchCheck(new Set([proof.seq, 1]), { check: () => undefined });
-        for (let i = from; i < to; i++) stretch.take(i + 1, values[i]!);
-        expect(walk.takeStretch(stretch.result()!)).toBe(true);
-      }
+      for (const stretch of stretches(values, cut)) expect(walk.takeStretch(stretch)).toBe(true);
       expect([...walk.findings, ...walk.finish()]).toEqual([]);
       expect(walk.report(), `met at ${cut}`).toEqual(expected);
-      expect(walk.lastSeq).toBe(10);
+      expect(walk.lastSeq).toBe(8);
     }
+  });
+
+  test('whose end is lost is walked: only so it is known up to which record it is whole', () => {
+    const walk = new Walk(undefined);
+    const [sound, lost] = stretches(chained(...LINKS), 5);
+    expect([walk.takeStretch(sound!), walk.takeStretch(lost!)]).toEqual([true, false]);
+    expect(walk.report()).toMatchObject({ whole: { seq: 5 }, head: { seq: 5 } });
+    // Of a part nobody says that it is whole.
+    const values = chained(...LINKS);
+    const part = new Walk(undefined, undefined, { seq: 6, before: decoded(values)[4] });
+    expect(part.takeStretch(stretches(values, 5)[1]!)).toBe(true);
+    expect(part.report()).toMatchObject({ whole: undefined, gaps: [{ from: 6, to: 7 }], head: { seq: 10 } });
   });
 
   test('without a record says nothing', () => {
