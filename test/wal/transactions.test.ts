@@ -72,6 +72,7 @@ describe('a transaction of several batches', () => {
 });
 
 test('nothing lies behind the head, nor between numbers that are the wrong way round', async () => {
+  expect(await committed([])).toEqual([]);
   expect(await committed([{}, {}], 3)).toEqual([]);
   expect(await committed([{}, {}], 2, 1)).toEqual([]);
   expect(await committed([{}, {}], 1, 99)).toEqual([1, 2]);

@@ -116,6 +116,12 @@ describe('a sound log', () => {
     expect(part.report()).toMatchObject({ whole: undefined, gaps: [{ from: 6, to: 7 }], head: { seq: 10 } });
   });
 
+  test('whose last stretch ends no transaction is whole up to the one before', () => {
+    const walk = new Walk(undefined);
+    for (const stretch of stretches(chained({}, MEMBER), 1)) expect(walk.takeStretch(stretch)).toBe(true);
+    expect(walk.report()).toMatchObject({ whole: { seq: 1 }, head: { seq: 2 } });
+  });
+
   test('without a record says nothing', () => {
     const { findings, report } = walked([]);
     expect(findings).toEqual([]);
@@ -233,7 +239,7 @@ describe('epochs', () => {
   });
 
   test('are told, and HEAD is in the last of them', () => {
-    const values = chained(GENESIS, {}, epoch(2, 5), {}, epoch(4, 4));
+    const values = chained(GENESIS, {}, epoch(2, 5), {}, epoch(4, 4), {});
     const { findings, report } = walked(values, { proof: headOf(values, { epoch: 4, epochSeq: 5 }) });
     expect(findings).toEqual([]);
     const hash = '0000000000000077';
@@ -255,11 +261,21 @@ describe('epochs', () => {
     expect(found.report).toMatchObject({ epochs: [], whole: { seq: 2 } });
   });
 
+  test('that begin wrongly leave a stretch to be walked', () => {
+    const [stretch] = stretches(chained(GENESIS, {}, epoch(1, 5), {}), 4);
+    expect(new Walk(undefined).takeStretch(stretch!)).toBe(false);
+  });
+
   test('begin anew with a fork', () => {
-    const values = chained(GENESIS, epoch(2, 3), {
-      type: RecordType.fork,
-      body: forkBody('ab'.repeat(16), { storeId: STORE, epoch: 2 }, 2),
-    });
+    const values = chained(
+      GENESIS,
+      epoch(2, 3),
+      {
+        type: RecordType.fork,
+        body: forkBody('ab'.repeat(16), { storeId: STORE, epoch: 2 }, 2),
+      },
+      {},
+    );
     const over = { storeId: 'ab'.repeat(16), lineageSeq: 3 };
     const { findings, report } = walked(values, { proof: headOf(values, over) });
     expect(findings).toEqual([]);
