@@ -223,6 +223,8 @@ describe('the record', () => {
     expect(readHeader(header)).toMatchObject({ hash, seq: 2, body: undefined, sizeBytes: bytes.length });
     const lost = encodeLost(EXAMPLE, hash);
     expect(readHeader(lost).sizeBytes).toBe(lost.length);
+    const erased = eraseRecord(bytes, 2);
+    expect([erased.length < bytes.length, readHeader(erased).sizeBytes]).toEqual([true, erased.length]);
     expect(codeOf(() => decodeRecord(header.subarray(1), 2))).toBe('WAL_BAD_RECORD');
   });
 

@@ -24,6 +24,7 @@ import { backUp } from '#wal/backup/write.js';
 import { forkLog } from '#wal/fork.js';
 import { xxh64 } from '#wal/hash.js';
 import { readHeadFile } from '#wal/head-file.js';
+import type { LevelLog } from '#wal/level-log.js';
 import { isLost, repairNoteOf } from '#wal/lost.js';
 import { openLog } from '#wal/open.js';
 import { PATHS } from '#wal/paths.js';
@@ -33,7 +34,7 @@ import { isSwapping } from '#wal/repair/swap.js';
 import { readCommitted } from '#wal/transactions.js';
 import { verifyLog } from '#wal/verify.js';
 import { bitsOf, flip, overwriteWith, remove, seeded, truncate, zero } from '../helpers/damage.js';
-import { Directories, put } from '../helpers/wal.js';
+import { Directories, event, put } from '../helpers/wal.js';
 import { makeRepairStore, type RepairStore, readableIn } from './repair-store.js';
 
 const SEED = Number(process.env.REPAIR_SEED ?? 20_261_127);
@@ -461,6 +462,64 @@ test('a fork takes gaps along', async () => {
   await forkLog(log, log.head.seq, target, { clock: Date.now });
   await log.close();
   expect(await verifyLog(target)).toMatchObject({ findings: [], gaps: (await verifyLog(dir)).gaps });
+});
+
+describe('a crash, and damage besides', () => {
+  /** A copy of a store as it is while its log is open, HEAD where it was at the beginning, and the log's values. */
+  async function crashedIn(work: (log: LevelLog) => Promise<unknown>) {
+    const origin = directories.path();
+    const log = await openLog({ storeDir: origin, create: true, intervalMs: 1e9 });
+    await work(log);
+    const values = new Map<number, Buffer>();
+    const dir = directories.path();
+    cpSync(origin, dir, { recursive: true });
+    for await (const piece of log.raw(1, log.nextSeq - 1))
+      for (const [seq, value] of piece) values.set(seq, Buffer.from(value));
+    await log.close();
+    return { dir, values };
+  }
+
+  /** Takes every trace of a record from the live log. */
+  function wipe(dir: string, value: Buffer): void {
+    const [file] = filesOf(dir, /\.log$/);
+    zero(file!, readFileSync(file!).indexOf(value), value.length);
+  }
+
+  async function keptIn(dir: string): Promise<{ gaps: unknown; seqs: number[]; types: number[] }> {
+    const { findings, gaps } = await verifyLog(dir);
+    expect(findings).toEqual([]);
+    const log = await openLog({ storeDir: dir });
+    const records: LogRecord[] = [];
+    for await (const piece of readCommitted(log, 1, log.head.seq)) records.push(...piece);
+    await log.close();
+    return { gaps, seqs: records.map(({ seq }) => seq), types: records.slice(-2).map(({ type }) => type) };
+  }
+
+  test('behind HEAD: what lies behind a hole there is kept as well', async () => {
+    const { dir, values } = await crashedIn(async log => {
+      for (let n = 0; n < 12; n++) await put(log, `record ${n}`);
+    });
+    expect(readHeadFile(join(dir, PATHS.head))!.proof.seq).toBeLessThan(5);
+    wipe(dir, values.get(7)!);
+    const { plan } = await repair(dir);
+    expect(plan).toMatchObject({ end: 13, kept: 12, endProven: true });
+    const kept = await keptIn(dir);
+    expect(kept).toMatchObject({ gaps: [{ from: 7, to: 7 }], types: [RecordType.epoch, RecordType.repair] });
+    expect(kept.seqs).toEqual(Array.from({ length: 15 }, (_, i) => i + 1));
+  });
+
+  test('within a transaction of several batches: it is void, as the next opening would have made it', async () => {
+    const { dir, values } = await crashedIn(async log => {
+      await put(log, 'a', 'b');
+      const long = log.begin();
+      for (const part of [1, 2]) await long.append([event(`long ${part}`, 300)]);
+    });
+    const file = filesOf(dir, /\.log$/)[0]!;
+    flip(file, readFileSync(file).indexOf(values.get(2)!) + 85, 1);
+    const { plan } = await repair(dir);
+    expect(plan).toMatchObject({ end: 6, lost: [{ from: 2, to: 2 }], torn: undefined });
+    expect((await keptIn(dir)).seqs).toEqual([1, 2, 3, 7, 8]);
+  });
 });
 
 describe('refused, and the damaged store is as it was', () => {
