@@ -12,6 +12,27 @@ const LONG = [
   'e2e/clients',
 ];
 
+/** What of the engine opens, saves, verifies, puts back and erases. */
+const RECOVERY = [
+  'open',
+  'rebuild',
+  'after-loss',
+  'build-checkpoint',
+  'checkpoint-files',
+  'checkpoints',
+  'verify*',
+  'online-*',
+  'rollback*',
+  'repair',
+  'redact*',
+  'eras*',
+  'horizon',
+  'keep-history',
+  'backup*',
+  'fork',
+  'replay*',
+];
+
 class LongestFirst extends BaseSequencer {
   override async sort(files: TestSpecification[]): Promise<TestSpecification[]> {
     const rank = ({ moduleId }: TestSpecification) => {
@@ -29,6 +50,13 @@ export default defineConfig({
     pool: 'forks',
     // Two, also where there are only two cores: the longest campaign mostly waits for processes that it kills.
     maxWorkers: 2,
+    coverage: {
+      provider: 'v8',
+      include: ['dist/wal/**/*.js', ...RECOVERY.map(name => `dist/src/engine/${name}.js`)],
+      reporter: ['text', 'html', 'json'],
+      reportsDirectory: 'coverage/branches',
+      reportOnFailure: true,
+    },
     sequence: { sequencer: LongestFirst },
     testTimeout: 60_000,
     hookTimeout: 60_000,

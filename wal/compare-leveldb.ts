@@ -128,11 +128,15 @@ async function compareAll(
   looked: LookReport,
   { onProgress }: CompareOptions,
 ): Promise<void> {
-  for await (const piece of readLiveValues(dir, looked, new Findings())) {
+  const unread = new Findings();
+  for await (const piece of readLiveValues(dir, looked, unread)) {
     for (let start = 0; start < piece.length; start += RUN_RECORDS)
       await comparison.run(piece.slice(start, start + RUN_RECORDS));
     onProgress?.(comparison.records, looked.headSeq);
   }
+  // They were sound a moment ago.
+  for (const { file, ...rest } of unread.list)
+    comparison.findings.push({ ...rest, file: join(PATHS.log, file) });
 }
 
 /** @returns false where the files do not hold each record once, in order, as appends leave them: then only all of them tell what counts */

@@ -64,10 +64,9 @@ export async function tryMending(storeDir: string, seen: LookReport): Promise<Tr
 const isAllOf = ({ findings }: LookReport, codes: readonly FindingCode[]): boolean =>
   findings.every(({ code }) => codes.includes(code));
 
+/** @param dir whose MANIFEST was found and read: it names a table that is missing */
 async function withoutLastEdit(dir: string): Promise<Mending['manifest']> {
-  if (!exists(join(dir, 'CURRENT'))) return undefined;
   const name = readText(join(dir, 'CURRENT'), 'latin1').trimEnd();
-  if (!/^MANIFEST-\d+$/.test(name) || !exists(join(dir, name))) return undefined;
   let begun = 0;
   let sizeBytes = 0;
   await scanLogFile(join(dir, name), {

@@ -181,8 +181,10 @@ class OnlineVerification {
 
   /** What cannot be read in a row: each record by itself, so that the one that is damaged is named. */
   private async readSingly(from: number, to: number, cause: unknown): Promise<number> {
-    if (!isDamage(cause)) throw cause;
     const start = Math.max(from, this.at + 1);
+    // The first record is compared with the one before it. Where that one cannot be read, which has been told, others may be.
+    const isBehindBad = this.bad.has(start - 1);
+    if (!isDamage(cause) && !(isBehindBad && cause instanceof WalError)) throw cause;
     const end = Math.min(to, start + SINGLY - 1);
     let previous: LogRecord | undefined;
     for (let seq = start; seq <= end; seq++)
@@ -197,8 +199,8 @@ class OnlineVerification {
         this.found({ code: error.code, message: error.message, seq });
       }
     // How the first one follows the one before. What is wrong with that one has been told.
-    const seq = seqOf(cause) ?? start;
-    if (seq >= start) this.found({ code: cause.code, message: cause.message, seq });
+    const seq = seqOf(cause) ?? (isBehindBad ? 0 : start);
+    if (isDamage(cause) && seq >= start) this.found({ code: cause.code, message: cause.message, seq });
     this.reached(end, undefined);
     await this.spend(0);
     return end + 1;
@@ -229,8 +231,11 @@ class OnlineVerification {
   }
 
   private found(finding: LogFinding): void {
-    const isTold = this.findings.some(({ code, seq }) => code === finding.code && seq === finding.seq);
-    if (this.findings.length >= MAX_FINDINGS || (finding.seq !== undefined && isTold)) return;
+    const isTold = this.findings.some(
+      ({ code, seq, message }) =>
+        code === finding.code && seq === finding.seq && (seq !== undefined || message === finding.message),
+    );
+    if (this.findings.length >= MAX_FINDINGS || isTold) return;
     this.findings.push(finding);
     this.options.onFinding?.(finding);
   }

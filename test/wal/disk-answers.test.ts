@@ -124,6 +124,40 @@ describe('a disk that does not answer', () => {
     const { findings } = await verifyLog(storeDir);
     expect(findings.map(({ code }) => code)).toContain('UNREADABLE');
   });
+
+  describe.each(['quick', 'full', 'deep'] as const)('for one file, is named by verify: %s', level => {
+    /** Puts a directory, which can be opened and not read, in the place of a file. */
+    function refuse(pattern: RegExp): string {
+      const [name] = readdirSync(at(PATHS.log)).filter(file => pattern.test(file));
+      rmSync(at(PATHS.log, name!));
+      mkdirSync(at(PATHS.log, name!));
+      return join(PATHS.log, name!);
+    }
+    const unreadable = async () => {
+      const { findings, records } = await verifyLog(storeDir, { level, compareSeed: 1 });
+      const files = findings.flatMap(({ code, file }) => (code === 'UNREADABLE' ? [file] : []));
+      return { files, records };
+    };
+
+    beforeEach(async () => {
+      // Tables of two openings, and a live log.
+      await expectTexts('a', 'b');
+      const log = await openLog({ storeDir });
+      await put(log, 'c');
+      await log.close();
+    });
+
+    test('a table, and the rest is read', async () => {
+      const file = refuse(/\.ldb$/);
+      const { files, records } = await unreadable();
+      expect([files, records > 0]).toEqual([[file], true]);
+    });
+
+    test('the live log', async () => {
+      const file = refuse(/\.log$/);
+      expect((await unreadable()).files).toEqual([file]);
+    });
+  });
 });
 
 /** What LevelDB's open does to the files of the log: names other ones and deletes what it needs no more. */

@@ -2,7 +2,7 @@ import { readFileSync } from 'node:fs';
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import { WalError } from '#wal/errors.js';
-import { xxh64 } from '#wal/hash.js';
+import { hashHex, xxh64 } from '#wal/hash.js';
 import { encodeSlot, Intent } from '#wal/head-file.js';
 import { epochBody, epochStartOf } from '#wal/lineage.js';
 import { encodeLost } from '#wal/lost.js';
@@ -15,8 +15,15 @@ import {
   eraseRecord,
   FIRST_CALLER_TYPE,
   HEADER_BYTES,
+  isHeader,
+  MAX_PAYLOAD_BYTES,
+  MAX_RESIDUE_BYTES,
+  NONCE_BYTES,
+  RecordBytes,
   type RecordFields,
   RecordType,
+  readHeader,
+  recordBytes,
 } from '#wal/record.js';
 
 const fields = fc.record<RecordFields>({
@@ -68,6 +75,9 @@ function reheaded(bytes: Buffer, change: (bytes: Buffer) => void): Buffer {
   copy[1] = form;
   return copy;
 }
+
+/** The hash that a record's header gives. */
+const hashIn = (bytes: Buffer): bigint => bytes.readBigUInt64LE(72);
 
 const RESIDUE = Buffer.from('{"why":"horizon"}');
 const FORMS: [string, () => Buffer][] = [
@@ -166,6 +176,93 @@ describe('the record', () => {
     expect(() => eraseRecord(bytes, 2, new Uint8Array(4097))).toThrow(RangeError);
   });
 
+  test('a residue as long as it may be is taken and read, and no longer one', () => {
+    const { bytes } = encodeRecord(EXAMPLE);
+    const longest = Buffer.alloc(MAX_RESIDUE_BYTES, 7);
+    const erased = eraseRecord(bytes, 2, longest);
+    expect(Buffer.from(decodeRecord(erased, 2).residue!)).toEqual(longest);
+    const one = Buffer.alloc(MAX_RESIDUE_BYTES + 1, 7);
+    expect(() => eraseRecord(bytes, 2, one)).toThrow(RangeError);
+    const forged = Buffer.concat([erased.subarray(0, HEADER_BYTES + 8), one]);
+    const told = Buffer.concat([Buffer.from(`erased${hashHex(hashIn(bytes))}`), one]);
+    forged.writeBigUInt64LE(xxh64(told), HEADER_BYTES);
+    expect(codeOf(() => decodeRecord(forged, 2))).toBe('WAL_BAD_RECORD');
+    // Erased once more it tells what it told.
+    expect(eraseRecord(erased, 2, Buffer.from('other')).equals(erased)).toBe(true);
+  });
+
+  test('every record has a nonce of its own', () => {
+    const nonces = Array.from({ length: 1500 }, () =>
+      encodeRecord(EXAMPLE).bytes.toString('hex', HEADER_BYTES, HEADER_BYTES + 8),
+    );
+    expect(new Set(nonces).size).toBe(1500);
+    expect(nonces).not.toContain('0'.repeat(16));
+  });
+
+  test('the longest body there may be', () => {
+    const most = MAX_PAYLOAD_BYTES - NONCE_BYTES;
+    expect(recordBytes(most)).toBe(HEADER_BYTES + MAX_PAYLOAD_BYTES);
+    expect(codeOf(() => recordBytes(most + 1))).toBe('WAL_TOO_LARGE');
+  });
+
+  test('a body may write itself', () => {
+    const room = new RecordBytes(recordBytes(5));
+    const { body, ...header } = EXAMPLE;
+    room.encode(0, header, { length: 5, writeTo: (bytes, at) => bytes.write('hello', at) });
+    expect(Buffer.from(decodeRecord(room.buffer, 2).body!)).toEqual(body);
+  });
+
+  test('a header alone tells what it is of, and how long that is', () => {
+    const { bytes, hash } = encodeRecord(EXAMPLE);
+    const header = bytes.subarray(0, HEADER_BYTES);
+    expect([isHeader(header), isHeader(header.subarray(1)), isHeader(bytes.subarray(0, 79))]).toEqual([
+      true,
+      false,
+      false,
+    ]);
+    expect(readHeader(header)).toMatchObject({ hash, seq: 2, body: undefined, sizeBytes: bytes.length });
+    const lost = encodeLost(EXAMPLE, hash);
+    expect(readHeader(lost).sizeBytes).toBe(lost.length);
+    const erased = eraseRecord(bytes, 2);
+    expect([erased.length < bytes.length, readHeader(erased).sizeBytes]).toEqual([true, erased.length]);
+    expect(codeOf(() => decodeRecord(header.subarray(1), 2))).toBe('WAL_BAD_RECORD');
+  });
+
+  test('an error names the record for a program, too', () => {
+    const error = (what: () => unknown) => {
+      try {
+        what();
+      } catch (thrown) {
+        return thrown as WalError;
+      }
+      throw new Error('nothing was thrown');
+    };
+    const { bytes } = encodeRecord(EXAMPLE);
+    expect(error(() => decodeRecord(bytes, 3))).toMatchObject({
+      ...{ code: 'WAL_BAD_RECORD', details: { seq: 3 }, message: 'record 3: it says it is record 2' },
+    });
+    const newer = reheaded(bytes, copy => {
+      copy[0] = 2;
+    });
+    expect(error(() => decodeRecord(newer, 2))).toMatchObject({
+      ...{ code: 'WAL_NEWER_FORMAT', details: { seq: 2 } },
+      message: expect.stringContaining('record 2 has format version 2'),
+    });
+    const record = decodeRecord(bytes, 2);
+    expect(error(() => checkFollows(undefined, record))).toMatchObject({
+      ...{ code: 'WAL_GAP', details: { from: 1, to: 1 }, message: 'records 1 to 1 are missing' },
+    });
+    const first = decodeRecord(encodeRecord({ ...EXAMPLE, seq: 1, txFirst: 1, prevHash: 0n }).bytes, 1);
+    expect(error(() => checkFollows(first, record))).toMatchObject({
+      ...{ code: 'WAL_CHAIN_BROKEN', details: { seq: 2 } },
+      message: 'record 2: it does not name the hash of the record before it',
+    });
+  });
+
+  test('the first and the last number that a key may have', () => {
+    for (const seq of [1, Number.MAX_SAFE_INTEGER]) expect(decodeKey(encodeKey(seq))).toBe(seq);
+  });
+
   test('keys order as numbers do, and nothing else is a key', () => {
     fc.assert(
       fc.property(fc.maxSafeNat(), fc.maxSafeNat(), (a, b) => {
@@ -208,6 +305,9 @@ describe('what follows what', () => {
     ['time running backwards', first, made({ ...next, logicalMs: first.logicalMs - 1 }), 'WAL_CHAIN_BROKEN'],
     ['the wall clock put back', first, made({ ...next, wallMs: 0 }), 'fine'],
     ['an index in a new transaction', first, made({ ...next, txIndex: 1 }), 'WAL_CHAIN_BROKEN'],
+    ['a transaction that began elsewhere', first, made({ ...next, txFirst: 1 }), 'WAL_CHAIN_BROKEN'],
+    ['a member of another one', inLong, made({ ...afterLong, txFirst: 2, last: false }), 'WAL_CHAIN_BROKEN'],
+    ['a member too many', inLong, made({ ...afterLong, txIndex: 2, last: false }), 'WAL_CHAIN_BROKEN'],
     ['a transaction that was over', first, made({ ...next, txFirst: 1, txIndex: 1 }), 'WAL_CHAIN_BROKEN'],
     ['a stray commit record', first, made({ ...next, type: RecordType.commit }), 'WAL_CHAIN_BROKEN'],
     ['a member of a long transaction', inLong, made({ ...afterLong, last: false }), 'fine'],

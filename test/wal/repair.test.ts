@@ -4,7 +4,17 @@
  */
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { cpSync, existsSync, readdirSync, readFileSync, renameSync, rmSync, statSync } from 'node:fs';
+import {
+  cpSync,
+  existsSync,
+  mkdirSync,
+  readdirSync,
+  readFileSync,
+  renameSync,
+  rmSync,
+  statSync,
+  writeFileSync,
+} from 'node:fs';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { BackupLog } from '#wal/backup/backup-log.js';
@@ -14,6 +24,7 @@ import { backUp } from '#wal/backup/write.js';
 import { forkLog } from '#wal/fork.js';
 import { xxh64 } from '#wal/hash.js';
 import { readHeadFile } from '#wal/head-file.js';
+import type { LevelLog } from '#wal/level-log.js';
 import { isLost, repairNoteOf } from '#wal/lost.js';
 import { openLog } from '#wal/open.js';
 import { PATHS } from '#wal/paths.js';
@@ -23,7 +34,7 @@ import { isSwapping } from '#wal/repair/swap.js';
 import { readCommitted } from '#wal/transactions.js';
 import { verifyLog } from '#wal/verify.js';
 import { bitsOf, flip, overwriteWith, remove, seeded, truncate, zero } from '../helpers/damage.js';
-import { Directories, put } from '../helpers/wal.js';
+import { Directories, event, put } from '../helpers/wal.js';
 import { makeRepairStore, type RepairStore, readableIn } from './repair-store.js';
 
 const SEED = Number(process.env.REPAIR_SEED ?? 20_261_127);
@@ -451,6 +462,185 @@ test('a fork takes gaps along', async () => {
   await forkLog(log, log.head.seq, target, { clock: Date.now });
   await log.close();
   expect(await verifyLog(target)).toMatchObject({ findings: [], gaps: (await verifyLog(dir)).gaps });
+});
+
+describe('a crash, and damage besides', () => {
+  /** A copy of a store as it is while its log is open, HEAD where it was at the beginning, and the log's values. */
+  async function crashedIn(work: (log: LevelLog) => Promise<unknown>) {
+    const origin = directories.path();
+    const log = await openLog({ storeDir: origin, create: true, intervalMs: 1e9 });
+    await work(log);
+    const values = new Map<number, Buffer>();
+    const dir = directories.path();
+    cpSync(origin, dir, { recursive: true });
+    for await (const piece of log.raw(1, log.nextSeq - 1))
+      for (const [seq, value] of piece) values.set(seq, Buffer.from(value));
+    await log.close();
+    return { dir, values };
+  }
+
+  /** Takes every trace of a record from the live log. */
+  function wipe(dir: string, value: Buffer): void {
+    const [file] = filesOf(dir, /\.log$/);
+    zero(file!, readFileSync(file!).indexOf(value), value.length);
+  }
+
+  async function keptIn(dir: string): Promise<{ gaps: unknown; seqs: number[]; types: number[] }> {
+    const { findings, gaps } = await verifyLog(dir);
+    expect(findings).toEqual([]);
+    const log = await openLog({ storeDir: dir });
+    const records: LogRecord[] = [];
+    for await (const piece of readCommitted(log, 1, log.head.seq)) records.push(...piece);
+    await log.close();
+    return { gaps, seqs: records.map(({ seq }) => seq), types: records.slice(-2).map(({ type }) => type) };
+  }
+
+  test('behind HEAD: what lies behind a hole there is kept as well', async () => {
+    const { dir, values } = await crashedIn(async log => {
+      for (let n = 0; n < 12; n++) await put(log, `record ${n}`);
+    });
+    expect(readHeadFile(join(dir, PATHS.head))!.proof.seq).toBeLessThan(5);
+    wipe(dir, values.get(7)!);
+    const { plan } = await repair(dir);
+    expect(plan).toMatchObject({ end: 13, kept: 12, endProven: true });
+    const kept = await keptIn(dir);
+    expect(kept).toMatchObject({ gaps: [{ from: 7, to: 7 }], types: [RecordType.epoch, RecordType.repair] });
+    expect(kept.seqs).toEqual(Array.from({ length: 15 }, (_, i) => i + 1));
+  });
+
+  test('within a transaction of several batches: it is void, as the next opening would have made it', async () => {
+    const { dir, values } = await crashedIn(async log => {
+      await put(log, 'a', 'b');
+      const long = log.begin();
+      for (const part of [1, 2]) await long.append([event(`long ${part}`, 300)]);
+    });
+    const file = filesOf(dir, /\.log$/)[0]!;
+    flip(file, readFileSync(file).indexOf(values.get(2)!) + 85, 1);
+    const { plan } = await repair(dir);
+    expect(plan).toMatchObject({ end: 6, lost: [{ from: 2, to: 2 }], torn: undefined });
+    expect((await keptIn(dir)).seqs).toEqual([1, 2, 3, 7, 8]);
+  });
+});
+
+describe('refused, and the damaged store is as it was', () => {
+  /** A store that lost a table, with the bytes of all that is left of its log. */
+  function damagedCopy(): { dir: string; bytes: () => Map<string, Buffer> } {
+    const dir = copyOf(whole);
+    remove(filesOf(dir, /\.ldb$/)[1]!);
+    return { dir, bytes: () => new Map(filesOf(dir, /./).map(file => [file, readFileSync(file)])) };
+  }
+
+  async function expectRefused(options: Partial<RepairOptions>, error: object): Promise<void> {
+    const { dir, bytes } = damagedCopy();
+    const before = bytes();
+    await expect(repair(dir, options)).rejects.toMatchObject(error);
+    expect(bytes()).toEqual(before);
+    expect(existsSync(join(dir, PATHS.damaged))).toBe(false);
+    expect(await repair(dir)).toMatchObject({ state: 'repaired' });
+  }
+
+  test('a directory that holds no backup', () =>
+    expectRefused({ backups: [directories.path('none')] }, { code: 'BACKUP_MISSING' }));
+
+  test('what the caller throws once it has seen the plan, as it is', async () => {
+    const stop = async () => {
+      throw new Error('rather not');
+    };
+    await expectRefused({ onPlanned: stop }, { message: 'rather not' });
+  });
+
+  test('what the disk answers', async () => {
+    const full = async () => {
+      throw Object.assign(new Error('no space left on device'), { code: 'ENOSPC' });
+    };
+    await expectRefused(
+      { onPlanned: full },
+      { code: 'WAL_IO', message: expect.stringContaining('no space left on device') },
+    );
+  });
+
+  test('a record that is no longer where it was found', async () => {
+    const { dir } = damagedCopy();
+    const [seq, value] = [...whole.records].find(([, value]) =>
+      filesOf(dir, /\.ldb$/).some(path => readFileSync(path).includes(value)),
+    )!;
+    const { file, at } = placeOf(dir, value);
+    const rot = async () => flip(file, at + 90, 1);
+    await expect(repair(dir, { onPlanned: rot })).rejects.toMatchObject({
+      code: 'WAL_IO',
+      message: expect.stringContaining(`record ${seq} was whole`),
+    });
+    expect(existsSync(join(dir, PATHS.damaged))).toBe(false);
+  });
+
+  test('a new log that does not read back', async () => {
+    const { dir } = damagedCopy();
+    const rot = (step: string) => {
+      if (step !== 'writing') return;
+      const made = readdirSync(join(dir, PATHS.repairing), { recursive: true, withFileTypes: true });
+      const log = made.find(({ name }) => name.endsWith('.log'))!;
+      flip(join(log.parentPath, log.name), 200, 1);
+    };
+    await expect(repair(dir, { onProgress: rot })).rejects.toMatchObject({
+      code: 'WAL_IO',
+      message: expect.stringContaining('the new log is not sound'),
+    });
+    expect([PATHS.damaged, PATHS.repairing].map(name => existsSync(join(dir, name)))).toEqual([false, false]);
+    expect(await repair(dir)).toMatchObject({ state: 'repaired' });
+  });
+
+  test('a cut that would leave nothing', async () => {
+    const dir = copyOf(whole);
+    const { file, at } = placeOf(dir, whole.records.get(1)!);
+    flip(file, at + 85, 0);
+    await expect(repair(dir, { choice: 'cut' })).rejects.toMatchObject({
+      code: 'REPAIR_IMPOSSIBLE',
+      message: expect.stringContaining('before the first lost record'),
+    });
+    expect((await repair(dir, { choice: 'cut', apply: false })).plan!.cut).toBeUndefined();
+  });
+
+  test('a HEAD of a later version', async () => {
+    const { dir } = damagedCopy();
+    const slot = readFileSync(join(dir, PATHS.head)).subarray(0, 128);
+    slot.writeUInt32LE(9, 8);
+    slot.writeBigUInt64LE(xxh64(slot.subarray(0, 120)), 120);
+    overwriteWith(join(dir, PATHS.head), 0, slot);
+    await expect(repair(dir)).rejects.toMatchObject({ code: 'WAL_NEWER_FORMAT' });
+  });
+
+  test('what is no store, or nowhere', async () => {
+    const dir = directories.path();
+    await expect(repair(dir)).rejects.toMatchObject({ code: 'STORE_MISSING' });
+    mkdirSync(dir);
+    await expect(repair(dir)).rejects.toMatchObject({ code: 'STORE_MISSING' });
+    writeFileSync(join(dir, 'notes.txt'), 'mine');
+    await expect(repair(dir)).rejects.toMatchObject({ code: 'STORE_FOREIGN' });
+  });
+});
+
+test('a file that the disk does not let us read is named, and what it held is lost', async () => {
+  const dir = copyOf(whole);
+  const [, table] = filesOf(dir, /\.ldb$/);
+  remove(table!);
+  mkdirSync(table!);
+  const readable = new Set(everything());
+  for (const [seq, value] of whole.records)
+    if (readFileSync(table!.replace(dir, whole.dir)).includes(value)) readable.delete(seq);
+  const { unreadable } = await repair(dir, { apply: false });
+  expect(unreadable).toEqual([{ path: table, message: expect.stringContaining('EISDIR') }]);
+  await repair(dir);
+  await judge(dir, whole, readable);
+});
+
+test('a table that an opening kept aside is read as well', async () => {
+  const dir = copyOf(whole);
+  const [table] = filesOf(dir, /\.ldb$/);
+  const aside = join(dir, PATHS.evidence, '2026-01-01T00-00-00-000Z-7');
+  mkdirSync(aside, { recursive: true });
+  renameSync(table!, join(aside, '000005.ldb'));
+  expect(await repair(dir)).toMatchObject({ plan: { lost: [], filled: [] } });
+  await judge(dir, whole, everything());
 });
 
 describe('killed', () => {

@@ -4,7 +4,15 @@
  */
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { appendFileSync, cpSync, existsSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
+import {
+  appendFileSync,
+  cpSync,
+  existsSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  writeFileSync,
+} from 'node:fs';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import fc from 'fast-check';
@@ -221,13 +229,31 @@ describe('quarantine', () => {
     ['records that end at a boundary', path => truncate(join(path, 'records'), 4 + 89)],
     ['something behind the records', path => appendFileSync(join(path, 'records'), 'x')],
     ['no manifest', path => writeFileSync(join(path, 'manifest.json'), '{}')],
-    [
-      'a manifest of other records',
+    ['a manifest that is no object', path => writeFileSync(join(path, 'manifest.json'), 'null')],
+    ['a manifest that is gone', path => rmSync(join(path, 'manifest.json'))],
+    ...(
+      [
+        ['of another format', { format: 2 }],
+        ['of other records', { records: 3 }],
+        ['without a count', { records: 'two' }],
+        ['without a reason', { reason: 5 }],
+        ['without a first record', { first: null }],
+        ['with a first record without a hash', { first: { seq: 3 } }],
+        ['that follow another record', { after: { seq: 2, hash: '0'.repeat(16) } }],
+        ['that begin with another record', { first: { seq: 3, hash: '0'.repeat(16) } }],
+        ['that begin later', { first: { seq: 4, hash: '0'.repeat(16) } }],
+        ['that end with another record', { last: { seq: 4, hash: '0'.repeat(16) } }],
+        ['that end later', { last: { seq: 5, hash: '0'.repeat(16) } }],
+        ['with another digest', { sha256: '0'.repeat(64) }],
+      ] as const
+    ).map(([what, over]): [string, (path: string) => void] => [
+      `a manifest ${what}`,
       path => {
         const file = join(path, 'manifest.json');
-        writeFileSync(file, readFileSync(file, 'utf8').replace('"records": 2', '"records": 3'));
+        const manifest = JSON.parse(readFileSync(file, 'utf8')) as object;
+        writeFileSync(file, JSON.stringify({ ...manifest, ...over }));
       },
-    ],
+    ]),
   ])('%s is found', async (_, damage) => {
     await made('a', 'b', 'c');
     const { path } = await cutAfter(2);

@@ -232,6 +232,34 @@ describe('what LevelDB gives', () => {
     }
   };
 
+  /** Exchanges what the index of a table says of two blocks that follow each other, every checksum right. */
+  function swapBlocks(table: string): void {
+    const bytes = readFileSync(table);
+    const start = indexOf(bytes);
+    // Each entry: three lengths of a byte each (what of the key is shared, the rest of it, the value), the rest of the key, and as value the place.
+    const places: Buffer[] = [];
+    for (let at = start; places.length < 2 || places.at(-1)!.length !== places.at(-2)!.length; ) {
+      const [unshared, length] = [bytes[at + 1]!, bytes[at + 2]!];
+      places.push(bytes.subarray(at + 3 + unshared, at + 3 + unshared + length));
+      at += 3 + unshared + length;
+    }
+    const [one, other] = places.slice(-2) as [Buffer, Buffer];
+    const copy = Buffer.from(one);
+    other.copy(one);
+    copy.copy(other);
+    const end = bytes.length - 48 - 5;
+    const crc = crc32c(bytes, start, end + 1);
+    bytes.writeUInt32LE((((crc >>> 15) | (crc << 17)) + 0xa282ead8) >>> 0, end + 1);
+    writeFileSync(table, bytes);
+  }
+
+  /** Where the index of a table begins: the third number of its footer. The index is its last block. */
+  function indexOf(bytes: Buffer): number {
+    let at = bytes.length - 48;
+    for (let n = 0; n < 2; n++) while (bytes[at++]! >= 128);
+    return readVarint(bytes.subarray(at));
+  }
+
   test.each(['full', 'deep'] as const)('by key is compared with what its files hold: %s', async level => {
     const [oldest] = files(/\.ldb$/);
     emptyFilter(oldest!);
@@ -249,6 +277,43 @@ describe('what LevelDB gives', () => {
     const { findings, notes } = await verify('full');
     expect(findings.length).toBeGreaterThan(0);
     expect(notes).toMatchObject([{ code: 'LEVELDB_NOT_COMPARED' }]);
+  });
+
+  test('is nothing where it does not open what was sound a moment ago', async () => {
+    const looked = await look(logDir());
+    flip(files(/MANIFEST/)[0]!, 20, 1);
+    const { records, findings } = await compareWithLevelDb(storeDir, looked, { every: true, seed: SEED });
+    expect([records, findings]).toMatchObject([
+      0,
+      [{ code: 'LEVELDB_DIFFERS', message: expect.stringContaining('does not open') }],
+    ]);
+  });
+
+  test('in another order than its files hold it: what their index says is not what it was', async () => {
+    storeDir = directories.path();
+    for (let session = 0; session < 2; session++) {
+      const log = await openLog({ storeDir, create: true });
+      await log.append(Array.from({ length: 60 }, (_, i) => event(`record ${session} ${i}`, 1000))).durable;
+      await log.close();
+    }
+    const looked = await look(logDir());
+    swapBlocks(files(/\.ldb$/).at(-1)!);
+    const { findings } = await compareWithLevelDb(storeDir, looked, { every: true, seed: SEED });
+    const messages = findings.map(({ message }) => message);
+    expect(messages).toContainEqual(expect.stringContaining('by iteration'));
+    expect(messages).toContainEqual(expect.stringContaining('the record behind it is another one'));
+    // So many say enough.
+    expect(messages).toHaveLength(20);
+  });
+
+  test('is all compared where the last record is deleted', async () => {
+    const database = new Level<Buffer, Uint8Array>(logDir(), { ...LOG_OPTIONS });
+    await database.open();
+    await database.del(encodeKey(53));
+    await database.close();
+    const looked = await look(logDir());
+    const options = { every: false, seed: SEED };
+    expect(await compareWithLevelDb(storeDir, looked, options)).toEqual({ records: 52, findings: [] });
   });
 
   test('is all compared where a record lies in two files', async () => {

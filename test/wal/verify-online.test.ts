@@ -2,7 +2,7 @@
  * The log of a running store verified beside its work: what has rotted on the disk since it was opened is found, the rate is held, and nothing that
  * is met ends the log.
  */
-import { readdirSync, statSync } from 'node:fs';
+import { readdirSync, statSync, symlinkSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterAll, beforeEach, describe, expect, test } from 'vitest';
 import { compactRange } from '#wal/level.js';
@@ -11,7 +11,7 @@ import { readTableBlocks } from '#wal/leveldb/table-blocks.js';
 import { openLog } from '#wal/open.js';
 import { Pace, type PaceClock } from '#wal/pace.js';
 import { PATHS } from '#wal/paths.js';
-import { encodeKey } from '#wal/record.js';
+import { encodeKey, encodeRecord } from '#wal/record.js';
 import { type OnlineOptions, verifyOnline } from '#wal/verify-online.js';
 import { bitsOf, flip, remove } from '../helpers/damage.js';
 import { Directories, event, put } from '../helpers/wal.js';
@@ -142,12 +142,105 @@ describe('damage that comes after the opening', () => {
     );
   });
 
+  test('a table that cannot be read', async () => {
+    const [, table] = tables();
+    remove(table!);
+    symlinkSync(table!, table!);
+    const { findings, records, range } = await online();
+    expect(findings).toMatchObject([
+      { code: 'UNREADABLE', message: expect.stringContaining('cannot be read') },
+    ]);
+    // Those of the other tables and of the live log.
+    expect([records, range]).toEqual([42, { first: 1, last: 62 }]);
+  });
+
+  test('without CURRENT no table is known: the records are read all the same', async () => {
+    remove(join(storeDir, PATHS.log, 'CURRENT'));
+    const { findings, records, tables } = await online();
+    expect(findings).toMatchObject([{ code: 'MANIFEST_MISSING', file: expect.stringContaining('CURRENT') }]);
+    expect([records, tables]).toEqual([62, 0]);
+  });
+
   test('in the live log file', async () => {
     for (let i = 0; i < 5; i++) await put(log, `more ${i}`);
     const [name] = readdirSync(join(storeDir, PATHS.log)).filter(file => file.endsWith('.log'));
     flip(join(storeDir, PATHS.log, name!), 100, 4);
     expect((await online()).findings).toMatchObject([{ code: 'LOG_DAMAGED' }]);
   });
+});
+
+describe('what LevelDB gives and its files do not explain', () => {
+  type Database = {
+    put(key: Buffer, value: Uint8Array, options: { sync: true }): Promise<void>;
+    del(key: Buffer): Promise<void>;
+    get(key: Buffer): Promise<Uint8Array | undefined>;
+  };
+  const database = () => (log as unknown as { database: Database }).database;
+  const put = (seq: number, value: Uint8Array) => database().put(encodeKey(seq), value, { sync: true });
+  const stored = async (seq: number) => Buffer.from((await database().get(encodeKey(seq)))!);
+  const told = async () => (await online()).findings.map(({ code, seq }) => [code, seq]);
+
+  async function alter(seq: number): Promise<void> {
+    const value = await stored(seq);
+    value[100]! ^= 1;
+    await put(seq, value);
+  }
+
+  test('a record that is altered, and every other one is read', async () => {
+    await alter(30);
+    const { findings, records, range } = await online();
+    expect(findings).toMatchObject([{ code: 'WAL_BAD_RECORD', seq: 30 }]);
+    expect([records, range]).toEqual([61, { first: 1, last: 62 }]);
+  });
+
+  test('the first and the last', async () => {
+    await alter(1);
+    await alter(62);
+    expect(await told()).toEqual([
+      ['WAL_BAD_RECORD', 1],
+      ['WAL_BAD_RECORD', 62],
+    ]);
+  });
+
+  test('a record that is gone', async () => {
+    await database().del(encodeKey(25));
+    expect(await told()).toEqual([['WAL_GAP', 25]]);
+  });
+
+  test('one of another history', async () => {
+    const { bytes } = encodeRecord({ ...log.get(40), body: Buffer.from('another') });
+    await put(40, bytes);
+    expect(await told()).toEqual([['WAL_CHAIN_BROKEN', 41]]);
+    const strange = encodeRecord({ ...log.get(30), prevHash: 1n, body: Buffer.from('another') });
+    await put(30, strange.bytes);
+    expect((await told()).map(String).sort()).toEqual(
+      ['WAL_CHAIN_BROKEN,30', 'WAL_CHAIN_BROKEN,31', 'WAL_CHAIN_BROKEN,41'].sort(),
+    );
+  });
+
+  test('so many that a hundred say enough', async () => {
+    await log.append(Array.from({ length: 120 }, (_, i) => event(`more ${i}`, 200))).durable;
+    for (let seq = 63; seq <= 182; seq++) await alter(seq);
+    const findings: unknown[] = [];
+    const result = await online({ onFinding: finding => findings.push(finding) });
+    expect([result.findings.length, findings.length, result.range!.last]).toEqual([100, 100, 182]);
+  });
+
+  test('is no damage where the log is closed meanwhile', async () => {
+    const running = online({ pace: new Pace(4_000_000) });
+    await log.close();
+    await expect(running).rejects.toMatchObject({ code: 'WAL_CLOSED' });
+  });
+});
+
+test('of a log without a table the tail is all there is', async () => {
+  await log.close();
+  storeDir = directories.path();
+  log = await openLog({ storeDir, create: true });
+  await put(log, 'a', 'b');
+  for (const name of tables()) remove(name);
+  expect(await online({ tailOnly: true })).toMatchObject({ range: { last: 3 } });
+  expect(await online({ after: 3 })).toMatchObject({ range: undefined, records: 0 });
 });
 
 test('beside writes and merges of tables nothing is amiss', async () => {

@@ -5,7 +5,7 @@ import { FormatError } from './coding.js';
 import type { Findings } from './findings.js';
 import { firstWhere } from './first-where.js';
 import { decodeInternalKey } from './internal-key.js';
-import { type Entry, readLogEntries } from './live-values.js';
+import { attemptAfter, type Entry, readLogEntries } from './live-values.js';
 import type { LookReport } from './look.js';
 import { readAtSync, readTableBlocks } from './table-blocks.js';
 import { blockEntries, checkBlock } from './table-file.js';
@@ -13,7 +13,7 @@ import { blockEntries, checkBlock } from './table-file.js';
 /**
  * The values of some keys: a block of a table for each, its checksum checked, and the live logs. What is not there, or deleted, is left out.
  * @param looked what look() found out about the directory
- * @param findings where blocks that cannot be read are reported
+ * @param findings where blocks and files that cannot be read are reported
  */
 export async function readLiveValuesAt(
   dir: string,
@@ -26,12 +26,13 @@ export async function readLiveValuesAt(
     const known = newest.get(seq);
     if (seqs.has(seq) && (known === undefined || known.stamp < entry.stamp)) newest.set(seq, entry);
   };
+  const attempt = attemptAfter(looked, findings);
   for (const { name, kind, live, range } of looked.files) {
     if (kind !== 'table' || !live || range === undefined) continue;
     const wanted = [...seqs].filter(seq => range.first <= seq && seq <= range.last);
-    if (wanted.length > 0) readFromTable(dir, name, wanted, offer, findings);
+    if (wanted.length > 0) await attempt(name, async () => readFromTable(dir, name, wanted, offer, findings));
   }
-  for (const [seq, entry] of await readLogEntries(dir, looked)) offer(seq, entry);
+  for (const [seq, entry] of await readLogEntries(dir, looked, attempt)) offer(seq, entry);
   return new Map([...newest].flatMap(([seq, { value }]) => (value === undefined ? [] : [[seq, value]])));
 }
 

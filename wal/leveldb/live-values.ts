@@ -5,9 +5,10 @@
  */
 import { open } from 'node:fs/promises';
 import { join } from 'node:path';
+import { isIoError } from '../io-error.js';
 import { ByteReader, FormatError } from './coding.js';
 import { parseFileName } from './file-names.js';
-import type { Findings } from './findings.js';
+import { Findings } from './findings.js';
 import { decodeInternalKey, decodeKey } from './internal-key.js';
 import { type RecordSink, scanLogFile } from './log-file.js';
 import type { LookReport } from './look.js';
@@ -36,7 +37,7 @@ interface Block {
 /**
  * Values in order of key, in pieces; holes are left out for the caller to see.
  * @param looked what look() found out about the directory
- * @param findings where blocks that cannot be read are reported
+ * @param findings where blocks and files that cannot be read are reported
  */
 export async function* readLiveValues(
   dir: string,
@@ -48,12 +49,13 @@ export async function* readLiveValues(
     const known = entries.get(seq);
     if (known === undefined || known.stamp < entry.stamp) entries.set(seq, entry);
   };
-  const logs = await readLogs(dir, looked);
+  const attempt = attemptAfter(looked, findings);
+  const logs = await readLogs(dir, looked, attempt);
   const tables = new Map<string, readonly IndexEntry[]>();
   const blocks: Block[] = [];
   for (const { name, kind, live, sizeBytes } of looked.files) {
     if (kind !== 'table' || !live) continue;
-    const index = await readIndex(dir, name, sizeBytes);
+    const index = await attempt(name, () => readIndex(dir, name, sizeBytes));
     // A damaged table is among the look's findings already.
     if (index === undefined) continue;
     tables.set(name, index);
@@ -66,7 +68,7 @@ export async function* readLiveValues(
   try {
     for (let i = 0; i < blocks.length; i++) {
       const { file, index } = blocks[i];
-      await readBlock(await handles.get(file), file, tables.get(file)!, index, offer, findings);
+      await readBlock(handles, file, tables.get(file)!, index, offer, findings);
       // What lies below every later block is complete.
       const bound = blocks[i + 1]?.lowest ?? 0;
       logs.takeBelow(bound, offer);
@@ -81,20 +83,37 @@ export async function* readLiveValues(
   if (rest.length > 0) yield rest;
 }
 
-/** What the live logs hold, in order of key: no more than a write buffer and a batch, so all of it fits into memory. */
-export async function readLogEntries(dir: string, looked: LookReport): Promise<[seq: number, Entry][]> {
+/** Reads a file; undefined where the disk refuses it. */
+type Attempt = <T>(file: string, read: () => Promise<T>) => Promise<T | undefined>;
+
+/** What the disk refuses is a finding, unless the look was refused it too, and has told. */
+export function attemptAfter(looked: LookReport, findings: Findings): Attempt {
+  const told = looked.findings.filter(({ code }) => code === 'UNREADABLE').map(({ file }) => file);
+  return (file, read) => (told.includes(file) ? new Findings() : findings).attempt(file, read);
+}
+
+/**
+ * What the live logs hold, in order of key: no more than a write buffer and a batch, so all of it fits into memory.
+ * @param attempt what becomes of a file that the disk does not let us read. Default: its error is thrown
+ */
+export async function readLogEntries(
+  dir: string,
+  looked: LookReport,
+  attempt: Attempt = (_, read) => read(),
+): Promise<[seq: number, Entry][]> {
   const found = new Map<number, Entry>();
   const newest = (seq: number, entry: Entry) => {
     const known = found.get(seq);
     if (known === undefined || known.stamp < entry.stamp) found.set(seq, entry);
   };
   for (const { name, kind, live } of looked.files)
-    if (kind === 'log' && live) await scanLogFile(join(dir, name), new BatchReader(newest));
+    if (kind === 'log' && live)
+      await attempt(name, () => scanLogFile(join(dir, name), new BatchReader(newest)));
   return [...found].sort((a, b) => a[0] - b[0]);
 }
 
-async function readLogs(dir: string, looked: LookReport) {
-  const inOrder = await readLogEntries(dir, looked);
+async function readLogs(dir: string, looked: LookReport, attempt: Attempt) {
+  const inOrder = await readLogEntries(dir, looked, attempt);
   let next = 0;
   return {
     /** Offers what lies below a key and was not offered before. */
@@ -126,7 +145,7 @@ async function readIndex(
 }
 
 async function readBlock(
-  file: import('node:fs/promises').FileHandle,
+  handles: OpenTables,
   name: string,
   index: readonly IndexEntry[],
   i: number,
@@ -135,19 +154,22 @@ async function readBlock(
 ): Promise<void> {
   const { offset, sizeBytes, separator } = index[i];
   try {
-    const contents = checkBlock(await readAt(file, offset, sizeBytes + BLOCK_TRAILER_SIZE));
+    const contents = checkBlock(
+      await readAt(await handles.get(name), offset, sizeBytes + BLOCK_TRAILER_SIZE),
+    );
     for (const { key, value } of blockEntries(contents)) {
       const internal = decodeInternalKey(key);
       if (internal === undefined) throw new FormatError('holds a key that is no sequence number');
       offer(internal.seq, { stamp: internal.stamp, value: internal.deleted ? undefined : value });
     }
   } catch (error) {
-    if (!(error instanceof FormatError)) throw error;
+    const isDamage = error instanceof FormatError;
+    if (!isDamage && !isIoError(error)) throw error;
     const last = decodeInternalKey(separator)?.seq;
     findings.add(
-      'TABLE_DAMAGED',
+      isDamage ? 'TABLE_DAMAGED' : 'UNREADABLE',
       name,
-      `${name}: the block at byte ${offset} ${error.message}; it held records ${lowestKey(index, i) || '?'} to ${last ?? '?'}`,
+      `${name}: the block at byte ${offset} ${isDamage ? '' : 'cannot be read: '}${error.message}; it held records ${lowestKey(index, i) || '?'} to ${last ?? '?'}`,
       lowestKey(index, i) || undefined,
     );
   }

@@ -1,0 +1,22 @@
+import { defineConfig } from 'vitest/config';
+
+/** Tests that take seconds at most, since each that reaches a mutant runs for it. TESTS names others, divided by commas. */
+const SHORT = [
+  'head-file',
+  'own-records',
+  'quarantine-erase',
+  'record',
+  'record-file',
+  'stretch',
+  'transactions',
+  'walk',
+].map(name => `test/wal/${name}.test.ts`);
+
+export default defineConfig({
+  test: {
+    include: process.env.TESTS?.split(',') ?? SHORT,
+    setupFiles: ['test/mutation/setup.ts'],
+    testTimeout: 60_000,
+    hookTimeout: 60_000,
+  },
+});
