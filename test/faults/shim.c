@@ -365,7 +365,11 @@ static void on_trap(int signal, siginfo_t *info, void *raw_context) {
 int sigaction(int signal, const struct sigaction *action, struct sigaction *old) {
   static int (*real)(int, const struct sigaction *, struct sigaction *);
   if (real == NULL) real = dlsym(RTLD_NEXT, "sigaction");
-  return real(signal, signal == SIGSYS ? NULL : action, old);
+  if (signal == SIGSYS || action == NULL) return real(signal, NULL, old);
+  /* Nor may a handler that does calls of its own block it: libuv's does, of a signal such as SIGCHLD. */
+  struct sigaction without = *action;
+  sigdelset(&without.sa_mask, SIGSYS);
+  return real(signal, &without, old);
 }
 
 int pthread_sigmask(int how, const sigset_t *set, sigset_t *old) {

@@ -9,6 +9,9 @@ import { dirname, join } from 'node:path';
 const require = createRequire(import.meta.url);
 const SOURCE = join(dirname(require.resolve('#test/faults/shim.js')), '../../../test/faults/shim.c');
 
+/** Set in a process under the shim. LD_PRELOAD is not: the shim keeps itself from what such a process starts. */
+const UNDER_SHIM = 'MVS_UNDER_FAULT_SHIM';
+
 /** Why the campaigns that need it cannot run here; undefined where they can. */
 export const UNSUPPORTED: string | undefined = whyUnsupported();
 
@@ -17,7 +20,7 @@ function whyUnsupported(): string | undefined {
     return `power loss and failing system calls are made on Linux only, and this is ${process.platform}`;
   if (!['x64', 'arm64'].includes(process.arch))
     return `power loss and failing system calls are made on x64 and arm64 only, and this is ${process.arch}`;
-  if (process.env.LD_PRELOAD !== undefined) return undefined;
+  if (process.env[UNDER_SHIM] !== undefined) return undefined;
   // Some sandboxes do not let a process trap its own calls.
   const env = { ...process.env, LD_PRELOAD: compiled() };
   const { status, stderr } = spawnSync(process.execPath, ['-e', ''], { env, encoding: 'utf8' });
@@ -42,7 +45,7 @@ export function forkUnderShim(module: string, args: readonly string[] = []): Chi
   if (UNSUPPORTED !== undefined) throw new Error(UNSUPPORTED);
   return fork(require.resolve(module), args, {
     stdio: ['ignore', 'ignore', 'inherit', 'ipc'],
-    env: { ...process.env, LD_PRELOAD: compiled(), UV_USE_IO_URING: '0' },
+    env: { ...process.env, LD_PRELOAD: compiled(), UV_USE_IO_URING: '0', [UNDER_SHIM]: '1' },
   });
 }
 
