@@ -4,7 +4,7 @@
  * what was acknowledged must be there, what was not wholly or not at all, and nothing may be refused.
  */
 import { once } from 'node:events';
-import { mkdirSync, mkdtempSync, readdirSync, rmSync } from 'node:fs';
+import { mkdirSync, mkdtempSync, rmSync } from 'node:fs';
 import { availableParallelism } from 'node:os';
 import { join } from 'node:path';
 import { readJournal } from '../faults/journal.js';
@@ -143,15 +143,9 @@ async function examineRecording(
 }
 
 /** @returns how many operations it has; its journal has been compared with the disk that came of it */
-async function record(dir: string, scenario: Scenario, seed: number, attempts = 3): Promise<number> {
+async function record(dir: string, scenario: Scenario, seed: number): Promise<number> {
   const child = forkUnderShim('#test/power/recorder.js', [scenario, String(seed), dir]);
   const [code, signal] = await once(child, 'exit');
-  // Once in thousands, on a machine with too much to do: the kernel could not deliver the trap, most likely as glibc blocks all signals
-  // for a moment. Nothing but the shim raises it, so nothing of the store is hidden by recording again.
-  if (signal === 'SIGSYS' && attempts > 1) {
-    for (const entry of readdirSync(dir)) rmSync(join(dir, entry), { recursive: true, force: true });
-    return record(dir, scenario, seed, attempts - 1);
-  }
   if (code !== 0) throw new Error(`the recording "${scenario}" of seed ${seed} ended with ${signal ?? code}`);
   const operations = readJournal(join(dir, 'journal'));
   const path = join(dir, 'disk');
