@@ -16,7 +16,8 @@ import { inUse, isLocked } from './owner.js';
 import { PATHS } from './paths.js';
 import { mend, tryMending } from './power-loss.js';
 import { readText } from './read-text.js';
-import { type ChainLink, decodeKey, decodeRecord, encodeKey, encodeRecord, RecordType } from './record.js';
+import { type ChainLink, decodeKey, decodeRecord, encodeKey, encodeRecord } from './record.js';
+import { abortAfter } from './transactions.js';
 
 export type LogDatabase = Level<Buffer, Uint8Array>;
 
@@ -210,21 +211,8 @@ export async function voidUnfinished(opened: OpenedDatabase, nowMs: number): Pro
       DAMAGE_WAY_OUT,
       { details: { seq: last.seq } },
     );
-  const logicalMs = Math.max(nowMs, last.logicalMs);
-  const seq = last.seq + 1;
-  const fields = {
-    type: RecordType.abort,
-    seq,
-    wallMs: nowMs,
-    logicalMs,
-    txFirst: last.txFirst,
-    txIndex: last.txIndex + 1,
-    last: true,
-    long: true,
-    actor: 0,
-    prevHash: last.hash,
-    body: new Uint8Array(0),
-  };
+  const fields = abortAfter(last, nowMs);
+  const { seq, logicalMs } = fields;
   const { bytes, hash } = encodeRecord(fields);
   await opened.database.batch([{ type: 'put', key: encodeKey(seq), value: bytes }], { sync: true });
   opened.head = { seq, hash, logicalMs };

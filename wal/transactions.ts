@@ -1,7 +1,7 @@
 import { DAMAGE_WAY_OUT, WalError } from './errors.js';
 import type { ReadableLog } from './log.js';
 import { isLost } from './lost.js';
-import { type LogRecord, RecordType } from './record.js';
+import { type HeaderFields, type LogRecord, RecordType } from './record.js';
 
 /**
  * Groups a log's records into what counts: transactions that are whole. Records of a transaction of several batches that was
@@ -57,4 +57,24 @@ async function endOf(log: ReadableLog, record: LogRecord): Promise<LogRecord> {
     DAMAGE_WAY_OUT,
     { details: { seq: record.txFirst } },
   );
+}
+
+/** What voids a transaction of several batches that a crash has left without its end. @param last its last record that is there */
+export function abortAfter(
+  last: Pick<LogRecord, 'seq' | 'hash' | 'logicalMs' | 'txFirst' | 'txIndex'>,
+  nowMs: number,
+): HeaderFields & { readonly body: Uint8Array } {
+  return {
+    type: RecordType.abort,
+    seq: last.seq + 1,
+    wallMs: nowMs,
+    logicalMs: Math.max(nowMs, last.logicalMs),
+    txFirst: last.txFirst,
+    txIndex: last.txIndex + 1,
+    last: true,
+    long: true,
+    actor: 0,
+    prevHash: last.hash,
+    body: new Uint8Array(0),
+  };
 }

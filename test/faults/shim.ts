@@ -1,7 +1,7 @@
 /** The preloaded library of shim.c: compiling it, starting processes under it, and the commands that such a process gives it. */
 import { type ChildProcess, execFileSync, fork, spawnSync } from 'node:child_process';
 import { createHash } from 'node:crypto';
-import { accessSync, constants, existsSync, mkdirSync, openSync, readFileSync, renameSync } from 'node:fs';
+import { existsSync, mkdirSync, openSync, readFileSync, renameSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
@@ -47,16 +47,6 @@ export function forkUnderShim(module: string, args: readonly string[] = []): Chi
     stdio: ['ignore', 'ignore', 'inherit', 'ipc'],
     env: { ...process.env, LD_PRELOAD: compiled(), UV_USE_IO_URING: '0', [UNDER_SHIM]: '1' },
   });
-}
-
-/** Memory where there is some: what is flushed to it and what is not is the shim's to know. */
-export function fastDirectory(): string {
-  try {
-    accessSync('/dev/shm', constants.W_OK);
-    return '/dev/shm';
-  } catch {
-    return tmpdir();
-  }
 }
 
 function command(text: string): void {

@@ -8,9 +8,10 @@ import { mkdirSync, mkdtempSync, rmSync } from 'node:fs';
 import { availableParallelism } from 'node:os';
 import { join } from 'node:path';
 import { readJournal } from '../faults/journal.js';
-import { fastDirectory, forkUnderShim } from '../faults/shim.js';
+import { forkUnderShim } from '../faults/shim.js';
 import { WorkerLane } from '../faults/worker-lane.js';
 import { seeded } from '../helpers/damage.js';
+import { fastDirectory } from '../helpers/fast-directory.js';
 import { Disk } from './disk.js';
 import type { Sin } from './examination.js';
 import { isLogAlone, SCENARIOS, type Scenario } from './scenarios.js';
@@ -29,6 +30,8 @@ export interface PowerOptions {
   readonly compoundPercent?: number;
   /** Default: all of them in turn. */
   readonly scenarios?: readonly Scenario[];
+  /** The time is up: no further state is examined. */
+  readonly isOver?: (() => boolean) | undefined;
   readonly onProgress?: (done: number, total: number) => void;
 }
 
@@ -72,7 +75,7 @@ export async function runPowerCampaign(options: PowerOptions): Promise<PowerRepo
   const dir = mkdtempSync(join(fastDirectory(), 'torture-power-'));
   try {
     const workAll = async (lane: number) => {
-      for (let task = tasks.shift(); task !== undefined; task = tasks.shift())
+      for (let task = tasks.shift(); task !== undefined && !options.isOver?.(); task = tasks.shift())
         await examineRecording(join(dir, `lane-${lane}`), task, options, report);
     };
     await Promise.all(
@@ -84,11 +87,6 @@ export async function runPowerCampaign(options: PowerOptions): Promise<PowerRepo
   return report;
 }
 
-/** The same with a second power loss, while the store recovers from the first, each time. */
-export const runCompoundPowerCampaign = (
-  options: Omit<PowerOptions, 'compoundPercent'>,
-): Promise<PowerReport> => runPowerCampaign({ ...options, compoundPercent: 100 });
-
 interface Task {
   readonly scenario: Scenario;
   readonly seed: number;
@@ -98,7 +96,7 @@ interface Task {
 async function examineRecording(
   dir: string,
   { scenario, seed, count }: Task,
-  { compoundPercent = 10, onProgress, count: total }: PowerOptions,
+  { compoundPercent = 10, isOver, onProgress, count: total }: PowerOptions,
   report: PowerReport,
 ): Promise<void> {
   const recording = join(dir, 'recording');
@@ -122,6 +120,7 @@ async function examineRecording(
     child.send({ assignment }),
   );
   for (const one of cases) {
+    if (isOver?.()) break;
     const outcome = await lane.examine(one);
     report.cases++;
     report.compound += Number(one.compound);

@@ -5,9 +5,10 @@
 import { mkdtempSync, rmSync } from 'node:fs';
 import { availableParallelism } from 'node:os';
 import { join } from 'node:path';
-import { CALLS, ERRNO, type Fault, fastDirectory } from '../faults/shim.js';
+import { CALLS, ERRNO, type Fault } from '../faults/shim.js';
 import { WorkerLane } from '../faults/worker-lane.js';
 import { seeded } from '../helpers/damage.js';
+import { fastDirectory } from '../helpers/fast-directory.js';
 import type { Trouble } from './life.js';
 import type { Case, Outcome } from './worker.js';
 
@@ -21,6 +22,8 @@ export interface SyscallOptions {
   readonly count?: number | undefined;
   /** Of these alone. Default: all. */
   readonly only?: (fault: Fault) => boolean;
+  /** The time is up: no further fault is made. */
+  readonly isOver?: (() => boolean) | undefined;
   readonly onProgress?: (done: number, total: number) => void;
 }
 
@@ -79,7 +82,7 @@ export async function runSyscallCampaign(options: SyscallOptions): Promise<Sysca
     const cases = shuffled(all, seed).slice(0, options.count);
     let next = 0;
     const work = async (lane: WorkerLane<Case, Outcome>) => {
-      while (next < cases.length) {
+      while (next < cases.length && !options.isOver?.()) {
         const one = cases[next++]!;
         add(report, one, await lane.examine(one));
         onProgress?.(report.cases, cases.length);

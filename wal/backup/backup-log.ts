@@ -1,13 +1,11 @@
 import { closeSync, openSync, readSync } from 'node:fs';
 import { join } from 'node:path';
 import type { Head, Lineage, ReadOptions, RecordSource } from '../log.js';
+import { inPieces } from '../pieces.js';
 import { decodeRecord, type LogRecord } from '../record.js';
 import { LENGTH_BYTES, storedBytes } from '../record-file.js';
 import { type Backup, SEGMENTS, type Segment } from './manifest.js';
 import { damagedSegment, endProblem, readSegment } from './segment.js';
-
-/** Of a piece of records that are read together. */
-const PIECE_BYTES = 1024 * 1024;
 
 interface IndexedSegment {
   readonly segment: Segment;
@@ -81,19 +79,8 @@ export class BackupLog implements RecordSource {
     for await (const piece of this.raw(from, to)) yield piece.map(([seq, value]) => decodeRecord(value, seq));
   }
 
-  async *raw(from: number, to: number): AsyncGenerator<[number, Uint8Array][]> {
-    let piece: [number, Uint8Array][] = [];
-    let sizeBytes = 0;
-    for (let seq = from; seq <= Math.min(to, this.head.seq); seq++) {
-      const value = this.value(seq);
-      piece.push([seq, value]);
-      sizeBytes += value.length;
-      if (sizeBytes < PIECE_BYTES) continue;
-      yield piece;
-      piece = [];
-      sizeBytes = 0;
-    }
-    if (piece.length > 0) yield piece;
+  raw(from: number, to: number): AsyncGenerator<[number, Uint8Array][]> {
+    return inPieces(from, Math.min(to, this.head.seq), seq => this.value(seq));
   }
 
   close(): void {

@@ -1,12 +1,11 @@
 /** The log that a repair writes: the records that were found, and in the place of each that was not, one that stands for it. */
 import { encodeLost, isLost } from '../lost.js';
-import { decodeRecord, encodeRecord, type HeaderFields, type LogRecord, RecordType } from '../record.js';
+import { inPieces } from '../pieces.js';
+import { decodeRecord, encodeRecord, type HeaderFields, type LogRecord } from '../record.js';
+import { abortAfter } from '../transactions.js';
 import type { Candidates } from './candidates.js';
 import type { Chain } from './chain.js';
 import { PlaceReader } from './read-place.js';
-
-/** Of a piece of records that are read together. */
-const PIECE_BYTES = 1024 * 1024;
 
 type Known = Omit<HeaderFields, 'type'>;
 
@@ -43,7 +42,7 @@ export class SalvagedLog {
     else if (last.long) {
       // As the next opening would have done.
       this.end = until + 1;
-      this.abort = abortAfter(last, nowMs);
+      this.abort = encodeRecord(abortAfter(last, nowMs)).bytes;
     } else {
       this.end = last.txFirst - 1;
       this.torn = { from: last.txFirst, to: until };
@@ -66,19 +65,8 @@ export class SalvagedLog {
     return decodeRecord(this.value(seq), seq);
   }
 
-  async *raw(from: number, to: number): AsyncGenerator<[number, Uint8Array][]> {
-    let piece: [number, Uint8Array][] = [];
-    let sizeBytes = 0;
-    for (let seq = from; seq <= to; seq++) {
-      const value = this.value(seq);
-      piece.push([seq, value]);
-      sizeBytes += value.length;
-      if (sizeBytes < PIECE_BYTES) continue;
-      yield piece;
-      piece = [];
-      sizeBytes = 0;
-    }
-    if (piece.length > 0) yield piece;
+  raw(from: number, to: number): AsyncGenerator<[number, Uint8Array][]> {
+    return inPieces(from, to, seq => this.value(seq));
   }
 
   close(): void {
@@ -159,20 +147,4 @@ export class SalvagedLog {
     this.run = { from, to, before, after };
     return this.run;
   }
-}
-
-function abortAfter(last: LogRecord, nowMs: number): Buffer {
-  return encodeRecord({
-    type: RecordType.abort,
-    seq: last.seq + 1,
-    wallMs: nowMs,
-    logicalMs: Math.max(nowMs, last.logicalMs),
-    txFirst: last.txFirst,
-    txIndex: last.txIndex + 1,
-    last: true,
-    long: true,
-    actor: 0,
-    prevHash: last.hash,
-    body: new Uint8Array(0),
-  }).bytes;
 }

@@ -21,7 +21,7 @@ import {
 import { chromaItem } from './chroma-get.js';
 import { ChromaVectors } from './chroma-vectors.js';
 import { sha256Of } from './read-lines.js';
-import { damaged, type ImportSource, type SourceItem, unreadable } from './source.js';
+import { assertNamed, damaged, type ImportSource, type SourceItem, unreadable } from './source.js';
 
 export const CHROMA_DATABASE = 'chroma.sqlite3';
 
@@ -49,15 +49,7 @@ export async function openChromaDirectory(
     database = opened;
     const all = await asked(() => collectionsOf(opened));
     const named = all.map(({ name }) => name);
-    if (only !== undefined && !named.includes(only))
-      throw new CodedError(
-        'COLLECTION_NOT_FOUND',
-        `the directory has no collection "${only}"`,
-        `It has: ${named
-          .slice(0, 20)
-          .map(name => `"${name}"`)
-          .join(', ')}.`,
-      );
+    assertNamed(named, only);
     const chosen = all.filter(({ name }) => only === undefined || name === only);
     for (const collection of chosen) await asked(() => assertAllIsApplied(opened, collection));
     const notes: string[] = [];

@@ -10,7 +10,14 @@ import { readDocuments } from './json-documents.js';
 import { isQdrant, openQdrant, refuseSnapshot } from './qdrant.js';
 import { isObject } from './read-lines.js';
 import { isServerMemory, openServerMemory } from './server-memory.js';
-import { damaged, type ImportFormat, type ImportSource, isProblem, unreadable } from './source.js';
+import {
+  assertNamed,
+  damaged,
+  type ImportFormat,
+  type ImportSource,
+  isProblem,
+  unreadable,
+} from './source.js';
 
 export interface OpenSourceOptions {
   /** Default: told from the file. */
@@ -108,16 +115,7 @@ function notOf(path: string, format: ImportFormat): CodedError {
 /** The same source with one of its collections alone. */
 function only(source: ImportSource, name: string | undefined): ImportSource {
   if (name === undefined) return source;
-  const { named } = source;
-  if (named !== undefined && !named.includes(name))
-    throw new CodedError(
-      'COLLECTION_NOT_FOUND',
-      `the file has no collection "${name}"`,
-      `It has: ${named
-        .slice(0, 20)
-        .map(one => `"${one}"`)
-        .join(', ')}${named.length > 20 ? ', …' : ''}.`,
-    );
+  assertNamed(source.named, name);
   return {
     ...source,
     collections: new Map([...source.collections].filter(([collection]) => collection === name)),

@@ -61,6 +61,18 @@ export function malformed(message: string): CodedError {
   return damaged(message);
 }
 
+/** @throws CodedError COLLECTION_NOT_FOUND @param named all collections of what is imported; undefined where it does not tell */
+export function assertNamed(named: readonly string[] | undefined, name: string | undefined): void {
+  if (name === undefined || named === undefined || named.includes(name)) return;
+  const some = named.slice(0, SHOWN_NAMES).map(one => `"${one}"`);
+  throw new CodedError(
+    'COLLECTION_NOT_FOUND',
+    `what is imported has no collection "${name}"`,
+    `It has: ${some.join(', ')}${named.length > SHOWN_NAMES ? ', …' : ''}.`,
+  );
+}
+
+const SHOWN_NAMES = 20;
 const HASH_DIGITS = 16;
 
 /**
