@@ -32,7 +32,7 @@ export function sayOffline(report: VerifyReport): void {
   if (head) say(`head      ${head.seq}  ${head.hash}`);
   if (report.compared !== undefined)
     say(
-      `leveldb   gives ${count(report.compared, 'record')} as its files hold them, by key and by iteration`,
+      `leveldb   gives ${count(report.compared, 'record')}${report.compared < report.records ? ', a sample,' : ''} as its files hold them, by key and by iteration`,
     );
   if (report.forkedFrom) say(`lineage   ${describeOrigin(report.forkedFrom)}`);
   for (const { epoch, seq, time, cut } of report.epochs)
