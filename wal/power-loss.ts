@@ -4,8 +4,8 @@
  *
  * - LevelDB's open replaces CURRENT, then deletes the MANIFEST and the logs that the old one led to, and flushes neither: the
  *   deletions alone may survive. What was deleted is in evidence.
- * - LevelDB writes to its MANIFEST which table is new, and flushes the table's name and then the MANIFEST: the writing may survive
- *   without the name. What went into the table is still there, as it is deleted only afterwards.
+ * - LevelDB writes to its MANIFEST which table is new, and which log follows those that went into it, and flushes their names and then the
+ *   MANIFEST: the writing may survive without the names. What went into the table is still there, as it is deleted only afterwards.
  *
  * Either way nothing has been written since, so nothing is lost by taking that step back. Whether it can be is seen by looking at
  * the files as they would be, in a directory of their own.
@@ -47,24 +47,29 @@ export interface Trial {
  */
 export async function tryMending(storeDir: string, seen: LookReport): Promise<Trial | undefined> {
   const dir = join(storeDir, PATHS.log);
-  const mending = isAllOf(seen, ['MANIFEST_MISSING', 'LOG_MISSING', 'KEY_GAP'])
-    ? { deleted: deletedByCutOffOpening(storeDir), manifest: undefined }
-    : isAllOf(seen, ['TABLE_MISSING', 'KEY_GAP'])
-      ? { deleted: [], manifest: await withoutLastEdit(dir) }
-      : undefined;
-  if (mending === undefined || (mending.deleted.length === 0 && mending.manifest === undefined))
-    return undefined;
-  const trial = await tryOut(dir, mending);
-  if (trial.seen.state === 'sound') return trial;
-  trial.dispose();
+  for await (const mending of mendings(storeDir, seen)) {
+    const trial = await tryOut(dir, mending);
+    if (trial.seen.state === 'sound') return trial;
+    trial.dispose();
+  }
   return undefined;
+}
+
+/** The steps that a power loss may have taken; a log that is missing can come of either. */
+async function* mendings(storeDir: string, seen: LookReport): AsyncGenerator<Mending> {
+  if (isAllOf(seen, ['MANIFEST_MISSING', 'LOG_MISSING', 'KEY_GAP'])) {
+    const deleted = deletedByCutOffOpening(storeDir);
+    if (deleted.length > 0) yield { deleted, manifest: undefined };
+  }
+  if (isAllOf(seen, ['TABLE_MISSING', 'LOG_MISSING', 'KEY_GAP']))
+    yield { deleted: [], manifest: await withoutLastEdit(join(storeDir, PATHS.log)) };
 }
 
 /** A power loss does nothing else at the same time. */
 const isAllOf = ({ findings }: LookReport, codes: readonly FindingCode[]): boolean =>
   findings.every(({ code }) => codes.includes(code));
 
-/** @param dir whose MANIFEST was found and read: it names a table that is missing */
+/** @param dir whose MANIFEST was found and read: it names a file that is missing */
 async function withoutLastEdit(dir: string): Promise<Mending['manifest']> {
   const name = readText(join(dir, 'CURRENT'), 'latin1').trimEnd();
   let begun = 0;

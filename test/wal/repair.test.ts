@@ -257,6 +257,29 @@ describe('with a backup', () => {
     await judge(dir, whole, readable);
   });
 
+  test('what was erased stays erased, with what is left of it', async () => {
+    const dir = copyOf(whole);
+    const log = await openLog({ storeDir: dir });
+    // Residues of any length: nothing in a stub says how long it is.
+    const residues = new Map(
+      [0, 1, 300, 4096].map((size, at) => [10 + at, Buffer.alloc(size, `left of ${at};`)]),
+    );
+    await log.erase([...residues].map(([seq, residue]) => ({ seq, residue })));
+    await log.reclaim(10, 13);
+    await log.close();
+    remove(join(dir, PATHS.log, 'CURRENT'));
+    const repaired = await repair(dir, { backups: [whole.backups] });
+    expect(repaired).toMatchObject({ state: 'repaired', plan: { lost: [], filled: [] } });
+    expect(await verifyLog(dir)).toMatchObject({ findings: [], gaps: [], erased: 4 });
+    const again = await openLog({ storeDir: dir });
+    for (const [seq, residue] of residues) {
+      const record = again.get(seq);
+      expect(record.body).toBeUndefined();
+      expect(Buffer.from(record.residue!).equals(residue)).toBe(true);
+    }
+    await again.close();
+  });
+
   test('another store’s are refused', async () => {
     const dir = copyOf(whole);
     remove(filesOf(dir, /\.ldb$/)[0]!);
@@ -395,7 +418,6 @@ test('records of before a cut do not come back', async () => {
     if (/\.ldb$/.test(name)) cpSync(join(old, name), join(dir, PATHS.log, `9${name}`));
   const files = filesOf(dir, /^[^9].*\.(ldb|log)$/);
   for (const file of files) {
-    const at = readFileSync(file).indexOf('b');
     const bytes = readFileSync(file);
     for (let i = 0; i + 80 < bytes.length; i++)
       if (
@@ -405,7 +427,6 @@ test('records of before a cut do not come back', async () => {
         bytes.readUInt32LE(i + 32) === 22
       )
         zero(file, i, 80);
-    expect(at).not.toBe(0);
   }
   const { plan } = await repair(dir);
   expect(plan!.lost.map(({ from, to }) => [from, to])).toEqual([[23, 23]]);

@@ -29,7 +29,7 @@ export async function readLiveLogs(
     .filter(({ kind }) => kind === 'log')
     .filter(({ number }) => number >= logNumber || (number === previousLogNumber && number > 0))
     .sort((a, b) => a.number - b.number);
-  // The log is created, and its directory synced, before the MANIFEST names it. LevelDB does not miss it.
+  // The log is created before the MANIFEST names it, and its name flushed before the MANIFEST is. LevelDB does not miss it.
   if (logNumber > 0 && !logs.some(({ number }) => number === logNumber)) {
     const name = logName(logNumber);
     findings.add(

@@ -6,6 +6,7 @@ import { WalError } from '../errors.js';
 import {
   decodeRecord,
   FORMAT_VERSION,
+  findStubBytes,
   HEADER_BYTES,
   isHeader,
   type LogRecord,
@@ -43,10 +44,11 @@ export function carve(bytes: Buffer, found: (carved: Carved) => void): void {
     }
     const record = readHeader(header);
     if (header[0] !== FORMAT_VERSION) throw newerFormat(record.seq, header[0]!);
-    const whole = decoded(bytes.subarray(at, at + record.sizeBytes), record.seq);
-    found({ offset: at, sizeBytes: whole === undefined ? 0 : record.sizeBytes, record: whole ?? record });
+    const sizeBytes = findStubBytes(bytes.subarray(at)) ?? record.sizeBytes;
+    const whole = decoded(bytes.subarray(at, at + sizeBytes), record.seq);
+    found({ offset: at, sizeBytes: whole === undefined ? 0 : sizeBytes, record: whole ?? record });
     // A payload may hold anything, the bytes of a record too. Where it is damaged, what follows may begin within what was its length.
-    at += whole === undefined ? HEADER_BYTES : record.sizeBytes;
+    at += whole === undefined ? HEADER_BYTES : sizeBytes;
   }
 }
 
