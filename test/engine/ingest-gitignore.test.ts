@@ -117,6 +117,14 @@ describe('.gitignore, with git as the oracle', () => {
     );
   });
 
+  it('ends the last line at a carriage return too, where no line feed follows', async () => {
+    const root = tree({ '.git/HEAD': 'ref: refs/heads/main\n', '.git/config': '' });
+    for (const below of ['objects', 'refs']) mkdirSync(join(root, '.git', below));
+    write(root, { 'b/.gitignore': 'b/\r', 'b/a/b/a': 'text', a: 'text' });
+    expect(gitFiles(root)).toEqual(['a', 'b/.gitignore']);
+    expect(await walked(root)).toEqual(['a', 'b/.gitignore']);
+  });
+
   it('obeys the rules above a folder that is named, up to the top of the repository', async () => {
     const root = tree({
       '.gitignore': '*.log\n/docs/private/\n',

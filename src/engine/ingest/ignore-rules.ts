@@ -65,7 +65,8 @@ export class IgnoreRules {
 /** The patterns of a .gitignore in `directory` (relative, with `/`) rewritten so that they hold from the base. */
 function patternsOf(text: string, directory: string): { pattern: string }[] {
   const patterns: { pattern: string }[] = [];
-  for (const line of text.replace(/^\uFEFF/, '').split(/\r?\n/)) {
+  // Git ends the last line itself, so that a carriage return before the end of the file goes like any other.
+  for (const line of `${text.replace(/^\uFEFF/, '')}\n`.split(/\r?\n/)) {
     if (line === '' || line.startsWith('#')) continue;
     const negated = line.startsWith('!');
     const body = negated ? line.slice(1) : line;
