@@ -92,7 +92,7 @@ function sayAnswer(answer: RepairAnswer, backups: readonly string[]): void {
   if (state === 'sound')
     say(
       plan !== undefined && plan.lostRecords > 0
-        ? `The log is sound but for ${count(plan.lostRecords, 'record')} that are lost, which an earlier repair has acknowledged. Nothing of it was found.`
+        ? `The log is sound but for ${count(plan.lostRecords, 'lost record')}, which an earlier repair has acknowledged. Nothing of it was found.`
         : 'The log is sound: there is nothing to repair.',
     );
   if (state === 'finished') say('An earlier repair was interrupted: it is finished now.');

@@ -39,7 +39,8 @@ export class Findings {
 
   /** @param seq the first sequence number concerned, where one is known */
   add(code: FindingCode, file: string, message: string, seq?: number): void {
-    this.list.push(seq === undefined ? { code, file, message } : { code, file, message, seq });
+    // There is no record 0: a table's first block is named by none before it.
+    this.list.push(seq ? { code, file, message, seq } : { code, file, message });
   }
 
   /** Runs a read of `file`; an error of the file system becomes a finding and the answer undefined. */
@@ -52,4 +53,11 @@ export class Findings {
       return undefined;
     }
   }
+}
+
+/** What a block held, by the keys around it. @param first 0 or undefined where nothing tells; so `last` */
+export function describeHeld(first: number | undefined, last: number | undefined): string {
+  if (first && last) return `it held records ${first} to ${last}`;
+  if (last) return `it held records up to ${last}`;
+  return first ? `it held records from ${first} on` : 'nothing tells which records it held';
 }

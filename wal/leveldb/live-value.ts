@@ -2,7 +2,7 @@
 import { closeSync, openSync } from 'node:fs';
 import { join } from 'node:path';
 import { FormatError } from './coding.js';
-import type { Findings } from './findings.js';
+import { describeHeld, type Findings } from './findings.js';
 import { firstWhere } from './first-where.js';
 import { decodeInternalKey } from './internal-key.js';
 import { attemptAfter, type Entry, readLogEntries } from './live-values.js';
@@ -64,7 +64,7 @@ function readFromTable(
         findings.add(
           'TABLE_DAMAGED',
           name,
-          `${name}: the block at byte ${offsets[block]} ${error.message}; it held records ${first ?? '?'} to ${seqs[block] || '?'}`,
+          `${name}: the block at byte ${offsets[block]} ${error.message}; ${describeHeld(first, seqs[block])}`,
           first,
         );
       }

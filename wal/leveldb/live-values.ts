@@ -8,7 +8,7 @@ import { join } from 'node:path';
 import { isIoError } from '../io-error.js';
 import { ByteReader, FormatError } from './coding.js';
 import { parseFileName } from './file-names.js';
-import { Findings } from './findings.js';
+import { describeHeld, Findings } from './findings.js';
 import { decodeInternalKey, decodeKey } from './internal-key.js';
 import { type RecordSink, scanLogFile } from './log-file.js';
 import type { LookReport } from './look.js';
@@ -169,8 +169,8 @@ async function readBlock(
     findings.add(
       isDamage ? 'TABLE_DAMAGED' : 'UNREADABLE',
       name,
-      `${name}: the block at byte ${offset} ${isDamage ? '' : 'cannot be read: '}${error.message}; it held records ${lowestKey(index, i) || '?'} to ${last ?? '?'}`,
-      lowestKey(index, i) || undefined,
+      `${name}: the block at byte ${offset} ${isDamage ? '' : 'cannot be read: '}${error.message}; ${describeHeld(lowestKey(index, i), last)}`,
+      lowestKey(index, i),
     );
   }
 }
