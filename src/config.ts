@@ -47,6 +47,24 @@ export interface Config {
   readonly logFile: string | undefined;
 }
 
+/**
+ * What all processes on one store must agree on, by the variable that sets it: the owner's embedder embeds what every window writes and asks, and
+ * a window that was promised strict durability must get it. Where the model is reached is left out: it is the same model.
+ */
+export function termsOf({ embedder, metric, durability }: Config): Terms {
+  const { provider, model, dimension } = embedder;
+  return {
+    VECTOR_EMBEDDER: provider,
+    VECTOR_EMBEDDER_MODEL: model,
+    VECTOR_EMBEDDER_DIMENSION: dimension === undefined ? '' : String(dimension),
+    VECTOR_METRIC: metric,
+    VECTOR_DURABILITY: durability,
+  };
+}
+
+/** Variables and their values, empty where one is not set. */
+export type Terms = Readonly<Record<string, string>>;
+
 /** One row of the table that --help and the documentation print. */
 export interface Variable {
   readonly name: string;

@@ -81,6 +81,8 @@ export type ErrorCode =
   | 'OWNER_VERSION_MISMATCH'
   | 'OWNER_AUTH_FAILED'
   | 'OWNER_BUSY'
+  /** It runs with an embedder, a metric or a durability other than this window's. */
+  | 'CONFIG_MISMATCH'
   /** It ended before it answered; nothing was changed. */
   | 'OWNER_LOST'
   /** It ended before it answered a write, which may or may not be stored. */

@@ -2,6 +2,7 @@
 import { lstatSync, realpathSync, rmSync } from 'node:fs';
 import { connect, createServer, type Server } from 'node:net';
 import { dirname } from 'node:path';
+import type { Terms } from '../config.js';
 import { CodedError, isCoded } from '../domain/errors.js';
 import type { Engine } from '../domain/face.js';
 import type { Logger } from '../log.js';
@@ -16,6 +17,8 @@ export interface LocalServerOptions {
   /** The store that this process owns: its lock is held, and let go only after the server's close. */
   readonly storeDir: string;
   readonly engine: Engine;
+  /** What a window must have been configured with; see termsOf. */
+  readonly terms: Terms;
   readonly logger: Logger;
   /** For tests. Default: this machine. */
   readonly host?: Host;
@@ -48,7 +51,7 @@ export async function serveLocal(options: LocalServerOptions): Promise<LocalServ
 }
 
 async function start(options: LocalServerOptions): Promise<LocalServer> {
-  const { storeDir, engine, logger, host = thisHost(), handshakeMs = HANDSHAKE_MS } = options;
+  const { storeDir, engine, terms, logger, host = thisHost(), handshakeMs = HANDSHAKE_MS } = options;
   const storePath = realpathSync.native(storeDir);
   await clearFormer(storeDir, host);
   const address = socketAddress(storePath, host);
@@ -60,7 +63,7 @@ async function start(options: LocalServerOptions): Promise<LocalServer> {
   const connections = new Set<ServerConnection>();
   const token = newToken();
   const server = createServer(socket => {
-    const connection = new ServerConnection(socket, { engine, token, storePath, handshakeMs, logger });
+    const connection = new ServerConnection(socket, { engine, token, storePath, terms, handshakeMs, logger });
     if (connections.size >= MAX_CONNECTIONS) {
       connection.refuse(tooMany());
       return;

@@ -9,7 +9,7 @@ import { newNonce, OWN_VERSION, PROTOCOL, proofOf } from '#src/local/handshake.j
 import { serveLocal } from '#src/local/server.js';
 import { newToken, writeSocketNote } from '#src/local/socket-note.js';
 import { temporaryDirectory, testContext } from '../helpers/engine.js';
-import { LocalOwner } from '../helpers/local-owner.js';
+import { LocalOwner, TERMS } from '../helpers/local-owner.js';
 import { LocalPeer } from '../helpers/local-peer.js';
 
 let owner: LocalOwner;
@@ -217,7 +217,7 @@ describe('the socket', () => {
     const host = LocalOwner.host();
     await owner.serve({ host });
     const { storeDir, engine, logger } = owner;
-    await expect(serveLocal({ storeDir, engine, logger, host })).rejects.toMatchObject({
+    await expect(serveLocal({ storeDir, engine, terms: TERMS, logger, host })).rejects.toMatchObject({
       code: 'SOCKET_UNAVAILABLE',
     });
   });
