@@ -4,6 +4,7 @@ import { BaseSequencer, type TestSpecification } from 'vitest/node';
 /** Campaigns that take minutes; begun last, one of them would run on alone while the other cores idle. */
 const LONG = [
   'crash/kill',
+  'windows/kill',
   'damage/damage',
   'power/power',
   'engine/model.property',

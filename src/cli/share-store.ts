@@ -16,6 +16,7 @@ export async function shareStore(config: Config, logger: Logger): Promise<Shared
     storePath,
     terms: termsOf(config),
     open: () => openStore(config, logger),
+    prepare: () => Promise.all([import('../engine/open.js'), import('../local/server.js')]),
     logger,
   });
 }

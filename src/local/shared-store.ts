@@ -15,6 +15,8 @@ export interface SharedStoreOptions {
    * @throws STORE_IN_USE where another process has it, and what stands in the way of opening it
    */
   open(): Promise<OpenedStore>;
+  /** Loads what `open` will need, in a quiet moment: a window that takes over is then waited for as little as can be. */
+  prepare(): Promise<unknown>;
   readonly logger: Logger;
   /** How long a store may be in use by a process that does not listen, because it starts or ends. Default 20 000. */
   readonly waitMs?: number;
@@ -38,6 +40,8 @@ interface Seat {
 }
 
 const WAIT_MS = 20_000;
+/** When the first answers have been given. */
+const PREPARE_AFTER_MS = 1_000;
 /** A call that ends its owner must not end one after the other. */
 const REPEATS = 2;
 
@@ -116,7 +120,17 @@ export class SharedStore {
     }
     const { engine } = reached;
     logger.debug('another process has the store: its engine is called');
+    this.prepareSoon();
     return { engine, isOwner: false, ended: engine.ended, close: () => engine.close() };
+  }
+
+  private prepareSoon(): void {
+    const { prepare, logger } = this.options;
+    setTimeout(() => {
+      if (this.closing !== undefined) return;
+      // Taking over would meet the same, and answer with it.
+      prepare().catch(error => logger.debug({ err: error }, 'code was not loaded ahead'));
+    }, PREPARE_AFTER_MS).unref();
   }
 
   /** The owner is gone. Somebody must have the store, also while nobody asks: schedules run there, and clients follow changes. */
