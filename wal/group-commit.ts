@@ -366,5 +366,5 @@ function missing(from: number, to: number): WalError {
 const notWritten = (failure: WalError): WalError =>
   new WalError(failure.code, `nothing was written: ${failure.message}`, failure.wayOut, { cause: failure });
 
-const closedError = (): WalError =>
+export const closedError = (): WalError =>
   new WalError('WAL_CLOSED', 'the log is closed', 'Open the store again.');

@@ -8,8 +8,9 @@ export function describe(error: unknown): string {
 
 /** What the file system answered, or LevelDB of it; a mistake in the program is neither. */
 export function isIoError(error: unknown): error is NodeJS.ErrnoException {
-  const { syscall, code } = error as { syscall?: unknown; code?: unknown };
-  return typeof syscall === 'string' || code === 'LEVEL_IO_ERROR';
+  const { syscall, code, message } = error as NodeJS.ErrnoException;
+  // A read by a key alone tells it in words and has no code.
+  return typeof syscall === 'string' || code === 'LEVEL_IO_ERROR' || message.startsWith('IO error: ');
 }
 
 /**

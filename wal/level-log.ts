@@ -1,7 +1,7 @@
 import { readdirSync, statSync } from 'node:fs';
 import { join } from 'node:path';
 import { WalError } from './errors.js';
-import { GroupCommitLog } from './group-commit.js';
+import { closedError, GroupCommitLog } from './group-commit.js';
 import { fsyncDirectory, type HeadFile, Intent } from './head-file.js';
 import { describe, withIoErrors, writeFailure } from './io-error.js';
 import { compactRange } from './level.js';
@@ -301,6 +301,7 @@ export class LevelLog extends GroupCommitLog {
 
   private async letGo(): Promise<void> {
     await this.ticking;
+    this.reader.stop(closedError());
     try {
       // Twice, so that both slots tell the same: one damaged slot then hides nothing.
       if (!this.failure) {

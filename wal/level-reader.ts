@@ -104,14 +104,31 @@ export class LevelReader {
         try {
           // No more than there are: to find its end, LevelDB would look into the next block, which nobody has checked.
           const entries = await iterator.nextv(last - first + 1);
-          return entries.map(([key, value]) => [decodeKey(key), value]);
+          const piece = entries.map(([key, value]): [number, Uint8Array] => [decodeKey(key), value]);
+          const skipped = firstSkipped(piece, reverse ? last : first, reverse);
+          // Iteration passes over a table that cannot be opened, and does not tell; asked for a key of it, LevelDB does.
+          if (skipped !== undefined) database.getSync(encodeKey(skipped));
+          return piece;
         } finally {
           await iterator.close();
         }
       } catch (error) {
-        if (this.reopening === undefined && this.database === database)
+        // Closed in the middle of it: it is the reopening's to say what becomes of it, or the end of the log.
+        if (this.unreadable === undefined && this.database === database)
           throw readError(error, `records ${first} to ${last}`);
       }
     }
   }
+}
+
+/** @param start the number that comes first @returns the first one that is not there though something else is, or though nothing is */
+function firstSkipped(
+  piece: readonly [seq: number, value: Uint8Array][],
+  start: number,
+  reverse: boolean,
+): number | undefined {
+  if (piece.length === 0) return start;
+  const expected = (index: number) => (reverse ? start - index : start + index);
+  const index = piece.findIndex(([seq], index) => seq !== expected(index));
+  return index < 0 ? undefined : expected(index);
 }
