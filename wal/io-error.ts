@@ -13,6 +13,12 @@ export function isIoError(error: unknown): error is NodeJS.ErrnoException {
   return typeof syscall === 'string' || code === 'LEVEL_IO_ERROR' || message.startsWith('IO error: ');
 }
 
+/** What was caught, where the file system or LevelDB answered it. @throws any other: a mistake in the program */
+export function asIoError(error: unknown): NodeJS.ErrnoException {
+  if (isIoError(error)) return error;
+  throw error;
+}
+
 /**
  * Does work that reads or writes files, and gives what the file system answers a code.
  * @param failed what it means, as the beginning of a sentence: `the store could not be closed`
@@ -22,10 +28,11 @@ export async function withIoErrors<T>(failed: string, work: () => T | Promise<T>
   try {
     return await work();
   } catch (error) {
-    if (error instanceof WalError || !isIoError(error)) throw error;
+    if (error instanceof WalError) throw error;
+    const { message } = asIoError(error);
     throw new WalError(
       'WAL_IO',
-      `${failed}: ${error.message}`,
+      `${failed}: ${message}`,
       'Check the disk: free space, permissions, the number of files that may be open. Then try again.',
       { cause: error },
     );
