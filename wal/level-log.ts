@@ -112,8 +112,7 @@ export class LevelLog extends GroupCommitLog {
         used += memtableBytes(bytes.length);
       }
       await chained.write({ sync: true });
-      const settled = this.logFile.settle(used);
-      if (settled) await settled;
+      await this.logFile.settle(used);
     }
     if (this.options.durability === 'strict') {
       // A part is not acknowledged, and may become void.
@@ -246,8 +245,7 @@ export class LevelLog extends GroupCommitLog {
         used += memtableBytes(value.length);
       }
       await chained.write({ sync: true });
-      const settled = this.logFile.settle(used);
-      if (settled) await settled;
+      await this.logFile.settle(used);
     } catch (error) {
       // LevelDB takes no write after one that failed, whoever's it was.
       const failure = writeFailure('erasing payloads', error);

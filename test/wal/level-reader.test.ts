@@ -77,6 +77,21 @@ test('a log that was closed meanwhile is closed, and not damaged, for whoever re
   });
 });
 
+test('nor is it damaged where it is closed in the middle of a seek', async () => {
+  await put(log, ...texts(10));
+  const own = database().iterator.bind(database()) as () => { nextv(size: number): Promise<unknown> };
+  database().iterator = ((...args: []) => {
+    const iterator = own(...args);
+    const nextv = iterator.nextv.bind(iterator);
+    iterator.nextv = async size => {
+      await log.close();
+      return nextv(size);
+    };
+    return iterator;
+  }) as never;
+  await expect(drain(log.raw(1, log.head.seq))).rejects.toMatchObject({ code: 'WAL_CLOSED' });
+});
+
 describe('a table that LevelDB cannot open', () => {
   const TEXTS = ['a', 'b', 'c', 'd'].map(text => text.repeat(1_200_000));
 
