@@ -115,7 +115,7 @@ export async function exportTail(
     options.onStep?.('exported', manifest.records, manifest.records);
     return { path, manifest };
   } catch (error) {
-    rmSync(unfinished, { recursive: true, force: true });
+    if (exists(unfinished)) rmSync(unfinished, { recursive: true, force: true });
     if (error instanceof WalError) throw error;
     throw new WalError(
       'WAL_IO',
