@@ -206,6 +206,10 @@ describe('an opening by LevelDB', () => {
     });
     rmSync(at(PATHS.evidence));
     await expectTexts('a', 'b');
+    // Half of it is not left behind.
+    const files = [...evidenceOf(at(PATHS.log)), 'gone.log'];
+    expect(() => setAside(storeDir, files, [])).toThrow(expect.objectContaining({ code: 'WAL_IO' }));
+    expect(readdirSync(at(PATHS.evidence))).toEqual([]);
   });
 
   test('that two openings kept the files of, one after the other, is undone as well', async () => {

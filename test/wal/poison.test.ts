@@ -175,7 +175,11 @@ describe('a failed write', () => {
     await put(log, 'b');
     await expect.poll(() => log.failure?.code).toBe('WAL_POISONED');
     expect(() => log.append([event('c')])).toThrow(expect.objectContaining({ code: 'WAL_POISONED' }));
-    await new Promise(resolve => setTimeout(resolve, 100));
+    // The reopening fails by it as well, and says so to whoever reads.
+    const refusal = () => log.readable().then(() => '', String);
+    await expect
+      .poll(refusal, { timeout: 10_000 })
+      .toContain('the log could not be reopened: IO error: Input/output error');
     expect(log.failure?.code).toBe('WAL_POISONED');
     headFile.write = write;
     await healed();
