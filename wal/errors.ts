@@ -18,6 +18,12 @@ export class WalError extends Error {
   readonly details: Record<string, unknown> | undefined;
 }
 
+/** What was caught, where it is an error of the log. @throws any other: a mistake in the program */
+export function asWalError(error: unknown): WalError {
+  if (error instanceof WalError) return error;
+  throw error;
+}
+
 export type WalErrorCode =
   /** The queue of unwritten transactions is full. */
   | 'WAL_BUSY'

@@ -5,6 +5,7 @@ import { makeDirectory } from './directory.js';
 import { WalError } from './errors.js';
 import { exists } from './exists.js';
 import { fsyncDirectory, HeadFile, Intent } from './head-file.js';
+import { describe } from './io-error.js';
 import { epochAfter } from './lineage.js';
 import { isLiving } from './living.js';
 import type { Lineage, RecordSource } from './log.js';
@@ -59,11 +60,13 @@ export async function makeStore(
   options: NewStoreOptions,
 ): Promise<{ seq: number; lineage: Lineage }> {
   if (!source.get(untilSeq).last) throw new RangeError(`record ${untilSeq} does not end a transaction`);
-  const replacesEmpty = inspectTarget(targetDir) === 'empty';
-  removeLeftovers(targetDir);
   const partial = `${targetDir}${PARTIAL}${process.pid}`;
+  let isBegun = false;
   try {
+    const replacesEmpty = inspectTarget(targetDir) === 'empty';
+    removeLeftovers(targetDir);
     makeDirectory(dirname(targetDir));
+    isBegun = true;
     mkdirSync(join(partial, PATHS.log), { recursive: true, mode: 0o700 });
     const { seq, hash, lineage } = await copyRecords(source, untilSeq, partial, options);
     HeadFile.create(join(partial, PATHS.head), {
@@ -81,11 +84,11 @@ export async function makeStore(
     fsyncDirectory(dirname(targetDir));
     return { seq, lineage };
   } catch (error) {
-    rmSync(partial, { recursive: true, force: true });
+    if (isBegun) rmSync(partial, { recursive: true, force: true });
     if (error instanceof WalError) throw error;
     throw new WalError(
       'WAL_IO',
-      `the new store could not be written: ${(error as { cause?: Error }).cause?.message ?? (error as Error).message}`,
+      `the new store could not be written: ${describe(error)}`,
       'Check free space and permissions; the source is untouched.',
       { cause: error },
     );

@@ -2,8 +2,18 @@ import { defineConfig } from 'vitest/config';
 
 /** Tests that take seconds at most, since each that reaches a mutant runs for it. TESTS names others, divided by commas. */
 const SHORT = [
+  'compare-leveldb',
+  'disk-answers',
   'head-file',
+  'io-error',
+  'level-reader',
+  'links',
+  'log-contract',
+  'new-store',
+  'opening-lies',
   'own-records',
+  'owner',
+  'quarantine',
   'quarantine-erase',
   'record',
   'record-file',

@@ -131,6 +131,8 @@ describe('a disk that does not answer', () => {
       const [name] = readdirSync(at(PATHS.log)).filter(file => pattern.test(file));
       rmSync(at(PATHS.log, name!));
       mkdirSync(at(PATHS.log, name!));
+      // Some file systems give a directory a size by what is in it: none is taken for a file cut short.
+      for (let n = 0; n < 50; n++) writeFileSync(at(PATHS.log, name!, String(n)), '');
       return join(PATHS.log, name!);
     }
     const unreadable = async () => {
@@ -193,6 +195,39 @@ describe('an opening by LevelDB', () => {
     expect((await verifyLog(storeDir)).findings).toEqual([]);
     await expectTexts('a', 'b');
     expect(existsSync(folder)).toBe(false);
+  });
+
+  test('does not begin where what it may drop cannot be kept aside', async () => {
+    rmSync(at(PATHS.evidence), { recursive: true });
+    writeFileSync(at(PATHS.evidence), '');
+    await expect(openLog({ storeDir })).rejects.toMatchObject({
+      code: 'WAL_IO',
+      message: expect.stringContaining('could not be kept aside'),
+    });
+    rmSync(at(PATHS.evidence));
+    await expectTexts('a', 'b');
+    // Half of it is not left behind.
+    const files = [...evidenceOf(at(PATHS.log)), 'gone.log'];
+    expect(() => setAside(storeDir, files, [])).toThrow(expect.objectContaining({ code: 'WAL_IO' }));
+    expect(readdirSync(at(PATHS.evidence))).toEqual([]);
+  });
+
+  test('that two openings kept the files of, one after the other, is undone as well', async () => {
+    const names = evidenceOf(at(PATHS.log));
+    for (const folder of ['2026-01-01T00-00-00-000Z-7.opening', '2026-01-01T00-00-01-000Z-8.opening']) {
+      mkdirSync(at(PATHS.evidence, folder), { recursive: true });
+      for (const name of names) linkSync(at(PATHS.log, name), at(PATHS.evidence, folder, name));
+    }
+    for (const name of names) if (name !== 'CURRENT') rmSync(at(PATHS.log, name));
+    expect((await verifyLog(storeDir)).findings).toEqual([]);
+    await expectTexts('a', 'b');
+    expect(readdirSync(at(PATHS.evidence))).toEqual([]);
+  });
+
+  test('cannot be undone without evidence: what is missing then is damage', async () => {
+    rmSync(at(PATHS.evidence), { recursive: true });
+    for (const name of evidenceOf(at(PATHS.log))) if (name !== 'CURRENT') rmSync(at(PATHS.log, name));
+    await expect(openLog({ storeDir })).rejects.toMatchObject({ code: 'WAL_FILES_DAMAGED' });
   });
 
   test('that went further since leaves nothing to be put back: what is missing then is damage', async () => {

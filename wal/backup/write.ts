@@ -3,7 +3,7 @@ import { join } from 'node:path';
 import { makeDirectory } from '../directory.js';
 import { WalError } from '../errors.js';
 import { exists } from '../exists.js';
-import { describe } from '../group-commit.js';
+import { describe } from '../io-error.js';
 import type { Lineage, RecordSource } from '../log.js';
 import { nameRecord } from '../record-file.js';
 import { CONFIG, writeConfig } from './config-file.js';
