@@ -13,6 +13,8 @@ import {
   edit,
   eventValue,
   logOf,
+  putsOf,
+  tableFile,
   writeDatabase,
 } from '../helpers/leveldb-files.js';
 import { Directories } from '../helpers/wal.js';
@@ -52,6 +54,7 @@ describe('the keys of a batch', () => {
       batchDeletion(301),
       batchDeletion(300),
       batchPut(2 ** 40, value(1000)),
+      batchDeletion(9),
       batchDeletion(7),
       batchPut(8, value(1)),
       batchPut(9, value(130)),
@@ -65,6 +68,7 @@ describe('the keys of a batch', () => {
         { first: 300, last: 301, deleted: false },
         { first: 300, last: 301, deleted: true },
         { first: 2 ** 40, last: 2 ** 40, deleted: false },
+        { first: 9, last: 9, deleted: true },
         { first: 7, last: 7, deleted: true },
         { first: 8, last: 9, deleted: false },
       ],
@@ -149,7 +153,7 @@ describe('the keys of a batch', () => {
       'a batch entry that a variable-length number is too long',
     ],
   ])('of one with %s', (_, payload, reason, message, runs = [two]) => {
-    const { stamp, count } = keysOf(payload);
+    const [stamp, count] = payload.length < 12 ? [0, 0] : [1, payload.readUInt32LE(8)];
     for (let cut = 0; cut <= payload.length; cut += Math.max(1, Math.floor(payload.length / 40))) {
       const batch = keysOf(payload, cut);
       expect(batch.malformed, `cut at ${cut}`).toEqual({ reason, message });
@@ -234,6 +238,47 @@ describe('live logs', () => {
       lastStamp: 0,
     });
     expect(await look(dir)).toMatchObject({ state: 'sound', headSeq: 6, findings: [], tornTail: undefined });
+  });
+
+  test('are read in the order of their numbers, not of their names', async () => {
+    writeDatabase(dir, {
+      logs: { 999999: logOf(puts(1, 1, 5)), 1000000: logOf(batchOf(6, [batchDeletion(5)])) },
+    });
+    expect(await look(dir)).toMatchObject({ state: 'sound', headSeq: 4 });
+  });
+
+  test('of which one is missing are told, with the first record that is gone', async () => {
+    writeDatabase(dir, { tables: [tableFile(5, [putsOf(1, 6)])], logNumber: 9 });
+    expect((await look(dir)).findings).toEqual([
+      {
+        code: 'LOG_MISSING',
+        file: '000009.log',
+        message: '000009.log is missing: writes since the last flush are gone',
+        seq: 7,
+      },
+    ]);
+  });
+
+  test('say how many writes there were', async () => {
+    writeDatabase(dir, {
+      tables: [tableFile(5, [putsOf(1, 6, 2)])],
+      logs: { 7: logOf(puts(6, 7, 7), puts(7, 8, 8)) },
+      lastStamp: 0,
+    });
+    expect((await look(dir)).findings).toMatchObject([
+      { code: 'WRITES_HIDDEN', message: '000005.ldb holds writes up to 8, but MANIFEST and logs end at 7' },
+    ]);
+  });
+
+  test('that are damaged are told, with the place', async () => {
+    const log = logOf(puts(1, 1, 2), puts(3, 3, 4));
+    log[20]! ^= 1;
+    writeDatabase(dir, { logs: { 3: log } });
+    expect((await look(dir)).findings[0]).toEqual({
+      code: 'LOG_DAMAGED',
+      file: '000003.log',
+      message: `000003.log: at byte 0 a record fails its checksum, and an intact record follows at ${log.length / 2}`,
+    });
   });
 
   test('that are not what LevelDB writes are told, by the batch', async () => {

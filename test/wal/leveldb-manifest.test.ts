@@ -133,6 +133,11 @@ describe('edits', () => {
     expect(tables.map(({ number }) => number)).toEqual([5, 6]);
   });
 
+  test('with keys of a trailer alone are read', async () => {
+    const [table] = (await read(BASE, edit.newFile(0, 5, 1, Buffer.alloc(8), Buffer.alloc(8, 1)))).tables;
+    expect([table?.smallest, table?.largest]).toEqual([Buffer.alloc(8), Buffer.alloc(8, 1)]);
+  });
+
   test('at level 6, the last one, are read', async () => {
     expect(await read(BASE, edit.newFile(6, 5, 1, A, B))).toMatchObject({
       problems: [],
