@@ -18,10 +18,9 @@ export class WalError extends Error {
   readonly details: Record<string, unknown> | undefined;
 }
 
-/** What was caught, where it is an error of the log. @throws any other: a mistake in the program */
-export function asWalError(error: unknown): WalError {
-  if (error instanceof WalError) return error;
-  throw error;
+/** To be called on what was caught where only the log's own errors are dealt with. @throws the error, if it is another */
+export function assertWalError(error: unknown): asserts error is WalError {
+  if (!(error instanceof WalError)) throw error;
 }
 
 export type WalErrorCode =

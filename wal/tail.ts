@@ -1,6 +1,6 @@
 /** The end of a log: what can be checked of it in a time that does not grow with the log. */
 import { join } from 'node:path';
-import { asWalError } from './errors.js';
+import { assertWalError } from './errors.js';
 import type { HeadProof } from './head-file.js';
 import type { Findings } from './leveldb/findings.js';
 import { readLiveValuesAt } from './leveldb/live-value.js';
@@ -50,7 +50,8 @@ export async function tailOf(
     try {
       records.set(seq, decodeRecord(value, seq));
     } catch (error) {
-      const { code, message } = asWalError(error);
+      assertWalError(error);
+      const { code, message } = error;
       findings.push({ code, message, seq });
     }
   }

@@ -4,7 +4,7 @@
  */
 import { join } from 'node:path';
 import { compareWithLevelDb } from './compare-leveldb.js';
-import { asWalError } from './errors.js';
+import { assertWalError } from './errors.js';
 import { exists } from './exists.js';
 import { type HeadProof, isHeadPaddingClean, readHeadFile } from './head-file.js';
 import { asIoError } from './io-error.js';
@@ -323,7 +323,8 @@ function readProof(storeDir: string, findings: LogFinding[]): HeadProof | undefi
       });
     return found?.proof;
   } catch (error) {
-    const { code, message } = asWalError(error);
+    assertWalError(error);
+    const { code, message } = error;
     findings.push({ code, message, file: PATHS.head });
     return undefined;
   }

@@ -1,7 +1,7 @@
 /** What counts as an answer of the disk, and what as a mistake in the program: that is thrown on as it is. */
 import { readFileSync } from 'node:fs';
 import { expect, test } from 'vitest';
-import { asWalError, WalError } from '#wal/errors.js';
+import { assertWalError, WalError } from '#wal/errors.js';
 import { asIoError, describe, isIoError, readError, withIoErrors, writeFailure } from '#wal/io-error.js';
 
 const caught = (work: () => unknown): Error => {
@@ -33,8 +33,8 @@ test('the file system answers, and LevelDB, by a code or in words', () => {
 });
 
 test('an error of the log is one, and no other', () => {
-  expect(asWalError(ours)).toBe(ours);
-  for (const error of [enoent, mistake]) expect(() => asWalError(error)).toThrow(error);
+  assertWalError(ours);
+  for (const error of [enoent, mistake]) expect(() => assertWalError(error)).toThrow(error);
 });
 
 test('LevelDB’s own words stand in the cause', () => {
