@@ -12,7 +12,6 @@ import {
 } from 'node:fs';
 import { hostname } from 'node:os';
 import { join } from 'node:path';
-import fc from 'fast-check';
 import { afterAll, beforeEach, describe, expect, test } from 'vitest';
 import { BackupLog } from '#wal/backup/backup-log.js';
 import { listBackups, SEGMENTS } from '#wal/backup/manifest.js';
@@ -255,42 +254,6 @@ describe('a restored store', () => {
       refusal('STORE_FOREIGN', /not an empty directory/),
     );
     backup.close();
-  });
-
-  test('is, record for record, what the log was when it was backed up, however it grew', async () => {
-    const step = fc.oneof(
-      fc.record({
-        write: fc.array(fc.string({ minLength: 1, maxLength: 30 }), { minLength: 1, maxLength: 4 }),
-      }),
-      fc.record({ backUp: fc.integer({ min: 100, max: 600 }) }),
-      fc.record({ cut: fc.nat(20) }),
-    );
-    await fc.assert(
-      fc.asyncProperty(fc.array(step, { minLength: 3, maxLength: 12 }), async steps => {
-        store = new BackedStore(directories);
-        ({ storeDir, dir } = store);
-        await write('first');
-        const expected = new Map<string, string[]>();
-        for (const step of steps) {
-          if ('write' in step) await write(...step.write);
-          else if ('backUp' in step) {
-            const { id } = await backedUp({ segmentBytes: step.backUp });
-            expected.set(id, await textsOfStore(storeDir));
-          } else {
-            const log = await open();
-            const after = Math.max(1, log.head.seq - 1 - (step.cut % log.head.seq));
-            const isEnd = log.get(after).last && after < log.head.seq;
-            await log.close();
-            if (isEnd) await cutAfter(after);
-          }
-        }
-        for (const [id, texts] of expected) {
-          expect(await textsIn(id)).toEqual(texts);
-          expect(await textsOfStore(await restored(id))).toEqual(texts);
-        }
-      }),
-      { numRuns: 15 },
-    );
   });
 });
 

@@ -129,11 +129,11 @@ export async function readSegment(
   return found.lastRecord;
 }
 
-/** Does a check, and names the file in what it finds. */
+/** Does a check of a record, and names the file in what it finds. */
 function checked(wrong: (what: string) => Error, check: () => LogRecord): LogRecord {
   try {
     return check();
   } catch (error) {
-    throw error instanceof WalError ? wrong(error.message) : error;
+    throw wrong((error as WalError).message);
   }
 }
