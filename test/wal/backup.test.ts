@@ -212,6 +212,7 @@ describe('is refused', () => {
     );
     await other.close();
     expect(() => listBackups(`${dir}-none`)).toThrow(refusal('BACKUP_MISSING', /does not exist/));
+    expect(() => listBackups(`${dir}-file`)).toThrow(refusal('BACKUP_MISSING', /is no directory/));
   });
 });
 
