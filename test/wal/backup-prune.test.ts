@@ -89,13 +89,16 @@ describe('backups', () => {
     expect(read).toEqual([3]);
     const { file } = last.manifest.segments.at(-1)!;
     const whole = readFileSync(segmentPath(file));
-    truncateSync(segmentPath(file), 10);
-    // The finding of the first is not kept either.
-    for (const attempt of [1, 2])
-      await expect(planPruning(store.dir, NONE, { check }), `${attempt}`).rejects.toEqual(
-        refusal('BACKUP_DAMAGED', /not sound/),
-      );
-    writeFileSync(segmentPath(file), whole);
+    for (const spoil of [() => truncateSync(segmentPath(file), 10), () => rmSync(segmentPath(file))]) {
+      spoil();
+      // The finding of the first is not kept either.
+      for (const attempt of [1, 2])
+        await expect(planPruning(store.dir, NONE, { check }), `${attempt}`).rejects.toEqual(
+          refusal('BACKUP_DAMAGED', /not sound/),
+        );
+      writeFileSync(segmentPath(file), whole);
+      await planPruning(store.dir, NONE, { check });
+    }
     expect((await planPruning(store.dir, NONE, { check })).removed).toHaveLength(1);
   });
 
@@ -218,6 +221,7 @@ describe('what the log erased', () => {
     expect(await store.textsIn(before.id)).toEqual(texts);
     // A segment that was lost is not written again as it was, for it cannot be; the older backup goes on missing it.
     rmSync(segmentPath(first!.file));
+    rmSync(segmentPath(anew.manifest.segments[0]!.file));
     rmSync(manifestPath(store.dir, anew.id));
     const again = await store.backedUp({ clock: () => Date.now() + 1000 });
     expect(await store.textsIn(again.id)).toEqual(['', 'b', 'c', 'd']);
@@ -267,11 +271,13 @@ describe('what the log erased', () => {
     await store.erase(3);
     const { manifest } = await store.backedUp();
     const [segment] = manifest.segments;
-    const erasures = () => new Erasures(store.dir).in(segment!);
+    const erasures = (erased = segment!.erased!) => new Erasures(store.dir).in({ ...segment!, erased });
     expect(await erasures()).toEqual([3]);
     flip(segmentPath(segment!.file), 90, 0);
     await expect(erasures()).rejects.toEqual(refusal('BACKUP_DAMAGED', /record 1/));
     rmSync(segmentPath(segment!.file));
     await expect(erasures()).rejects.toEqual(refusal('BACKUP_DAMAGED', /missing/));
+    // Where the manifest says that there is none, nothing is read.
+    expect(await erasures(0)).toEqual([]);
   });
 });

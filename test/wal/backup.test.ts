@@ -166,13 +166,15 @@ describe('many backups', () => {
 
   test('write anew what is missing or cut short', async () => {
     await write(...Array.from({ length: 12 }, (_, i) => `text ${i}`));
-    await backedUp({ segmentBytes: 300 });
+    const first = await backedUp({ segmentBytes: 300 });
     const [, second, third] = segments();
     rmSync(join(dir, SEGMENTS, second!));
     writeFileSync(join(dir, SEGMENTS, third!), 'short');
     const { id, isUnchanged } = await backedUp({ segmentBytes: 300 });
     expect(isUnchanged).toBe(false);
     expect(await textsIn(id)).toHaveLength(12);
+    // Under the same names, so that the earlier one is whole again as well.
+    expect(await textsIn(first.id)).toHaveLength(12);
   });
 });
 
