@@ -1,5 +1,14 @@
 /** Directories of backups in which others have a hand: backups of several stores, file managers, disks that do not answer, machines without a clock. */
-import { cpSync, mkdirSync, readdirSync, readFileSync, renameSync, rmdirSync, writeFileSync } from 'node:fs';
+import {
+  cpSync,
+  mkdirSync,
+  readdirSync,
+  readFileSync,
+  renameSync,
+  rmdirSync,
+  symlinkSync,
+  writeFileSync,
+} from 'node:fs';
 import { basename, join } from 'node:path';
 import { afterAll, beforeEach, describe, expect, test, vi } from 'vitest';
 import { BackupCheck } from '#wal/backup/check.js';
@@ -114,6 +123,16 @@ describe('a directory', () => {
     expect((await prune(store.dir, { ...NONE, last: 1 })).removed).toEqual([]);
     expect(await store.textsIn(next.id)).toEqual(['a', 'b']);
   });
+});
+
+test('a manifest and a pin that go while the directory is read are none', async () => {
+  await store.write('a');
+  const { id } = await store.backedUp();
+  // As such names are for whoever has them from the directory and opens them afterwards.
+  for (const name of ['gone-1-1.backup.json', `${id}.pin.json`])
+    symlinkSync(directories.path('nowhere'), join(store.dir, name));
+  expect(listBackups(store.dir)).toMatchObject({ backups: [{ id }], damaged: [] });
+  expect([...listPins(store.dir)]).toEqual([]);
 });
 
 describe('a disk that does not answer', () => {
