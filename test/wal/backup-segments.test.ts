@@ -3,6 +3,7 @@ import { copyFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterAll, beforeEach, describe, expect, test } from 'vitest';
 import { BackupCheck } from '#wal/backup/check.js';
+import { Erasures } from '#wal/backup/erased.js';
 import {
   type BackupManifest,
   listBackups,
@@ -89,6 +90,8 @@ describe('a segment', () => {
     const { lastRecord: end, ...next } = await scanSegment(dir, two!.file, lastRecord);
     expect(next).toEqual(two);
     expect(end.seq).toBe(6);
+    // Lost ones are not erased: no backup that goes takes their payloads with it.
+    expect(await new Erasures(dir).in(one!)).toEqual([2]);
   });
 
   test('is shared as it is, but with lost records only within the epoch: a later repair may have found them', async () => {

@@ -82,8 +82,12 @@ export class BackupCheck {
       const [{ file, first, last }] = JSON.parse(key) as [Segment];
       const size = statSync(join(this.dir, SEGMENTS, file), { throwIfNoEntry: false })?.size;
       const isWhole = size !== undefined && size === sizes.get(file);
-      const isNew = (seq: number) => first.seq <= seq && seq <= last.seq && !this.hashes.get(file)!.has(seq);
-      if (found instanceof WalError || !isWhole || [...this.ends].some(isNew)) this.found.delete(key);
+      const isNew = (seq: number) =>
+        first.seq <= seq && seq <= last.seq && this.hashes.get(file)?.has(seq) !== true;
+      if (found instanceof WalError || !isWhole || [...this.ends].some(isNew)) {
+        this.found.delete(key);
+        this.hashes.delete(file);
+      }
     }
   }
 }

@@ -89,7 +89,8 @@ export async function erasedIn(dir: string, { file, first, erased }: Segment): P
   const found: number[] = [];
   let seq = first.seq;
   for await (const value of readRecordFile(path, { update() {} }, wrong)) {
-    if (checked(wrong, () => decodeRecord(value, seq)).body === undefined) found.push(seq);
+    const record = checked(wrong, () => decodeRecord(value, seq));
+    if (record.body === undefined && !isLost(record)) found.push(seq);
     seq++;
   }
   return found;
