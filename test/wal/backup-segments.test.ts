@@ -1,19 +1,24 @@
 /** Which records go into which segment, and what a manifest says of them: from logs in memory, where each record is as it is wanted. */
-import { copyFileSync, writeFileSync } from 'node:fs';
+import { createHash } from 'node:crypto';
+import { copyFileSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterAll, beforeEach, describe, expect, test } from 'vitest';
 import { BackupCheck } from '#wal/backup/check.js';
 import { Erasures } from '#wal/backup/erased.js';
 import {
   type BackupManifest,
+  isPart,
   listBackups,
   manifestPath,
+  parseSegmentName,
   SEGMENTS,
   type Segment,
+  segmentName,
 } from '#wal/backup/manifest.js';
 import { seal } from '#wal/backup/sealed.js';
 import { scanSegment } from '#wal/backup/segment.js';
-import { type BackUpOptions, backUp } from '#wal/backup/write.js';
+import { type BackedUp, type BackUpOptions, backUp } from '#wal/backup/write.js';
+import { hashHex } from '#wal/hash.js';
 import type { RecordSource } from '#wal/log.js';
 import { encodeLost } from '#wal/lost.js';
 import { decodeRecord } from '#wal/record.js';
@@ -54,6 +59,121 @@ const spans = ({ manifest }: { manifest: BackupManifest }) =>
   manifest.segments.map(({ first, last }) => `${first.seq}-${last.seq}`);
 const of = (count: number, special: Readonly<Record<number, Link>> = {}): Buffer[] =>
   chained(...Array.from({ length: count }, (_, index) => special[index + 1] ?? {}));
+
+describe('what is new', () => {
+  test.each([
+    // How far each backup reaches, and the segments of the last one.
+    [
+      [8, 9],
+      ['1-8', '9-9'],
+    ],
+    [
+      [8, 10],
+      ['1-8', '9-10'],
+    ],
+    [[7, 9], ['1-9']],
+    [
+      [8, 9, 10],
+      ['1-8', '9-10'],
+    ],
+    [[8, 9, 10, 11], ['1-11']],
+    [
+      [16, 20, 21],
+      ['1-16', '17-20', '21-21'],
+    ],
+    [[16, 20, 21, 22], ['1-22']],
+    [
+      [24, 28, 29, 30],
+      ['1-24', '25-30'],
+    ],
+    [
+      [3, 4, 5],
+      ['1-4', '5-5'],
+    ],
+  ] as const)(
+    'is merged with segments of less than four times its records: after %j',
+    async (ends, expected) => {
+      const values = of(30);
+      let made: BackedUp | undefined;
+      for (const end of ends) made = await backedUp(logOf(values.slice(0, end)));
+      expect(spans(made!)).toEqual(expected);
+      expect(made!.written).toBe(ends.at(-1)! + 1 - Number(expected.at(-1)!.split('-')[0]));
+    },
+  );
+
+  test('is not merged with a segment that is full, however few records it has', async () => {
+    const values = of(9);
+    const segmentBytes = storedBytes(values[0]!) + storedBytes(values[1]!);
+    for (const end of [2, 4, 6]) await backedUp(logOf(values.slice(0, end)), { segmentBytes });
+    const full = await backedUp(logOf(values), { segmentBytes });
+    expect([full.written, spans(full)]).toEqual([3, ['1-2', '3-4', '5-6', '7-8', '9-9']]);
+    // Full is what has just so much.
+    const more = await backedUp(logOf(values), { segmentBytes: segmentBytes + 1, full: false });
+    expect(more.isUnchanged).toBe(true);
+  });
+});
+
+test('a manifest says what it is of, when it was made, and how much that is', async () => {
+  const values = of(5);
+  const clock = () => Date.parse('2026-03-04T05:06:07.089Z');
+  const segmentBytes = storedBytes(values[0]!) * 2;
+  const { id, manifest } = await backedUp(logOf(values, { epoch: 3 }), { clock, segmentBytes });
+  const end = decodeRecord(values[4]!, 5);
+  expect(id).toBe('2026-03-04T05-06-07-089Z-3-5');
+  expect(manifest).toEqual({
+    format: 1,
+    howToRead: expect.stringContaining('wal/FORMAT.md'),
+    lineage: { storeId: '0'.repeat(32), epoch: 3, epochSeq: 1, lineageSeq: 1 },
+    kind: 'full',
+    last: { seq: 5, hash: hashHex(end.hash) },
+    lastMs: 5000,
+    records: 5,
+    sizeBytes: values.reduce((sum, value) => sum + storedBytes(value), 0),
+    segments: manifest.segments,
+    time: '2026-03-04T05:06:07.089Z',
+  });
+  for (const { file, sizeBytes, sha256, records, first, last } of manifest.segments) {
+    const bytes = readFileSync(join(dir, SEGMENTS, file));
+    expect([bytes.length, last.seq - first.seq + 1]).toEqual([sizeBytes, records]);
+    expect(createHash('sha256').update(bytes).digest('hex')).toBe(sha256);
+    expect(parseSegmentName(file)).toEqual({ first: first.seq, last });
+  }
+  // Another one in the same millisecond has the next one.
+  const again = await backedUp(logOf(values, { epoch: 3 }), { clock, full: true });
+  expect(again.manifest.time).toBe('2026-03-04T05:06:07.090Z');
+  expect([again.manifest.kind, again.written]).toEqual(['full', 5]);
+});
+
+test('names tell what belongs into a directory of backups', () => {
+  const name = segmentName(3, { seq: 17, hash: '0123456789abcdef' }, 1);
+  expect(name).toBe('0000000000000003-0000000000000017-0123456789abcdef.records');
+  const parts = { first: 3, last: { seq: 17, hash: '0123456789abcdef' } };
+  for (const copy of [1, 2, 13])
+    expect(parseSegmentName(segmentName(3, { seq: 17, hash: '0123456789abcdef' }, copy))).toEqual(parts);
+  for (const other of [
+    `x${name}`,
+    `${name}x`,
+    name.slice(1),
+    name.replace('.r', '-.r'),
+    name.replace('f.', 'g.'),
+  ])
+    expect(parseSegmentName(other), other).toBeUndefined();
+  for (const part of ['segments', 'config', 'a.backup.json', 'a.pin.json', '.nfs0001', '@eaDir'])
+    expect(isPart(part), part).toBe(true);
+  expect(isPart('1767225600000-1-0123456789abcdef-host.lock')).toBe(true);
+  for (const part of ['a.backup.json.unfinished', 'a.pin.json.unfinished'])
+    expect(isPart(part), part).toBe(true);
+  for (const stranger of [
+    'segment',
+    'a.json',
+    'a.backup.json.part',
+    'x.unfinished',
+    'a.lock',
+    'a@eaDir',
+    'a.b',
+  ])
+    expect(isPart(stranger), stranger).toBe(false);
+});
 
 describe('a segment', () => {
   test('ends with the record that makes it full, in whichever pieces the log comes', async () => {

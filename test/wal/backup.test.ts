@@ -185,7 +185,12 @@ describe('is refused', () => {
     cpSync(storeDir, copy, { recursive: true });
     await write('b');
     const { id } = await backedUp();
-    await expect(backedUp({}, copy)).rejects.toEqual(refusal('BACKUP_DIVERGED', /record 3 .* ends at 2/));
+    await expect(backedUp({}, copy)).rejects.toEqual(
+      expect.objectContaining({
+        ...{ code: 'BACKUP_DIVERGED', details: { backup: id, seq: 3, head: 2 } },
+        message: expect.stringMatching(/record 3 .* ends at 2/),
+      }),
+    );
     const log = await open(copy);
     await put(log, 'not b', 'and more');
     await log.close();
