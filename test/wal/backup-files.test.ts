@@ -16,7 +16,7 @@ import { join } from 'node:path';
 import { afterAll, beforeEach, describe, expect, test } from 'vitest';
 import { BackupLog } from '#wal/backup/backup-log.js';
 import { BackupCheck } from '#wal/backup/check.js';
-import { CONFIG, configProblem, readConfig } from '#wal/backup/config-file.js';
+import { CONFIG, configProblem, isConfigName, readConfig } from '#wal/backup/config-file.js';
 import {
   type BackupManifest,
   epochOfId,
@@ -165,12 +165,19 @@ describe('a configuration', () => {
     const file = join(store.dir, CONFIG, config.file);
     for (let bit = 0; bit < 7 * 8; bit++) {
       flip(file, bit >> 3, bit & 7);
-      expect(configProblem(store.dir, config)).toEqual(refusal('BACKUP_DAMAGED', /sha256/));
+      expect(configProblem(store.dir, config)).toMatchObject({
+        code: 'BACKUP_DAMAGED',
+        message: `config/${config.file}: it does not match its sha256`,
+        details: { file: config.file },
+      });
       flip(file, bit >> 3, bit & 7);
     }
     expect(configProblem(store.dir, config)).toBeUndefined();
     rmSync(file);
     expect(() => readConfig(store.dir, config)).toThrow(refusal('BACKUP_DAMAGED', /missing/));
+    for (const name of [`x${config.file}`, `${config.file}x`, config.file.slice(1), 'a'.repeat(64)])
+      expect(isConfigName(name), name).toBe(false);
+    expect(isConfigName(config.file)).toBe(true);
     expect(await store.backedUp({ config: '{"a":1}' })).toMatchObject({ isUnchanged: true });
     expect(readConfig(store.dir, config)).toBe('{"a":1}');
   });

@@ -1,6 +1,6 @@
 /** The lock of a directory of backups: one at a time. */
 import { spawnSync } from 'node:child_process';
-import { mkdirSync, readdirSync, rmdirSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdirSync, readdirSync, rmdirSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { hostname } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeEach, describe, expect, test } from 'vitest';
@@ -39,6 +39,42 @@ describe('the lock', () => {
     const since = /on elsewhere is at work on these backups since 2026-01-01T00:00:00\.000Z$/;
     await expect(withLock(dir, () => {})).rejects.toEqual(refused(since));
     expect(readdirSync(dir)).toHaveLength(1);
+  });
+
+  test('is for its user alone, and leaves alone what is none', async () => {
+    const [mine] = await withLock(dir, () =>
+      readdirSync(dir).map(name => statSync(join(dir, name)).mode & 0o777),
+    );
+    expect(mine).toBe(0o600);
+    const dead = `1767225600000-${deadPid()}-0123456789abcdef-${encodeURIComponent(hostname())}.lock`;
+    const others = [`x${dead}`, `${dead}x`, dead.slice(1), dead.replace('abcdef', 'abcdeg'), `1${dead}`];
+    for (const name of [dead, ...others]) writeFileSync(join(dir, name), '');
+    expect(others.map(isLock)).toEqual(others.map(() => false));
+    expect(await withLock(dir, () => readdirSync(dir).length)).toBe(others.length + 1);
+    expect(readdirSync(dir).sort()).toEqual(others.sort());
+  });
+
+  test('of others is named with its process, and with the file to remove if there is none', async () => {
+    hold(4711, 'other host');
+    await expect(withLock(dir, () => {})).rejects.toMatchObject({
+      code: 'BACKUP_BUSY',
+      details: { pid: 4711 },
+      wayOut: expect.stringContaining(join(dir, '1767225600000-4711-0123456789abcdef-other%20host.lock')),
+    });
+    // While there is one that lives, what dead ones left goes all the same.
+    hold(deadPid());
+    await expect(withLock(dir, () => {})).rejects.toThrow(/^process 4711 on /);
+    expect(readdirSync(dir)).toHaveLength(1);
+  });
+
+  test('that is let go of while another waits is had by that one', async () => {
+    let second: Promise<string> | undefined;
+    await withLock(dir, async () => {
+      second = withLock(dir, () => 'had');
+      // It has looked by then, and seen this one.
+      await new Promise(setImmediate);
+    });
+    expect(await second).toBe('had');
   });
 
   test('that could not be removed is left over, and not held', async () => {
