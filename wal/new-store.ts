@@ -3,7 +3,7 @@ import { hostname } from 'node:os';
 import { basename, dirname, join } from 'node:path';
 import { makeDirectory } from './directory.js';
 import { WalError } from './errors.js';
-import { exists } from './exists.js';
+import { exists, isLink } from './exists.js';
 import { fsyncDirectory, HeadFile, Intent } from './head-file.js';
 import { describe } from './io-error.js';
 import { epochAfter } from './lineage.js';
@@ -32,18 +32,29 @@ export interface NewStoreOptions {
 }
 
 /**
- * What stands where a new store is to be.
+ * What stands where something new is to be.
  * @throws WalError STORE_FOREIGN for anything but nothing or an empty directory
  */
 export function inspectTarget(targetDir: string): 'absent' | 'empty' {
   if (!exists(targetDir)) return 'absent';
   if (statSync(targetDir).isDirectory() && readdirSync(targetDir).length === 0) return 'empty';
-  throw new WalError(
-    'STORE_FOREIGN',
-    `${targetDir} is not an empty directory`,
-    'Name a directory that does not exist yet.',
-  );
+  throw foreign(`${targetDir} is not an empty directory`, 'Name a directory that does not exist yet.');
 }
+
+/**
+ * What stands where a new store is to be. It is made beside its target and takes the target's name when it is whole, and no directory can take that of a
+ * link, or of a mounted file system.
+ * @throws WalError STORE_FOREIGN for these, and as inspectTarget
+ */
+export function inspectStoreTarget(targetDir: string): 'absent' | 'empty' {
+  if (isLink(targetDir)) throw foreign(`${targetDir} is a link`, 'Name the directory that it leads to.');
+  const found = inspectStoreTarget(targetDir);
+  if (found === 'empty' && statSync(targetDir).dev !== statSync(dirname(targetDir)).dev)
+    throw foreign(`${targetDir} is where a file system is mounted`, 'Name a directory inside of it.');
+  return found;
+}
+
+const foreign = (message: string, wayOut: string): WalError => new WalError('STORE_FOREIGN', message, wayOut);
 
 /**
  * Makes a new store of a source's records 1..untilSeq, equal byte for byte, and those of its own. It appears under its name only when it is
@@ -63,7 +74,7 @@ export async function makeStore(
   const partial = `${targetDir}${PARTIAL}${process.pid}`;
   let isBegun = false;
   try {
-    const replacesEmpty = inspectTarget(targetDir) === 'empty';
+    const replacesEmpty = inspectStoreTarget(targetDir) === 'empty';
     removeLeftovers(targetDir);
     makeDirectory(dirname(targetDir));
     isBegun = true;

@@ -2,6 +2,13 @@ import { defineConfig } from 'vitest/config';
 
 /** Tests that take seconds at most, since each that reaches a mutant runs for it. TESTS names others, divided by commas. */
 const SHORT = [
+  'backup',
+  'backup-files',
+  'backup-lock',
+  'backup-prune',
+  'backup-retention',
+  'backup-segments',
+  'backup-strangers',
   'compare-leveldb',
   'disk-answers',
   'head-file',
