@@ -121,12 +121,11 @@ export class OnlineVerifier {
 
   private async begin<T>(abort: AbortController, isScheduled: boolean, work: () => Promise<T>): Promise<T> {
     const done = work();
-    const run: Run = { abort, done, isScheduled };
-    this.run = run;
+    this.run = { abort, done, isScheduled };
     try {
       return await done;
     } finally {
-      if (this.run === run) this.run = undefined;
+      this.run = undefined;
     }
   }
 

@@ -5,7 +5,6 @@
  */
 import { readdirSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
-import { exists } from '../../wal/exists.js';
 import type { GroupCommitLog } from '../../wal/group-commit.js';
 import { hashHex } from '../../wal/hash.js';
 import { fsyncDirectory } from '../../wal/head-file.js';
@@ -222,5 +221,6 @@ export async function finishRedactions(
 /** Folders that openings of damaged stores left. */
 function evidenceOf(storeDir: string): string[] {
   const parent = join(storeDir, PATHS.evidence);
-  return exists(parent) ? readdirSync(parent).map(name => join(parent, name)) : [];
+  // Every opening makes it.
+  return readdirSync(parent).map(name => join(parent, name));
 }
