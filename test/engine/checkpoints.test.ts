@@ -2,15 +2,24 @@
  * Checkpoints that are no use: of another store or version, or that do not name what they hold; one that was read and is not asked for; and what
  * a checkpoint built from the log alone tells while it is built.
  */
-import { cpSync, existsSync, readdirSync, readFileSync, readlinkSync, renameSync, rmSync, writeFileSync } from 'node:fs';
+import {
+  cpSync,
+  existsSync,
+  readdirSync,
+  readFileSync,
+  readlinkSync,
+  renameSync,
+  rmSync,
+  writeFileSync,
+} from 'node:fs';
 import { join } from 'node:path';
 import { beforeAll, beforeEach, describe, expect, test } from 'vitest';
 import { listCheckpoints } from '#src/engine/checkpoints.js';
 import { rebuildProjections } from '#src/engine/rebuild.js';
 import { verifyStore } from '#src/engine/verify.js';
 import { PATHS } from '#wal/paths.js';
-import { openTestEngine, temporaryDirectory, testContext, wordVector } from '../helpers/engine.js';
 import { manifestOf, writeManifest } from '../helpers/checkpoint.js';
+import { openTestEngine, temporaryDirectory, testContext, wordVector } from '../helpers/engine.js';
 
 const parent = temporaryDirectory();
 let made = 0;
@@ -21,7 +30,10 @@ let storeDir: string;
 async function makeStore(path: string): Promise<void> {
   const engine = await openTestEngine(path);
   for (let n = 0; n < 5; n++)
-    await engine.upsert({ collection: 'notes', items: [{ id: `n-${n % 3}`, text: `note ${n}` }] }, testContext);
+    await engine.upsert(
+      { collection: 'notes', items: [{ id: `n-${n % 3}`, text: `note ${n}` }] },
+      testContext,
+    );
   await engine.close();
 }
 
@@ -74,10 +86,10 @@ describe('is discarded', () => {
 });
 
 test('one that was read while the log turned out to be damaged is let go of', async () => {
-  const head = join(storeDir, PATHS.head);
-  const bytes = readFileSync(head);
-  writeFileSync(head, Buffer.alloc(bytes.length));
-  await expect(openTestEngine(storeDir)).rejects.toMatchObject({ code: 'WAL_HEAD_DAMAGED' });
+  const log = join(storeDir, PATHS.log);
+  const current = readFileSync(join(log, 'CURRENT'));
+  rmSync(join(log, 'CURRENT'));
+  await expect(openTestEngine(storeDir)).rejects.toMatchObject({ code: 'WAL_FILES_DAMAGED' });
   // Linux alone shows which files a process has open.
   const open = existsSync('/proc/self/fd')
     ? readdirSync('/proc/self/fd').flatMap(fd => {
@@ -89,7 +101,7 @@ test('one that was read while the log turned out to be damaged is let go of', as
       })
     : [];
   expect(open.filter(path => path.startsWith(storeDir))).toEqual([]);
-  writeFileSync(head, bytes);
+  writeFileSync(join(log, 'CURRENT'), current);
   const engine = await openTestEngine(storeDir);
   expect((await engine.status({}, testContext)).checkpoint.warnings).toEqual([]);
   await engine.close();
@@ -124,7 +136,9 @@ describe('built from the log alone', () => {
     engine = await openTestEngine(storeDir);
     await engine.horizon({ through: String(head.seq), dry_run: false }, testContext);
     await engine.close();
-    cpSync(former, join(storeDir, PATHS.checkpoints, String(head.seq).padStart(16, '0')), { recursive: true });
+    cpSync(former, join(storeDir, PATHS.checkpoints, String(head.seq).padStart(16, '0')), {
+      recursive: true,
+    });
     const { former: states } = await rebuildProjections({ storeDir });
     expect(states.map(({ state }) => state)).toEqual(['erased', 'erased']);
     expect(await verifyStore(storeDir)).toMatchObject({ sound: true });
