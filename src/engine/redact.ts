@@ -11,7 +11,6 @@ import { fsyncDirectory } from '../../wal/head-file.js';
 import type { LevelLog } from '../../wal/level-log.js';
 import { openLog } from '../../wal/open.js';
 import { PATHS } from '../../wal/paths.js';
-import { listQuarantines } from '../../wal/quarantine.js';
 import { eraseInQuarantine, settleQuarantines } from '../../wal/quarantine-erase.js';
 import { CodedError } from '../domain/errors.js';
 import type { Progress, Receipt } from '../domain/face.js';
@@ -28,6 +27,7 @@ import {
   type HeldBackup,
   type HeldQuarantine,
   quarantinesHolding,
+  readableQuarantines,
   residueFinder,
 } from './redact-copies.js';
 import { replayCatalog } from './replay.js';
@@ -76,7 +76,7 @@ export interface RedactAnswer {
 /**
  * Tells which contents of items a store holds, and on request erases them. The items are deleted, where they live.
  * @throws CodedError COLLECTION_NOT_FOUND, INVALID_ARGUMENT (an id that never was; evidence of damage is there and was not to be discarded)
- * @throws WalError as openLog does; BACKUP_MISSING
+ * @throws WalError as openLog does; BACKUP_MISSING; WAL_IO (something in quarantine that cannot be read: nothing was changed)
  */
 export async function redact(options: RedactOptions): Promise<RedactAnswer> {
   const { storeDir, apply, onProgress, indexEngine } = options;
@@ -196,8 +196,7 @@ export async function finishRedactions(
   emptyScratch(storeDir);
   fsyncDirectory(storeDir);
   settleQuarantines(storeDir);
-  for (const { path, manifest } of listQuarantines(storeDir)) {
-    if (manifest === undefined) continue;
+  for (const { path, manifest } of readableQuarantines(storeDir)) {
     const find = residueFinder(catalog, manifest.after.seq);
     await eraseInQuarantine(path, record => {
       const found = find(record, isRedacted);
