@@ -48,7 +48,7 @@ export function inspectTarget(targetDir: string): 'absent' | 'empty' {
  */
 export function inspectStoreTarget(targetDir: string): 'absent' | 'empty' {
   if (isLink(targetDir)) throw foreign(`${targetDir} is a link`, 'Name the directory that it leads to.');
-  const found = inspectStoreTarget(targetDir);
+  const found = inspectTarget(targetDir);
   if (found === 'empty' && statSync(targetDir).dev !== statSync(dirname(targetDir)).dev)
     throw foreign(`${targetDir} is where a file system is mounted`, 'Name a directory inside of it.');
   return found;
