@@ -74,6 +74,13 @@ export type ErrorCode =
   | 'OUTPUT_FAILED'
   | 'KEYWORDS_DAMAGED'
   | 'KEYWORDS_OUTDATED'
+  /** A server that only reads, or a collection that may only be read. */
+  | 'READ_ONLY'
+  /** A server with limited rights: something that is for whoever runs the store. */
+  | 'ACCESS_DENIED'
+  /** What a client's user was asked: they said no; the answer is none to a question that was asked. */
+  | 'CONFIRMATION_DECLINED'
+  | 'CONFIRMATION_INVALID'
   | 'CANCELLED'
   | 'ENGINE_CLOSED'
   /** The process that has the store, met over its local socket. */

@@ -7,22 +7,28 @@ import { EXIT, exitCodeOf } from '../exit-codes.js';
 import { sayError } from '../printing.js';
 import { shareStore } from '../share-store.js';
 
-/** `stdio [--store DIR]`. */
+/** `stdio [--store DIR] [--read-only]`. */
 export default function stdio(call: Call): Promise<number> {
-  return serveStdio(call.text('store'));
+  return serveStdio(call.text('store'), call.has('read-only'));
 }
 
 /**
  * Serves MCP until the client goes or a signal comes, then closes the store with its checkpoint. The store is opened, and
  * the engine's code loaded, by the first call that needs them: discovery must be answered before.
  * @param store in place of VECTOR_DB_PATH
+ * @param readOnly as VECTOR_READ_ONLY=1
  * @returns the exit code; the caller ends the process with it, since an idle stdin would keep it alive
  */
-export async function serveStdio(store?: string): Promise<number> {
+export async function serveStdio(store?: string, readOnly = false): Promise<number> {
   // LevelDB makes its files by the umask alone, and a store is for the user alone.
   process.umask(0o077);
   try {
-    const config = readConfig(store === undefined ? process.env : { ...process.env, VECTOR_DB_PATH: store }, {
+    const env = {
+      ...process.env,
+      ...(store !== undefined && { VECTOR_DB_PATH: store }),
+      ...(readOnly && { VECTOR_READ_ONLY: '1' }),
+    };
+    const config = readConfig(env, {
       platform: process.platform,
       home: homedir(),
       cwd: process.cwd(),
@@ -44,7 +50,8 @@ export async function serveStdio(store?: string): Promise<number> {
       sharing ??= shareStore(config, logger);
       return (await sharing).engine;
     };
-    const server = serveStdioServer({ engine, version: VERSION, roots: config.roots, logger });
+    const { roots, access } = config;
+    const server = serveStdioServer({ engine, version: VERSION, roots, access, logger });
     const reason = await server.ended;
     logger.debug({ reason }, 'closing');
     await (await sharing)?.close();
