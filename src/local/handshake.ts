@@ -18,7 +18,7 @@ import { VERSION } from '../version.js';
 import type { Message } from './frames.js';
 
 /** Raised with every change to what goes over the socket. */
-export const PROTOCOL = 2;
+export const PROTOCOL = 3;
 
 const NONCE_BYTES = 32;
 /** A nonce and a proof both: 32 bytes as hex. */

@@ -3,11 +3,18 @@
  * since to find and load the SDK's own files takes half of the time until a client has its list of tools.
  */
 export {
+  type AuthInfo,
   CLIENT_INFO_META_KEY,
+  createMcpHandler,
+  type EventStore,
   type Implementation,
+  isInitializeRequest,
+  isJsonContentType,
+  isLegacyRequest,
   type JSONRPCMessage,
   type JSONRPCRequest,
   type ListToolsResult,
+  type McpHttpHandler,
   ProtocolError,
   ProtocolErrorCode,
   parseJSONRPCMessage,
@@ -18,5 +25,8 @@ export {
   Server,
   type ServerContext,
   type Transport,
+  validateHostHeader,
+  validateOriginHeader,
+  WebStandardStreamableHTTPServerTransport,
 } from '@modelcontextprotocol/server';
 export { serveStdio } from '@modelcontextprotocol/server/stdio';

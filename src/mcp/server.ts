@@ -35,13 +35,15 @@ export function createServer(context: ServerContext): Server {
   );
   server.onerror = error => context.logger.debug({ error: withoutContent(error) }, 'protocol error');
 
-  server.setRequestHandler('tools/list', () => ({ tools: LISTED }));
+  server.setRequestHandler('tools/list', () => ({ tools: listedTo(context) }));
   server.setRequestHandler('tools/call', async ({ params }, request) => {
     const tool = findTool(params.name);
     const toolContext = toolContextOf(tool.name, server, request, context);
     return answered(tool.name, toolContext, request, context, {
-      work: async () =>
-        answerResult(await tool.run(validate(tool.inputSchema, params.arguments), toolContext)),
+      work: async () => {
+        context.assertMayCall?.(tool);
+        return answerResult(await tool.run(validate(tool.inputSchema, params.arguments), toolContext));
+      },
       failed: error => errorResult(tool.name, error),
     });
   });
@@ -67,6 +69,22 @@ export function createServer(context: ServerContext): Server {
     });
   });
   return server;
+}
+
+/** The tools that a client may call. */
+function listedTo({ assertMayCall }: ServerContext): ListToolsResult['tools'] {
+  if (assertMayCall === undefined) return LISTED;
+  const mayCall = (tool: Tool): boolean => {
+    try {
+      assertMayCall(tool);
+      return true;
+    } catch (error) {
+      if (isCoded(error)) return false;
+      throw error;
+    }
+  };
+  const names = new Set(TOOLS.filter(mayCall).map(({ name }) => name));
+  return LISTED.filter(({ name }) => names.has(name));
 }
 
 type WrappedHandler = (request: JSONRPCRequest, context: RequestContext) => Promise<Result>;
@@ -123,7 +141,7 @@ async function answered<Answer, Refusal>(
   name: string,
   { call }: ToolContext,
   request: RequestContext,
-  { logger }: ServerContext,
+  { logger, onCalled }: ServerContext,
   { work, failed }: { work: () => Promise<Answer>; failed: (error: unknown) => Refusal },
 ): Promise<Answer | Refusal> {
   const startedMs = performance.now();
@@ -137,7 +155,9 @@ async function answered<Answer, Refusal>(
     return failed(error);
   } finally {
     const durationMs = Math.round(performance.now() - startedMs);
-    const requestId = request.mcpReq.id;
+    // Of several clients over HTTP each counts its own from 0.
+    const requestId = request.http?.req?.headers.get('x-request-id') ?? request.mcpReq.id;
     logger.debug({ tool: name, requestId, client: call.actor.clientName, code, durationMs }, 'called');
+    onCalled?.(name, code, durationMs);
   }
 }
