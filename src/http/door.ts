@@ -1,13 +1,13 @@
 /** /mcp: one POST, GET or DELETE, authorised already, to the server of its revision and back. */
-import { createMcpHandler, isLegacyRequest, type McpHttpHandler, type Server } from '../mcp/sdk.js';
+import { createMcpHandler, isLegacyRequest, type McpHttpHandler } from '../mcp/sdk.js';
 import { insufficientScope, type Refusal } from './refusals.js';
 import { holds, type Scope, scopeInsufficient, scopeOfCall } from './scopes.js';
-import { authInfoOf, Sessions, type SessionsOptions } from './sessions.js';
+import { type AnyServer, authInfoOf, Sessions, type SessionsOptions } from './sessions.js';
 import type { Token } from './tokens.js';
 
 export interface DoorOptions {
   /** A server for one request of the newest revision, or for one session of an earlier one. */
-  createServer(token: Token): Server;
+  createServer(token: Token): AnyServer;
   isValid(token: Token): boolean;
   /** Errors that no client is told of. */
   onError(error: Error): void;

@@ -4,15 +4,23 @@
  */
 import { randomUUID } from 'node:crypto';
 import { CodedError } from '../domain/errors.js';
-import { isInitializeRequest, type Server, WebStandardStreamableHTTPServerTransport } from '../mcp/sdk.js';
+import {
+  isInitializeRequest,
+  type McpServer,
+  type Server,
+  WebStandardStreamableHTTPServerTransport,
+} from '../mcp/sdk.js';
 import { SessionEvents } from './event-store.js';
 import { badRequest, type Refusal, tooBusy } from './refusals.js';
 import type { Token } from './tokens.js';
 
+/** The SDK has two, of which the upper holds the lower. */
+export type AnyServer = Server | McpServer;
+
 interface Session {
   /** Whose it is: another token does not find it. */
   readonly token: Token;
-  readonly server: Server;
+  readonly server: AnyServer;
   readonly transport: WebStandardStreamableHTTPServerTransport;
   lastUsedMs: number;
   /** Answers on their way and open event streams. */
@@ -20,7 +28,7 @@ interface Session {
 }
 
 export interface SessionsOptions {
-  create(token: Token): Server;
+  create(token: Token): AnyServer;
   /** Whether a session's token still counts. */
   isValid(token: Token): boolean;
   onError(error: Error): void;

@@ -15,6 +15,7 @@ export {
   type JSONRPCRequest,
   type ListToolsResult,
   type McpHttpHandler,
+  McpServer,
   ProtocolError,
   ProtocolErrorCode,
   parseJSONRPCMessage,
