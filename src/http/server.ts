@@ -71,6 +71,8 @@ export interface HttpServerOptions extends NamesOptions {
 }
 
 const HEADERS_MS = 10_000;
+/** Longer than proxies keep theirs, or they would send a request into a connection that is being closed. */
+const KEEP_ALIVE_MS = 75_000;
 const REQUEST_MS = 60_000;
 const CHECK_MS = 1_000;
 const MAX_HEADER_BYTES = 16 * 1024;
@@ -132,6 +134,7 @@ export class HttpServer {
       maxHeaderSize: MAX_HEADER_BYTES,
       headersTimeout: timeouts?.headersMs ?? HEADERS_MS,
       requestTimeout: timeouts?.requestMs ?? REQUEST_MS,
+      keepAliveTimeout: KEEP_ALIVE_MS,
       connectionsCheckingInterval: CHECK_MS,
     };
     const listener = (request: IncomingMessage, response: ServerResponse) =>

@@ -14,7 +14,9 @@ export async function tokenProxy(port: number, token: string): Promise<Proxy> {
   const server = createServer((request, response) => {
     const { method, url: path, rawHeaders } = request;
     const headers = [...rawHeaders, 'Authorization', `Bearer ${token}`];
-    const forwarded = ask({ host: '127.0.0.1', port, method, path, headers, setHost: false }, answer => {
+    // A connection for each: one that is kept may be closed by the server just when it is used again.
+    const to = { host: '127.0.0.1', port, method, path, headers, setHost: false, agent: false as const };
+    const forwarded = ask(to, answer => {
       response.writeHead(answer.statusCode!, answer.rawHeaders);
       response.flushHeaders();
       answer.pipe(response);

@@ -4,7 +4,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { pino } from 'pino';
 import { Metrics } from '#src/http/metrics.js';
-import { DEFAULT_LIMITS, HttpServer } from '#src/http/server.js';
+import { DEFAULT_LIMITS, HttpServer, type HttpServerOptions } from '#src/http/server.js';
 import { TokenBook } from '#src/http/token-book.js';
 import { createToken } from '#src/http/tokens.js';
 import { HttpProcess } from '../helpers/http-process.js';
@@ -32,12 +32,19 @@ export async function startServer(): Promise<Target> {
   };
 }
 
-export async function startFixture(): Promise<Target> {
+export interface Fixture extends Target {
+  /** Of the server itself, which wants the token. */
+  readonly port: number;
+  readonly token: string;
+}
+
+export async function startFixture(options: Pick<HttpServerOptions, 'timeouts'> = {}): Promise<Fixture> {
   const root = mkdtempSync(join(tmpdir(), 'mvs-conformance-'));
   const tokensDir = join(root, 'tokens');
   const token = createToken(tokensDir, { name: 'suite', scope: 'read' });
   const logger = pino({ level: 'silent' });
   const server: HttpServer = new HttpServer({
+    ...options,
     host: '127.0.0.1',
     port: 0,
     allowHosts: [],
@@ -59,6 +66,8 @@ export async function startFixture(): Promise<Target> {
   const proxy = await tokenProxy(port, token);
   return {
     url: proxy.url,
+    port,
+    token,
     close: async () => {
       proxy.close();
       await server.close(1_000);

@@ -78,7 +78,9 @@ describe.each(HTTP_CLIENTS)('the %s', (_, connect) => {
     await expect(attempt).rejects.toThrow(/SCOPE_INSUFFICIENT|Insufficient scope/);
     await reader.close();
     const writer = await connect({ url, token: tokens.writer });
-    await expect(writer.call('vector_ingest', { paths: ['.'] })).rejects.toThrow(/SCOPE_INSUFFICIENT|Insufficient scope/);
+    await expect(writer.call('vector_ingest', { paths: ['.'] })).rejects.toThrow(
+      /SCOPE_INSUFFICIENT|Insufficient scope/,
+    );
     await writer.close();
   });
 
