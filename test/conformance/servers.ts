@@ -36,6 +36,8 @@ export interface Fixture extends Target {
   /** Of the server itself, which wants the token. */
   readonly port: number;
   readonly token: string;
+  /** @param graceMs default 1000 */
+  close(graceMs?: number): Promise<void>;
 }
 
 export async function startFixture(options: Pick<HttpServerOptions, 'timeouts'> = {}): Promise<Fixture> {
@@ -68,9 +70,9 @@ export async function startFixture(options: Pick<HttpServerOptions, 'timeouts'> 
     url: proxy.url,
     port,
     token,
-    close: async () => {
+    close: async (graceMs = 1_000) => {
       proxy.close();
-      await server.close(1_000);
+      await server.close(graceMs);
       rmSync(root, { recursive: true, force: true });
     },
   };
