@@ -100,7 +100,8 @@ export function storeState(storeDir: string): 'none' | 'store' | 'foreign' {
   if (!exists(storeDir)) return 'none';
   if (!statSync(storeDir).isDirectory()) return 'foreign';
   const entries = readdirSync(storeDir).filter(name => !FOUND_ANYWHERE.includes(name));
-  const begun: string[] = [PATHS.ownerLock, PATHS.ownerNote, `${PATHS.head}.tmp`];
+  // Tokens may be made before the first server is started.
+  const begun: string[] = [PATHS.ownerLock, PATHS.ownerNote, PATHS.tokens, `${PATHS.head}.tmp`];
   if (entries.every(name => begun.includes(name))) return 'none';
   const ours: string[] = [...begun, ...Object.values(PATHS), `${PATHS.verified}.tmp`, PROBE_FILE];
   const named = entries.includes(PATHS.head) || entries.includes(PATHS.log);

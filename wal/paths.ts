@@ -22,6 +22,8 @@ export const PATHS = {
   scratch: 'scratch',
   /** Where the owner listens for other processes of its user, and their common token. */
   socketNote: 'socket.json',
+  /** Who may use the store over HTTP: a file for each token, with its digest. */
+  tokens: 'tokens',
   /** How far the verification of the running store has come: a cache. */
   verified: 'verified.json',
 } as const;

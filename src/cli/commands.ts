@@ -1,5 +1,5 @@
 import { CHANGE_TYPES } from '../domain/travel.js';
-import { CLIENT_IDS, LAUNCHER_CHOICES } from './choices.js';
+import { CLIENT_IDS, LAUNCHER_CHOICES, TOKEN_SCOPES } from './choices.js';
 import type { Command, Delegated } from './command.js';
 import {
   AS_OF,
@@ -26,6 +26,97 @@ export const COMMANDS: readonly (Command | Delegated)[] = [
     },
     positionals: { min: 0, max: 0 },
     load: async () => (await import('./commands/stdio.js')).default,
+  },
+  {
+    name: 'serve',
+    summary: 'Be the MCP server over HTTP, for several clients and machines.',
+    usage: '[options]',
+    details: [
+      'MCP at /mcp, /health, /ready and /metrics; every client needs a token (mcp-vector-server token create NAME).',
+      'Stdio servers and commands of this user reach the store through it. SIGTERM lets what is at work end first.',
+      '',
+      'Examples:',
+      '  mcp-vector-server serve                                        http://127.0.0.1:3000/mcp',
+      '  mcp-vector-server serve --host 0.0.0.0 --allow-host memory.example.org --tls-cert cert.pem --tls-key key.pem',
+      '  mcp-vector-server serve --host 0.0.0.0 --allow-host memory.example.org --behind-proxy',
+    ].join('\n'),
+    options: {
+      host: {
+        type: 'string',
+        value: 'ADDRESS',
+        meaning: 'Where to listen. Default: 127.0.0.1, this machine alone.',
+      },
+      port: { type: 'string', value: 'N', meaning: 'Default: 3000; 0 takes one that is free.' },
+      'tls-cert': { type: 'string', value: 'FILE', meaning: 'The certificate with its chain, PEM.' },
+      'tls-key': { type: 'string', value: 'FILE', meaning: 'Its private key, PEM.' },
+      'behind-proxy': {
+        type: 'boolean',
+        meaning: 'A proxy does the TLS: without this word or TLS only loopback addresses are taken.',
+      },
+      'allow-host': {
+        type: 'string',
+        value: 'NAME',
+        meaning: 'A name by which clients reach the server; may be repeated. Other Host headers are refused.',
+        isRepeatable: true,
+      },
+      'allow-origin': {
+        type: 'string',
+        value: 'NAME',
+        meaning: 'The host of a web page that may ask; may be repeated. Other Origin headers are refused.',
+        isRepeatable: true,
+      },
+      zone: {
+        type: 'string',
+        value: 'ZONE',
+        meaning: 'The time zone of clients that send none in X-Time-Zone, e.g. Europe/Berlin. Default: none.',
+      },
+      'max-body': { type: 'string', value: 'MIB', meaning: 'The largest request, 1 to 64 MiB. Default: 10.' },
+      rate: {
+        type: 'string',
+        value: 'N',
+        meaning: 'Requests a second of one token; 0 for no limit. Default: 100.',
+      },
+      concurrency: {
+        type: 'string',
+        value: 'N',
+        meaning: 'Requests of one token at work at once; four times as many of all. Default: 64.',
+      },
+      ...STORE,
+    },
+    positionals: { min: 0, max: 0 },
+    load: async () => (await import('./commands/serve.js')).default,
+  },
+  {
+    name: 'token',
+    summary: 'Create, list or revoke tokens for clients of serve.',
+    usage: 'create <name> [options] | list | revoke <name>',
+    details: [
+      'A token is shown once, when it is created; only its digest is kept. A running server obeys at the next request.',
+      'Scopes: read (search, get, list, history, diff, status), write (also remember, forget, mark, undo),',
+      'admin (also ingest files of the server’s machine, below VECTOR_ROOTS).',
+      '',
+      'Examples:',
+      '  mcp-vector-server token create ada-laptop                      scope write',
+      '  mcp-vector-server token create dashboard --scope read --expires 90',
+      '  mcp-vector-server token revoke ada-laptop',
+    ].join('\n'),
+    options: {
+      scope: {
+        type: 'string',
+        value: 'SCOPE',
+        meaning: 'What it may do. Default: write.',
+        choices: TOKEN_SCOPES,
+      },
+      expires: {
+        type: 'string',
+        value: 'DAYS',
+        meaning: 'How long it counts. Default: until it is revoked.',
+      },
+      ...STORE,
+      ...JSON_OUT,
+    },
+    positionals: { min: 1, max: 2 },
+    load: async () => (await import('./commands/token.js')).default,
   },
   {
     name: 'setup',

@@ -1,7 +1,7 @@
 /** Reaching a store for one command. */
 import { randomUUID } from 'node:crypto';
 import { homedir } from 'node:os';
-import { type Config, readConfig } from '../config.js';
+import { type Config, type LogLevel, readConfig } from '../config.js';
 import { CodedError } from '../domain/errors.js';
 import type { AsOf, CallContext, Engine, ResolvedMoment, Where } from '../domain/face.js';
 import type { Machine } from '../paths.js';
@@ -12,16 +12,16 @@ import type { Call } from './command.js';
 const SESSION = randomUUID();
 
 /**
- * The configuration for this call: the environment's, with --store in place of VECTOR_DB_PATH. Quieter than the server
- * where nothing else is said: whoever reads stderr here wants to see errors and progress.
+ * The configuration for this call: the environment's, with --store in place of VECTOR_DB_PATH.
+ * @param logLevel where nothing else is said. Default: quieter than a server, since whoever reads stderr here wants to see errors and progress
  * @throws CodedError CONFIG_INVALID
  */
-export function configOf(call: Pick<Call, 'text'>): Config {
+export function configOf(call: Pick<Call, 'text'>, logLevel: LogLevel = 'warn'): Config {
   const machine: Machine = { platform: process.platform, home: homedir(), cwd: process.cwd() };
   const store = call.text('store');
   const env = { ...process.env };
   if (store !== undefined) env.VECTOR_DB_PATH = store;
-  env.VECTOR_LOG_LEVEL ??= 'warn';
+  env.VECTOR_LOG_LEVEL ??= logLevel;
   return readConfig(env, machine);
 }
 

@@ -101,6 +101,22 @@ export type ErrorCode =
   | 'VERIFY_DIED'
   /** Another verification of the running store is asked for already. */
   | 'VERIFY_RUNNING'
+  /** Over HTTP: no token that counts, or one that may not do this; a name by which the server is not reached; too much at once. */
+  | 'UNAUTHORIZED'
+  | 'SCOPE_INSUFFICIENT'
+  | 'HOST_FORBIDDEN'
+  | 'ORIGIN_FORBIDDEN'
+  | 'RATE_LIMITED'
+  | 'SERVER_BUSY'
+  | 'SESSION_NOT_FOUND'
+  /** Tokens as commands manage them. */
+  | 'TOKEN_EXISTS'
+  | 'TOKEN_NOT_FOUND'
+  | 'TOKEN_DAMAGED'
+  | 'TOKENS_UNSAFE'
+  /** An address that cannot be listened on, or not without TLS. */
+  | 'ADDRESS_UNAVAILABLE'
+  | 'ADDRESS_UNSAFE'
   | 'CLIENT_UNKNOWN'
   | 'CONFIG_UNREADABLE'
   | 'INTERNAL';

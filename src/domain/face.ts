@@ -28,8 +28,11 @@ export interface CallContext {
   /** Aborting stops the work; what was acknowledged before stays. */
   readonly signal?: AbortSignal;
   readonly onProgress?: (progress: Progress) => void;
-  /** IANA time zone of the caller's moments. Default: the machine's. */
-  readonly zone?: string;
+  /**
+   * IANA time zone of the caller's moments; null where nobody said which, so that moments that depend on one are refused. Default: the
+   * machine's.
+   */
+  readonly zone?: string | null;
 }
 
 export interface Progress {

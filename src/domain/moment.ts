@@ -33,8 +33,8 @@ export type Moment = (
 export interface MomentOptions {
   /** What `now` is, in ms since the epoch. */
   readonly nowMs: number;
-  /** IANA time zone of times without an offset and of days; default the machine's. */
-  readonly zone?: string | undefined;
+  /** IANA time zone of times without an offset and of days; null refuses those; default the machine's. */
+  readonly zone?: string | null | undefined;
 }
 
 const MARK = /^\p{L}[\p{L}\p{N}._/-]{0,127}$/u;
@@ -111,7 +111,7 @@ function parseInclusive(text: string, { nowMs, zone: zoneName }: MomentOptions):
     if (!Number.isSafeInteger(seq)) throw invalid(text, 'no sequence number is that large');
     return { kind: 'seq', seq };
   }
-  const zone = new Zone(zoneName);
+  const zone = zoneName === null ? unknownZone(text) : new Zone(zoneName);
   const iso = ISO.exec(trimmed);
   if (iso !== null) return { kind: 'time', timeMs: parseIso(text, iso, zone) };
   const words = trimmed.toLowerCase().replace(/\s+/g, ' ');
@@ -134,7 +134,22 @@ function invalid(text: string, why: string): CodedError {
   );
 }
 
-function parseIso(text: string, match: RegExpExecArray, zone: Zone): number {
+type Clock = Pick<Zone, 'wallClockAt' | 'instantOf'>;
+
+/** What is asked of a zone that nobody named is refused: the machine's may be half a day off. */
+function unknownZone(text: string): Clock {
+  const refuse = () => {
+    const shown = text.length > 80 ? `${text.slice(0, 80)}…` : text;
+    throw new CodedError(
+      'MOMENT_INVALID',
+      `${JSON.stringify(shown)} depends on a time zone, and the caller's is not known here`,
+      'Give an offset ("2026-03-01T14:30+01:00", "2026-03-01T13:30Z") or count hours ("26 hours ago"); or have the client send its zone in the header X-Time-Zone.',
+    );
+  };
+  return { wallClockAt: refuse, instantOf: refuse };
+}
+
+function parseIso(text: string, match: RegExpExecArray, zone: Clock): number {
   const [year, month, day] = [Number(match[1]), Number(match[2]), Number(match[3])];
   // Earlier years would need another way to build a date (Date.UTC takes 0..99 for 1900..1999), and no log reaches there.
   if (year < 1000) throw invalid(text, 'years before 1000 are not taken');
@@ -157,7 +172,7 @@ function parseIso(text: string, match: RegExpExecArray, zone: Zone): number {
   return utcMs(wallClock) - (match[9] === '-' ? -offsetMs : offsetMs);
 }
 
-function parseAgo(text: string, match: RegExpExecArray, nowMs: number, zone: Zone): number {
+function parseAgo(text: string, match: RegExpExecArray, nowMs: number, zone: Clock): number {
   const count = match[1]!.startsWith('a') ? 1 : Number(match[1]);
   const name = match[2]!;
   const singular = name.length > 1 && name.endsWith('s') ? name.slice(0, -1) : name;
@@ -173,7 +188,7 @@ function parseAgo(text: string, match: RegExpExecArray, nowMs: number, zone: Zon
   return zone.instantOf(match[3] === undefined ? then : { ...then, ...clock(text, match[3]) });
 }
 
-function parseDay(text: string, match: RegExpExecArray, nowMs: number, zone: Zone): number {
+function parseDay(text: string, match: RegExpExecArray, nowMs: number, zone: Clock): number {
   const today = zone.wallClockAt(nowMs);
   let daysBack = match[1] === 'today' ? 0 : 1;
   if (match[2] !== undefined) {

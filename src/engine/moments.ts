@@ -23,8 +23,8 @@ export interface MomentContext {
   /** The last event that counts. Default: the log's. */
   readonly head?: Head;
   readonly nowMs: number;
-  /** IANA zone of times without an offset. Default: the machine's. */
-  readonly zone?: string | undefined;
+  /** IANA zone of times without an offset; null where none is known. Default: the machine's. */
+  readonly zone?: string | null | undefined;
   /** The moments around one that cannot be told any more: see VersionTable. Default: nothing was erased. */
   readonly erasedSpanAt?: (seq: number) => ErasedSpan | undefined;
 }

@@ -98,14 +98,14 @@ export class ClientConnection {
    * @throws what the engine throws; OWNER_LOST or OUTCOME_UNKNOWN where the owner ended first; TOO_LARGE
    */
   call(method: EngineMethod, command: object, context: CallContext): Promise<unknown> {
-    const { actor, signal, onProgress } = context;
+    const { actor, zone, signal, onProgress } = context;
     const id = this.nextId++;
     const onAbort = () => this.send({ type: 'cancel', id } satisfies CancelMessage);
     const answered = new Promise((resolve, reject) => {
       // Nothing will be sent, so nothing can have been written either.
       if (!this.socket.writable) throw this.lost(true);
       const progress = onProgress !== undefined;
-      this.send({ type: 'call', id, method, command, actor, progress } satisfies CallMessage);
+      this.send({ type: 'call', id, method, command, actor, zone, progress } satisfies CallMessage);
       this.pending.set(id, { isRead: isRead(method, command), onProgress, resolve, reject });
       this.listen();
       signal?.addEventListener('abort', onAbort, { once: true });

@@ -99,7 +99,7 @@ function unreachable(address: string, cause: Error): CodedError {
   );
 }
 
-/** Every method that is forwarded, by name. Of the context the actor travels, and what becomes of signal and progress. */
+/** Every method that is forwarded, by name. Of the context actor and zone travel, and what becomes of signal and progress. */
 function engineOver(connection: ClientConnection): RemoteEngine {
   const methods = Object.keys(ENGINE_METHODS) as EngineMethod[];
   const forwarded = methods.map(method => [

@@ -15,6 +15,8 @@ export interface CallMessage {
   /** The method's first argument: a command or a query. */
   readonly command: object;
   readonly actor: Actor;
+  /** See CallContext. */
+  readonly zone?: string | null | undefined;
   /** Whether progress is wanted. */
   readonly progress: boolean;
 }
@@ -108,7 +110,7 @@ const TRANSPORTS: readonly unknown[] = [
 
 /** @throws BadFrame */
 export function readCall(message: Message): CallMessage {
-  const { method, command, actor, progress } = message;
+  const { method, command, actor, zone, progress } = message;
   if (typeof method !== 'string') throw new BadFrame('a call without a method');
   if (!isObject(command)) throw new BadFrame('a call without its command');
   return {
@@ -117,8 +119,16 @@ export function readCall(message: Message): CallMessage {
     method,
     command,
     actor: readActor(actor),
+    zone: readZone(zone),
     progress: progress === true,
   };
+}
+
+/** Whether there is such a zone is found out where a moment needs it. */
+function readZone(value: unknown): string | null | undefined {
+  const isZone = value === undefined || value === null || (typeof value === 'string' && value.length <= 64);
+  if (isZone) return value as string | null | undefined;
+  throw new BadFrame('a call in a zone that is no name');
 }
 
 /** @throws BadFrame */

@@ -207,14 +207,19 @@ export class ServerConnection {
   }
 
   private run(call: CallMessage, method: EngineMethod, signal: AbortSignal): Promise<unknown> {
-    const { id, command, actor, progress } = call;
+    const { id, command, actor, zone, progress } = call;
     const { engine } = this.options;
     const onProgress: CallContext['onProgress'] = step => {
       // News of this moment: while older bytes wait to be read, it is of no use.
       if (!this.socket.writableNeedDrain)
         this.send({ type: 'progress', id, progress: step } satisfies ProgressMessage);
     };
-    const context: CallContext = { actor, signal, ...(progress ? { onProgress } : {}) };
+    const context: CallContext = {
+      actor,
+      signal,
+      ...(zone === undefined ? {} : { zone }),
+      ...(progress ? { onProgress } : {}),
+    };
     return (engine[method] as Forwarded).call(engine, command, context);
   }
 

@@ -16,7 +16,7 @@ import {
   type Server,
 } from './sdk.js';
 import { actorOf, sessionView, type WindowIdentity } from './session.js';
-import type { ToolContext } from './tools/tool.js';
+import type { Tool, ToolContext } from './tools/tool.js';
 
 /** What a server needs from the process it runs in. Nothing of it is touched before a tool is called. */
 export interface ServerContext {
@@ -37,6 +37,15 @@ export interface ServerContext {
   /** The working directory, absolute. */
   readonly cwd: string;
   readonly logger: Logger;
+  /**
+   * Throws where the client may not call a tool, which it is then not shown either. Default: it may call every one.
+   * @throws CodedError
+   */
+  assertMayCall?(tool: Tool): void;
+  /** The zone of the client's moments by the headers of its HTTP request; null where none is known. Default: the machine's. */
+  zoneOf?(headers: Headers | undefined): string | null;
+  /** Told of every call when it is over. @param code `ok`, or the error's */
+  onCalled?(name: string, code: string, durationMs: number): void;
 }
 
 /** The engine as the clients may have it: whatever serves them gets it here. */
@@ -70,7 +79,13 @@ export function toolContextOf(
   context: ServerContext,
 ): ToolContext {
   const actor = actorOf(context.window, identityOf(server, request), context.transport, name);
-  const call: CallContext = { actor, signal: request.mcpReq.signal, ...progressOf(request, context.logger) };
+  const zone = context.zoneOf?.(request.http?.req?.headers);
+  const call: CallContext = {
+    actor,
+    signal: request.mcpReq.signal,
+    ...(zone === undefined ? {} : { zone }),
+    ...progressOf(request, context.logger),
+  };
   return {
     engine: () => engineOf(context),
     call,

@@ -3,17 +3,25 @@
  * since to find and load the SDK's own files takes half of the time until a client has its list of tools.
  */
 export {
+  type AuthInfo,
   CLIENT_CAPABILITIES_META_KEY,
   CLIENT_INFO_META_KEY,
   type ClientCapabilities,
   type CompleteRequestParams,
+  createMcpHandler,
   createRequestStateCodec,
+  type EventStore,
   type Implementation,
-  type InputRequiredResult,
   inputRequired,
+  type InputRequiredResult,
+  isInitializeRequest,
+  isJsonContentType,
+  isLegacyRequest,
   type JSONRPCMessage,
   type JSONRPCRequest,
   type ListToolsResult,
+  type McpHttpHandler,
+  McpServer,
   ProtocolError,
   ProtocolErrorCode,
   parseJSONRPCMessage,
@@ -27,5 +35,8 @@ export {
   type ServerEvent,
   type ServerEventBus,
   type Transport,
+  validateHostHeader,
+  validateOriginHeader,
+  WebStandardStreamableHTTPServerTransport,
 } from '@modelcontextprotocol/server';
 export { serveStdio } from '@modelcontextprotocol/server/stdio';

@@ -65,7 +65,7 @@ export function createServer(context: ServerContext): Server {
   server.onerror = error => context.logger.debug({ error: withoutContent(error) }, 'protocol error');
 
   server.setRequestHandler('tools/list', ({ params }) =>
-    onlyPage(params, { tools: writes ? LISTED : LISTED_READS }),
+    onlyPage(params, { tools: listedTo(context, writes) }),
   );
   server.setRequestHandler('tools/call', async ({ params }, request) => {
     const tool = findTool(params.name);
@@ -73,6 +73,7 @@ export function createServer(context: ServerContext): Server {
     return answered(tool.name, toolContext, request, context, {
       work: async () => {
         if (!writes && !onlyReads(tool)) throw nothingWritten();
+        context.assertMayCall?.(tool);
         const args = validate(tool.inputSchema, params.arguments);
         const question = canAskUser(server, request) ? await tool.question?.(args, toolContext) : undefined;
         if (question !== undefined) {
@@ -144,6 +145,23 @@ function onlyPage<T>(params: { readonly cursor?: string } | undefined, page: T):
   );
 }
 
+/** The tools that a client may call. */
+function listedTo({ assertMayCall }: ServerContext, writes: boolean): ListToolsResult['tools'] {
+  const listed = writes ? LISTED : LISTED_READS;
+  if (assertMayCall === undefined) return listed;
+  const mayCall = (tool: Tool): boolean => {
+    try {
+      assertMayCall(tool);
+      return true;
+    } catch (error) {
+      if (isCoded(error)) return false;
+      throw error;
+    }
+  };
+  const names = new Set(TOOLS.filter(mayCall).map(({ name }) => name));
+  return listed.filter(({ name }) => names.has(name));
+}
+
 type WrappedHandler = (request: JSONRPCRequest, context: RequestContext) => Promise<Result>;
 
 /** Looks at `arguments` before the SDK's own schemas, which would refuse what some clients send, and without a code. */
@@ -198,7 +216,7 @@ async function answered<Answer, Refusal>(
   name: string,
   { call }: ToolContext,
   request: RequestContext,
-  { logger }: ServerContext,
+  { logger, onCalled }: ServerContext,
   { work, failed }: { work: () => Promise<Answer>; failed: (error: unknown) => Refusal },
 ): Promise<Answer | Refusal> {
   const startedMs = performance.now();
@@ -212,7 +230,9 @@ async function answered<Answer, Refusal>(
     return failed(error);
   } finally {
     const durationMs = Math.round(performance.now() - startedMs);
-    const requestId = request.mcpReq.id;
+    // Of several clients over HTTP each counts its own from 0.
+    const requestId = request.http?.req?.headers.get('x-request-id') ?? request.mcpReq.id;
     logger.debug({ tool: name, requestId, client: call.actor.clientName, code, durationMs }, 'called');
+    onCalled?.(name, code, durationMs);
   }
 }

@@ -55,7 +55,7 @@ export interface Connection {
 }
 
 const SERVER = fileURLToPath(new URL('./stdio-server.mjs', import.meta.url));
-const IDENTITY = { name: 'test-client', version: '9.8.7' };
+export const IDENTITY = { name: 'test-client', version: '9.8.7' };
 
 /** How a server's process is started. */
 export interface Launch {
@@ -111,7 +111,7 @@ export function contentsOf(result: { readonly contents: readonly object[] }, uri
   return JSON.parse((result.contents[0] as { text: string }).text);
 }
 
-function overClient(client: Client): Connection {
+export function overClient(client: Client): Connection {
   return {
     ...shared(client),
     call: async (name, args, { meta, ...options } = {}) => {
@@ -134,6 +134,10 @@ async function overStdio(mode: 'auto' | 'legacy', launch: Launch): Promise<Conne
 async function oldOverStdio(launch: Launch): Promise<Connection> {
   const client = new OldClient(IDENTITY);
   await client.connect(new OldStdioClientTransport(processOf(launch)));
+  return overOldClient(client);
+}
+
+export function overOldClient(client: OldClient): Connection {
   return {
     ...shared(client),
     call: async (name, args, { meta, ...options } = {}) => {

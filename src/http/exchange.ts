@@ -1,0 +1,81 @@
+/** Between Node's requests and responses and those of the web standard, in which the SDK speaks. */
+import type { IncomingMessage, ServerResponse } from 'node:http';
+import type { Budget } from './limits.js';
+
+interface WholeBody {
+  readonly kind: 'whole';
+  readonly bytes: Buffer;
+  release(): void;
+}
+/** Why there is no body. */
+interface NoBody {
+  readonly kind: 'too large' | 'no room' | 'cut off';
+}
+
+/**
+ * Reads a request's body, and stops reading once it is clear that it is too large.
+ * @param budget from which every byte is taken until `release`
+ */
+export async function readBody(
+  request: IncomingMessage,
+  maxBytes: number,
+  budget: Budget,
+): Promise<WholeBody | NoBody> {
+  if (Number(request.headers['content-length'] ?? 0) > maxBytes) return { kind: 'too large' };
+  const chunks: Buffer[] = [];
+  let sizeBytes = 0;
+  let isKept = false;
+  try {
+    for await (const chunk of request as AsyncIterable<Buffer>) {
+      if (sizeBytes + chunk.length > maxBytes) return { kind: 'too large' };
+      if (!budget.take(chunk.length)) return { kind: 'no room' };
+      sizeBytes += chunk.length;
+      chunks.push(chunk);
+    }
+    isKept = true;
+    return { kind: 'whole', bytes: Buffer.concat(chunks), release: () => budget.give(sizeBytes) };
+  } catch {
+    // The connection is gone, or the parser refused what came: Node has answered, and nobody listens any more.
+    return { kind: 'cut off' };
+  } finally {
+    if (!isKept) budget.give(sizeBytes);
+  }
+}
+
+/**
+ * The request as the SDK wants it. Its body has been read and parsed already, and travels beside it.
+ * @param requestId takes the place of what the client sent in X-Request-Id
+ */
+export function webRequest(request: IncomingMessage, requestId: string, signal: AbortSignal): Request {
+  const headers = new Headers();
+  for (const [name, values] of Object.entries(request.headersDistinct))
+    for (const value of values ?? []) headers.append(name, value);
+  headers.set('x-request-id', requestId);
+  // Whoever gets to see it has no use for the secret.
+  headers.delete('authorization');
+  return new Request('http://mcp-vector-server/mcp', { method: request.method ?? 'GET', headers, signal });
+}
+
+/** Writes an answer, no faster than the client reads it. Resolves when it is written, or the client is gone. */
+export async function sendResponse(response: Response, to: ServerResponse): Promise<void> {
+  to.writeHead(response.status, Object.fromEntries(response.headers));
+  if (response.body === null) {
+    to.end();
+    return;
+  }
+  // An event stream's client waits for the headers.
+  to.flushHeaders();
+  const reader = response.body.getReader();
+  const gone = new Promise<void>(resolve => to.once('close', resolve));
+  try {
+    for (;;) {
+      const next = await Promise.race([reader.read(), gone]);
+      if (next === undefined || next.done || to.destroyed) break;
+      if (!to.write(next.value))
+        await Promise.race([new Promise<void>(resolve => to.once('drain', resolve)), gone]);
+    }
+  } finally {
+    await reader.cancel().catch(() => undefined);
+    to.end();
+  }
+}

@@ -1,0 +1,81 @@
+/** The server of `mcp-vector-server serve`, put together: our tools behind the door, the store behind them. */
+import type { Access } from '../domain/access.js';
+import type { Engine } from '../domain/face.js';
+import { Zone } from '../domain/zone.js';
+import type { Logger } from '../log.js';
+import type { Server } from '../mcp/sdk.js';
+import { createServer, type ServerContext } from '../mcp/server.js';
+import { Metrics } from './metrics.js';
+import { holds, scopeInsufficient, scopeOfTool } from './scopes.js';
+import { HttpServer, type HttpServerOptions } from './server.js';
+import { TokenBook } from './token-book.js';
+import type { Token } from './tokens.js';
+
+export interface ServeOptions
+  extends Pick<HttpServerOptions, 'host' | 'port' | 'allowHosts' | 'allowOrigins' | 'tls' | 'limits'> {
+  /** See ServerContext. */
+  engine(): Promise<Engine>;
+  readonly version: string;
+  /** Where the tokens lie. */
+  readonly tokensDir: string;
+  /** VECTOR_ROOTS. Where it is not set nothing is ingested: a client's directories are not those of this machine. */
+  readonly roots: readonly string[] | undefined;
+  /** See Config: what no token, whatever its scope, goes beyond. */
+  readonly access: Access;
+  /** The IANA zone of clients that name none in X-Time-Zone; undefined: their moments must do without. */
+  readonly zone: string | undefined;
+  readonly logger: Logger;
+}
+
+/** The header in which a client may name the IANA zone of its moments. */
+export const ZONE_HEADER = 'x-time-zone';
+
+/** Makes the server, which does not listen yet. */
+export function createHttpServer(options: ServeOptions): HttpServer {
+  const { engine, version, tokensDir, roots, access, zone, logger } = options;
+  let metrics: Metrics | undefined;
+  const contextOf = (token: Token): ServerContext => ({
+    engine,
+    version,
+    // One process serves many clients: who they are is told by their tokens, and where they work by nothing.
+    window: { window: token.name, environment: { session: token.name, source: 'token' }, project: '' },
+    transport: 'http',
+    roots: roots ?? [],
+    access: { ...access, readOnly: access.readOnly || token.scope === 'read' },
+    env: {},
+    cwd: '/',
+    logger,
+    assertMayCall(tool) {
+      const needed = scopeOfTool(tool);
+      if (!holds(token.scope, needed)) throw scopeInsufficient(tool.name, needed, token.scope);
+    },
+    zoneOf: headers => headers?.get(ZONE_HEADER) ?? zone ?? null,
+    onCalled: (name, code, durationMs) => metrics?.onCall(name, code, durationMs / 1000),
+  });
+  return new HttpServer({
+    ...options,
+    tokens: new TokenBook(tokensDir, logger),
+    createServer: (token): Server => createServer(contextOf(token)),
+    status: async () => (await engine()).status({}, { actor: PROBE }),
+    metrics: gauges => {
+      metrics = new Metrics(gauges);
+      return metrics;
+    },
+  });
+}
+
+/** Who asks for the store's state where no client does. */
+const PROBE = {
+  clientName: 'mcp-vector-server',
+  clientVersion: '',
+  session: 'http',
+  sessionSource: 'window',
+  project: '',
+  transport: 'http',
+  tool: 'status',
+} as const;
+
+/** @throws CodedError INVALID_ARGUMENT for what is no IANA zone */
+export function assertZone(name: string): void {
+  new Zone(name);
+}
