@@ -41,9 +41,9 @@ export function createHttpServer(options: ServeOptions): HttpServer {
     env: {},
     cwd: '/',
     logger,
-    assertMayCall(tool) {
+    refusalOf: tool => {
       const needed = scopeOfTool(tool);
-      if (!holds(token.scope, needed)) throw scopeInsufficient(tool.name, needed, token.scope);
+      return holds(token.scope, needed) ? undefined : scopeInsufficient(tool.name, needed, token.scope);
     },
     zoneOf: headers => headers?.get(ZONE_HEADER) ?? zone ?? null,
     onCalled: (name, code, durationMs) => metrics?.onCall(name, code, durationMs / 1000),

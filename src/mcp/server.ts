@@ -41,7 +41,8 @@ export function createServer(context: ServerContext): Server {
     const toolContext = toolContextOf(tool.name, server, request, context);
     return answered(tool.name, toolContext, request, context, {
       work: async () => {
-        context.assertMayCall?.(tool);
+        const refusal = context.refusalOf?.(tool);
+        if (refusal !== undefined) throw refusal;
         return answerResult(await tool.run(validate(tool.inputSchema, params.arguments), toolContext));
       },
       failed: error => errorResult(tool.name, error),
@@ -72,19 +73,8 @@ export function createServer(context: ServerContext): Server {
 }
 
 /** The tools that a client may call. */
-function listedTo({ assertMayCall }: ServerContext): ListToolsResult['tools'] {
-  if (assertMayCall === undefined) return LISTED;
-  const mayCall = (tool: Tool): boolean => {
-    try {
-      assertMayCall(tool);
-      return true;
-    } catch (error) {
-      if (isCoded(error)) return false;
-      throw error;
-    }
-  };
-  const names = new Set(TOOLS.filter(mayCall).map(({ name }) => name));
-  return LISTED.filter(({ name }) => names.has(name));
+function listedTo({ refusalOf }: ServerContext): ListToolsResult['tools'] {
+  return refusalOf === undefined ? LISTED : LISTED.filter((_, i) => refusalOf(TOOLS[i]!) === undefined);
 }
 
 type WrappedHandler = (request: JSONRPCRequest, context: RequestContext) => Promise<Result>;
