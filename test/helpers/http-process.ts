@@ -38,9 +38,12 @@ export class HttpProcess {
     });
     const server = new HttpProcess(store, child);
     await new Promise<void>((resolve, reject) => {
-      child.stderr!.on('data', () => {
-        if (LISTENS.test(server.log)) resolve();
-      });
+      const look = () => {
+        if (!LISTENS.test(server.log)) return;
+        child.stderr!.off('data', look);
+        resolve();
+      };
+      child.stderr!.on('data', look);
       void server.exited.then(code => reject(new Error(`serve ended with ${code}: ${server.log}`)));
     });
     return server;
