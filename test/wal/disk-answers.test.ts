@@ -111,7 +111,12 @@ describe('a disk that does not answer', () => {
     const manifest = readdirSync(at(PATHS.log)).find(name => name.startsWith('MANIFEST'))!;
     renameSync(at(PATHS.log, manifest), at('aside'));
     mkdirSync(at(PATHS.log, manifest));
-    await expect(openLog({ storeDir })).rejects.toMatchObject({ code: 'WAL_IO' });
+    await expect(openLog({ storeDir })).rejects.toMatchObject({
+      code: 'WAL_IO',
+      message: expect.stringContaining(`the log could not be opened: ${manifest} cannot be read`),
+      details: { findings: [{ code: 'UNREADABLE', file: manifest }] },
+    });
+    expect(readdirSync(at(PATHS.evidence))).toEqual([]);
     rmSync(at(PATHS.log, manifest), { recursive: true });
     renameSync(at('aside'), at(PATHS.log, manifest));
     await expectTexts('a', 'b');
