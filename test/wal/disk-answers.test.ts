@@ -202,6 +202,30 @@ describe('an opening by LevelDB', () => {
     expect(existsSync(folder)).toBe(false);
   });
 
+  test('is tried out in a directory of its own, of which nothing stays, whatever comes of it', async () => {
+    const temporary = directories.path();
+    mkdirSync(temporary);
+    const own = process.env.TMPDIR;
+    process.env.TMPDIR = temporary;
+    try {
+      const folder = at(PATHS.evidence, '2026-01-01T00-00-00-000Z-7.opening');
+      mkdirSync(folder, { recursive: true });
+      const names = evidenceOf(at(PATHS.log));
+      for (const name of names) linkSync(at(PATHS.log, name), join(folder, name));
+      for (const name of names) if (name !== 'CURRENT') rmSync(at(PATHS.log, name));
+      expect((await verifyLog(storeDir)).findings).toEqual([]);
+      const [log] = names.filter(name => name.endsWith('.log'));
+      renameSync(join(folder, log!), at('aside'));
+      expect((await verifyLog(storeDir)).findings).not.toEqual([]);
+      renameSync(at('aside'), join(folder, log!));
+      await expectTexts('a', 'b');
+    } finally {
+      if (own === undefined) delete process.env.TMPDIR;
+      else process.env.TMPDIR = own;
+    }
+    expect(readdirSync(temporary)).toEqual([]);
+  });
+
   test('does not begin where what it may drop cannot be kept aside', async () => {
     rmSync(at(PATHS.evidence), { recursive: true });
     writeFileSync(at(PATHS.evidence), '');
