@@ -43,7 +43,17 @@ describe('a link', () => {
     expect(statSync(target).ino).not.toBe(statSync(source).ino);
   });
 
-  test('is neither where the disk fails, or the source is not there', () => {
+  test('is not a copy where the disk fails', () => {
+    const [source, target] = paths();
+    writeFileSync(source, 'text');
+    const fail = () => {
+      throw Object.assign(new Error('EIO'), { code: 'EIO' });
+    };
+    expect(() => orCopy(fail, source, target)).toThrow('EIO');
+    expect(existsSync(target)).toBe(false);
+  });
+
+  test('is nothing where the source is not there', () => {
     const [source, target] = paths();
     expect(() => linkOrCopy(source, target)).toThrow(expect.objectContaining({ code: 'ENOENT' }));
     expect(existsSync(target)).toBe(false);
