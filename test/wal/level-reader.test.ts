@@ -149,7 +149,8 @@ describe('a table that LevelDB cannot open', () => {
         log = await openLog({ storeDir });
       }
       const undo = await refuseTable(17, 'iterator');
-      const read = () => drain(log.read({ from: 15, to: 29, reverse }));
+      // More than a piece: at the end of a range LevelDB would tell.
+      const read = () => drain(log.read(reverse ? { to: 29, reverse } : { from: 15 }));
       await expect(read()).rejects.toMatchObject({
         code: 'WAL_IO',
         message: expect.stringContaining('IO error'),
