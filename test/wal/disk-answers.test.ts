@@ -111,7 +111,12 @@ describe('a disk that does not answer', () => {
     const manifest = readdirSync(at(PATHS.log)).find(name => name.startsWith('MANIFEST'))!;
     renameSync(at(PATHS.log, manifest), at('aside'));
     mkdirSync(at(PATHS.log, manifest));
-    await expect(openLog({ storeDir })).rejects.toMatchObject({ code: 'WAL_IO' });
+    await expect(openLog({ storeDir })).rejects.toMatchObject({
+      code: 'WAL_IO',
+      message: expect.stringContaining(`the log could not be opened: ${manifest} cannot be read`),
+      details: { findings: [{ code: 'UNREADABLE', file: manifest }] },
+    });
+    expect(readdirSync(at(PATHS.evidence))).toEqual([]);
     rmSync(at(PATHS.log, manifest), { recursive: true });
     renameSync(at('aside'), at(PATHS.log, manifest));
     await expectTexts('a', 'b');
@@ -195,6 +200,30 @@ describe('an opening by LevelDB', () => {
     expect((await verifyLog(storeDir)).findings).toEqual([]);
     await expectTexts('a', 'b');
     expect(existsSync(folder)).toBe(false);
+  });
+
+  test('is tried out in a directory of its own, of which nothing stays, whatever comes of it', async () => {
+    const temporary = directories.path();
+    mkdirSync(temporary);
+    const own = process.env.TMPDIR;
+    process.env.TMPDIR = temporary;
+    try {
+      const folder = at(PATHS.evidence, '2026-01-01T00-00-00-000Z-7.opening');
+      mkdirSync(folder, { recursive: true });
+      const names = evidenceOf(at(PATHS.log));
+      for (const name of names) linkSync(at(PATHS.log, name), join(folder, name));
+      for (const name of names) if (name !== 'CURRENT') rmSync(at(PATHS.log, name));
+      expect((await verifyLog(storeDir)).findings).toEqual([]);
+      const [log] = names.filter(name => name.endsWith('.log'));
+      renameSync(join(folder, log!), at('aside'));
+      expect((await verifyLog(storeDir)).findings).not.toEqual([]);
+      renameSync(at('aside'), join(folder, log!));
+      await expectTexts('a', 'b');
+    } finally {
+      if (own === undefined) delete process.env.TMPDIR;
+      else process.env.TMPDIR = own;
+    }
+    expect(readdirSync(temporary)).toEqual([]);
   });
 
   test('does not begin where what it may drop cannot be kept aside', async () => {

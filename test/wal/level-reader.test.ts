@@ -138,4 +138,25 @@ describe('a table that LevelDB cannot open', () => {
     undo();
     expect(await allTexts(log)).toEqual(TEXTS);
   });
+
+  test.each([false, true])(
+    'between others that a piece is read of is no damage either (reverse: %s)',
+    async reverse => {
+      // 6 to 16, 17 to 27, 28 to 38.
+      for (let session = 0; session < 3; session++) {
+        await put(log, ...Array.from({ length: 11 }, (_, i) => `${session} ${i}`.padEnd(100_000, '.')));
+        await log.close();
+        log = await openLog({ storeDir });
+      }
+      const undo = await refuseTable(17, 'iterator');
+      // More than a piece: at the end of a range LevelDB would tell.
+      const read = () => drain(log.read(reverse ? { to: 29, reverse } : { from: 15 }));
+      await expect(read()).rejects.toMatchObject({
+        code: 'WAL_IO',
+        message: expect.stringContaining('IO error'),
+      });
+      undo();
+      await read();
+    },
+  );
 });

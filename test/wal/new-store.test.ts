@@ -91,6 +91,8 @@ describe('beside it', () => {
     for (const suffix of stay) leave(suffix);
     await fork();
     expect(beside()).toEqual(['made', ...stay.map(suffix => `made${suffix}`)].sort());
+    // What a former process of the same number left is no part of it.
+    expect(readdirSync(target)).not.toContain('file');
     for (const suffix of stay) expect(readFileSync(join(`${target}${suffix}`, 'file'), 'utf8')).toBe(suffix);
     await expectTexts('a', 'b', 'c');
   });

@@ -1,15 +1,13 @@
 /** Who owns a store: the lock, its note, and what stands in the way of either. */
 import { mkdirSync, readdirSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { hostname } from 'node:os';
-import { dirname, join } from 'node:path';
+import { join } from 'node:path';
 import { afterAll, beforeEach, describe, expect, test } from 'vitest';
 import { Level } from '#wal/level.js';
-import { openLog } from '#wal/open.js';
 import { readOwner, takeOwnership } from '#wal/owner.js';
 import { PATHS } from '#wal/paths.js';
 import { truncate } from '../helpers/damage.js';
 import { beforeLevelDbOpens } from '../helpers/leveldb-opening.js';
-import { asOrdinaryUser } from '../helpers/nobody.js';
 import { Directories } from '../helpers/wal.js';
 
 const directories = new Directories();
@@ -145,13 +143,5 @@ describe('a disk that refuses', () => {
     });
     rmSync(note(), { recursive: true });
     await (await takeOwnership(storeDir)).release();
-  });
-
-  test('the lock: a store that is not writable by its user', async () => {
-    await (await openLog({ storeDir, create: true })).close();
-    await asOrdinaryUser([dirname(storeDir)], async () => {
-      const error = await openLog({ storeDir }).catch(error => error);
-      expect(error).toMatchObject({ code: 'WAL_IO', wayOut: expect.stringContaining('writable by you') });
-    });
   });
 });
