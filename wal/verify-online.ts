@@ -210,19 +210,17 @@ class OnlineVerification {
   private async logs(): Promise<void> {
     const { logNumber } = await this.manifest();
     const name = logName(logNumber);
-    try {
-      const { damage, sizeBytes } = await scanLogFile(join(this.dir, name), NOBODY);
-      for (const { offset, reason } of damage)
-        this.found({
-          code: 'LOG_DAMAGED',
-          message: `${name}: at byte ${offset} ${reason}`,
-          file: join(PATHS.log, name),
-        });
-      await this.spend(sizeBytes);
-    } catch (error) {
-      // Replaced by another one since.
-      if ((error as NodeJS.ErrnoException).code !== 'ENOENT') throw error;
-    }
+    const file = join(PATHS.log, name);
+    const scanned = await scanLogFile(join(this.dir, name), NOBODY).catch((error: NodeJS.ErrnoException) => {
+      // Where it is missing, another one has replaced it since.
+      if (error.code !== 'ENOENT')
+        this.found({ code: 'UNREADABLE', message: `${name} cannot be read: ${error.message}`, file });
+      return undefined;
+    });
+    if (scanned === undefined) return;
+    for (const { offset, reason } of scanned.damage)
+      this.found({ code: 'LOG_DAMAGED', message: `${name}: at byte ${offset} ${reason}`, file });
+    await this.spend(scanned.sizeBytes);
   }
 
   private reached(seq: number, record: LogRecord | undefined): void {

@@ -2,7 +2,7 @@
  * The log of a running store verified beside its work: what has rotted on the disk since it was opened is found, the rate is held, and nothing that
  * is met ends the log.
  */
-import { readdirSync, statSync, symlinkSync } from 'node:fs';
+import { mkdirSync, readdirSync, renameSync, rmSync, statSync, symlinkSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterAll, beforeEach, describe, expect, test } from 'vitest';
 import { compactRange } from '#wal/level.js';
@@ -64,6 +64,19 @@ test('a sound log is read whole, on the disk and through LevelDB', async () => {
   const onDisk = tables().reduce((sum, file) => sum + statSync(file).size, 0);
   expect(result.bytes).toBeGreaterThan(2 * onDisk * 0.95);
   expect(seqs.at(-1)).toBe(62);
+});
+
+test('a log file that the disk does not let be read is named, and the rest is read', async () => {
+  const [name] = readdirSync(join(storeDir, PATHS.log)).filter(file => file.endsWith('.log'));
+  const path = join(storeDir, PATHS.log, name!);
+  renameSync(path, `${path}.hidden`);
+  // A directory can be opened, and not read.
+  mkdirSync(path);
+  const { findings, range } = await online();
+  rmSync(path, { recursive: true });
+  renameSync(`${path}.hidden`, path);
+  expect(findings).toMatchObject([{ code: 'UNREADABLE', file: join(PATHS.log, name!) }]);
+  expect(range).toEqual({ first: 1, last: 62 });
 });
 
 test('goes on behind a record; of the tail it reads the newest table alone', async () => {
