@@ -97,6 +97,8 @@ async function withOthers(own) {
     const code = readFileSync(file, 'utf8');
     const sourceMap = JSON.parse(readFileSync(`${file}.map`, 'utf8'));
     sourceMap.sources = sourceMap.sources.map(source => new URL(source, script.url).href);
+    // Hints of what is to be ignored are looked for there.
+    sourceMap.sourcesContent = sourceMap.sources.map(source => readFileSync(fileURLToPath(source), 'utf8'));
     const ast = await parseAstAsync(code);
     const converted = await convert({ code, sourceMap, ast, coverage: script, wrapperLength: 0 });
     for (const [path, others] of Object.entries(converted)) if (path in own) add(own[path], others);
