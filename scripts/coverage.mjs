@@ -5,7 +5,7 @@
 // themselves (NODE_V8_COVERAGE) and write it down when they end, so one that is ended by SIGKILL is not counted.
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { mkdirSync, readdirSync, readFileSync, rmSync } from 'node:fs';
+import { existsSync, mkdirSync, readdirSync, readFileSync, rmSync } from 'node:fs';
 import { dirname, join, relative } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { fileURLToPath, pathToFileURL } from 'node:url';
@@ -28,7 +28,10 @@ mkdirSync(profilesDir, { recursive: true });
 let merged = { result: [] };
 
 const code = await runTests(process.argv.slice(2));
-const map = await withOthers(JSON.parse(readFileSync(join(reportDir, 'coverage-final.json'), 'utf8')));
+const report = join(reportDir, 'coverage-final.json');
+// Interrupted, vitest writes none.
+if (!existsSync(report)) process.exit(code || 1);
+const map = await withOthers(JSON.parse(readFileSync(report, 'utf8')));
 const context = libReport.createContext({ dir: reportDir, coverageMap: map });
 for (const name of ['text', 'html', 'json']) reports.create(name).execute(context);
 printFolders(map);
