@@ -5,7 +5,7 @@
 // themselves (NODE_V8_COVERAGE) and write it down when they end, so one that is ended by SIGKILL is not counted.
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { mkdirSync, readdirSync, readFileSync, rmSync } from 'node:fs';
+import { existsSync, mkdirSync, readdirSync, readFileSync, rmSync } from 'node:fs';
 import { dirname, join, relative } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { fileURLToPath, pathToFileURL } from 'node:url';
@@ -28,7 +28,10 @@ mkdirSync(profilesDir, { recursive: true });
 let merged = { result: [] };
 
 const code = await runTests(process.argv.slice(2));
-const map = await withOthers(JSON.parse(readFileSync(join(reportDir, 'coverage-final.json'), 'utf8')));
+const report = join(reportDir, 'coverage-final.json');
+// Interrupted, vitest writes none.
+if (!existsSync(report)) process.exit(code || 1);
+const map = await withOthers(JSON.parse(readFileSync(report, 'utf8')));
 const context = libReport.createContext({ dir: reportDir, coverageMap: map });
 for (const name of ['text', 'html', 'json']) reports.create(name).execute(context);
 printFolders(map);
@@ -97,6 +100,8 @@ async function withOthers(own) {
     const code = readFileSync(file, 'utf8');
     const sourceMap = JSON.parse(readFileSync(`${file}.map`, 'utf8'));
     sourceMap.sources = sourceMap.sources.map(source => new URL(source, script.url).href);
+    // Hints of what is to be ignored are looked for there.
+    sourceMap.sourcesContent = sourceMap.sources.map(source => readFileSync(fileURLToPath(source), 'utf8'));
     const ast = await parseAstAsync(code);
     const converted = await convert({ code, sourceMap, ast, coverage: script, wrapperLength: 0 });
     for (const [path, others] of Object.entries(converted)) if (path in own) add(own[path], others);
