@@ -2,7 +2,7 @@
  * Values read from LevelDB's files without LevelDB: all of them in order, or a few by their numbers. The newest write of a key counts, wherever it
  * stands, and what cannot be read is told.
  */
-import { mkdirSync, rmSync, truncateSync } from 'node:fs';
+import { mkdirSync, rmSync, truncateSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { afterAll, beforeEach, describe, expect, test } from 'vitest';
 import { Findings } from '#wal/leveldb/findings.js';
@@ -257,6 +257,8 @@ describe('keys that are none of ours', () => {
         seq: 2,
       },
     ]);
+    // Whoever asks for a record beside it gets that.
+    expect(await some(3, 5)).toEqual({ values: versionsOf([3], [5]), findings: [] });
   });
 });
 
@@ -314,6 +316,23 @@ describe('what cannot be read', () => {
     truncateSync(pathOf(5), 4 * BLOCK);
     expect(await all()).toMatchObject({ values: [], findings: [] });
     expect(await some(1)).toEqual({ values: [], findings: [] });
+  });
+
+  test('is a table that the disk refuses at once', async () => {
+    const looked = await look(dir);
+    rmSync(pathOf(5));
+    mkdirSync(pathOf(5));
+    // As large as a footer, whatever the file system says of directories.
+    for (const name of ['a', 'b', 'c']) writeFileSync(join(pathOf(5), name), '');
+    const findings = new Findings();
+    for await (const piece of readLiveValues(dir, looked, findings)) expect(piece).toEqual([]);
+    expect(findings.list).toEqual([
+      {
+        code: 'UNREADABLE',
+        file: '000005.ldb',
+        message: expect.stringMatching(/^000005\.ldb cannot be read: EISDIR/),
+      },
+    ]);
   });
 
   /** Of the second table all blocks come behind those of the first: so it can go while the first is read. */

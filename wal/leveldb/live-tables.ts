@@ -115,9 +115,15 @@ async function settleDoubts(
 ): Promise<WrittenRun[]> {
   /** Damaged blocks; one may be read more than once. */
   const reported = new Set<string>();
+  /** Tables that the disk did not let us read. */
+  const refused = new Set<string>();
   const readKeys = async (name: string, isWanted: (range: KeyRange) => boolean): Promise<WrittenRun[]> => {
+    if (refused.has(name)) return [];
     const read = await findings.attempt(name, () => keysByReading(join(dir, name), isWanted));
-    if (read === undefined) return [];
+    if (read === undefined) {
+      refused.add(name);
+      return [];
+    }
     findings.bytesRead += read.bytesRead;
     for (const { offset, problem, seq } of read.damaged) {
       if (reported.has(`${name} ${offset}`)) continue;
