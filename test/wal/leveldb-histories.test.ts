@@ -2,7 +2,7 @@
  * Which keys the live tables hold, read as little as can be: against a map that plays what was put, put again and deleted, in whatever tables LevelDB
  * may make of it.
  */
-import { mkdirSync, rmSync, truncateSync, writeFileSync } from 'node:fs';
+import { rmSync, statSync, truncateSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { afterAll, beforeEach, describe, expect, test } from 'vitest';
 import { Findings } from '#wal/leveldb/findings.js';
@@ -15,7 +15,7 @@ import { readTableBlocks, type TableBlocks } from '#wal/leveldb/table-blocks.js'
 import { TableGuard } from '#wal/leveldb/table-guard.js';
 import { keysByReading } from '#wal/leveldb/table-keys.js';
 import { readManifest } from '#wal/leveldb/version-edit.js';
-import { flip, seeded } from '../helpers/damage.js';
+import { flip, refuse, seeded } from '../helpers/damage.js';
 import { DatabaseProcess } from '../helpers/database-process.js';
 import {
   batchDeletion,
@@ -264,36 +264,32 @@ describe('blocks that the index does not tell of', () => {
     ]);
   });
 
-  test('of which the disk refuses the table are told as unreadable', async () => {
-    const tables = [
-      tableFile(5, [
-        [putOf(1, 1), putOf(2, 9)],
-        [putOf(3, 3), putOf(4, 17)],
-      ]),
+  test.each<[string, (path: string) => void, object]>([
+    ['the disk refuses', refuse, { code: 'UNREADABLE', message: expect.stringContaining('EISDIR') }],
+    [
+      'is cut off meanwhile',
+      path => truncateSync(path, 30),
+      { code: 'TABLE_DAMAGED', message: '000005.ldb is shorter than a footer' },
+    ],
+  ])('of a table that %s are told once', async (_, harm, finding) => {
+    const blocks = [
+      [putOf(1, 1), putOf(2, 9)],
+      [putOf(3, 3), putOf(4, 17)],
     ];
-    writeDatabase(dir, { tables });
+    writeDatabase(dir, { tables: [tableFile(5, blocks)] });
     const manifest = await readManifest(join(dir, 'MANIFEST-000002'));
-    const { files } = await look(dir);
     /** Between the index and the blocks. */
-    class Replacing extends Map<string, TableBlocks> {
+    class Harming extends Map<string, TableBlocks> {
       override set(name: string, blocks: TableBlocks): this {
-        rmSync(join(dir, name));
-        mkdirSync(join(dir, name));
+        harm(join(dir, name));
         return super.set(name, blocks);
       }
     }
     const findings = new Findings();
-    const keys = new KeyRanges();
-    const seen = files.map(file => ({
-      ...file,
-      number: file.name === nameOf(5) ? 5 : 0,
-      live: false,
-      range: undefined as never,
-    }));
-    await readLiveTables(dir, manifest.tables, seen, keys, findings, new Replacing());
-    expect(findings.list).toMatchObject([
-      { code: 'UNREADABLE', file: nameOf(5), message: expect.stringContaining('EISDIR') },
-    ]);
+    const { size } = statSync(pathOf(5));
+    const file = { name: nameOf(5), kind: 'table', number: 5, sizeBytes: size, live: false } as const;
+    await readLiveTables(dir, manifest.tables, [file], new KeyRanges(), findings, new Harming());
+    expect(findings.list).toMatchObject([{ file: nameOf(5), ...finding }]);
   });
 
   test('are known by those around them where LevelDB shortened a separator', async () => {
@@ -403,8 +399,7 @@ describe('guarded tables', () => {
 
   test('that the disk refuses are its answer', async () => {
     const guard = await guardOf();
-    rmSync(pathOf(5));
-    mkdirSync(pathOf(5));
+    refuse(pathOf(5));
     expect(() => guard.assertReadable(1, 9)).toThrow(expect.objectContaining({ code: 'EISDIR' }));
   });
 

@@ -115,11 +115,20 @@ async function settleDoubts(
 ): Promise<WrittenRun[]> {
   /** Damaged blocks; one may be read more than once. */
   const reported = new Set<string>();
-  /** Tables that the disk did not let us read. */
+  /** Tables that could not be read, once: they have their finding. */
   const refused = new Set<string>();
   const readKeys = async (name: string, isWanted: (range: KeyRange) => boolean): Promise<WrittenRun[]> => {
     if (refused.has(name)) return [];
-    const read = await findings.attempt(name, () => keysByReading(join(dir, name), isWanted));
+    const read = await findings.attempt(name, async () => {
+      try {
+        return await keysByReading(join(dir, name), isWanted);
+      } catch (error) {
+        // It was sound a moment ago.
+        assertFormatError(error);
+        findings.add('TABLE_DAMAGED', name, `${name} ${error.message}`);
+        return undefined;
+      }
+    });
     if (read === undefined) {
       refused.add(name);
       return [];
