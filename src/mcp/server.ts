@@ -1,7 +1,7 @@
 import { FULL_ACCESS, mayWrite } from '../domain/access.js';
 import { CodedError, isCoded } from '../domain/errors.js';
 import { complete } from './completion.js';
-import { Confirmations } from './confirm.js';
+import type { Confirmations } from './confirm.js';
 import { nothingWritten } from './guarded-engine.js';
 import { INSTRUCTIONS, READING_INSTRUCTIONS } from './instructions.js';
 import { getPrompt, listedPrompt, PROMPTS } from './prompts/index.js';
@@ -36,8 +36,15 @@ const LISTED_READS = LISTED.filter(({ name }) => onlyReads(TOOLS.find(tool => to
 const LISTS_HINT = { ttlMs: 3_600_000, cacheScope: 'private' } as const;
 const LIVE_HINT = { ttlMs: 0, cacheScope: 'private' } as const;
 
-/** One for the process: 2026-07-28 over HTTP makes a server for each request, and an answer comes with another one. */
-const confirmations = new Confirmations();
+/**
+ * One for the process: 2026-07-28 over HTTP makes a server for each request, and an answer comes with another one. Loaded with the first
+ * question.
+ */
+let confirmations: Promise<Confirmations> | undefined;
+const theConfirmations = () => {
+  confirmations ??= import('./confirm.js').then(confirm => new confirm.Confirmations());
+  return confirmations;
+};
 
 /**
  * One MCP server over the engine, for one connection of either era (the SDK's entries pin the era and ask for a server
@@ -77,7 +84,7 @@ export function createServer(context: ServerContext): Server {
         const question = canAskUser(server, request) ? await tool.question?.(args, toolContext) : undefined;
         if (question !== undefined) {
           const call = { tool: tool.name, args, question, principal: principalOf(request, context) };
-          const unanswered = await confirmations.ask(call, request);
+          const unanswered = await (await theConfirmations()).ask(call, request);
           if (unanswered !== undefined) return unanswered;
         }
         return answerResult(await tool.run({ ...args, ...question?.pinned }, toolContext));
