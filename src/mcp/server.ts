@@ -153,17 +153,45 @@ function onlyPage<T>(params: { readonly cursor?: string } | undefined, page: T):
 
 type WrappedHandler = (request: JSONRPCRequest, context: RequestContext) => Promise<Result>;
 
-/** Looks at `arguments` before the SDK's own schemas, which would refuse what some clients send, and without a code. */
+/**
+ * Looks at `arguments` before the SDK's own schemas, which would refuse what some clients send; what those schemas refuse has a
+ * code like any other error.
+ */
 class LenientServer extends Server {
   protected override _wrapHandler(method: string, handler: WrappedHandler): WrappedHandler {
     const wrapped = super._wrapHandler(method, handler);
-    if (method !== 'tools/call' && method !== 'prompts/get') return wrapped;
+    const takesArguments = method === 'tools/call' || method === 'prompts/get';
     return async (request, context) => {
-      const given = argumentsObject(request.params?.arguments);
-      const params = { ...request.params, arguments: method === 'prompts/get' ? strings(given) : given };
-      return wrapped({ ...request, params }, context);
+      try {
+        return await wrapped(takesArguments ? withArguments(request) : request, context);
+      } catch (error) {
+        const places = malformedPlaces(error);
+        throw places === undefined ? error : malformed(places);
+      }
     };
   }
+}
+
+function withArguments(request: JSONRPCRequest): JSONRPCRequest {
+  const given = argumentsObject(request.params?.arguments);
+  const args = request.method === 'prompts/get' ? strings(given) : given;
+  return { ...request, params: { ...request.params, arguments: args } };
+}
+
+/** Where the SDK's schemas found something wrong: it throws their findings as JSON in a message, with the values that were expected. */
+function malformedPlaces(error: unknown): string[] | undefined {
+  if (!(error instanceof Error) || error instanceof ProtocolError || isCoded(error)) return undefined;
+  const findings = parsedJson(error.message);
+  if (!Array.isArray(findings)) return undefined;
+  return findings.map(({ path }: { readonly path?: unknown }) => (Array.isArray(path) ? path.join('.') : ''));
+}
+
+function malformed(places: readonly string[]): ProtocolError {
+  const named = [...new Set(places)].filter(place => place !== '').slice(0, 5);
+  return invalidArgument(
+    `${named.join(', ') || 'params'}: missing, or of another form than the specification has`,
+    "Send the request as the protocol's specification describes it.",
+  );
 }
 
 /** null (sent for tools without arguments) counts as none, a JSON string as what it says. */
