@@ -6,6 +6,13 @@ import { rolldown } from 'rolldown';
 
 const CHUNKS = 'main';
 
+/**
+ * What every start needs, and much of what is loaded later as well: in one file, since each of its own would cost every start a
+ * millisecond.
+ */
+const START =
+  /\/src\/(domain\/(access|errors|limits|moment|nearest|printable|travel|zone)|paths|version)\.js$/;
+
 /** @param file absolute path of the entry, as tsc wrote it */
 export async function bundleProgram(file) {
   const dir = dirname(file);
@@ -26,6 +33,7 @@ export async function bundleProgram(file) {
     entryFileNames: '[name].js',
     chunkFileNames: `${CHUNKS}/[name]-[hash].js`,
     comments: false,
+    codeSplitting: { groups: [{ name: 'start', test: START }] },
   });
   await bundle.close();
   const [entry] = output;

@@ -77,13 +77,16 @@ export class LineTransport implements Transport {
     await this.write(message);
   }
 
-  /** Stops reading, waits (at most drainMs) until what was asked is answered and written, then closes. */
-  async end(): Promise<void> {
+  /**
+   * Stops reading, waits (at most drainMs) until what was asked is answered and written, then closes.
+   * @param close closes it, after some last words. Default: at once
+   */
+  async end(close: () => Promise<void> = () => this.close()): Promise<void> {
     if (this.isEnding) return this.closed;
     this.isEnding = true;
     this.input.pause();
     await this.drained();
-    await this.close();
+    await close();
   }
 
   async close(): Promise<void> {

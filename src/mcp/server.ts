@@ -1,7 +1,7 @@
 import { FULL_ACCESS, mayWrite } from '../domain/access.js';
 import { CodedError, isCoded } from '../domain/errors.js';
 import { complete } from './completion.js';
-import { Confirmations } from './confirm.js';
+import type { Confirmations } from './confirm.js';
 import { nothingWritten } from './guarded-engine.js';
 import { INSTRUCTIONS, READING_INSTRUCTIONS } from './instructions.js';
 import { getPrompt, listedPrompt, PROMPTS } from './prompts/index.js';
@@ -36,8 +36,15 @@ const LISTED_READS = LISTED.filter(({ name }) => onlyReads(TOOLS.find(tool => to
 const LISTS_HINT = { ttlMs: 3_600_000, cacheScope: 'private' } as const;
 const LIVE_HINT = { ttlMs: 0, cacheScope: 'private' } as const;
 
-/** One for the process: 2026-07-28 over HTTP makes a server for each request, and an answer comes with another one. */
-const confirmations = new Confirmations();
+/**
+ * One for the process: 2026-07-28 over HTTP makes a server for each request, and an answer comes with another one. Loaded with the first
+ * question.
+ */
+let confirmations: Promise<Confirmations> | undefined;
+const theConfirmations = () => {
+  confirmations ??= import('./confirm.js').then(confirm => new confirm.Confirmations());
+  return confirmations;
+};
 
 /**
  * One MCP server over the engine, for one connection of either era (the SDK's entries pin the era and ask for a server
@@ -79,7 +86,7 @@ export function createServer(context: ServerContext): Server {
         const question = canAskUser(server, request) ? await tool.question?.(args, toolContext) : undefined;
         if (question !== undefined) {
           const call = { tool: tool.name, args, question, principal: principalOf(request, context) };
-          const unanswered = await confirmations.ask(call, request);
+          const unanswered = await (await theConfirmations()).ask(call, request);
           if (unanswered !== undefined) return unanswered;
         }
         return answerResult(await tool.run({ ...args, ...question?.pinned }, toolContext));
@@ -155,17 +162,45 @@ function listedTo({ refusalOf }: ServerContext, writes: boolean): ListToolsResul
 
 type WrappedHandler = (request: JSONRPCRequest, context: RequestContext) => Promise<Result>;
 
-/** Looks at `arguments` before the SDK's own schemas, which would refuse what some clients send, and without a code. */
+/**
+ * Looks at `arguments` before the SDK's own schemas, which would refuse what some clients send; what those schemas refuse has a
+ * code like any other error.
+ */
 class LenientServer extends Server {
   protected override _wrapHandler(method: string, handler: WrappedHandler): WrappedHandler {
     const wrapped = super._wrapHandler(method, handler);
-    if (method !== 'tools/call' && method !== 'prompts/get') return wrapped;
+    const takesArguments = method === 'tools/call' || method === 'prompts/get';
     return async (request, context) => {
-      const given = argumentsObject(request.params?.arguments);
-      const params = { ...request.params, arguments: method === 'prompts/get' ? strings(given) : given };
-      return wrapped({ ...request, params }, context);
+      try {
+        return await wrapped(takesArguments ? withArguments(request) : request, context);
+      } catch (error) {
+        const places = malformedPlaces(error);
+        throw places === undefined ? error : malformed(places);
+      }
     };
   }
+}
+
+function withArguments(request: JSONRPCRequest): JSONRPCRequest {
+  const given = argumentsObject(request.params?.arguments);
+  const args = request.method === 'prompts/get' ? strings(given) : given;
+  return { ...request, params: { ...request.params, arguments: args } };
+}
+
+/** Where the SDK's schemas found something wrong: it throws their findings as JSON in a message, with the values that were expected. */
+function malformedPlaces(error: unknown): string[] | undefined {
+  if (!(error instanceof Error) || error instanceof ProtocolError || isCoded(error)) return undefined;
+  const findings = parsedJson(error.message);
+  if (!Array.isArray(findings)) return undefined;
+  return findings.map(({ path }: { readonly path?: unknown }) => (Array.isArray(path) ? path.join('.') : ''));
+}
+
+function malformed(places: readonly string[]): ProtocolError {
+  const named = [...new Set(places)].filter(place => place !== '').slice(0, 5);
+  return invalidArgument(
+    `${named.join(', ') || 'params'}: missing, or of another form than the specification has`,
+    "Send the request as the protocol's specification describes it.",
+  );
 }
 
 /** null (sent for tools without arguments) counts as none, a JSON string as what it says. */

@@ -67,7 +67,7 @@ export function serveStdioServer(options: StdioServerOptions): StdioServer {
     listens = era === 'modern' ? new Listens(resourceWatch(server, context, true)) : undefined;
     return server;
   };
-  serveStdio(factory, {
+  const served = serveStdio(factory, {
     transport,
     onerror: error => logger.debug({ error: withoutContent(error) }, 'connection error'),
   });
@@ -77,16 +77,17 @@ export function serveStdioServer(options: StdioServerOptions): StdioServer {
     deliver?.(message, extra);
     setImmediate(() => listens?.observe(message));
   };
-  return { ended: ended(transport) };
+  return { ended: ended(transport, () => served.close()) };
 }
 
-async function ended(transport: LineTransport): Promise<EndReason> {
+/** @param sayGoodbye closes the connection, and tells whoever listens that it ends */
+async function ended(transport: LineTransport, sayGoodbye: () => Promise<void>): Promise<EndReason> {
   let reason: EndReason = 'end of input';
   let signals = 0;
   const onSignal = (signal: 'SIGTERM' | 'SIGINT') => {
     signals++;
     if (signals === 1) reason = signal;
-    void (signals === 1 ? transport.end() : transport.close());
+    void (signals === 1 ? transport.end(sayGoodbye) : transport.close());
   };
   // Never taken off again: clients send SIGTERM when closing stdin did not end the process at once, and that must not
   // cut short the checkpoint which the caller writes then.

@@ -125,6 +125,7 @@ async function promptsAndResources(connection: Connection): Promise<void> {
     'what-changed-since',
     'review-session',
     'take-back',
+    'tidy-up',
   ]);
   const prompt = await connection.getPrompt('what-changed-since', { moment: 'tidied' });
   expect(prompt.messages[0]!.content.text).toContain('vector_diff {"from":"tidied"}');

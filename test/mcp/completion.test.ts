@@ -61,6 +61,10 @@ describe.each(SURFACE_CLIENTS)('%s', (_, launch) => {
       expect(await completed(prompt('review-session'), 'session', 'c')).toEqual(['current']);
       expect(await completed(prompt('take-back'), 'what', 'the last i')).toEqual(['the last ingest']);
 
+      // What is no request of the protocol has a code like any other error.
+      await expect(client.complete({ type: 'ref/none' } as never, 'key', '')).rejects.toThrow(
+        /INVALID_ARGUMENT: params\.ref/,
+      );
       for (const [ref, name] of [
         [prompt('tidy'), 'key'],
         [prompt('tidy-up'), 'keys'],

@@ -1,7 +1,10 @@
 /** Subscriptions to resources, over the server as it ships: what is told, with which sequence number, and what costs nothing. */
 import { mkdtempSync, rmSync } from 'node:fs';
+import { createRequire } from 'node:module';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { Client } from '@modelcontextprotocol/client';
+import { StdioClientTransport } from '@modelcontextprotocol/client/stdio';
 import { pino } from 'pino';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import type { Engine } from '#src/domain/face.js';
@@ -87,6 +90,23 @@ describe.each(SURFACE_CLIENTS)('%s', (_, launch) => {
     },
     TIMEOUT_MS,
   );
+});
+
+test('a server that is told to end tells whoever listens', { timeout: TIMEOUT_MS }, async () => {
+  const client = new Client({ name: 'listener', version: '1' }, { versionNegotiation: { mode: 'auto' } });
+  const main = createRequire(import.meta.url).resolve('#src/cli/main.js');
+  const transport = new StdioClientTransport({
+    command: process.execPath,
+    args: [main, 'stdio'],
+    env: { ...process.env, VECTOR_DB_PATH: join(directory, 'store') } as Record<string, string>,
+    stderr: 'ignore',
+  });
+  await client.connect(transport);
+  const subscription = await client.listen({ resourceSubscriptions: ['vector://'] });
+  await client.callTool({ name: 'vector_status', arguments: {} });
+  process.kill(transport.pid!, 'SIGTERM');
+  expect(await subscription.closed).toBe('graceful');
+  await client.close();
 });
 
 /** An engine of which only watch is asked, and which the test answers for. */

@@ -1,5 +1,5 @@
 import type { JSONRPCMessage } from '../sdk.js';
-import { MAX_SUBSCRIBED, type ResourceWatch } from './resource-watch.js';
+import type { ResourceWatch } from './resource-watch.js';
 
 /**
  * Follows the `subscriptions/listen` requests of a 2026-07-28 connection, which the SDK answers without asking the server: what is
@@ -23,6 +23,5 @@ export class Listens {
 function urisOf(params: Record<string, unknown>): string[] {
   const filter = params.notifications as { readonly resourceSubscriptions?: unknown } | undefined;
   const given = filter?.resourceSubscriptions;
-  if (!Array.isArray(given) || given.length > MAX_SUBSCRIBED) return [];
-  return given.filter(uri => typeof uri === 'string');
+  return Array.isArray(given) ? given.filter(uri => typeof uri === 'string') : [];
 }

@@ -16,7 +16,7 @@ export interface ResourceUpdate {
   readonly _meta: { readonly [SEQ_META_KEY]: number };
 }
 
-/** URIs of one connection at most. */
+/** URIs that one connection may subscribe to one by one: whoever asks for more is told, as only those requests can be. */
 export const MAX_SUBSCRIBED = 10_000;
 
 /**
