@@ -1,6 +1,7 @@
 import { Parser } from 'htmlparser2';
 import type { BlockStyle } from '../section.js';
 import { type DocumentHeading, type DocumentText, Refusal } from './document.js';
+import { maxNesting } from './limits.js';
 import { type Piece, TextBuilder } from './text-builder.js';
 
 /** Elements whose contents nobody reads as text: code, controls, navigation, what stands in for something else. */
@@ -108,6 +109,8 @@ class HtmlWalk {
     const unread = UNREAD.has(name) || isHidden(name, attributes);
     const main = name === 'main' || attributes.role === 'main';
     this.open.push({ name, unread, main });
+    if (this.open.length > maxNesting)
+      throw new Refusal(`elements nested too deeply (more than ${maxNesting}): save it in a simpler form`);
     if (unread) this.unread++;
     if (this.unread > 0) return;
     if (main) {
@@ -160,7 +163,7 @@ class HtmlWalk {
   private inTable(name: string, opens: boolean): void {
     if (name === 'tr') this.endRow();
     else if ((name === 'td' || name === 'th') && opens) {
-      if (this.cells++ > 0) this.push(' | ', this.last);
+      if (this.cells++ > 0) this.push(this.endsInSpace && this.inline.length > 0 ? '| ' : ' | ', this.last);
     } else this.space();
   }
 
@@ -225,7 +228,10 @@ class HtmlWalk {
   private endRow(): void {
     if (this.inline.some(piece => piece.text.trim() !== '' && piece.text !== ' | ')) {
       const { place } = this.inline[0]!;
-      this.rows.push({ text: '| ', place }, ...this.inline, { text: ' |\n', place: this.last });
+      this.rows.push({ text: '| ', place }, ...this.inline, {
+        text: this.endsInSpace ? '|\n' : ' |\n',
+        place: this.last,
+      });
     }
     this.inline = [];
     this.cells = 0;

@@ -26,3 +26,6 @@ export const maxReadMs = 30_000;
 
 /** What the process that reads may take of the memory; a PDF of 64 MiB takes some 400. */
 export const maxProcessBytes = 768 * mebibyte;
+
+/** Elements of HTML within each other; browsers flatten beyond 512. Each costs the parser time in proportion to how deep it lies. */
+export const maxNesting = 2000;

@@ -7,6 +7,8 @@ import { maxProcessBytes, maxReadMs } from './limits.js';
 export interface ReadRequest {
   readonly format: DocumentFormat;
   readonly bytes: Uint8Array;
+  /** What the child may take of the memory, in bytes. */
+  readonly processBytes: number;
 }
 
 /** child -> parent. */
@@ -33,8 +35,14 @@ const cancelled: Unread = { kind: 'refused', reason: 'cancelled', uncertain: tru
 export class DocumentReader {
   private child: ChildProcess | undefined;
 
-  /** @param limits For tests. */
-  constructor(private readonly limits: { readonly readMs: number } = { readMs: maxReadMs }) {}
+  private readonly readMs: number;
+  private readonly processBytes: number;
+
+  /** Limits of one document's time and of the process's memory; the defaults are those of limits.ts. */
+  constructor({ readMs = maxReadMs, processBytes = maxProcessBytes } = {}) {
+    this.readMs = readMs;
+    this.processBytes = processBytes;
+  }
 
   /** One document at a time. Once `signal` is aborted there is no text: whoever aborted it says what that means. */
   async read(
@@ -44,11 +52,16 @@ export class DocumentReader {
   ): Promise<{ readonly kind: 'text'; readonly document: DocumentText } | Unread> {
     if (signal?.aborted === true) return cancelled;
     this.child ??= this.start();
-    const answer = await this.ask(this.child, { format, bytes }, signal);
+    const answer = await this.ask(this.child, { format, bytes, processBytes: this.processBytes }, signal);
     if (answer.kind === 'text') return answer;
     if (!('uncertain' in answer)) return { ...answer, uncertain: false };
     this.close();
     return answer;
+  }
+
+  /** Of the process that reads; undefined where none runs. */
+  get pid(): number | undefined {
+    return this.child?.pid;
   }
 
   /** Ends the process. The next document would start another. */
@@ -79,15 +92,14 @@ export class DocumentReader {
       const gaveUp = (reason: string): void =>
         settle(() => resolve({ kind: 'refused', reason, uncertain: true }));
       const timer = setTimeout(
-        () =>
-          gaveUp(`not read within ${this.limits.readMs / 1000} s: split it, or save it in a simpler form`),
-        this.limits.readMs,
+        () => gaveUp(`not read within ${this.readMs / 1000} s: split it, or save it in a simpler form`),
+        this.readMs,
       );
       const onMessage = (answer: ReadAnswer): void => settle(() => resolve(answer));
       const onClose = (code: number | null, end: NodeJS.Signals | null): void =>
         gaveUp(
           code === MEMORY_EXIT_CODE
-            ? `it takes more than ${maxProcessBytes / 1024 / 1024} MiB of memory to read: split it`
+            ? `it takes more than ${this.processBytes / 1024 / 1024} MiB of memory to read: split it`
             : `the process that read it ended (${end ?? `exit code ${code}`}): save it in a simpler form`,
         );
       const onAbort = (): void => settle(() => resolve(cancelled));
