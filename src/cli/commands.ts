@@ -114,7 +114,7 @@ export const COMMANDS: readonly (Command | Delegated)[] = [
     summary: 'Read files and folders into a collection.',
     usage: '<paths…> [options]',
     details:
-      'Markdown, plain text and source code. Unchanged files are not read again, and chunks of files that vanished below\nthe paths are deleted. .gitignore is obeyed; .env and key files are skipped.',
+      'Markdown, plain text, source code, HTML, PDF and DOCX. Unchanged files are not read again, and chunks of files that vanished below\nthe paths are deleted. .gitignore is obeyed; .env and key files are skipped.',
     options: {
       ...COLLECTION,
       include: {
