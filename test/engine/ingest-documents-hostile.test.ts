@@ -104,7 +104,7 @@ describe('a PDF', () => {
     const impatient = new DocumentReader({ readMs: 2000 });
     try {
       expect(await read('pdf', file, impatient)).toEqual(refused(/^not read within 2 s: /, true));
-      expect(await read('pdf', pdfFile([[text]]), impatient)).toBe(text[3]);
+      expect(impatient.pid).toBeUndefined();
     } finally {
       impatient.close();
     }

@@ -21,8 +21,11 @@ export const maxPages = 3000;
 export const maxInflatedBytes = 128 * mebibyte;
 export const maxZipEntries = 10_000;
 
-/** Milliseconds for one document; a thousand pages take some seconds. */
-export const maxReadMs = 30_000;
+/**
+ * Milliseconds for one document; a thousand pages take some seconds. One that is begun when the time of a call is spent (45 s) must still end before
+ * the caller gives up (60 s).
+ */
+export const maxReadMs = 15_000;
 
 /** What the process that reads may take of the memory; a PDF of 64 MiB takes some 400. */
 export const maxProcessBytes = 768 * mebibyte;

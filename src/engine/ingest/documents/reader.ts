@@ -76,6 +76,8 @@ export class DocumentReader {
       serialization: 'advanced',
       // Nothing but answers over the channel may come from it: stdout is the client's.
       stdio: ['ignore', 'ignore', 'ignore', 'ipc'],
+      // Keys stand in the environment, and a parser of strangers' files needs none of it but what starts Node.
+      env: { SystemRoot: process.env.SystemRoot, ELECTRON_RUN_AS_NODE: process.env.ELECTRON_RUN_AS_NODE },
     });
     child.once('exit', () => {
       if (this.child === child) this.child = undefined;
