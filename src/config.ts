@@ -13,8 +13,9 @@ import {
   type EmbedderSettings,
   PROVIDER_DEFAULTS,
   PROVIDERS,
+  type Provider,
 } from './embedding/settings.js';
-import { defaultStorePath, expandHome, type Machine } from './paths.js';
+import { defaultModelsPath, defaultStorePath, expandHome, type Machine } from './paths.js';
 
 const METRICS = ['cosine', 'ip', 'l2'] as const satisfies readonly Metric[];
 const INDEX_ENGINES = ['usearch', 'hnswlib'] as const satisfies readonly IndexEngine[];
@@ -90,17 +91,18 @@ export const VARIABLES = [
     name: 'VECTOR_EMBEDDER',
     defaultValue: 'embedded',
     meaning:
-      'What turns text into vectors: embedded (no network), openai (any OpenAI-compatible server) or ollama.',
+      'What turns text into vectors: embedded (no network), openai (any OpenAI-compatible server), ollama, or transformers (models of Hugging Face on this machine; @huggingface/transformers must be installed beside this package).',
   },
   {
     name: 'VECTOR_EMBEDDER_MODEL',
     defaultValue: `${PROVIDER_DEFAULTS.openai.model}, ${PROVIDER_DEFAULTS.ollama.model}`,
-    meaning: 'The model, as openai or ollama names it.',
+    meaning:
+      'The model, as openai or ollama names it; for transformers, which has no default, a directory (absolute) or a name such as Xenova/all-MiniLM-L6-v2.',
   },
   {
     name: 'VECTOR_EMBEDDER_URL',
     defaultValue: `${PROVIDER_DEFAULTS.openai.url}, ${PROVIDER_DEFAULTS.ollama.url}`,
-    meaning: 'The base URL of openai or ollama.',
+    meaning: `The base URL of openai or ollama; for transformers the host that models may be downloaded from, such as https://huggingface.co: without it nothing is.`,
   },
   {
     name: 'VECTOR_EMBEDDER_KEY',
@@ -185,10 +187,7 @@ type VariableName = (typeof VARIABLES)[number]['name'];
  *   OPENAI_API_KEY and those that say where user data lies
  * @throws CodedError CONFIG_INVALID naming the variable, what was wrong and what would be right
  */
-export function readConfig(
-  env: NodeJS.ProcessEnv,
-  machine: Machine = { platform: process.platform, home: homedir(), cwd: process.cwd() },
-): Config {
+export function readConfig(env: NodeJS.ProcessEnv, machine: Machine = thisMachine()): Config {
   refuseUnknown(env);
   const storePath = get(env, 'VECTOR_DB_PATH');
   const logFile = get(env, 'VECTOR_LOG_FILE');
@@ -197,7 +196,7 @@ export function readConfig(
       storePath === undefined
         ? defaultStorePath(env, machine)
         : readPath('VECTOR_DB_PATH', storePath, machine),
-    embedder: readEmbedder(env),
+    embedder: readEmbedder(env, machine),
     metric: oneOf(env, 'VECTOR_METRIC', METRICS, 'cosine'),
     indexEngine: oneOf(env, 'VECTOR_INDEX', INDEX_ENGINES, 'usearch'),
     durability: oneOf(env, 'VECTOR_DURABILITY', DURABILITIES, 'interval'),
@@ -209,6 +208,8 @@ export function readConfig(
     logFile: logFile === undefined ? undefined : readPath('VECTOR_LOG_FILE', logFile, machine),
   };
 }
+
+const thisMachine = (): Machine => ({ platform: process.platform, home: homedir(), cwd: process.cwd() });
 
 /** A misspelt variable would otherwise do nothing, and nobody would know. */
 function refuseUnknown(env: NodeJS.ProcessEnv): void {
@@ -333,28 +334,31 @@ function readAccess(env: NodeJS.ProcessEnv): Access {
   };
 }
 
-function readEmbedder(env: NodeJS.ProcessEnv): EmbedderSettings {
+function readEmbedder(env: NodeJS.ProcessEnv, machine: Machine): EmbedderSettings {
   const provider = oneOf(env, 'VECTOR_EMBEDDER', PROVIDERS, 'embedded');
   const model = get(env, 'VECTOR_EMBEDDER_MODEL');
   const url = get(env, 'VECTOR_EMBEDDER_URL');
   const key = get(env, 'VECTOR_EMBEDDER_KEY');
   const dimension = get(env, 'VECTOR_EMBEDDER_DIMENSION');
   if (provider === 'embedded') {
-    const settings = {
+    refuseMeaningless(provider, {
       VECTOR_EMBEDDER_MODEL: model,
       VECTOR_EMBEDDER_URL: url,
       VECTOR_EMBEDDER_KEY: key,
       VECTOR_EMBEDDER_DIMENSION: dimension,
-    };
-    for (const [name, value] of Object.entries(settings)) {
-      if (value === undefined) continue;
-      throw invalid(
-        name as VariableName,
-        'means nothing to the embedded embedder',
-        'Set VECTOR_EMBEDDER to openai or ollama, or remove this variable.',
-      );
-    }
+    });
     return { provider, model: '', url: '', key: undefined, dimension: undefined };
+  }
+  if (provider === 'transformers') {
+    refuseMeaningless(provider, { VECTOR_EMBEDDER_KEY: key, VECTOR_EMBEDDER_DIMENSION: dimension });
+    return {
+      provider,
+      model: readLocalModel(model, machine),
+      url: url === undefined ? '' : readUrl(url),
+      key: undefined,
+      dimension: undefined,
+      modelsDirectory: defaultModelsPath(env, machine),
+    };
   }
   const baseUrl = readUrl(url ?? PROVIDER_DEFAULTS[provider].url);
   const isOpenAi = provider === 'openai' && new URL(baseUrl).hostname === 'api.openai.com';
@@ -383,6 +387,34 @@ function readEmbedder(env: NodeJS.ProcessEnv): EmbedderSettings {
   };
 }
 
+function refuseMeaningless(
+  provider: Provider,
+  settings: Partial<Record<VariableName, string | undefined>>,
+): void {
+  for (const [name, value] of Object.entries(settings)) {
+    if (value === undefined) continue;
+    throw invalid(
+      name as VariableName,
+      `means nothing to the ${provider} embedder`,
+      'Set VECTOR_EMBEDDER to one that it is for, or remove this variable.',
+    );
+  }
+}
+
+/** A directory, absolute, or a name at Hugging Face: as it becomes part of a path, only of its plain form. */
+function readLocalModel(model: string | undefined, machine: Machine): string {
+  const wayOut = 'Set it to the absolute path of a directory, or to a name such as Xenova/all-MiniLM-L6-v2.';
+  if (model === undefined) throw invalid('VECTOR_EMBEDDER_MODEL', 'is not set', wayOut);
+  const path = expandHome(model, machine);
+  if (isAbsolute(path) && !path.includes('\0')) return resolve(path);
+  if (/^[A-Za-z0-9][\w.-]*(\/[A-Za-z0-9][\w.-]*)?$/.test(model)) return model;
+  throw invalid(
+    'VECTOR_EMBEDDER_MODEL',
+    `${JSON.stringify(model)} is neither an absolute path nor the name of a model`,
+    wayOut,
+  );
+}
+
 /**
  * Settings for a model that is asked for beside the configured one. URL, key and dimension are the environment's where it
  * configures the same provider; those of another provider are none of this one's business, so then its defaults count.
@@ -391,10 +423,11 @@ function readEmbedder(env: NodeJS.ProcessEnv): EmbedderSettings {
 export function settingsForChoice(
   env: NodeJS.ProcessEnv,
   { provider, model }: EmbedderChoice,
+  machine: Machine = thisMachine(),
 ): EmbedderSettings {
-  const isConfigured = readEmbedder(env).provider === provider;
+  const isConfigured = readEmbedder(env, machine).provider === provider;
   const named = { VECTOR_EMBEDDER: provider, ...(model !== undefined && { VECTOR_EMBEDDER_MODEL: model }) };
-  if (isConfigured) return readEmbedder({ ...env, ...named });
+  if (isConfigured) return readEmbedder({ ...env, ...named }, machine);
   const { OPENAI_API_KEY } = env;
   if (provider === 'openai' && (OPENAI_API_KEY?.trim() ?? '') === '')
     throw new CodedError(
@@ -403,7 +436,12 @@ export function settingsForChoice(
       'Set it where the store is open, or VECTOR_EMBEDDER=openai there with VECTOR_EMBEDDER_KEY or another VECTOR_EMBEDDER_URL.',
       { details: { variable: 'OPENAI_API_KEY' } },
     );
-  return readEmbedder({ OPENAI_API_KEY, ...named });
+  if (provider === 'transformers') {
+    // Where models lie is the user's, not the other provider's.
+    const { XDG_DATA_HOME, LOCALAPPDATA } = env;
+    return readEmbedder({ XDG_DATA_HOME, LOCALAPPDATA, ...named }, machine);
+  }
+  return readEmbedder({ OPENAI_API_KEY, ...named }, machine);
 }
 
 function readDimension(value: string): number {

@@ -18,6 +18,11 @@ export function defaultStorePath(env: NodeJS.ProcessEnv, { platform, home }: Mac
   return join(dataDirectory(env, platform, home), 'mcp-vector-server', 'store');
 }
 
+/** Where models lie that were downloaded: beside the default store. */
+export function defaultModelsPath(env: NodeJS.ProcessEnv, { platform, home }: Machine): string {
+  return join(dataDirectory(env, platform, home), 'mcp-vector-server', 'models');
+}
+
 function dataDirectory(env: NodeJS.ProcessEnv, platform: NodeJS.Platform, home: string): string {
   if (platform === 'win32') return env.LOCALAPPDATA ?? join(home, 'AppData', 'Local');
   if (platform === 'darwin') return join(home, 'Library', 'Application Support');

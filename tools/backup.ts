@@ -5,7 +5,7 @@ import { usage } from '../src/cli/arguments.js';
 import type { Call } from '../src/cli/command.js';
 import { configOf, contextOf, withEngine } from '../src/cli/engine.js';
 import { EXIT } from '../src/cli/exit-codes.js';
-import { count, oneLine, say, sayError, sayJson, size } from '../src/cli/printing.js';
+import { count, oneLine, say, sayError, sayJson, size, toJson } from '../src/cli/printing.js';
 import { ProgressLine } from '../src/cli/progress-line.js';
 import type { BackupAnswer } from '../src/domain/backup.js';
 import { isCoded } from '../src/domain/errors.js';
@@ -228,7 +228,7 @@ async function pruner(
 
 function sayRepeated(call: Call, answer: BackupAnswer, startMs: number, removed: readonly string[]): void {
   const started = new Date(startMs).toISOString();
-  if (call.has('json')) process.stdout.write(`${JSON.stringify({ ...answer, started, removed })}\n`);
+  if (call.has('json')) process.stdout.write(`${toJson({ ...answer, started, removed })}\n`);
   else
     say(
       `${started}  ${answer.id}  ${count(answer.written_records, 'record')} written, ${removed.length} old removed`,

@@ -4,7 +4,7 @@ import type { Call } from '../src/cli/command.js';
 import { configOf } from '../src/cli/engine.js';
 import { EXIT } from '../src/cli/exit-codes.js';
 import { LineOutput } from '../src/cli/line-output.js';
-import { sayJson } from '../src/cli/printing.js';
+import { sayJson, toJson } from '../src/cli/printing.js';
 import { ProgressLine } from '../src/cli/progress-line.js';
 import { JSON_OPTION, runProgram, STORE_OPTION } from './program.js';
 import { sayRebuild, sayReplay } from './replay-answers.js';
@@ -152,7 +152,7 @@ async function print(call: Call): Promise<number> {
       onProgress: step => progress?.show(step),
     });
     for await (const events of pieces) {
-      for (const event of events) await output.write(JSON.stringify(event));
+      for (const event of events) await output.write(toJson(event));
       if (output.isClosed) break;
     }
     await output.flush();

@@ -157,8 +157,14 @@ export const COMMANDS: readonly (Command | Delegated)[] = [
     name: 'doctor',
     summary: 'Check Node, native modules, model, store, configuration and clients.',
     usage: '[options]',
-    details: 'Every line is ok, warn or fail, with what to do. It changes nothing.',
-    options: { ...STORE, ...JSON_OUT },
+    details:
+      'Every line is ok, warn or fail, with what to do. It changes nothing but with --repair, which shows what it would mend and asks, or takes --yes:\nnotes and sockets of processes that are gone, modes, clients’ files that name a path that is not there, a missing checkpoint. Never the log.',
+    options: {
+      repair: { type: 'boolean', meaning: 'Mend what can be mended safely.' },
+      yes: { type: 'boolean', meaning: 'With --repair: do it without asking.' },
+      ...STORE,
+      ...JSON_OUT,
+    },
     positionals: { min: 0, max: 0 },
     load: async () => (await import('./commands/doctor.js')).default,
   },
@@ -208,7 +214,7 @@ export const COMMANDS: readonly (Command | Delegated)[] = [
     summary: 'Read files and folders into a collection.',
     usage: '<paths…> [options]',
     details:
-      'Markdown, plain text and source code. Unchanged files are not read again, and chunks of files that vanished below\nthe paths are deleted. .gitignore is obeyed; .env and key files are skipped.',
+      'Markdown, plain text, source code, HTML, PDF and DOCX. Unchanged files are not read again, and chunks of files that vanished below\nthe paths are deleted. .gitignore is obeyed; .env and key files are skipped.',
     options: {
       ...COLLECTION,
       include: {

@@ -1,7 +1,7 @@
 /** Everything the command line prints goes through here: stdout for answers, stderr for errors and progress. */
 import { CodedError, isCoded } from '../domain/errors.js';
 import type { Erased } from '../domain/model.js';
-import { printable } from '../domain/printable.js';
+import { printable, UNPRINTABLE } from '../domain/printable.js';
 import { EXIT } from './exit-codes.js';
 
 export { printable };
@@ -84,21 +84,44 @@ const SGR: Record<Style, readonly [on: number, off: number]> = {
 
 /** Colours on a terminal only, and not where NO_COLOR (no-color.org) is set. */
 export function styler(stream: { isTTY?: boolean }): (style: Style, text: string) => string {
-  const noColor = process.env.NO_COLOR;
-  if (stream.isTTY !== true || (noColor !== undefined && noColor !== '') || process.env.TERM === 'dumb') {
-    return (_style, text) => text;
-  }
+  if (!isColoured(stream)) return (_style, text) => text;
   return (style, text) => `\u001b[${SGR[style][0]}m${text}\u001b[${SGR[style][1]}m`;
 }
 
-/** A line of an answer. */
-export function say(line = ''): void {
-  process.stdout.write(`${line}\n`);
+function isColoured(stream: { isTTY?: boolean }): boolean {
+  const noColor = process.env.NO_COLOR;
+  return stream.isTTY === true && (noColor === undefined || noColor === '') && process.env.TERM !== 'dumb';
 }
 
-/** An answer for programs: one JSON document on stdout. JSON escapes control characters by itself. */
+/** What styler puts in, and any one character that is not to be printed. */
+const STYLES_OR_UNPRINTABLE = new RegExp(`(\u001b\\[(?:1|2|3[1-9]|22|39)m)|${UNPRINTABLE.source}`, 'gu');
+
+/**
+ * A line of an answer. Whatever of it came from a store was made printable where it was put in, since there it is known how long it may
+ * be and whether it is one line; what was forgotten there loses its control characters here.
+ */
+export function say(line = ''): void {
+  const styled = isColoured(process.stdout);
+  process.stdout.write(`${line.replace(STYLES_OR_UNPRINTABLE, (_all, sgr = '') => (styled ? sgr : ''))}\n`);
+}
+
+/** An answer for programs: one JSON document on stdout. */
 export function sayJson(value: unknown): void {
-  process.stdout.write(`${JSON.stringify(value, null, 2)}\n`);
+  process.stdout.write(`${toJson(value, 2)}\n`);
+}
+
+/**
+ * JSON whose strings are what they were, and which a terminal shows as it is: JSON itself escapes only C0 controls, so the others that
+ * UNPRINTABLE names are escaped as well. Line ends and tabs of the text itself are escaped already.
+ */
+export function toJson(value: unknown, indent?: number): string {
+  return JSON.stringify(value, null, indent).replace(UNPRINTABLE, escaped);
+}
+
+function escaped(character: string): string {
+  return Array.from({ length: character.length }, (_, i) => {
+    return `\\u${character.charCodeAt(i).toString(16).padStart(4, '0')}`;
+  }).join('');
 }
 
 /**
@@ -131,7 +154,7 @@ export function sayError(error: unknown, json: boolean): void {
         details: undefined,
       };
   if (json) {
-    process.stderr.write(`${JSON.stringify({ error: { code, message, wayOut, details } })}\n`);
+    process.stderr.write(`${toJson({ error: { code, message, wayOut, details } })}\n`);
     return;
   }
   const style = styler(process.stderr);

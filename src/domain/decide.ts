@@ -189,7 +189,8 @@ export function wayToSpace({ provider, model, dimension }: Space, embedder: Spac
   if (provider === 'embedded') return 'Its model was that of another version: embed it anew (reembed)';
   if (provider === embedder?.provider && model === embedder.model)
     return 'The model of that name is another one now, or gives another dimension: embed the collection anew (reembed)';
-  return `Set VECTOR_EMBEDDER=${provider} and VECTOR_EMBEDDER_MODEL=${model} and start the server again, embed the collection anew (reembed)`;
+  const isDirectory = provider === 'transformers' && !model.includes('/');
+  return `Set VECTOR_EMBEDDER=${provider} and VECTOR_EMBEDDER_MODEL=${isDirectory ? `/…/${model} (its directory)` : model} and start the server again, embed the collection anew (reembed)`;
 }
 
 /** Room for the vectors that a call gives by hand, in one piece of memory. */

@@ -63,6 +63,9 @@ export type ErrorCode =
   | 'EMBEDDER_REJECTED'
   | 'EMBEDDER_BAD_ANSWER'
   | 'MODEL_DAMAGED'
+  /** A model that runs here is not where it should be, and may not be downloaded. */
+  | 'MODEL_MISSING'
+  | 'TRANSFORMERS_MISSING'
   | 'CONFIG_INVALID'
   | 'NATIVE_MODULE_MISSING'
   | 'EVENT_UNKNOWN'

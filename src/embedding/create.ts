@@ -13,5 +13,7 @@ export async function createEmbedder(settings: EmbedderSettings): Promise<Embedd
       return (await import('./providers/openai.js')).createOpenAiEmbedder(settings);
     case 'ollama':
       return (await import('./providers/ollama.js')).createOllamaEmbedder(settings);
+    case 'transformers':
+      return (await import('./transformers/embedder.js')).createTransformersEmbedder(settings);
   }
 }

@@ -11,7 +11,7 @@ export interface Embedder {
    * Cuts each text into passages that fit the model's window and embeds them. Each vector has unit length. The same
    * text gives the same bits whatever else is in the call.
    * @throws CodedError EMBEDDER_UNAVAILABLE, EMBEDDER_TIMEOUT, EMBEDDER_RATE_LIMITED, EMBEDDER_REJECTED,
-   *   EMBEDDER_BAD_ANSWER, MODEL_DAMAGED, CANCELLED
+   *   EMBEDDER_BAD_ANSWER, MODEL_DAMAGED, MODEL_MISSING, TRANSFORMERS_MISSING, CANCELLED
    */
   embedTexts(texts: readonly string[], signal?: AbortSignal): Promise<Embedded[]>;
   /** One vector of unit length for a search query. */

@@ -2,7 +2,7 @@ import { inspect } from 'node:util';
 import { CodedError } from '../domain/errors.js';
 import { nearest } from '../domain/nearest.js';
 
-export const PROVIDERS = ['embedded', 'openai', 'ollama'] as const;
+export const PROVIDERS = ['embedded', 'openai', 'ollama', 'transformers'] as const;
 export type Provider = (typeof PROVIDERS)[number];
 
 /** A key that does not print: in JSON, in a template and in util.inspect it is `[redacted]`. */
@@ -29,13 +29,15 @@ export class ApiKey {
 /** Which embedder, and how to reach it. For `embedded` nothing but the provider means anything. */
 export interface EmbedderSettings {
   readonly provider: Provider;
-  /** The model's name as the provider knows it; empty for `embedded`. */
+  /** The model's name as the provider knows it, or for `transformers` an absolute directory; empty for `embedded`. */
   readonly model: string;
-  /** Base URL without a trailing slash, e.g. `https://api.openai.com/v1`; empty for `embedded`. */
+  /** Base URL without a trailing slash, e.g. `https://api.openai.com/v1`; for `transformers` where models may be downloaded from, empty where they may not; empty for `embedded`. */
   readonly url: string;
   readonly key: ApiKey | undefined;
   /** Vector dimension to ask the provider for; undefined takes the model's own. */
   readonly dimension: number | undefined;
+  /** For `transformers`: where models by name lie, absolute. */
+  readonly modelsDirectory?: string;
 }
 
 /** A model by provider and name, as somebody asks for it; without a name the configured or default one of the provider. */
@@ -54,7 +56,7 @@ export function parseEmbedderChoice(text: string): EmbedderChoice {
   const name = slash < 0 ? text : text.slice(0, slash);
   const model = slash < 0 ? undefined : text.slice(slash + 1);
   const provider = PROVIDERS.find(known => known === name);
-  const wayOut = 'Give one of: embedded, openai/<model>, ollama/<model>.';
+  const wayOut = 'Give one of: embedded, openai/<model>, ollama/<model>, transformers/<model or directory>.';
   if (provider === undefined) {
     const near = nearest(name, PROVIDERS);
     const hint = near === undefined ? '' : `, did you mean ${near}?`;

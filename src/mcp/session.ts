@@ -83,10 +83,10 @@ function sessionFromMeta(meta: { readonly [key: string]: unknown } | undefined):
   return session === undefined ? undefined : declared(session as string, 128);
 }
 
-/** A self-declared name as it is kept: at most `maxChars`, without control characters. */
+/** A self-declared name as it is kept: at most `maxChars`, without control and format characters (bidirectional ones among them). */
 function declared(value: string, maxChars: number): string {
   // toWellFormed by way of UTF-8: a cut may not leave half of a surrogate pair behind.
-  const clean = value.replace(/\p{Cc}/gu, '').slice(0, maxChars);
+  const clean = value.replace(/[\p{Cc}\p{Cf}\p{Zl}\p{Zp}]/gu, '').slice(0, maxChars);
   return Buffer.from(clean, 'utf8').toString('utf8').trim();
 }
 

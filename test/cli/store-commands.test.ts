@@ -14,6 +14,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { pdfFile } from '../helpers/documents.js';
 import { MAIN, runCli } from '../helpers/run-cli.js';
 
 let dir: string;
@@ -55,6 +56,20 @@ describe('ingest, search, get, list, delete', () => {
     const { code, stderr } = await cli('ingest', 'nowhere');
     expect(code).toBe(2);
     expect(stderr).toContain('error PATH_NOT_FOUND: ');
+  });
+
+  test('search shows the page of a PDF', async () => {
+    mkdirSync(join(dir, 'papers'));
+    writeFileSync(
+      join(dir, 'papers', 'paper.pdf'),
+      pdfFile([[], [[72, 700, 12, 'Sourdough needs a starter of wild yeast.']]]),
+    );
+    const apart = (...args: string[]) =>
+      runCli([...args, '--store', join(dir, 'paper-store')], { cwd: dir, env: { HOME: dir } });
+    const { code, stdout } = await apart('ingest', 'papers');
+    expect([code, stdout]).toEqual([0, expect.stringContaining('1 chunks added')]);
+    const found = await apart('search', 'sourdough');
+    expect(found.stdout).toContain(`${join(dir, 'papers', 'paper.pdf')}, page 2\n`);
   });
 
   test('search shows file, lines and passage', async () => {

@@ -2,6 +2,16 @@ import { readFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { describe, expect, it } from 'vitest';
 import { VARIABLES } from '#src/config.js';
+import { formatVersions } from '#src/engine/ingest/documents/document.js';
+import {
+  maxDocumentBytes,
+  maxInflatedBytes,
+  maxPages,
+  maxProcessBytes,
+  maxReadMs,
+  maxTextChars,
+} from '#src/engine/ingest/documents/limits.js';
+import { maxFileBytes } from '#src/engine/ingest/read-file.js';
 
 const read = (path: string) => readFileSync(new URL(`../../${path}`, import.meta.url), 'utf8');
 
@@ -19,6 +29,17 @@ describe('the documentation says the same as the code', () => {
     const readme = read('README.md');
     for (const { name, defaultValue, meaning } of VARIABLES)
       expect(readme).toContain(`| \`${name}\` | ${defaultValue} | ${meaning} |`);
+  });
+
+  it('gives the bounds of documents that are read', () => {
+    const mib = (bytes: number) => `${bytes / 1024 / 1024} MiB`;
+    const text = read('docs/documents.md');
+    for (const bytes of [...Object.values(maxDocumentBytes), maxInflatedBytes, maxProcessBytes, maxFileBytes])
+      expect(text).toContain(mib(bytes));
+    expect(text).toContain(`${maxPages / 1000} 000 pages`);
+    expect(text).toContain(`${maxTextChars / 1024 / 1024} million characters`);
+    expect(text).toContain(`not read within ${maxReadMs / 1000} s`);
+    for (const format of Object.keys(formatVersions)) expect(text.toLowerCase()).toContain(format);
   });
 
   it('names only commands that exist', () => {

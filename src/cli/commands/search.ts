@@ -85,8 +85,9 @@ function printHit(hit: SearchHit): void {
 
 /** Where a chunk of a file comes from, else how the item begins. */
 function titleOf({ metadata, text }: Pick<SearchHit, 'metadata' | 'text'>): string {
-  const { file, lines, heading } = metadata;
+  const { file, lines, pages, heading } = metadata;
   if (typeof file !== 'string') return text.trimStart().split('\n', 1)[0] ?? '';
-  const place = typeof lines === 'string' ? `${file}:${lines}` : file;
+  const page = typeof pages === 'string' ? `${file}, page ${pages.replace(/^(\d+)-\1$/, '$1')}` : file;
+  const place = typeof lines === 'string' ? `${file}:${lines}` : page;
   return typeof heading === 'string' ? `${place} · ${heading}` : place;
 }

@@ -60,15 +60,7 @@ function checkWritable(path: string): Finding {
 function checkModes(path: string): Finding {
   const check = 'permissions';
   if (process.platform === 'win32') return ok(check, 'as the user’s profile has them');
-  const open: string[] = [];
-  const visit = (at: string) => {
-    const { mode } = lstatSync(at);
-    const isDirectory = (mode & constants.S_IFMT) === constants.S_IFDIR;
-    const isLink = (mode & constants.S_IFMT) === constants.S_IFLNK;
-    if (!isLink && (mode & 0o777 & ~(isDirectory ? PRIVATE_DIRECTORY : PRIVATE_FILE)) !== 0) open.push(at);
-    if (isDirectory) for (const name of readdirSync(at)) visit(join(at, name));
-  };
-  visit(path);
+  const open = openPaths(path);
   // Files inside a directory that nobody else may enter are out of reach whatever their own mode.
   if (!open.includes(path)) return ok(check, 'for the user alone');
   return warn(
@@ -76,6 +68,21 @@ function checkModes(path: string): Finding {
     `others may enter ${path}${open.length === 1 ? '' : ` and ${count(open.length - 1, 'file')} in it`}`,
     `chmod -R go= ${JSON.stringify(path)}`,
   );
+}
+
+/** The store's directory and what in it has a mode by which others may have access. */
+export function openPaths(storePath: string): string[] {
+  const open: string[] = [];
+  if (process.platform === 'win32') return open;
+  const visit = (at: string): void => {
+    const { mode } = lstatSync(at);
+    const isDirectory = (mode & constants.S_IFMT) === constants.S_IFDIR;
+    const isLink = (mode & constants.S_IFMT) === constants.S_IFLNK;
+    if (!isLink && (mode & 0o777 & ~(isDirectory ? PRIVATE_DIRECTORY : PRIVATE_FILE)) !== 0) open.push(at);
+    if (isDirectory) for (const name of readdirSync(at)) visit(join(at, name));
+  };
+  visit(storePath);
+  return open;
 }
 
 function checkDisk(path: string): Finding {

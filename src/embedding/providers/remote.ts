@@ -7,7 +7,7 @@ import { cutText } from '../cut.js';
 import type { Embedder } from '../embedder.js';
 import type { EmbedderSettings } from '../settings.js';
 import { badAnswer, throwIfCancelled } from './http.js';
-import { traitsOf } from './models.js';
+import { type ModelTraits, traitsOf } from './models.js';
 import { following } from './signals.js';
 
 /** One request's worth of a provider's protocol. */
@@ -23,13 +23,18 @@ export interface EmbeddingApi {
   embed(texts: readonly string[], signal: AbortSignal): Promise<Float64Array[]>;
   /** Digest of the model's weights; empty where the provider has none to give. */
   weightsDigest(signal: AbortSignal): Promise<string>;
+  /** What it does to a text that decides about its vector, beyond the cut and the prefixes. */
+  preprocessing?(): Promise<string>;
+  /** How the model wants its texts; by its name where there is nothing better. */
+  traits?(): Promise<ModelTraits>;
+  close?(): Promise<void>;
 }
 
 /** Raise with any change to how text is cut or trimmed. */
 const PREPROCESSING = 'cut/1';
 
 /**
- * An embedder on the far side of a network. Its dimension and digest are learnt by one probe, kept once it succeeded.
+ * An embedder on the far side of a network, or of a thread. Its dimension and digest are learnt by one probe, kept once it succeeded.
  * That the same text gives the same bits is up to the server; most give the same within rounding.
  */
 export class RemoteEmbedder implements Embedder {
@@ -58,7 +63,7 @@ export class RemoteEmbedder implements Embedder {
   }
 
   async embedTexts(texts: readonly string[], signal?: AbortSignal): Promise<Embedded[]> {
-    const { passageChars, passagePrefix } = traitsOf(this.#settings.model);
+    const { passageChars, passagePrefix } = await this.#traits();
     const passages = texts.map(text => cutText(text, passageChars));
     const inputs = texts.flatMap((text, i) =>
       passages[i]!.map(([start, end]) => passagePrefix + contentOf(text.slice(start, end))),
@@ -74,7 +79,7 @@ export class RemoteEmbedder implements Embedder {
   }
 
   async embedQuery(text: string, signal?: AbortSignal): Promise<Float32Array> {
-    const { passageChars, queryPrefix } = traitsOf(this.#settings.model);
+    const { passageChars, queryPrefix } = await this.#traits();
     // A query has one vector: what is beyond the window would be clipped by the server anyway.
     const [start, end] = cutText(text, passageChars)[0]!;
     const [vector] = await this.#embedAll([queryPrefix + contentOf(text.slice(start, end))], signal);
@@ -82,7 +87,7 @@ export class RemoteEmbedder implements Embedder {
   }
 
   async cut(text: string): Promise<PassageRange[]> {
-    return cutText(text, traitsOf(this.#settings.model).passageChars);
+    return cutText(text, (await this.#traits()).passageChars);
   }
 
   state(): string {
@@ -91,15 +96,25 @@ export class RemoteEmbedder implements Embedder {
 
   async close(): Promise<void> {
     this.#closing.abort(new Error('the embedder was closed'));
+    await this.#api.close?.();
+  }
+
+  async #traits(): Promise<ModelTraits> {
+    return (await this.#api.traits?.()) ?? traitsOf(this.#settings.model);
   }
 
   async #learnSpace(): Promise<Space> {
     const { provider, model } = this.#settings;
     const signal = this.#closing.signal;
-    const { passageChars, queryPrefix, passagePrefix } = traitsOf(model);
-    const [[vector], weightsDigest] = await this.#watch(
-      Promise.all([this.#request(['dimension'], signal), this.#api.weightsDigest(signal)]),
+    const [[vector], weightsDigest, traits, preprocessing] = await this.#watch(
+      Promise.all([
+        this.#request(['dimension'], signal),
+        this.#api.weightsDigest(signal),
+        this.#traits(),
+        this.#api.preprocessing?.(),
+      ]),
     );
+    const { passageChars, queryPrefix, passagePrefix } = traits;
     const dimension = vector!.length;
     this.#state = `ready (${dimension} dimensions)`;
     return makeSpace({
@@ -107,7 +122,7 @@ export class RemoteEmbedder implements Embedder {
       model,
       dimension,
       weightsDigest,
-      preprocessingDigest: `${PREPROCESSING}+${passageChars}+${JSON.stringify([queryPrefix, passagePrefix])}`,
+      preprocessingDigest: `${PREPROCESSING}+${passageChars}+${JSON.stringify([queryPrefix, passagePrefix])}${preprocessing === undefined ? '' : `+${preprocessing}`}`,
     });
   }
 

@@ -1,8 +1,10 @@
 import type { Metadata } from '../../domain/model.js';
 import { bodySection, codeUnits, paragraphs } from './code.js';
+import type { DocumentFormat, DocumentText, Places } from './documents/document.js';
+import { documentSections } from './documents/sections.js';
 import { documentKind } from './languages.js';
 import { markdownSections } from './markdown.js';
-import { chunkText, Packer } from './pack.js';
+import { chunkText, type Packed, Packer } from './pack.js';
 import type { ChunkStore } from './port.js';
 import { linesOf, type Section, tinyChars } from './section.js';
 
@@ -12,7 +14,10 @@ export const chunkerVersion = 1;
 /** A piece of a file as it is embedded and stored. */
 export interface Chunk {
   readonly text: string;
-  /** `{lines, chunk, kind, heading?, language?}`; `lines` counts from 1 and includes both ends, `chunk` from 1. */
+  /**
+   * `{lines?, pages?, chunk, kind, heading?, language?}`; `lines` and `pages` (of a PDF) count from 1 and include both ends, `chunk` from 1. A
+   * DOCX has neither lines nor pages.
+   */
   readonly metadata: Metadata;
 }
 
@@ -30,8 +35,32 @@ export async function chunkFile(path: string, text: string, cut: ChunkStore['cut
       : kind === 'code'
         ? await codeSections(text, packer)
         : [plainSection(text, records)];
-  const packed = await packer.pack(sections);
   const lineAt = lineNumbers(text);
+  const about = { kind, ...(language === undefined ? {} : { language }) };
+  return chunksOf(await packer.pack(sections), text, about, (from, to) => ({
+    lines: `${lineAt(from)}-${lineAt(to)}`,
+  }));
+}
+
+/** The same for a text that was taken out of a document. */
+export async function chunkDocument(
+  { text, blocks, places }: DocumentText,
+  kind: DocumentFormat,
+  cut: ChunkStore['cut'],
+): Promise<Chunk[]> {
+  const packed = await new Packer(text, cut).pack(documentSections(blocks));
+  return chunksOf(packed, text, { kind }, (from, to) =>
+    places === undefined ? {} : { [places.unit]: `${placeAt(places, from)}-${placeAt(places, to)}` },
+  );
+}
+
+/** @param placeOf From the offsets of a chunk's first and last character to where they are in the file. */
+function chunksOf(
+  packed: readonly Packed[],
+  text: string,
+  about: Metadata,
+  placeOf: (from: number, to: number) => Metadata,
+): Chunk[] {
   return packed.map(({ start, end, prefix, heading }, i) => {
     const body = text.slice(start, end);
     const from = start + body.length - body.trimStart().length;
@@ -39,14 +68,17 @@ export async function chunkFile(path: string, text: string, cut: ChunkStore['cut
     return {
       text: chunkText(prefix, body),
       metadata: {
-        lines: `${lineAt(from)}-${lineAt(to)}`,
+        ...placeOf(from, to),
         ...(heading === '' ? {} : { heading }),
         chunk: i + 1,
-        kind,
-        ...(language === undefined ? {} : { language }),
+        ...about,
       },
     };
   });
+}
+
+function placeAt({ offsets, numbers }: Places, offset: number): number {
+  return numbers[lastAtMost(offsets, offset)]!;
 }
 
 function plainSection(text: string, records: boolean): Section {
@@ -75,17 +107,20 @@ async function codeSections(text: string, packer: Packer): Promise<Section[]> {
   return sections;
 }
 
-/** From an offset to the number of its line, by bisection. */
+/** From an offset to the number of its line. */
 function lineNumbers(text: string): (offset: number) => number {
   const starts = linesOf(text).map(line => line.start);
-  return offset => {
-    let low = 0;
-    let high = starts.length;
-    while (low < high) {
-      const middle = (low + high) >>> 1;
-      if (starts[middle]! <= offset) low = middle + 1;
-      else high = middle;
-    }
-    return low;
-  };
+  return offset => lastAtMost(starts, offset) + 1;
+}
+
+/** Index of the last of some ascending numbers that is at most `value`, by bisection; 0 where none is. */
+function lastAtMost(ascending: readonly number[], value: number): number {
+  let low = 0;
+  let high = ascending.length;
+  while (low < high) {
+    const middle = (low + high) >>> 1;
+    if (ascending[middle]! <= value) low = middle + 1;
+    else high = middle;
+  }
+  return Math.max(0, low - 1);
 }

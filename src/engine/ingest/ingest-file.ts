@@ -4,10 +4,14 @@ import { isDeepStrictEqual } from 'node:util';
 import { isCoded } from '../../domain/errors.js';
 import type { CallContext } from '../../domain/face.js';
 import type { Metadata } from '../../domain/model.js';
-import { chunkerVersion, chunkFile } from './chunk.js';
+import { type Chunk, chunkDocument, chunkerVersion, chunkFile } from './chunk.js';
+import { formatVersions } from './documents/document.js';
+import { maxDocumentBytes } from './documents/limits.js';
+import type { DocumentReader } from './documents/reader.js';
 import { ChunkIds } from './ids.js';
+import { documentFormat } from './languages.js';
 import type { ChunkPut, ChunkStore, FileCommit, StoredChunk } from './port.js';
-import { readTextFile, type Unreadable } from './read-file.js';
+import { readFileBytes, readTextFile, type Unreadable } from './read-file.js';
 
 const nothing: FileChunks = { added: 0, updated: 0, unchanged: 0, removed: 0, complete: true };
 
@@ -57,20 +61,34 @@ export interface FilePlan {
  * Reads and cuts one file. A file whose digest is the stored one is not cut again; a chunk whose text is already stored
  * keeps its id, and is not embedded again even where its lines moved.
  * @param path Absolute, with `/`; @param root The allowed root that holds it: ids are relative to it.
+ * @param reader Takes the text out of what is not a text file.
  */
 export async function planFile(
   path: string,
   root: string,
   store: ChunkStore,
   collection: string,
+  reader: DocumentReader,
+  signal?: AbortSignal,
 ): Promise<FilePlan | Unreadable> {
-  const file = await readTextFile(path);
+  const format = documentFormat(path);
+  const file =
+    format === undefined ? await readTextFile(path) : await readFileBytes(path, maxDocumentBytes[format]);
   if ('reason' in file) return file;
   const existing = await store.existing(collection, path);
-  const digest = createHash('sha256').update(`${chunkerVersion}\0${file.digest}`).digest('hex').slice(0, 16);
+  const cutBy =
+    format === undefined ? chunkerVersion : `${chunkerVersion}/${format}/${formatVersions[format]}`;
+  const digest = createHash('sha256').update(`${cutBy}\0${file.digest}`).digest('hex').slice(0, 16);
   if (isUpToDate(existing, digest)) return { put: [], remove: [], unchanged: existing.length };
 
-  const chunks = await chunkFile(path, file.text, store.cut.bind(store));
+  const cut = store.cut.bind(store);
+  let chunks: Chunk[];
+  if ('text' in file) chunks = await chunkFile(path, file.text, cut);
+  else {
+    const read = await reader.read(format!, file.bytes, signal);
+    if (read.kind === 'refused') return read;
+    chunks = await chunkDocument(read.document, format!, cut);
+  }
   const wanted = chunks.map(({ text, metadata }, i) => ({
     text,
     metadata: { file: path, ...metadata, ...(i === 0 ? { digest, chunks: chunks.length } : {}) },

@@ -1,9 +1,11 @@
 import { posix } from 'node:path';
 import { CodedError, isCoded } from '../../domain/errors.js';
 import type { CallContext, IngestAnswer, IngestCommand, Receipt } from '../../domain/face.js';
+import { DocumentReader } from './documents/reader.js';
 import { Globs } from './globs.js';
 import { inOrder, type Place } from './in-order.js';
 import { type FileOutcome, type FilePlan, planFile, type Target, writeFile } from './ingest-file.js';
+import { documentFormat } from './languages.js';
 import { resolveWithinRoots, toPosix } from './paths.js';
 import type { ChunkStore, FileCommit } from './port.js';
 import { planPrune, storedBelow } from './prune.js';
@@ -67,7 +69,7 @@ export async function ingest(
   const documents = new Set(rootOf.keys());
   const total = rootOf.size;
   let done = 0;
-  for await (const group of plans(rootOf, store, command.collection)) {
+  for await (const group of plans(rootOf, store, command.collection, inTime, context.signal)) {
     tally.throwIfCancelled(context.signal, done, total);
     const work = ({ plan }: Planned, { turn, signal }: Place): Promise<FileOutcome> =>
       'reason' in plan
@@ -119,19 +121,28 @@ async function* plans(
   rootOf: ReadonlyMap<string, string>,
   store: ChunkStore,
   collection: string,
+  inTime: () => boolean,
+  signal: AbortSignal | undefined,
 ): AsyncGenerator<Planned[]> {
   let group: Planned[] = [];
   let chunks = 0;
-  for (const [file, root] of rootOf) {
-    const plan = await planFile(file, root, store, collection);
-    group.push({ file, root, plan });
-    if ('put' in plan) chunks += plan.put.length;
-    if (group.length < filesAtOnce && chunks < chunksAtOnce) continue;
-    yield group;
-    group = [];
-    chunks = 0;
+  const reader = new DocumentReader();
+  try {
+    for (const [file, root] of rootOf) {
+      const plan = await planFile(file, root, store, collection, reader, signal);
+      group.push({ file, root, plan });
+      if ('put' in plan) chunks += plan.put.length;
+      // A document can take seconds to read: what is there must be written before the caller gives up.
+      const mayWait = documentFormat(file) === undefined || inTime();
+      if (group.length < filesAtOnce && chunks < chunksAtOnce && mayWait) continue;
+      yield group;
+      group = [];
+      chunks = 0;
+    }
+    if (group.length > 0) yield group;
+  } finally {
+    reader.close();
   }
-  if (group.length > 0) yield group;
 }
 
 /** What a call did so far. */

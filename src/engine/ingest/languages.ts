@@ -1,6 +1,7 @@
 import { basename, extname } from 'node:path';
+import type { DocumentFormat } from './documents/document.js';
 
-export type DocumentKind = 'markdown' | 'text' | 'code';
+export type DocumentKind = 'markdown' | 'text' | 'code' | DocumentFormat;
 
 const markdown = new Set(['.md', '.markdown', '.mdown', '.mkd', '.mdx', '.mdc']);
 
@@ -64,8 +65,6 @@ const languages: Record<string, string> = {
   '.sql': 'sql',
   '.graphql': 'graphql',
   '.proto': 'protobuf',
-  '.html': 'html',
-  '.htm': 'html',
   '.vue': 'vue',
   '.svelte': 'svelte',
   '.astro': 'astro',
@@ -109,10 +108,24 @@ const languagesByName: Record<string, string> = {
   'cmakelists.txt': 'cmake',
 };
 
+/** Formats whose text has to be taken out of them. */
+const formats: Record<string, DocumentFormat> = {
+  '.html': 'html',
+  '.htm': 'html',
+  '.xhtml': 'html',
+  '.pdf': 'pdf',
+  '.docx': 'docx',
+};
+
 /** Tables and journals: a line is a record, and sentences mean nothing. */
 const records = new Set(['.csv', '.tsv', '.log', '.jsonl', '.ndjson']);
 
-/** How a file is to be cut, judged by its name: what is not known as Markdown or code is plain text. */
+/** The format whose text has to be taken out of it, judged by the file's name; undefined for files that are text. */
+export function documentFormat(path: string): DocumentFormat | undefined {
+  return formats[extname(path).toLowerCase()];
+}
+
+/** How a file is to be cut, judged by its name: what is not known as Markdown, code or a document's format is plain text. */
 export function documentKind(path: string): {
   readonly kind: DocumentKind;
   readonly language?: string;
@@ -122,6 +135,8 @@ export function documentKind(path: string): {
   const name = basename(path).toLowerCase();
   const extension = extname(name);
   if (markdown.has(extension)) return { kind: 'markdown', records: false };
+  const format = formats[extension];
+  if (format !== undefined) return { kind: format, records: false };
   const language = languagesByName[name] ?? languages[extension];
   if (language !== undefined) return { kind: 'code', language, records: false };
   return { kind: 'text', records: records.has(extension) };

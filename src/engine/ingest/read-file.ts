@@ -8,6 +8,11 @@ export const maxFileBytes = 1024 * 1024;
 export interface FileText {
   /** Decoded, without byte order mark, every line end a `\n`: so a text cut on Windows has the same hashes. */
   readonly text: string;
+  readonly digest: string;
+}
+
+export interface FileBytes {
+  readonly bytes: Buffer;
   /** sha256 of the bytes, the first 16 hex digits. */
   readonly digest: string;
 }
@@ -21,22 +26,28 @@ export interface Unreadable {
 
 const movedBehindLink: Unreadable = { reason: 'moved behind a link', uncertain: false };
 
+/** Reads a text file: UTF-8, or UTF-16 with a byte order mark. @param path Absolute and free of links. */
+export async function readTextFile(path: string): Promise<FileText | Unreadable> {
+  const file = await readFileBytes(path, maxFileBytes);
+  if ('reason' in file) return file;
+  const text = decode(file.bytes);
+  if (text === undefined) return { reason: 'binary', uncertain: false };
+  if (text.trim() === '') return { reason: 'empty', uncertain: false };
+  return { text: text.replace(/\r\n?/g, '\n'), digest: file.digest };
+}
+
 /**
- * Reads a text file: UTF-8, or UTF-16 with a byte order mark. The file is opened without following a link and checked
- * again once open, so that one swapped in after the walk is not read. One that changes meanwhile is read once more.
+ * Reads a file's bytes. It is opened without following a link and checked again once open, so that one swapped in after the
+ * walk is not read. One that changes meanwhile is read once more.
  * @param path Absolute and free of links.
  */
-export async function readTextFile(path: string): Promise<FileText | Unreadable> {
+export async function readFileBytes(path: string, maxBytes: number): Promise<FileBytes | Unreadable> {
   try {
-    const bytes = (await readStable(path)) ?? (await readStable(path));
+    const bytes = (await readStable(path, maxBytes)) ?? (await readStable(path, maxBytes));
     if (bytes === undefined) return { reason: 'changing while it is read', uncertain: true };
     if ('reason' in bytes) return bytes;
     if (bytes.length === 0) return { reason: 'empty', uncertain: false };
-    const text = decode(bytes);
-    if (text === undefined) return { reason: 'binary', uncertain: false };
-    if (text.trim() === '') return { reason: 'empty', uncertain: false };
-    const digest = createHash('sha256').update(bytes).digest('hex').slice(0, 16);
-    return { text: text.replace(/\r\n?/g, '\n'), digest };
+    return { bytes, digest: createHash('sha256').update(bytes).digest('hex').slice(0, 16) };
   } catch (error) {
     const code = (error as NodeJS.ErrnoException).code;
     if (code === undefined) throw error;
@@ -48,7 +59,7 @@ export async function readTextFile(path: string): Promise<FileText | Unreadable>
 }
 
 /** The file's bytes, why it is not to be read, or undefined where it changed meanwhile. */
-async function readStable(path: string): Promise<Buffer | Unreadable | undefined> {
+async function readStable(path: string, maxBytes: number): Promise<Buffer | Unreadable | undefined> {
   // O_NONBLOCK: opening a FIFO that took the file's place must not wait for a writer. Windows has neither flag.
   const flags = constants.O_RDONLY | (constants.O_NOFOLLOW ?? 0) | (constants.O_NONBLOCK ?? 0);
   const file = await open(path, flags);
@@ -56,10 +67,10 @@ async function readStable(path: string): Promise<Buffer | Unreadable | undefined
     const before = await file.stat();
     if (!before.isFile()) return { reason: 'not a regular file', uncertain: false };
     if ((await realpath(path)) !== path) return movedBehindLink;
-    if (before.size > maxFileBytes) {
+    if (before.size > maxBytes) {
       const mebibytes = (before.size / 1024 / 1024).toFixed(1);
       return {
-        reason: `too large (${mebibytes} MiB, at most ${maxFileBytes / 1024 / 1024})`,
+        reason: `too large (${mebibytes} MiB, at most ${maxBytes / 1024 / 1024})`,
         uncertain: false,
       };
     }

@@ -13,7 +13,7 @@ export const vectorIngest: Tool = {
   name: 'vector_ingest',
   title: 'Remember files: ingest documents and code',
   description:
-    'Reads files and folders into a collection, cut at headings; again after changes: only what changed is embedded. E.g. {"paths":["docs","README.md"]}. "done":false: call again the same way.',
+    'Reads files (PDF, DOCX too) and folders, cut at headings; again after changes: only what changed is embedded. E.g. {"paths":["docs","README.md"]}. "done":false: call again the same way.',
   inputSchema: {
     type: 'object',
     properties: {
