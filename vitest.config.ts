@@ -4,6 +4,7 @@ import { BaseSequencer, type TestSpecification } from 'vitest/node';
 /** Campaigns that take minutes; begun last, one of them would run on alone while the other cores idle. */
 const LONG = [
   'crash/kill',
+  'windows/kill',
   'damage/damage',
   'power/power',
   'engine/model.property',
@@ -50,6 +51,7 @@ export default defineConfig({
     pool: 'forks',
     // Two, also where there are only two cores: the longest campaign mostly waits for processes that it kills.
     maxWorkers: 2,
+    setupFiles: process.env.PROFILES_DIR === undefined ? [] : ['test/helpers/profiles.ts'],
     coverage: {
       provider: 'v8',
       include: ['dist/wal/**/*.js', ...RECOVERY.map(name => `dist/src/engine/${name}.js`)],

@@ -1,5 +1,5 @@
 // Builds dist/: the WebAssembly kernels from their AssemblyScript, then everything TypeScript, then one file of the MCP SDK
-// and a few of the program.
+// and a few of the program; with --modules the program stays as many files as there are modules.
 import { execFileSync } from 'node:child_process';
 import { existsSync, mkdirSync, readdirSync, readFileSync } from 'node:fs';
 import { createRequire } from 'node:module';
@@ -49,4 +49,4 @@ const tsc = join(dirname(require.resolve('typescript/package.json')), 'bin/tsc')
 run(existsSync(tsc) ? tsc : `${tsc}.js`, ['-p', 'tsconfig.build.json']);
 
 await bundleSdk(join(root, 'dist/src/mcp/sdk.js'));
-await bundleProgram(join(root, 'dist/src/cli/main.js'));
+if (!process.argv.includes('--modules')) await bundleProgram(join(root, 'dist/src/cli/main.js'));

@@ -1,6 +1,7 @@
 import { createRequire } from 'node:module';
 import { homedir } from 'node:os';
 import { delimiter, isAbsolute, resolve } from 'node:path';
+import { type Access, parseRights } from './domain/access.js';
 import { CodedError } from './domain/errors.js';
 import { LIMITS } from './domain/limits.js';
 import type { IndexEngine, Metric } from './domain/model.js';
@@ -18,6 +19,8 @@ import { defaultStorePath, expandHome, type Machine } from './paths.js';
 const METRICS = ['cosine', 'ip', 'l2'] as const satisfies readonly Metric[];
 const INDEX_ENGINES = ['usearch', 'hnswlib'] as const satisfies readonly IndexEngine[];
 const DURABILITIES = ['interval', 'strict'] as const;
+/** Clients that keep settings as switches pass them as true and false. */
+const SWITCHES = ['0', '1', 'false', 'true'] as const;
 const LOG_LEVELS = ['trace', 'debug', 'info', 'warn', 'error', 'fatal', 'silent'] as const;
 
 export type Durability = (typeof DURABILITIES)[number];
@@ -42,10 +45,30 @@ export interface Config {
   readonly verify: { readonly cron: string; readonly bytesPerSecond: number };
   /** Directories that ingest may read, absolute; undefined where VECTOR_ROOTS is not set. */
   readonly roots: readonly string[] | undefined;
+  /** What clients of a server may see and change. */
+  readonly access: Access;
   readonly logLevel: LogLevel;
   /** Absolute; undefined logs to stderr. */
   readonly logFile: string | undefined;
 }
+
+/**
+ * What all processes on one store must agree on, by the variable that sets it: the owner's embedder embeds what every window writes and asks, and
+ * a window that was promised strict durability must get it. Where the model is reached is left out: it is the same model.
+ */
+export function termsOf({ embedder, metric, durability }: Config): Terms {
+  const { provider, model, dimension } = embedder;
+  return {
+    VECTOR_EMBEDDER: provider,
+    VECTOR_EMBEDDER_MODEL: model,
+    VECTOR_EMBEDDER_DIMENSION: dimension === undefined ? '' : String(dimension),
+    VECTOR_METRIC: metric,
+    VECTOR_DURABILITY: durability,
+  };
+}
+
+/** Variables and their values, empty where one is not set. */
+export type Terms = Readonly<Record<string, string>>;
 
 /** One row of the table that --help and the documentation print. */
 export interface Variable {
@@ -130,6 +153,18 @@ export const VARIABLES = [
     meaning: `Directories that vector_ingest may read, absolute, separated by "${delimiter}". The working directory does not count where it is / or the home directory.`,
   },
   {
+    name: 'VECTOR_READ_ONLY',
+    defaultValue: '0',
+    meaning:
+      '1: an MCP server offers its clients nothing that writes. Commands at a terminal do not heed it.',
+  },
+  {
+    name: 'VECTOR_COLLECTIONS',
+    defaultValue: 'all',
+    meaning:
+      'The only collections that clients of an MCP server have, with their rights, such as "notes:rw,docs:r". Others do not exist for them. Commands at a terminal do not heed it.',
+  },
+  {
     name: 'VECTOR_LOG_LEVEL',
     defaultValue: 'info',
     meaning: `What is logged: ${LOG_LEVELS.join(', ')}.`,
@@ -169,6 +204,7 @@ export function readConfig(
     keepHistory: readKeepHistory(env),
     verify: { cron: readSchedule(env), bytesPerSecond: readVerifyRate(env) },
     roots: readRoots(env, machine),
+    access: readAccess(env),
     logLevel: oneOf(env, 'VECTOR_LOG_LEVEL', LOG_LEVELS, 'info'),
     logFile: logFile === undefined ? undefined : readPath('VECTOR_LOG_FILE', logFile, machine),
   };
@@ -286,6 +322,15 @@ function readRoots(env: NodeJS.ProcessEnv, machine: Machine): string[] | undefin
     }
     return resolve(path);
   });
+}
+
+function readAccess(env: NodeJS.ProcessEnv): Access {
+  const readOnly = oneOf(env, 'VECTOR_READ_ONLY', SWITCHES, '0');
+  const list = get(env, 'VECTOR_COLLECTIONS');
+  return {
+    readOnly: readOnly === '1' || readOnly === 'true',
+    ...(list !== undefined && { collections: parseRights('VECTOR_COLLECTIONS', list) }),
+  };
 }
 
 function readEmbedder(env: NodeJS.ProcessEnv): EmbedderSettings {

@@ -34,7 +34,7 @@ const MAY_IMPORT: Record<string, readonly string[]> = {
     'wal',
     'tools',
   ],
-  tools: ['src', 'src/domain', 'src/engine', 'src/ops', 'src/mcp', 'src/http', 'src/cli', 'wal'],
+  tools: ['src', 'src/domain', 'src/engine', 'src/local', 'src/ops', 'src/mcp', 'src/http', 'src/cli', 'wal'],
 };
 
 const IMPORT = /(?:\bfrom|\bimport)\s*\(?\s*'(\.{1,2}\/[^']+)'/g;

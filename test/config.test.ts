@@ -17,9 +17,34 @@ test('nothing set gives the defaults', () => {
     durability: 'interval',
     verify: { cron: '30 3 * * *', bytesPerSecond: 8_000_000 },
     roots: undefined,
+    access: { readOnly: false },
     logLevel: 'info',
     logFile: undefined,
   });
+});
+
+test('clients may have less than everything', () => {
+  expect(read({ VECTOR_READ_ONLY: '1' }).access).toEqual({ readOnly: true });
+  expect(read({ VECTOR_READ_ONLY: 'false' }).access).toEqual({ readOnly: false });
+  const { collections } = read({ VECTOR_COLLECTIONS: ' notes:rw, a:b c :r ' }).access;
+  expect([...collections!]).toEqual([
+    ['notes', 'rw'],
+    ['a:b c', 'r'],
+  ]);
+  for (const VECTOR_COLLECTIONS of [
+    'notes',
+    'notes:w',
+    'notes:rw,',
+    ':r',
+    'notes:r,notes:rw',
+    `${'x'.repeat(129)}:r`,
+  ])
+    expect(() => read({ VECTOR_COLLECTIONS }), VECTOR_COLLECTIONS).toThrow(
+      expect.objectContaining({ code: 'CONFIG_INVALID' }),
+    );
+  expect(() => read({ VECTOR_READ_ONLY: 'yes please' })).toThrow(
+    expect.objectContaining({ code: 'CONFIG_INVALID' }),
+  );
 });
 
 test('a schedule is off, or a cron expression', () => {
@@ -153,7 +178,7 @@ test.each<[NodeJS.ProcessEnv, string, string]>([
 });
 
 test('there are few variables, each with a meaning', () => {
-  expect(VARIABLES.length).toBeLessThanOrEqual(15);
+  expect(VARIABLES.length).toBeLessThanOrEqual(17);
   for (const { name, meaning } of VARIABLES) {
     expect(name).toMatch(/^VECTOR_[A-Z_]+$/);
     expect(meaning).toMatch(/\.$/);

@@ -1,5 +1,5 @@
 import { homedir } from 'node:os';
-import { resolve } from 'node:path';
+import { join, resolve } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { usage } from '../src/cli/arguments.js';
 import type { Call } from '../src/cli/command.js';
@@ -9,7 +9,11 @@ import { count, oneLine, say, sayError, sayJson, size } from '../src/cli/printin
 import { ProgressLine } from '../src/cli/progress-line.js';
 import type { BackupAnswer } from '../src/domain/backup.js';
 import { isCoded } from '../src/domain/errors.js';
+import { SEGMENTS } from '../wal/backup/manifest.js';
 import type { Retention } from '../wal/backup/retention.js';
+import { WalError } from '../wal/errors.js';
+import { exists } from '../wal/exists.js';
+import { withIoErrors } from '../wal/io-error.js';
 import { sayOverview, sayPruning, sayReport } from './backup-answers.js';
 import { JSON_OPTION, runProgram, STORE_OPTION } from './program.js';
 
@@ -169,10 +173,13 @@ async function makeRepeatedly(call: Call): Promise<number> {
   const prune = await pruner(call, to, retention);
   const stop = new AbortController();
   for (const signal of ['SIGINT', 'SIGTERM'] as const) process.once(signal, () => stop.abort());
+  let isBegun = false;
   while (!stop.signal.aborted) {
     const startMs = Date.now();
     try {
+      if (isBegun) assertThere(to);
       const answer = await make(call, to);
+      isBegun = true;
       if (!answer.is_unchanged) sayRepeated(call, answer, startMs, await prune());
     } catch (error) {
       if (!passes(error)) throw error;
@@ -183,6 +190,19 @@ async function makeRepeatedly(call: Call): Promise<number> {
   }
   return EXIT.ok;
 }
+
+/** A disk that is no longer mounted leaves its place empty: backups would begin anew there, on the disk below. @throws WalError WAL_IO */
+function assertThere(dir: string): void {
+  if (!exists(join(dir, SEGMENTS)))
+    throw new WalError(
+      'WAL_IO',
+      `${dir} is gone since the last backup`,
+      'Mount its disk again: then it goes on. To begin anew there, start it anew.',
+    );
+}
+
+/** Why nothing is pruned this time; the backup was made. */
+const UNPRUNED = ['BACKUP_DAMAGED', 'BACKUP_DIVERGED', 'BACKUP_BUSY', 'WAL_IO'];
 
 /** Prunes, reading each segment once in all. Backing up goes on where it is refused: then nothing is removed, which is told of each time. */
 async function pruner(
@@ -199,7 +219,7 @@ async function pruner(
     try {
       return (await prune(dir, retention, { check })).removed;
     } catch (error) {
-      if (!isCoded(error) || error.code !== 'BACKUP_DAMAGED') throw error;
+      if (!isCoded(error) || !UNPRUNED.includes(error.code)) throw error;
       sayError(error, call.has('json'));
       return [];
     }
@@ -217,7 +237,7 @@ function sayRepeated(call: Call, answer: BackupAnswer, startMs: number, removed:
 
 async function list(call: Call, dir: string): Promise<number> {
   const { overviewOf } = await import('../src/engine/backup-list.js');
-  const overview = overviewOf(dir);
+  const overview = await withIoErrors(`${dir} could not be read`, () => overviewOf(dir));
   if (call.has('json')) sayJson(overview);
   else sayOverview(overview);
   return EXIT.ok;

@@ -1,11 +1,12 @@
 import { resolve } from 'node:path';
 import { usage } from '../src/cli/arguments.js';
 import type { Call } from '../src/cli/command.js';
-import { configOf, contextOf, ownerOr } from '../src/cli/engine.js';
+import { configOf, contextOf } from '../src/cli/engine.js';
 import { EXIT } from '../src/cli/exit-codes.js';
 import { sayJson } from '../src/cli/printing.js';
 import { ProgressLine } from '../src/cli/progress-line.js';
 import type { VerifyLevel } from '../src/domain/verify.js';
+import { reachStore } from '../src/local/reach.js';
 import { JSON_OPTION, runProgram, STORE_OPTION } from './program.js';
 import { sayOffline, sayOnline } from './verify-answers.js';
 
@@ -78,7 +79,7 @@ async function verify(call: Call, level: VerifyLevel, progress: ProgressLine): P
     const { verifyApart } = await import('../src/engine/verify-apart.js');
     return verifyApart(storePath, { level, backups, onProgress: step => progress.show(step) });
   };
-  const reached = level === 'deep' ? { own: await alone() } : await ownerOr(storePath, alone);
+  const reached = level === 'deep' ? { own: await alone() } : await reachStore(storePath, alone);
   if ('own' in reached) {
     progress.end();
     if (call.has('json')) sayJson({ mode: 'offline', ...reached.own });

@@ -4,6 +4,8 @@
  */
 import { open } from 'node:fs/promises';
 import { join } from 'node:path';
+import { isIoError } from './io-error.js';
+import { FormatError } from './leveldb/coding.js';
 import { Findings } from './leveldb/findings.js';
 import { decodeInternalKey } from './leveldb/internal-key.js';
 import { readLiveValues, readLogEntries } from './leveldb/live-values.js';
@@ -54,16 +56,20 @@ export async function compareWithLevelDb(
     try {
       await database.open();
     } catch (error) {
-      const { code, message } = (error as { cause?: { code?: string; message: string } }).cause ?? {};
-      if (code === 'LEVEL_IO_ERROR') throw error;
-      return { records: 0, findings: [differs(`LevelDB does not open a copy of the files: ${message}`)] };
+      const cause = (error as { cause: Error }).cause;
+      if (isIoError(cause)) throw cause;
+      return {
+        records: 0,
+        findings: [differs(`LevelDB does not open a copy of the files: ${cause.message}`)],
+      };
     }
     try {
-      const comparison = new Comparison(database, looked.headSeq);
       const dir = join(storeDir, PATHS.log);
-      if (options.every || !(await compareSample(comparison, dir, looked, options)))
-        await compareAll(comparison, dir, looked, options);
-      return { records: comparison.records, findings: comparison.findings };
+      const begin = () => new Comparison(database, looked.headSeq);
+      const { records, findings } =
+        (options.every ? undefined : await compareSample(begin(), dir, looked, options)) ??
+        (await compareAll(begin(), dir, looked, options));
+      return { records, findings };
     } finally {
       await database.close();
     }
@@ -92,7 +98,10 @@ class Comparison {
       lte: encodeKey(last + 1),
       highWaterMarkBytes: Number.MAX_SAFE_INTEGER,
     });
-    const found = await iterator.nextv(run.length + 1).finally(() => iterator.close());
+    const found = await iterator
+      .nextv(run.length + 1)
+      .catch(nothingUnlessIo)
+      .finally(() => iterator.close());
     const next = last < this.headSeq ? encodeKey(last + 1) : undefined;
     const behind = found[run.length]?.[0];
     if (next === undefined ? behind !== undefined : behind === undefined || !next.equals(behind))
@@ -101,9 +110,18 @@ class Comparison {
       const [key, iterated] = found[i] ?? [];
       if (key === undefined || !encodeKey(seq).equals(key) || !isEqual(value, iterated))
         this.add(seq, 'by iteration');
-      if (!isEqual(value, this.database.getSync(encodeKey(seq)))) this.add(seq, 'by its key');
+      if (!isEqual(value, this.byKey(seq))) this.add(seq, 'by its key');
     });
     this.records += run.length;
+  }
+
+  private byKey(seq: number): Uint8Array | undefined {
+    try {
+      return this.database.getSync(encodeKey(seq));
+    } catch (error) {
+      nothingUnlessIo(error);
+      return undefined;
+    }
   }
 
   private add(seq: number, how: string): void {
@@ -119,6 +137,12 @@ const differs = (message: string, seq?: number): LogFinding => ({
   ...(seq !== undefined && { seq }),
 });
 
+/** What LevelDB takes for damage, it does not give. @throws what the disk answered: nothing can be said */
+function nothingUnlessIo(error: unknown): [] {
+  if (isIoError(error)) throw error;
+  return [];
+}
+
 const isEqual = (one: Uint8Array, other: Uint8Array | undefined): boolean =>
   other !== undefined && Buffer.compare(one, other) === 0;
 
@@ -127,7 +151,7 @@ async function compareAll(
   dir: string,
   looked: LookReport,
   { onProgress }: CompareOptions,
-): Promise<void> {
+): Promise<Comparison> {
   const unread = new Findings();
   for await (const piece of readLiveValues(dir, looked, unread)) {
     for (let start = 0; start < piece.length; start += RUN_RECORDS)
@@ -137,10 +161,28 @@ async function compareAll(
   // They were sound a moment ago.
   for (const { file, ...rest } of unread.list)
     comparison.findings.push({ ...rest, file: join(PATHS.log, file) });
+  return comparison;
 }
 
-/** @returns false where the files do not hold each record once, in order, as appends leave them: then only all of them tell what counts */
+/**
+ * @returns undefined where the files do not hold each record once, in order, as appends leave them: then only all of them tell what counts.
+ *   Where a block is no longer what it was a moment ago, as well: all of them say which
+ */
 async function compareSample(
+  comparison: Comparison,
+  dir: string,
+  looked: LookReport,
+  options: CompareOptions,
+): Promise<Comparison | undefined> {
+  try {
+    return (await isSampleCompared(comparison, dir, looked, options)) ? comparison : undefined;
+  } catch (error) {
+    if (error instanceof FormatError) return undefined;
+    throw error;
+  }
+}
+
+async function isSampleCompared(
   comparison: Comparison,
   dir: string,
   looked: LookReport,

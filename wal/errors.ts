@@ -18,6 +18,11 @@ export class WalError extends Error {
   readonly details: Record<string, unknown> | undefined;
 }
 
+/** To be called on what was caught where only the log's own errors are dealt with. @throws the error, if it is another */
+export function assertWalError(error: unknown): asserts error is WalError {
+  if (!(error instanceof WalError)) throw error;
+}
+
 export type WalErrorCode =
   /** The queue of unwritten transactions is full. */
   | 'WAL_BUSY'

@@ -53,7 +53,7 @@ export function setAside(
     }
     for (const dir of [undecided, parent, storeDir]) fsyncDirectory(dir);
   } catch (error) {
-    rmSync(undecided, { recursive: true, force: true });
+    if (exists(undecided)) rmSync(undecided, { recursive: true, force: true });
     throw new WalError(
       'WAL_IO',
       `the files that LevelDB may drop could not be kept aside: ${(error as Error).message}`,
@@ -90,13 +90,13 @@ export function setAside(
 }
 
 /**
- * What an opening that was cut off deleted of the log's files, by path in its evidence. While CURRENT is still what it was when that
+ * What an opening that was cut off deleted of the log's files, by path in its evidence; there is a CURRENT. While CURRENT is still what it was when that
  * opening began, nothing has been written since: its replacement is flushed before the first write.
  */
 export function deletedByCutOffOpening(storeDir: string): string[] {
   const parent = join(storeDir, PATHS.evidence);
   const dir = join(storeDir, PATHS.log);
-  if (!exists(parent) || !exists(join(dir, CURRENT))) return [];
+  if (!exists(parent)) return [];
   const current = readText(join(dir, CURRENT));
   return readdirSync(parent)
     .filter(name => name.endsWith(UNDECIDED))

@@ -1,4 +1,5 @@
 import { WalError } from './errors.js';
+import { describe } from './io-error.js';
 import type {
   Appended,
   Erasure,
@@ -365,10 +366,5 @@ function missing(from: number, to: number): WalError {
 const notWritten = (failure: WalError): WalError =>
   new WalError(failure.code, `nothing was written: ${failure.message}`, failure.wayOut, { cause: failure });
 
-const closedError = (): WalError => new WalError('WAL_CLOSED', 'the log is closed', 'Open the store again.');
-
-/** LevelDB puts its own words into the cause. */
-export function describe(error: unknown): string {
-  const cause = (error as { cause?: Error } | undefined)?.cause;
-  return cause?.message ?? (error instanceof Error ? error.message : String(error));
-}
+export const closedError = (): WalError =>
+  new WalError('WAL_CLOSED', 'the log is closed', 'Open the store again.');

@@ -211,7 +211,7 @@ export function holdsHead(path: string): boolean {
 
 /** Flushes a directory's entries (a rename or a new file is durable only then). */
 export function fsyncDirectory(dir: string): void {
-  // Windows cannot open a directory for that; NTFS journals its entries.
+  /* v8 ignore if -- Windows cannot open a directory for that; NTFS journals its entries. */
   if (process.platform === 'win32') return;
   const fd = openSync(dir, 'r');
   try {

@@ -1,11 +1,11 @@
 import { readdirSync, statSync } from 'node:fs';
 import { join } from 'node:path';
 import { WalError } from './errors.js';
-import { describe, GroupCommitLog } from './group-commit.js';
+import { closedError, GroupCommitLog } from './group-commit.js';
 import { fsyncDirectory, type HeadFile, Intent } from './head-file.js';
-import { isIoError, withIoErrors } from './io-error.js';
+import { describe, withIoErrors, writeFailure } from './io-error.js';
 import { compactRange } from './level.js';
-import type { TableGuard } from './leveldb/table-guard.js';
+import { LevelReader } from './level-reader.js';
 import type { Head, Lineage } from './log.js';
 import { LogFileSync, memtableBytes } from './log-file-sync.js';
 import { type LogDatabase, type OpenedDatabase, openDatabase, voidUnfinished } from './open-database.js';
@@ -16,7 +16,6 @@ import { type Pending, partsOf, type QueueLimits } from './queue.js';
 import {
   type ChainLink,
   checkFollows,
-  decodeKey,
   decodeRecord,
   encodeKey,
   type LogRecord,
@@ -37,21 +36,14 @@ export interface LevelLogOptions {
   readonly onState?: (failure: WalError | undefined) => void;
 }
 
-/** Records fetched by one seek of a range read; about a megabyte of them at most. */
-const PIECE_RECORDS = 1000;
-const PIECE_BYTES = 1024 * 1024;
 /** Log files from this size on are made tables when the log is closed. */
 const FLUSH_BYTES = 1024 * 1024;
 
 /** The log in LevelDB. Made by openLog (open.ts), which has looked at the files and taken ownership before. */
 export class LevelLog extends GroupCommitLog {
   private readonly timer: NodeJS.Timeout;
-  private database: LogDatabase;
-  private guard: TableGuard;
+  private readonly reader: LevelReader;
   private logFile: LogFileSync;
-  private reopening: Promise<void> | undefined;
-  /** Why nothing can be read: set while the database is closed for a reopening, and after one that failed. */
-  private unreadable: WalError | undefined;
   private provenSeq: number;
   private ticking: Promise<void> | undefined;
   private held: readonly Pending[] = [];
@@ -66,8 +58,7 @@ export class LevelLog extends GroupCommitLog {
     private readonly options: LevelLogOptions,
   ) {
     super(opened.head, options.clock, options.limits);
-    this.database = opened.database;
-    this.guard = opened.guard;
+    this.reader = new LevelReader(opened);
     this.provenSeq = opened.head.seq;
     this.logFile = this.newLogFileSync();
     this.timer = setInterval(() => {
@@ -78,13 +69,16 @@ export class LevelLog extends GroupCommitLog {
     this.timer.unref();
   }
 
+  private get database(): LogDatabase {
+    return this.reader.database;
+  }
+
   private newLogFileSync(): LogFileSync {
     const throughToPlatter = process.platform === 'darwin' && this.options.durability === 'strict';
     return new LogFileSync(join(this.options.storeDir, PATHS.log), throughToPlatter);
   }
 
   private async tick(): Promise<void> {
-    if (this.closed) return;
     if (this.failure) {
       // A batch that is still in flight must not lose its database.
       await this.drained();
@@ -92,7 +86,7 @@ export class LevelLog extends GroupCommitLog {
     } else if (this.options.durability === 'interval' && this.head.seq !== this.provenSeq) {
       // In strict mode each batch proves itself; a proof of what is acknowledged now could replace a later one.
       await this.proveHead(this.head).catch(error => {
-        this.latch(error instanceof WalError ? error : headFailure(error));
+        this.latch(error instanceof WalError ? error : writeFailure('writing HEAD', error));
         this.options.onState?.(this.failure);
       });
     }
@@ -118,8 +112,7 @@ export class LevelLog extends GroupCommitLog {
         used += memtableBytes(bytes.length);
       }
       await chained.write({ sync: true });
-      const settled = this.logFile.settle(used);
-      if (settled) await settled;
+      await this.logFile.settle(used);
     }
     if (this.options.durability === 'strict') {
       // A part is not acknowledged, and may become void.
@@ -143,17 +136,12 @@ export class LevelLog extends GroupCommitLog {
    */
   private async heal(): Promise<void> {
     if (this.failure?.code !== 'WAL_POISONED' || !(await probe(this.options.storeDir))) return;
-    this.reopening = this.reopen().finally(() => {
-      this.reopening = undefined;
-    });
-    await this.reopening;
+    await this.reader.during(this.reopen());
   }
 
   private async reopen(): Promise<void> {
-    this.unreadable = new WalError(
-      'WAL_IO',
-      'the log is being reopened after a failed write',
-      'Try again in a moment.',
+    this.reader.stop(
+      new WalError('WAL_IO', 'the log is being reopened after a failed write', 'Try again in a moment.'),
     );
     let opened: OpenedDatabase | undefined;
     try {
@@ -164,10 +152,8 @@ export class LevelLog extends GroupCommitLog {
       fsyncDirectory(join(storeDir, PATHS.log));
       // HEAD may be what failed: writes resume when it can be written as well.
       await this.proveHead(opened.head);
-      this.database = opened.database;
-      this.guard = opened.guard;
+      this.reader.use(opened);
       this.logFile = this.newLogFileSync();
-      this.unreadable = undefined;
       this.adoptTail(opened.head);
       opened.sound();
     } catch (error) {
@@ -186,7 +172,7 @@ export class LevelLog extends GroupCommitLog {
 
   /** What the disk answered is tried again at the next tick; damage stays what it is, until someone looks at it. */
   private cannotReopen(error: unknown): void {
-    this.unreadable =
+    const why =
       error instanceof WalError
         ? error
         : new WalError(
@@ -195,8 +181,9 @@ export class LevelLog extends GroupCommitLog {
             'Make room or mend the disk; it is tried again every second.',
             { cause: error },
           );
-    if (this.unreadable.code === 'WAL_IO') return;
-    this.latch(this.unreadable);
+    this.reader.stop(why);
+    if (why.code === 'WAL_IO') return;
+    this.latch(why);
     this.options.onState?.(this.failure);
   }
 
@@ -242,7 +229,7 @@ export class LevelLog extends GroupCommitLog {
     // From here on LevelDB may merge the tables that hold them at any time, and would copy what is damaged with new checksums.
     const seqs = values.map(([seq]) => seq);
     const lastSeq = Math.max(...seqs);
-    this.guard.assertSound(Math.min(...seqs), lastSeq);
+    this.reader.guard.assertSound(Math.min(...seqs), lastSeq);
     try {
       const { database } = this;
       // Put twice while in memory, both would go into one table, which no merge need touch: the first must be in a table before.
@@ -258,8 +245,7 @@ export class LevelLog extends GroupCommitLog {
         used += memtableBytes(value.length);
       }
       await chained.write({ sync: true });
-      const settled = this.logFile.settle(used);
-      if (settled) await settled;
+      await this.logFile.settle(used);
     } catch (error) {
       // LevelDB takes no write after one that failed, whoever's it was.
       const failure = writeFailure('erasing payloads', error);
@@ -271,87 +257,26 @@ export class LevelLog extends GroupCommitLog {
 
   async reclaim(firstSeq: number, lastSeq: number): Promise<void> {
     await this.readable();
-    this.guard.assertSound(firstSeq, lastSeq);
+    this.reader.guard.assertSound(firstSeq, lastSeq);
     await compactRange(this.database, encodeKey(firstSeq), encodeKey(lastSeq));
     fsyncDirectory(join(this.options.storeDir, PATHS.log));
   }
 
   private readChecked(seq: number): LogRecord {
-    const value = this.value(seq);
-    if (value === undefined) throw readError(new Error('it is missing'), `record ${seq}`);
-    return decodeRecord(value, seq);
+    // The look at the files, before they were opened, has found no gap.
+    return decodeRecord(this.value(seq)!, seq);
   }
 
   protected value(seq: number): Uint8Array | undefined {
-    if (this.unreadable) throw this.unreadable;
-    try {
-      this.guard.assertReadable(seq, seq);
-      return this.database.getSync(encodeKey(seq));
-    } catch (error) {
-      throw readError(error, `record ${seq}`);
-    }
+    return this.reader.value(seq);
   }
 
-  /** One seek a piece: so a reopening in the middle of a long read costs a seek, and tables are checked as they are reached. */
-  protected async *values(
-    from: number,
-    to: number,
-    reverse: boolean,
-  ): AsyncGenerator<[number, Uint8Array][]> {
-    const pieceOf = (first: number, last: number) => {
-      const low = reverse ? Math.max(first, last - PIECE_RECORDS + 1) : first;
-      const high = reverse ? last : Math.min(last, first + PIECE_RECORDS - 1);
-      const piece = this.piece(low, high, reverse).then(piece => {
-        // Nothing where something must be: the reader sees it by the next piece.
-        const reached = piece.at(-1)?.[0] ?? (reverse ? low : high);
-        return { piece, rest: reverse ? ([first, reached - 1] as const) : ([reached + 1, last] as const) };
-      });
-      // Whoever waits for it hears of a failure.
-      piece.catch(() => {});
-      return piece;
-    };
-    let next = from <= to ? pieceOf(from, to) : undefined;
-    try {
-      while (next !== undefined) {
-        const { piece, rest }: Awaited<ReturnType<typeof pieceOf>> = await next;
-        // Read while the reader is busy with this one.
-        next = rest[0] <= rest[1] ? pieceOf(...rest) : undefined;
-        if (piece.length > 0) yield piece;
-      }
-    } finally {
-      await next?.catch(() => {});
-    }
+  protected values(from: number, to: number, reverse: boolean): AsyncGenerator<[number, Uint8Array][]> {
+    return this.reader.values(from, to, reverse);
   }
 
-  private async piece(first: number, last: number, reverse: boolean): Promise<[number, Uint8Array][]> {
-    for (;;) {
-      await this.readable();
-      const { database } = this;
-      try {
-        this.guard.assertReadable(first, last);
-        const iterator = database.iterator({
-          gte: encodeKey(first),
-          lte: encodeKey(last),
-          reverse,
-          highWaterMarkBytes: PIECE_BYTES,
-        });
-        try {
-          // No more than there are: to find its end, LevelDB would look into the next block, which nobody has checked.
-          const entries = await iterator.nextv(last - first + 1);
-          return entries.map(([key, value]) => [decodeKey(key), value]);
-        } finally {
-          await iterator.close();
-        }
-      } catch (error) {
-        if (this.reopening === undefined && this.database === database)
-          throw readError(error, `records ${first} to ${last}`);
-      }
-    }
-  }
-
-  async readable(): Promise<void> {
-    await this.reopening;
-    if (this.unreadable) throw this.unreadable;
+  readable(): Promise<void> {
+    return this.reader.readable();
   }
 
   /** What is only in LevelDB's log file would be read twice by the next opening, and written to a table by it: better now, if it is much. */
@@ -374,6 +299,7 @@ export class LevelLog extends GroupCommitLog {
 
   private async letGo(): Promise<void> {
     await this.ticking;
+    this.reader.stop(closedError());
     try {
       // Twice, so that both slots tell the same: one damaged slot then hides nothing.
       if (!this.failure) {
@@ -394,28 +320,3 @@ export class LevelLog extends GroupCommitLog {
 /** A merge begins with writing LevelDB's memory to a table; of a range without keys it is nothing else. */
 const flushMemtable = (database: LogDatabase): Promise<void> =>
   compactRange(database, encodeKey(0), encodeKey(0));
-
-const headFailure = (error: unknown): WalError => writeFailure('writing HEAD', error);
-
-function writeFailure(what: string, error: unknown): WalError {
-  return new WalError(
-    'WAL_POISONED',
-    `${what} failed: ${describe(error)}`,
-    'Reads go on. Make room or mend the disk; writes resume by themselves.',
-    { cause: error },
-  );
-}
-
-function readError(error: unknown, what: string): WalError {
-  if (error instanceof WalError) return error;
-  if (isIoError(error) || isIoError((error as { cause?: unknown }).cause))
-    return new WalError('WAL_IO', `${what} cannot be read: ${describe(error)}`, 'Check the disk.', {
-      cause: error,
-    });
-  return new WalError(
-    'WAL_BAD_RECORD',
-    `${what} cannot be read: ${describe(error)}`,
-    'Run `mcp-vector-server verify` for every finding; restore a backup.',
-    { cause: error },
-  );
-}

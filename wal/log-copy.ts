@@ -38,13 +38,18 @@ export async function withLogCopy<T>(
   }
 }
 
-/** Some file systems (exFAT, a few network mounts) have no hard links; a copy is as good and only slower. */
-export function linkOrCopy(source: string, target: string): void {
+/** A hard link where there can be one. */
+export const linkOrCopy = (source: string, target: string): void => orCopy(linkSync, source, target);
+
+/**
+ * Some file systems (exFAT, a few network mounts) have no links, and Windows permits symbolic ones to few; a copy is as good and only
+ * slower.
+ */
+export function orCopy(link: (source: string, target: string) => void, source: string, target: string): void {
   try {
-    linkSync(source, target);
+    link(source, target);
   } catch (error) {
-    if (!['EPERM', 'ENOTSUP', 'ENOSYS', 'EMLINK'].includes((error as NodeJS.ErrnoException).code ?? ''))
-      throw error;
+    if (!['EPERM', 'ENOTSUP', 'ENOSYS', 'EMLINK'].includes((error as { code: string }).code)) throw error;
     copyFileSync(source, target);
   }
 }

@@ -45,8 +45,9 @@ export class LogFileSync {
    */
   settle(bytes: number): Promise<void> | undefined {
     this.bytesInCurrent += bytes;
-    // A new file can only have appeared once the old one's share of the write buffer is used up.
-    if (this.bytesInCurrent >= LOOK_FROM_BYTES) {
+    // A new file that matters can only have appeared once the old one's share of the write buffer is used up. One that a merge began is
+    // flushed with the MANIFEST that names it, but the old one is gone.
+    if (this.throughToPlatter || this.bytesInCurrent >= LOOK_FROM_BYTES) {
       const newest = this.newest();
       if (newest !== this.current) {
         fsyncDirectory(this.dir);

@@ -3,8 +3,9 @@ import { hostname } from 'node:os';
 import { basename, dirname, join } from 'node:path';
 import { makeDirectory } from './directory.js';
 import { WalError } from './errors.js';
-import { exists } from './exists.js';
+import { exists, isLink } from './exists.js';
 import { fsyncDirectory, HeadFile, Intent } from './head-file.js';
+import { describe } from './io-error.js';
 import { epochAfter } from './lineage.js';
 import { isLiving } from './living.js';
 import type { Lineage, RecordSource } from './log.js';
@@ -31,18 +32,29 @@ export interface NewStoreOptions {
 }
 
 /**
- * What stands where a new store is to be.
+ * What stands where something new is to be.
  * @throws WalError STORE_FOREIGN for anything but nothing or an empty directory
  */
 export function inspectTarget(targetDir: string): 'absent' | 'empty' {
   if (!exists(targetDir)) return 'absent';
   if (statSync(targetDir).isDirectory() && readdirSync(targetDir).length === 0) return 'empty';
-  throw new WalError(
-    'STORE_FOREIGN',
-    `${targetDir} is not an empty directory`,
-    'Name a directory that does not exist yet.',
-  );
+  throw foreign(`${targetDir} is not an empty directory`, 'Name a directory that does not exist yet.');
 }
+
+/**
+ * What stands where a new store is to be. It is made beside its target and takes the target's name when it is whole, and no directory can take that of a
+ * link, or of a mounted file system.
+ * @throws WalError STORE_FOREIGN for these, and as inspectTarget
+ */
+export function inspectStoreTarget(targetDir: string): 'absent' | 'empty' {
+  if (isLink(targetDir)) throw foreign(`${targetDir} is a link`, 'Name the directory that it leads to.');
+  const found = inspectTarget(targetDir);
+  if (found === 'empty' && statSync(targetDir).dev !== statSync(dirname(targetDir)).dev)
+    throw foreign(`${targetDir} is where a file system is mounted`, 'Name a directory inside of it.');
+  return found;
+}
+
+const foreign = (message: string, wayOut: string): WalError => new WalError('STORE_FOREIGN', message, wayOut);
 
 /**
  * Makes a new store of a source's records 1..untilSeq, equal byte for byte, and those of its own. It appears under its name only when it is
@@ -59,11 +71,13 @@ export async function makeStore(
   options: NewStoreOptions,
 ): Promise<{ seq: number; lineage: Lineage }> {
   if (!source.get(untilSeq).last) throw new RangeError(`record ${untilSeq} does not end a transaction`);
-  const replacesEmpty = inspectTarget(targetDir) === 'empty';
-  removeLeftovers(targetDir);
   const partial = `${targetDir}${PARTIAL}${process.pid}`;
+  let isBegun = false;
   try {
+    const replacesEmpty = inspectStoreTarget(targetDir) === 'empty';
+    removeLeftovers(targetDir);
     makeDirectory(dirname(targetDir));
+    isBegun = true;
     mkdirSync(join(partial, PATHS.log), { recursive: true, mode: 0o700 });
     const { seq, hash, lineage } = await copyRecords(source, untilSeq, partial, options);
     HeadFile.create(join(partial, PATHS.head), {
@@ -81,11 +95,11 @@ export async function makeStore(
     fsyncDirectory(dirname(targetDir));
     return { seq, lineage };
   } catch (error) {
-    rmSync(partial, { recursive: true, force: true });
+    if (isBegun) rmSync(partial, { recursive: true, force: true });
     if (error instanceof WalError) throw error;
     throw new WalError(
       'WAL_IO',
-      `the new store could not be written: ${(error as { cause?: Error }).cause?.message ?? (error as Error).message}`,
+      `the new store could not be written: ${describe(error)}`,
       'Check free space and permissions; the source is untouched.',
       { cause: error },
     );

@@ -8,6 +8,7 @@ import { type Evidence, setAside } from './evidence.js';
 import { exists } from './exists.js';
 import { hashHex } from './hash.js';
 import { fsyncDirectory } from './head-file.js';
+import { describe } from './io-error.js';
 import { Level, LOG_OPTIONS } from './level.js';
 import { type LookReport, look } from './leveldb/look.js';
 import { TableGuard } from './leveldb/table-guard.js';
@@ -141,7 +142,7 @@ function whatWasDropped(storeDir: string, tornFile: string | undefined): string 
  */
 function takeBack(storeDir: string, seen: LookReport, evidence: Evidence, error: Error): WalError {
   const dir = join(storeDir, PATHS.log);
-  const what = (error.cause as Error | undefined)?.message ?? error.message;
+  const what = describe(error);
   try {
     // Tables are not kept aside: those that it has merged already are gone.
     const gone = seen.files.find(

@@ -8,6 +8,7 @@ import { mkdirSync, rmSync, writeFileSync } from 'node:fs';
 import { hostname } from 'node:os';
 import { join } from 'node:path';
 import { WalError } from './errors.js';
+import { describe } from './io-error.js';
 import { destroyDatabase, Level } from './level.js';
 import { isLiving } from './living.js';
 import { PATHS } from './paths.js';
@@ -122,14 +123,10 @@ export async function takeOwnership(storeDir: string): Promise<Ownership> {
   };
 }
 
-/** LevelDB's own words stand in the cause of a failed open. */
-const messageOf = (error: unknown): string =>
-  (error as { cause?: Error }).cause?.message ?? (error as Error).message;
-
 function ioError(storeDir: string, cause: unknown): WalError {
   return new WalError(
     'WAL_IO',
-    `the lock of ${storeDir} cannot be taken: ${messageOf(cause)}`,
+    `the lock of ${storeDir} cannot be taken: ${describe(cause)}`,
     'Check that the directory is on a local disk, has free space and is writable by you.',
     { cause },
   );

@@ -10,7 +10,7 @@
  * Either way nothing has been written since, so nothing is lost by taking that step back. Whether it can be is seen by looking at
  * the files as they would be, in a directory of their own.
  */
-import { copyFileSync, mkdirSync, mkdtempSync, readdirSync, renameSync, rmSync, symlinkSync } from 'node:fs';
+import { mkdirSync, mkdtempSync, readdirSync, renameSync, rmSync, symlinkSync } from 'node:fs';
 import { copyFile, open, truncate } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { basename, join, resolve } from 'node:path';
@@ -19,7 +19,7 @@ import { exists } from './exists.js';
 import { fsyncDirectory } from './head-file.js';
 import { scanLogFile } from './leveldb/log-file.js';
 import { type FindingCode, type LookReport, look } from './leveldb/look.js';
-import { linkOrCopy } from './log-copy.js';
+import { linkOrCopy, orCopy } from './log-copy.js';
 import { PATHS } from './paths.js';
 import { readText } from './read-text.js';
 
@@ -106,15 +106,7 @@ async function tryOut(logDir: string, mending: Mending): Promise<Trial> {
   }
 }
 
-function refer(path: string, name: string): void {
-  try {
-    symlinkSync(resolve(path), name);
-  } catch (error) {
-    // Windows permits it to few.
-    if ((error as NodeJS.ErrnoException).code !== 'EPERM') throw error;
-    copyFileSync(path, name);
-  }
-}
+const refer = (path: string, name: string): void => orCopy(symlinkSync, resolve(path), name);
 
 async function copyStart(from: string, to: string, { sizeBytes }: { sizeBytes: number }): Promise<void> {
   await copyFile(from, to);

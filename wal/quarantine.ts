@@ -11,9 +11,9 @@ import { mkdirSync, readdirSync, renameSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { DAMAGE_WAY_OUT, WalError } from './errors.js';
 import { exists } from './exists.js';
-import { describe } from './group-commit.js';
 import { hashHex } from './hash.js';
 import { fsyncDirectory } from './head-file.js';
+import { describe } from './io-error.js';
 import type { LevelLog } from './level-log.js';
 import { PATHS } from './paths.js';
 import { readText } from './read-text.js';
@@ -115,7 +115,7 @@ export async function exportTail(
     options.onStep?.('exported', manifest.records, manifest.records);
     return { path, manifest };
   } catch (error) {
-    rmSync(unfinished, { recursive: true, force: true });
+    if (exists(unfinished)) rmSync(unfinished, { recursive: true, force: true });
     if (error instanceof WalError) throw error;
     throw new WalError(
       'WAL_IO',

@@ -1,6 +1,6 @@
 /** The end of a log: what can be checked of it in a time that does not grow with the log. */
 import { join } from 'node:path';
-import { WalError } from './errors.js';
+import { assertWalError } from './errors.js';
 import type { HeadProof } from './head-file.js';
 import type { Findings } from './leveldb/findings.js';
 import { readLiveValuesAt } from './leveldb/live-value.js';
@@ -50,8 +50,9 @@ export async function tailOf(
     try {
       records.set(seq, decodeRecord(value, seq));
     } catch (error) {
-      if (!(error instanceof WalError)) throw error;
-      findings.push({ code: error.code, message: error.message, seq });
+      assertWalError(error);
+      const { code, message } = error;
+      findings.push({ code, message, seq });
     }
   }
   return {

@@ -55,7 +55,7 @@ export interface LaneMessage {
 }
 
 /**
- * @param looked what look() found out about the directory
+ * @param looked what look() found out about the directory: it is sound
  * @returns the stretches of a log that is sound as far as each goes, in order; undefined if a walk is needed
  */
 export async function checkInLanes(
@@ -65,11 +65,7 @@ export async function checkInLanes(
   onProgress: (records: number) => void,
 ): Promise<Stretch[] | undefined> {
   const live = looked.files.filter(({ kind, live }) => kind === 'table' && live);
-  const tables: TableTask[] = [];
-  for (const { name, range } of live) {
-    if (range === undefined) return undefined;
-    tables.push({ path: join(dir, name), ...range });
-  }
+  const tables: TableTask[] = live.map(({ name, range }) => ({ path: join(dir, name), ...range! }));
   tables.sort((a, b) => a.first - b.first);
   if (tables.some(({ first }, i) => i > 0 && first <= tables[i - 1]!.last)) return undefined;
   const work: LaneWork = { tables, next: new SharedArrayBuffer(4), check };

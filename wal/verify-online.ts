@@ -5,6 +5,7 @@
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { WalError } from './errors.js';
+import { asIoError } from './io-error.js';
 import { logName, tableName } from './leveldb/file-names.js';
 import { decodeInternalKey } from './leveldb/internal-key.js';
 import { type KeyRange, KeyRanges } from './leveldb/key-ranges.js';
@@ -123,8 +124,7 @@ class OnlineVerification {
     try {
       return await readManifest(join(this.dir, readFileSync(join(this.dir, 'CURRENT'), 'latin1').trim()));
     } catch (error) {
-      const { code, message } = error as NodeJS.ErrnoException;
-      if (code === undefined) throw error;
+      const { message } = asIoError(error);
       this.found({ code: 'MANIFEST_MISSING', message, file: join(PATHS.log, 'CURRENT') });
       return { tables: [], logNumber: 0 };
     }
@@ -220,8 +220,14 @@ class OnlineVerification {
         });
       await this.spend(sizeBytes);
     } catch (error) {
+      const { code, message } = asIoError(error);
       // Replaced by another one since.
-      if ((error as NodeJS.ErrnoException).code !== 'ENOENT') throw error;
+      if (code === 'ENOENT') return;
+      this.found({
+        code: 'UNREADABLE',
+        message: `${name} cannot be read: ${message}`,
+        file: join(PATHS.log, name),
+      });
     }
   }
 

@@ -4,10 +4,10 @@
  */
 import { join } from 'node:path';
 import { compareWithLevelDb } from './compare-leveldb.js';
-import { WalError } from './errors.js';
+import { assertWalError } from './errors.js';
 import { exists } from './exists.js';
-import { describe } from './group-commit.js';
 import { type HeadProof, isHeadPaddingClean, readHeadFile } from './head-file.js';
+import { asIoError } from './io-error.js';
 import { checkAllFiles } from './leveldb/all-files.js';
 import { Findings } from './leveldb/findings.js';
 import { readLiveValues } from './leveldb/live-values.js';
@@ -222,8 +222,7 @@ async function compare(
     return records;
   } catch (error) {
     // What the disk refuses says nothing about the log.
-    if (typeof (error as { code?: unknown }).code !== 'string') throw error;
-    return skip(`no copy of it could be opened: ${describe(error)}`);
+    return skip(`no copy of it could be opened and read: ${asIoError(error).message}`);
   }
 }
 
@@ -324,8 +323,9 @@ function readProof(storeDir: string, findings: LogFinding[]): HeadProof | undefi
       });
     return found?.proof;
   } catch (error) {
-    if (!(error instanceof WalError)) throw error;
-    findings.push({ code: error.code, message: error.message, file: PATHS.head });
+    assertWalError(error);
+    const { code, message } = error;
+    findings.push({ code, message, file: PATHS.head });
     return undefined;
   }
 }

@@ -20,7 +20,10 @@ export const COMMANDS: readonly (Command | Delegated)[] = [
     name: 'stdio',
     summary: 'Be the MCP server on stdin and stdout (also without any command).',
     usage: '[options]',
-    options: STORE,
+    options: {
+      ...STORE,
+      'read-only': { type: 'boolean', meaning: 'Offer nothing that writes, as VECTOR_READ_ONLY=1.' },
+    },
     positionals: { min: 0, max: 0 },
     load: async () => (await import('./commands/stdio.js')).default,
   },

@@ -2,7 +2,7 @@
 import { randomUUID } from 'node:crypto';
 import { homedir } from 'node:os';
 import { type Config, type LogLevel, readConfig } from '../config.js';
-import { CodedError, isCoded } from '../domain/errors.js';
+import { CodedError } from '../domain/errors.js';
 import type { AsOf, CallContext, Engine, ResolvedMoment, Where } from '../domain/face.js';
 import type { Machine } from '../paths.js';
 import { VERSION } from '../version.js';
@@ -41,10 +41,6 @@ export function contextOf(command: string, more: Partial<CallContext> = {}): Cal
   };
 }
 
-/** Another command may have the store for a moment, and a server that starts or ends has it without listening. */
-const OWNER_WAIT_MS = 3_000;
-const OWNER_POLL_MS = 100;
-
 /**
  * Does the work on the store: by the engine of the process that has it, or by one of our own on the store opened here. Ends
  * what it began, whatever happened.
@@ -66,43 +62,9 @@ export async function withEngine<T>(
 }
 
 async function reachEngine(config: Config, create: boolean): Promise<Engine> {
-  const reached = await ownerOr(config.storePath, () => openStore(config, create));
+  const { reachStore } = await import('../local/reach.js');
+  const reached = await reachStore(config.storePath, () => openStore(config, create));
   return 'engine' in reached ? reached.engine : reached.own;
-}
-
-/**
- * The engine of the process that has the store, or what a process does that has it for itself. The owner is asked first: a running server answers
- * before the code that opens a store would be loaded. What stands in its way counts only once the store cannot be opened either; a killed
- * owner leaves such things behind.
- * @param alone throws STORE_IN_USE where another process has the store
- */
-export async function ownerOr<T>(
-  storePath: string,
-  alone: () => Promise<T>,
-): Promise<{ readonly engine: Engine } | { readonly own: T }> {
-  const untilMs = performance.now() + OWNER_WAIT_MS;
-  for (;;) {
-    const owner = await askOwner(storePath);
-    if (owner.engine !== undefined) return { engine: owner.engine };
-    try {
-      return { own: await alone() };
-    } catch (error) {
-      if (!isCoded(error) || error.code !== 'STORE_IN_USE') throw error;
-      if (owner.refusal !== undefined) throw owner.refusal;
-      if (performance.now() >= untilMs) throw error;
-    }
-    await new Promise(resolve => setTimeout(resolve, OWNER_POLL_MS));
-  }
-}
-
-async function askOwner(storePath: string): Promise<{ engine?: Engine | undefined; refusal?: Error }> {
-  const { connectToOwner } = await import('../local/client.js');
-  try {
-    return { engine: await connectToOwner(storePath) };
-  } catch (error) {
-    if (!isCoded(error)) throw error;
-    return { refusal: error };
-  }
 }
 
 async function openStore(config: Config, create: boolean): Promise<Engine> {

@@ -1,20 +1,10 @@
 /** Everything the command line prints goes through here: stdout for answers, stderr for errors and progress. */
 import { CodedError, isCoded } from '../domain/errors.js';
 import type { Erased } from '../domain/model.js';
+import { printable } from '../domain/printable.js';
 import { EXIT } from './exit-codes.js';
 
-/**
- * Characters that could act on a terminal or turn text around: C0 and C1 controls (ESC among them), bidirectional
- * embeddings, overrides and isolates (U+202A-202E, U+2066-2069), direction marks, line and paragraph separators, zero-width
- * characters and tag characters. Stored text is written by models and by whoever wrote the ingested documents.
- */
-const UNPRINTABLE =
-  /[\u0000-\u0008\u000b-\u001f\u007f-\u009f\u061c\u200b-\u200f\u2028-\u202e\u2060-\u2064\u2066-\u206f\ufeff\ufff9-\ufffb\u{e0000}-\u{e007f}]/gu;
-
-/** Text made safe to print: newlines and tabs stay, everything that could act on a terminal goes. */
-export function printable(text: string): string {
-  return text.replace(/\r\n?/g, '\n').replace(UNPRINTABLE, '');
-}
+export { printable };
 
 /**
  * One line of at most `width` characters, white space collapsed, an ellipsis where it was cut.

@@ -74,6 +74,13 @@ export type ErrorCode =
   | 'OUTPUT_FAILED'
   | 'KEYWORDS_DAMAGED'
   | 'KEYWORDS_OUTDATED'
+  /** A server that only reads, or a collection that may only be read. */
+  | 'READ_ONLY'
+  /** A server with limited rights: something that is for whoever runs the store. */
+  | 'ACCESS_DENIED'
+  /** What a client's user was asked: they said no; the answer is none to a question that was asked. */
+  | 'CONFIRMATION_DECLINED'
+  | 'CONFIRMATION_INVALID'
   | 'CANCELLED'
   | 'ENGINE_CLOSED'
   /** The process that has the store, met over its local socket. */
@@ -81,6 +88,8 @@ export type ErrorCode =
   | 'OWNER_VERSION_MISMATCH'
   | 'OWNER_AUTH_FAILED'
   | 'OWNER_BUSY'
+  /** It runs with an embedder, a metric or a durability other than this window's. */
+  | 'CONFIG_MISMATCH'
   /** It ended before it answered; nothing was changed. */
   | 'OWNER_LOST'
   /** It ended before it answered a write, which may or may not be stored. */

@@ -20,6 +20,7 @@ import type {
   RevertCommand,
 } from './travel.js';
 import type { VerificationStatus, VerifyAnswer, VerifyCommand } from './verify.js';
+import type { CompleteAnswer, CompleteQuery, WatchAnswer, WatchQuery } from './watch.js';
 
 /** What a call brings along besides its arguments. */
 export interface CallContext {
@@ -49,8 +50,14 @@ export interface ResolvedMoment {
   readonly time: string;
 }
 
+/** Set by the transport from its configuration, never by a model. */
+export interface Within {
+  /** The only collections that there are for this call, by name. Default: all. */
+  readonly within?: readonly string[];
+}
+
 /** A query that can be asked of the past. */
-export interface AsOf {
+export interface AsOf extends Within {
   /** A moment (see moment.ts): answer as a store rebuilt to it would. Default: now. */
   readonly as_of?: string;
 }
@@ -111,7 +118,7 @@ export interface UpsertAnswer extends Receipt, WriteSpan {
   readonly items: readonly UpsertedItem[];
 }
 
-export interface DeleteCommand {
+export interface DeleteCommand extends Within {
   readonly collection: string;
   /** Exactly one of ids and where. */
   readonly ids?: readonly string[];
@@ -307,6 +314,8 @@ export interface Engine {
   list(query: ListQuery, context: CallContext): Promise<ListAnswer>;
   ingest(command: IngestCommand, context: CallContext): Promise<IngestAnswer>;
   status(query: AsOf, context: CallContext): Promise<StatusAnswer>;
+  watch(query: WatchQuery, context: CallContext): Promise<WatchAnswer>;
+  complete(query: CompleteQuery, context: CallContext): Promise<CompleteAnswer>;
   history(query: HistoryQuery, context: CallContext): Promise<HistoryAnswer>;
   diff(query: DiffQuery, context: CallContext): Promise<DiffAnswer>;
   mark(command: MarkCommand, context: CallContext): Promise<MarkAnswer>;
@@ -335,6 +344,8 @@ export const ENGINE_METHODS = {
   list: 'read',
   ingest: 'write',
   status: 'read',
+  watch: 'read',
+  complete: 'read',
   history: 'read',
   diff: 'read',
   mark: 'write',

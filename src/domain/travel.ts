@@ -1,5 +1,5 @@
 /** Commands and queries over time: what was changed, between which moments, and taking it back. Part of the engine's face. */
-import type { Receipt, ResolvedMoment, Where, WriteSpan } from './face.js';
+import type { Receipt, ResolvedMoment, Where, Within, WriteSpan } from './face.js';
 import type { Actor, Erased, Metadata } from './model.js';
 
 export const CHANGE_TYPES = [
@@ -18,7 +18,7 @@ export const CHANGE_TYPES = [
 export type ChangeType = (typeof CHANGE_TYPES)[number];
 
 /** Which changes: every bound that is given must hold. */
-export interface HistoryQuery {
+export interface HistoryQuery extends Within {
   /** One item of `collection` (default: "default"); without it all of the collection's, or of the store's. */
   readonly id?: string;
   readonly collection?: string;
@@ -81,7 +81,7 @@ export interface HistoryAnswer {
   readonly moment: ResolvedMoment;
 }
 
-export interface DiffQuery {
+export interface DiffQuery extends Within {
   /** Moments; `to` defaults to now. */
   readonly from: string;
   readonly to?: string;
@@ -127,7 +127,7 @@ export interface DiffAnswer {
  * What to take back: everything after `to`; or the last change of each of `ids` (with `to`: all of theirs after it); or what a
  * session, a span of time or single events changed. `collection` narrows each of them.
  */
-export interface RevertCommand {
+export interface RevertCommand extends Within {
   readonly to?: string;
   readonly ids?: readonly string[];
   /** A session's id; "current" is the caller's. May be narrowed by since and until. */

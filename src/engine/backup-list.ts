@@ -1,5 +1,6 @@
 import { readConfig } from '../../wal/backup/config-file.js';
 import {
+  assertOneStore,
   type Backup,
   type BackupList,
   listBackups,
@@ -60,7 +61,7 @@ export function overviewOf(dir: string, { backups, damaged }: BackupList = listB
 
 /**
  * A backup by its id, else the newest one, if all can be read.
- * @throws WalError BACKUP_MISSING, BACKUP_DAMAGED; CodedError INVALID_ARGUMENT for an id that is not there
+ * @throws WalError BACKUP_MISSING, BACKUP_DAMAGED, BACKUP_FOREIGN (of several stores); CodedError INVALID_ARGUMENT for an id that is not there
  */
 export function chosenBackup(dir: string, { backups, damaged }: BackupList, id: string | undefined): Backup {
   const broken = damaged.find(backup => backup.id === id);
@@ -77,6 +78,8 @@ export function chosenBackup(dir: string, { backups, damaged }: BackupList, id: 
       damaged.map(({ problem }) => problem).join('; '),
       `Name a backup with --backup: the newest one that can be read is ${newestBackup(backups)?.id ?? 'none'}.`,
     );
+  if (id === undefined)
+    assertOneStore(dir, backups, 'Name a backup with --backup: `mcp-vector-server backup list` has them.');
   const found = id === undefined ? newestBackup(backups) : backups.find(backup => backup.id === id);
   if (found !== undefined) return found;
   if (id === undefined) throw noBackup(dir);

@@ -2,9 +2,10 @@ import { mkdtempSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { BackupCheck } from '../../wal/backup/check.js';
 import { configProblem } from '../../wal/backup/config-file.js';
-import { type Backup, listBackups, newestBackup } from '../../wal/backup/manifest.js';
+import { type Backup, listBackups, manifestPath, newestBackup } from '../../wal/backup/manifest.js';
 import { listPins } from '../../wal/backup/pins.js';
 import { WalError } from '../../wal/errors.js';
+import { exists } from '../../wal/exists.js';
 import { withIoErrors } from '../../wal/io-error.js';
 import type { Progress } from '../domain/face.js';
 import { type BackupOverview, noBackup, overviewOf } from './backup-list.js';
@@ -58,7 +59,8 @@ async function verifyAll(dir: string, { trialIn, onProgress }: VerifyBackupsOpti
       records += segment.records;
       onProgress?.({ done: records, unit: 'records', message: 'verifying' });
     });
-    if (problem !== undefined && !spoilt.has(problem.message)) {
+    // Of one that was pruned meanwhile, segments are missing as they should be.
+    if (problem !== undefined && exists(manifestPath(dir, backup.id)) && !spoilt.has(problem.message)) {
       spoilt.add(problem.message);
       const { file } = problem.details as { file: string };
       findings.push({ backups: holding(backups, backup, file), message: problem.message });

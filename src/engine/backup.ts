@@ -5,13 +5,14 @@ import { restoreLog } from '../../wal/backup/restore.js';
 import { backUp } from '../../wal/backup/write.js';
 import { withIoErrors } from '../../wal/io-error.js';
 import type { RecordSource } from '../../wal/log.js';
-import { inspectTarget } from '../../wal/new-store.js';
+import { inspectStoreTarget } from '../../wal/new-store.js';
 import type { BackupAnswer, BackupCommand } from '../domain/backup.js';
 import type { CallContext, Progress, ResolvedMoment } from '../domain/face.js';
 import { type BackupSummary, chosenBackup, summaryOf } from './backup-list.js';
 import { assertSpace, type DiskSpace, storeBytes } from './disk-space.js';
 import { eraseAgain } from './erase-again.js';
 import { givesUpContents } from './event-codec.js';
+import { assertOutside } from './fork.js';
 import { beyondHorizon } from './moments.js';
 import { replayCatalog } from './replay.js';
 import { resolveRange } from './replay-range.js';
@@ -99,7 +100,9 @@ async function restoreFrom(options: RestoreOptions): Promise<Restored> {
   const to = resolve(options.to);
   const list = listBackups(from);
   const backup = chosenBackup(from, list, options.backup);
-  inspectTarget(to);
+  // A directory of backups that holds something else is not written to any more.
+  assertOutside(from, to, 'the backups');
+  inspectStoreTarget(to);
   let isWhole = true;
   const log = await BackupLog.open(
     from,

@@ -78,6 +78,7 @@ async function graphs(projections: Projections, onProgress: BuildOptions['onProg
     if (total > done) onProgress?.({ done, total, unit: 'vectors', message: 'linking them into graphs' });
   };
   const timer = setInterval(tell, POLL_MS);
+  tell();
   try {
     await Promise.all(indexes.map(index => index.idle()));
   } finally {

@@ -26,6 +26,8 @@ export interface FoundItemChange extends ItemChange {
 export interface ChangeFilter extends SeqSpan {
   /** Collection id. */
   readonly collection?: number | undefined;
+  /** Ids of the only collections that there are; what belongs to none passes. */
+  readonly within?: ReadonlySet<number> | undefined;
   readonly types?: ReadonlySet<ChangeType> | undefined;
   /** The events that declared the actors. */
   readonly actors?: ReadonlySet<number> | undefined;
@@ -88,11 +90,12 @@ export function* changesOf(
 
 /** The loop looks at what decides before it makes an object: of a large store most rows are passed over. */
 function* writesNewestFirst(catalog: Catalog, filter: ChangeFilter): Generator<FoundItemChange> {
-  const { types, actors, collection } = filter;
+  const { types, actors, collection, within } = filter;
   if (types && !types.has('created') && !types.has('updated') && !types.has('restored')) return;
   const first = catalog.firstAtOrAfter(filter.firstSeq);
   for (let ordinal = catalog.firstAtOrAfter(filter.lastSeq + 1) - 1; ordinal >= first; ordinal--) {
     if (collection !== undefined && catalog.collectionOf(ordinal) !== collection) continue;
+    if (within && !within.has(catalog.collectionOf(ordinal))) continue;
     if (actors && !actors.has(catalog.actorOf(ordinal))) continue;
     if (types && !types.has(typeOfWrite(catalog, ordinal))) continue;
     yield withType(catalog, writeOf(catalog, ordinal));
@@ -105,6 +108,7 @@ function* deletesNewestFirst(catalog: Catalog, filter: ChangeFilter): Generator<
   for (let n = catalog.firstDeleteAtOrAfter(filter.lastSeq + 1) - 1; n >= first; n--) {
     const { seq, actor, ordinal } = catalog.deleteAt(n);
     if (filter.collection !== undefined && catalog.collectionOf(ordinal) !== filter.collection) continue;
+    if (filter.within && !filter.within.has(catalog.collectionOf(ordinal))) continue;
     if (filter.actors && !filter.actors.has(actor)) continue;
     yield { seq, actor, before: ordinal, after: -1, type: 'deleted' };
   }
@@ -115,6 +119,8 @@ function* milestonesNewestFirst({ registry }: Catalog, filter: ChangeFilter): Ge
   for (let at = milestones.length - 1; at >= 0; at--) {
     const milestone = milestones[at]!;
     if (filter.collection !== undefined && milestone.collection !== filter.collection) continue;
+    if (filter.within && milestone.collection !== undefined && !filter.within.has(milestone.collection))
+      continue;
     if (isWanted(milestone, filter)) yield milestone;
   }
 }
@@ -162,6 +168,8 @@ export interface NetSpan {
   readonly belowSeq: number;
   /** Collection id. */
   readonly collection?: number | undefined;
+  /** Ids of the only collections that there are. */
+  readonly within?: ReadonlySet<number> | undefined;
 }
 
 /**
@@ -169,7 +177,7 @@ export interface NetSpan {
  * that came and went in between. Costs a walk over the rows of these events, and over nothing else.
  */
 export function* netChanges(catalog: Catalog, span: NetSpan): Generator<NetChange> {
-  const { fromSeq, toSeq, collection } = span;
+  const { fromSeq, toSeq, collection, within } = span;
   const firstVersion = catalog.firstAtOrAfter(fromSeq + 1);
   const firstDelete = catalog.firstDeleteAtOrAfter(fromSeq + 1);
   const recreated = recreatedVersions(catalog, fromSeq, toSeq);
@@ -183,6 +191,7 @@ export function* netChanges(catalog: Catalog, span: NetSpan): Generator<NetChang
     const ordinal = isWrite ? version-- : deleted.ordinal;
     if (!isWrite) n--;
     if (collection !== undefined && catalog.collectionOf(ordinal) !== collection) continue;
+    if (within && !within.has(catalog.collectionOf(ordinal))) continue;
     const died = catalog.diedOf(ordinal);
     const isLast = isWrite ? died === 0 || died > toSeq : !recreated.has(ordinal);
     if (!isLast) continue;

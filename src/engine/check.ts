@@ -7,6 +7,7 @@ import { isMarkName } from '../domain/moment.js';
 import { nearest } from '../domain/nearest.js';
 import { findSecret } from '../domain/secrets.js';
 import { CHANGE_TYPES, type HistoryQuery, type MarkCommand, type ReembedCommand } from '../domain/travel.js';
+import type { CompleteQuery, WatchQuery } from '../domain/watch.js';
 
 /**
  * @param maxItems one file's chunks are one transaction, however many they are
@@ -176,4 +177,26 @@ function checkSecret(at: string, text: string): void {
 
 function invalid(message: string, wayOut: string): CodedError {
   return new CodedError('INVALID_ARGUMENT', message, wayOut);
+}
+
+/** Longest wait of a watch, in ms: whoever asks again tells that somebody still listens. */
+const MAX_WAIT_MS = 60_000;
+
+/** @throws CodedError INVALID_ARGUMENT */
+export function checkWatch({ after, wait_ms = 0 }: WatchQuery): void {
+  if (after !== undefined && !(Number.isSafeInteger(after) && after >= 0))
+    throw invalid(`after: ${after} is no sequence number`, 'Give the head of an earlier answer.');
+  if (!(wait_ms >= 0 && wait_ms <= MAX_WAIT_MS))
+    throw invalid(`wait_ms: ${wait_ms}`, `Give 0 to ${MAX_WAIT_MS} milliseconds.`);
+}
+
+/** Names that one completion suggests at most: what MCP allows. */
+export const MAX_COMPLETIONS = 100;
+
+/** @throws CodedError INVALID_ARGUMENT */
+export function checkComplete({ of, collection, limit = MAX_COMPLETIONS }: CompleteQuery): void {
+  if (of === 'ids' && collection === undefined)
+    throw invalid('collection: missing', 'Name the collection whose ids are wanted.');
+  if (!(Number.isSafeInteger(limit) && limit >= 1 && limit <= MAX_COMPLETIONS))
+    throw invalid(`limit: ${limit}`, `Give 1 to ${MAX_COMPLETIONS}.`);
 }

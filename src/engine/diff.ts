@@ -12,6 +12,7 @@ import { describeSeq, resolveMoment } from './moments.js';
 import { Reader } from './read.js';
 import { Slices } from './slices.js';
 import { readItemPut } from './versions.js';
+import { idsWithin } from './within.js';
 
 type Counts = DiffAnswer['counts'];
 type Kind = ItemDiff['change'];
@@ -79,13 +80,17 @@ export class DiffReader extends Reader {
   }
 
   /** The differences of a page, without their texts, and whether more follow. The first page goes through all, to count them. */
-  private async find({ collection: name, where, limit }: DiffQuery, pinned: Pinned, slices: Slices) {
-    const { catalog, metadata } = this.options.projections();
+  private async find(query: DiffQuery, pinned: Pinned, slices: Slices) {
+    const { collection: name, where, limit } = query;
+    const projections = this.options.projections();
+    const { catalog, metadata } = projections;
     const isPast = pinned.to.seq < this.options.log.head.seq;
-    const collection = name === undefined ? undefined : this.collection(name, { ...pinned.to, isPast });
+    const at = { ...pinned.to, isPast, ...(query.within && { within: query.within }) };
+    const collection = name === undefined ? undefined : this.collection(name, at);
+    const within = idsWithin(projections, query.within);
     const mask = where && metadata.evaluate(parseWhere(where), catalog.firstAtOrAfter(pinned.to.seq + 1));
     const { from, to, belowSeq } = pinned;
-    const span = { fromSeq: from.seq, toSeq: to.seq, belowSeq, collection: collection?.id };
+    const span = { fromSeq: from.seq, toSeq: to.seq, belowSeq, collection: collection?.id, within };
     const counts = { added: 0, changed: 0, removed: 0 };
     const page: { kind: Kind; change: NetChange }[] = [];
     let more = false;

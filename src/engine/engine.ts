@@ -38,10 +38,12 @@ import type {
   RevertCommand,
 } from '../domain/travel.js';
 import type { VerifyAnswer, VerifyCommand } from '../domain/verify.js';
+import type { CompleteAnswer, CompleteQuery, WatchAnswer, WatchQuery } from '../domain/watch.js';
 import type { Logger } from '../log.js';
 import { backUpStore } from './backup.js';
 import { listCheckpoints, saveCheckpoint } from './checkpoints.js';
 import { EngineChunkStore } from './chunk-store.js';
+import { Completer } from './complete.js';
 import { DiffReader } from './diff.js';
 import type { Embedders } from './embedders.js';
 import { assertOutside } from './fork.js';
@@ -60,6 +62,7 @@ import { schedule, type VerifySchedule } from './schedule.js';
 import { Searcher } from './search.js';
 import { statusOf } from './status.js';
 import { Versions } from './versions.js';
+import { Watcher } from './watch.js';
 import { type WriteOptions, Writer } from './write.js';
 
 export interface StoreEngineOptions {
@@ -97,6 +100,8 @@ export class StoreEngine implements Engine {
   private readonly horizonMover: Horizon;
   private readonly exporter: Exporter;
   private readonly importer: Importer;
+  private readonly watcher: Watcher;
+  private readonly completer: Completer;
   private readonly unsubscribe: () => void;
   private checkpointSeq: number;
   /** How far what goes on without an event is in the newest checkpoint: see Projections.progress. */
@@ -141,6 +146,8 @@ export class StoreEngine implements Engine {
     this.scheduled = this.scheduleWork(options);
     this.exporter = new Exporter(shared);
     this.importer = new Importer({ ...shared, writer: this.writer });
+    this.watcher = new Watcher({ ...shared, reader: this.searcher, ending: this.ending.signal });
+    this.completer = new Completer(shared);
     this.checkpointSeq = listCheckpoints(options.storeDir)[0] ?? 0;
     this.checkpointProgress = projections.progress;
     this.unsubscribe = log.subscribe<PreparedEvents>(
@@ -198,11 +205,16 @@ export class StoreEngine implements Engine {
     if (first.seq !== first.txFirst)
       this.applying = projections
         .applyInPieces(first.txFirst, readCommitted(log, first.txFirst, first.seq))
-        .then(() => this.saveIfDue());
+        .then(() => this.applied());
     else {
       projections.apply(records, prepared);
-      this.saveIfDue();
+      this.applied();
     }
+  }
+
+  private applied(): void {
+    this.saveIfDue();
+    this.watcher.notify();
   }
 
   private saveIfDue(): void {
@@ -281,6 +293,16 @@ export class StoreEngine implements Engine {
     return withIoErrors('the state of the store could not be read', () =>
       statusOf({ ...this.options, checkpointSeq, reader: searcher, verifier }, query, context),
     );
+  }
+
+  async watch(query: WatchQuery, context: CallContext): Promise<WatchAnswer> {
+    await this.ready();
+    return this.watcher.watch(query, context);
+  }
+
+  async complete(query: CompleteQuery, context: CallContext): Promise<CompleteAnswer> {
+    await this.ready();
+    return this.completer.complete(query, context);
   }
 
   async history(query: HistoryQuery, context: CallContext): Promise<HistoryAnswer> {

@@ -5,7 +5,7 @@ import { exists } from '../../wal/exists.js';
 import { forkLog } from '../../wal/fork.js';
 import type { LevelLog } from '../../wal/level-log.js';
 import { type ForkOrigin, forkOriginOf } from '../../wal/lineage.js';
-import { inspectTarget } from '../../wal/new-store.js';
+import { inspectStoreTarget } from '../../wal/new-store.js';
 import { openLog } from '../../wal/open.js';
 import { CodedError } from '../domain/errors.js';
 import type { Progress } from '../domain/face.js';
@@ -50,16 +50,16 @@ export interface ForkOptions {
  */
 export function checkTarget(sourceDir: string, targetDir: string): 'absent' | 'empty' {
   assertOutside(sourceDir, targetDir);
-  return inspectTarget(targetDir);
+  return inspectStoreTarget(targetDir);
 }
 
-/** @throws CodedError INVALID_ARGUMENT for a directory inside the store */
-export function assertOutside(sourceDir: string, targetDir: string): void {
+/** @throws CodedError INVALID_ARGUMENT for a directory inside the store, or what else the source is */
+export function assertOutside(sourceDir: string, targetDir: string, what = 'the store'): void {
   const inside = relative(realpathSync(sourceDir), realPathOf(targetDir));
   if (inside !== '..' && !inside.startsWith(`..${sep}`) && !isAbsolute(inside))
     throw new CodedError(
       'INVALID_ARGUMENT',
-      `${targetDir} lies inside the store ${sourceDir}`,
+      `${targetDir} lies inside ${what} ${sourceDir}`,
       'Name a directory outside of it.',
     );
 }

@@ -7,6 +7,7 @@ import { PAGE_CHARS, queryNumber, readCursor, writeCursor } from './cursor.js';
 import { endOf, resolveBounds, type SeqSpan, spanOf } from './moments.js';
 import { Reader } from './read.js';
 import { Slices } from './slices.js';
+import { idsWithin } from './within.js';
 
 /** Text shown of each version where the history is not one item's. */
 const PREVIEW_CHARS = 200;
@@ -67,13 +68,15 @@ export class HistoryReader extends Reader {
     const { catalog } = projections;
     const { id } = query;
     const name = query.collection ?? (id === undefined ? undefined : 'default');
-    const collection = name === undefined ? undefined : this.collection(name, this.at(undefined, context));
+    const collection =
+      name === undefined ? undefined : this.collection(name, this.at(undefined, context, query.within));
     const { firstSeq, lastSeq } = span;
     const types = query.types && new Set(query.types);
     const filter = {
       firstSeq,
       lastSeq,
       collection: collection?.id,
+      within: idsWithin(projections, query.within),
       types,
       actors: this.actors(query, session),
     };

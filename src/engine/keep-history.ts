@@ -2,7 +2,7 @@
 import type { GroupCommitLog } from '../../wal/group-commit.js';
 import type { CallContext } from '../domain/face.js';
 import type { Actor } from '../domain/model.js';
-import { parseMoment } from '../domain/moment.js';
+import { type Moment, parseMoment } from '../domain/moment.js';
 import type { Logger } from '../log.js';
 import { VERSION } from '../version.js';
 import type { Horizon } from './horizon.js';
@@ -63,9 +63,9 @@ export class HistoryKeeper {
     }
     // What the horizon itself writes is no sign of life.
     const reference = Math.min(nowMs, projections().catalog.lastChangeMs + DAY_MS);
-    const moment = parseMoment(`${keep} ago`, { nowMs: reference });
-    if (moment.kind !== 'time') throw new TypeError(`"${keep}" is no age`);
-    const through = new Date(moment.timeMs).toISOString();
+    // What ends in "ago" is a time, or refused.
+    const { timeMs } = parseMoment(`${keep} ago`, { nowMs: reference }) as Moment & { kind: 'time' };
+    const through = new Date(timeMs).toISOString();
     const context: CallContext = { actor: ACTOR };
     const { versions } = await horizon.move({ through, dry_run: true }, context);
     if (versions === 0) return;

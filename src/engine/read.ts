@@ -22,6 +22,7 @@ import { badCursor, readCursor, writeCursor } from './cursor.js';
 import { beyondHorizon, describeSeq, type MomentContext, resolveBounds, resolveMoment } from './moments.js';
 import type { Projections } from './projections.js';
 import type { StoredItem, Versions } from './versions.js';
+import { isWithin } from './within.js';
 import { collectionNotFound } from './write.js';
 
 export interface ReadOptions {
@@ -35,6 +36,8 @@ export interface ReadOptions {
 export interface At extends ResolvedMoment {
   /** False while it is the present one: then the projections' live parts answer. */
   readonly isPast: boolean;
+  /** See Within. */
+  readonly within?: readonly string[];
 }
 
 export class Reader {
@@ -71,11 +74,14 @@ export class Reader {
     return moment;
   }
 
-  /** @throws CodedError as resolveMoment does */
-  at(asOf: string | undefined, context: CallContext): At {
+  /**
+   * @param within see Within: what the collections of this moment are
+   * @throws CodedError as resolveMoment does
+   */
+  at(asOf: string | undefined, context: CallContext, within?: readonly string[]): At {
     const now = this.moment();
     const resolved = asOf === undefined ? now : resolveMoment(asOf, this.momentContext(context));
-    return { ...resolved, isPast: resolved.seq < this.options.log.head.seq };
+    return { ...resolved, isPast: resolved.seq < this.options.log.head.seq, ...(within && { within }) };
   }
 
   momentContext({ zone }: CallContext): MomentContext {
@@ -98,7 +104,7 @@ export class Reader {
 
   async get(query: GetQuery, context: CallContext): Promise<GetAnswer> {
     checkCount('ids', query.ids.length);
-    const at = this.at(query.as_of, context);
+    const at = this.at(query.as_of, context, query.within);
     const collection = this.collection(query.collection, at);
     const { catalog } = this.options.projections();
     const items: ItemView[] = [];
@@ -122,7 +128,7 @@ export class Reader {
   /** Newest first. A cursor pins the moment that the first page was of: later pages are of the same state. */
   async list(query: ListQuery, context: CallContext): Promise<ListAnswer> {
     checkLimit(query.limit);
-    const at = this.at(query.as_of, context);
+    const at = this.at(query.as_of, context, query.within);
     const collection = this.collection(query.collection, at);
     const { catalog } = this.options.projections();
     const cursor = query.cursor === undefined ? undefined : readCursor(query.cursor, collection.id, 3);
@@ -174,8 +180,8 @@ export class Reader {
   collection(name: string, at: At): CollectionState {
     const projections = this.options.projections();
     projections.assertUsable();
-    const collection = projections.catalog.collection(name);
-    if (collection === undefined) throw collectionNotFound(projections, name);
+    const collection = isWithin(name, at.within) ? projections.catalog.collection(name) : undefined;
+    if (collection === undefined) throw collectionNotFound(projections, name, at.within);
     if (collection.createdSeq <= at.seq) return collection;
     throw new CodedError(
       'COLLECTION_NOT_FOUND',
@@ -186,7 +192,11 @@ export class Reader {
 
   /** The collections that there were. */
   collections(at: At): readonly CollectionState[] {
-    return this.options.projections().catalog.collections.filter(({ createdSeq }) => createdSeq <= at.seq);
+    return this.options
+      .projections()
+      .catalog.collections.filter(
+        ({ name, createdSeq }) => createdSeq <= at.seq && isWithin(name, at.within),
+      );
   }
 
   /** @throws WalError when the record is damaged: a wrong or silently missing answer is never given instead */

@@ -68,7 +68,7 @@ export interface RebuildSummary {
  */
 export async function rebuildProjections(options: RebuildOptions): Promise<RebuildSummary> {
   const { storeDir, onProgress } = options;
-  const log = await openLog({ storeDir, ...(options.clock && { clock: options.clock }) });
+  const log = await openLog({ storeDir, clock: options.clock });
   try {
     const logBytes = directoryBytes(join(storeDir, PATHS.log));
     const checkpointsDir = join(storeDir, PATHS.checkpoints);

@@ -5,7 +5,7 @@ import { join } from 'node:path';
 import { listBackups, SEGMENTS } from '../../wal/backup/manifest.js';
 import { WalError } from '../../wal/errors.js';
 import type { Lineage } from '../../wal/log.js';
-import { listQuarantines } from '../../wal/quarantine.js';
+import { listQuarantines, type QuarantineEntry, type QuarantineManifest } from '../../wal/quarantine.js';
 import { readQuarantine } from '../../wal/quarantine-erase.js';
 import { decodeRecord, type LogRecord } from '../../wal/record.js';
 import { readRecordFile } from '../../wal/record-file.js';
@@ -51,6 +51,23 @@ export function residueFinder(
   };
 }
 
+/**
+ * What was cut off the log, oldest first.
+ * @throws WalError WAL_IO where a manifest cannot be read: what the folder holds is not known
+ */
+export function readableQuarantines(
+  storeDir: string,
+): (QuarantineEntry & { readonly manifest: QuarantineManifest })[] {
+  return listQuarantines(storeDir).map(({ path, manifest, problem }) => {
+    if (manifest !== undefined) return { path, manifest, problem };
+    throw new WalError(
+      'WAL_IO',
+      `${path}: ${problem}`,
+      'What it holds is not known. Put it back from a copy, or move it out of the store, then try again.',
+    );
+  });
+}
+
 export async function quarantinesHolding(
   storeDir: string,
   catalog: Catalog,
@@ -58,8 +75,7 @@ export async function quarantinesHolding(
   ids: ReadonlySet<string>,
 ): Promise<HeldQuarantine[]> {
   const held: HeldQuarantine[] = [];
-  for (const entry of listQuarantines(storeDir)) {
-    if (entry.manifest === undefined) continue;
+  for (const entry of readableQuarantines(storeDir)) {
     const find = residueFinder(catalog, entry.manifest.after.seq);
     const events: number[] = [];
     for await (const record of readQuarantine(entry))

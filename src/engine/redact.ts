@@ -5,14 +5,12 @@
  */
 import { readdirSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
-import { exists } from '../../wal/exists.js';
 import type { GroupCommitLog } from '../../wal/group-commit.js';
 import { hashHex } from '../../wal/hash.js';
 import { fsyncDirectory } from '../../wal/head-file.js';
 import type { LevelLog } from '../../wal/level-log.js';
 import { openLog } from '../../wal/open.js';
 import { PATHS } from '../../wal/paths.js';
-import { listQuarantines } from '../../wal/quarantine.js';
 import { eraseInQuarantine, settleQuarantines } from '../../wal/quarantine-erase.js';
 import { CodedError } from '../domain/errors.js';
 import type { Progress, Receipt } from '../domain/face.js';
@@ -29,6 +27,7 @@ import {
   type HeldBackup,
   type HeldQuarantine,
   quarantinesHolding,
+  readableQuarantines,
   residueFinder,
 } from './redact-copies.js';
 import { replayCatalog } from './replay.js';
@@ -77,7 +76,7 @@ export interface RedactAnswer {
 /**
  * Tells which contents of items a store holds, and on request erases them. The items are deleted, where they live.
  * @throws CodedError COLLECTION_NOT_FOUND, INVALID_ARGUMENT (an id that never was; evidence of damage is there and was not to be discarded)
- * @throws WalError as openLog does; BACKUP_MISSING
+ * @throws WalError as openLog does; BACKUP_MISSING; WAL_IO (something in quarantine that cannot be read: nothing was changed)
  */
 export async function redact(options: RedactOptions): Promise<RedactAnswer> {
   const { storeDir, apply, onProgress, indexEngine } = options;
@@ -197,8 +196,7 @@ export async function finishRedactions(
   emptyScratch(storeDir);
   fsyncDirectory(storeDir);
   settleQuarantines(storeDir);
-  for (const { path, manifest } of listQuarantines(storeDir)) {
-    if (manifest === undefined) continue;
+  for (const { path, manifest } of readableQuarantines(storeDir)) {
     const find = residueFinder(catalog, manifest.after.seq);
     await eraseInQuarantine(path, record => {
       const found = find(record, isRedacted);
@@ -222,5 +220,6 @@ export async function finishRedactions(
 /** Folders that openings of damaged stores left. */
 function evidenceOf(storeDir: string): string[] {
   const parent = join(storeDir, PATHS.evidence);
-  return exists(parent) ? readdirSync(parent).map(name => join(parent, name)) : [];
+  // Every opening makes it.
+  return readdirSync(parent).map(name => join(parent, name));
 }

@@ -43,7 +43,7 @@ export async function repair(
     choice,
     apply,
     program: VERSION,
-    ...(clock && { clock }),
+    clock,
     onProgress: (step, done, total) => onProgress?.({ done, total, unit: UNITS[step], message: step }),
     onPlanned: async ({ sizeBytes }: RepairPlan) => {
       await assertSpace(storeDir, storeBytes(sizeBytes));

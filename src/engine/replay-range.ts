@@ -61,7 +61,7 @@ async function marksFor(
 function resolveSince(text: string, context: MomentContext): number {
   const { log } = context;
   const { sinceSeq, sinceMs } = resolveBounds(text, undefined, context);
-  const seq = sinceSeq ?? firstAtOrAfter(log, sinceMs ?? 0);
+  const seq = sinceSeq ?? firstAtOrAfter(log, sinceMs!);
   return seq < 1 ? 1 : seq > log.head.seq ? log.head.seq + 1 : log.get(seq).txFirst;
 }
 

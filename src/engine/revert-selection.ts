@@ -7,6 +7,7 @@ import { checkCount, checkId } from './check.js';
 import { resolveBounds, resolveMoment, spanOf } from './moments.js';
 import type { Reader } from './read.js';
 import type { Selection } from './revert-plan.js';
+import { idsWithin } from './within.js';
 
 /**
  * Which changes a command means, on the present state.
@@ -20,12 +21,12 @@ export function selectionOf(
 ): Selection {
   checkArguments(command);
   const moments = reader.momentContext(context);
-  const now = reader.at(undefined, context);
+  const now = reader.at(undefined, context, command.within);
   const headSeq = now.seq;
   const everything = { headSeq, fromSeq: 1, throughSeq: headSeq };
   const collection =
     command.collection === undefined ? undefined : reader.collection(command.collection, now).id;
-  const within = collection === undefined ? {} : { collections: new Set([collection]) };
+  const within = collectionsOf(catalog, collection, command.within);
   if (command.ids !== undefined) {
     const items = itemsOf(catalog, collection ?? reader.collection('default', now).id, command.ids);
     if (command.to === undefined) {
@@ -57,6 +58,17 @@ export function selectionOf(
   const actors = new Set<number>();
   for (const [seq, actor] of catalog.registry.actors) if (actor.session === session) actors.add(seq);
   return { ...bounds, ...within, isSelected: change => actors.has(change.actor) };
+}
+
+/** Those that a revert may touch. */
+function collectionsOf(
+  catalog: Catalog,
+  named: number | undefined,
+  within: readonly string[] | undefined,
+): Pick<Selection, 'collections'> {
+  if (named !== undefined) return { collections: new Set([named]) };
+  const collections = idsWithin({ catalog }, within);
+  return collections === undefined ? {} : { collections };
 }
 
 /** What the digest of a plan covers besides the versions concerned: everything that was asked for. */

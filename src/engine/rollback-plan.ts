@@ -98,8 +98,12 @@ export async function planRollback(
       }
       return record.body === undefined ? 'erased' : event.type;
     } catch (error) {
-      if (!isCoded(error)) throw error;
-      if (unreadable.length < LISTED_UNREADABLE) unreadable.push(`${error.code}: ${error.message}`);
+      // An event without the fields of its type has no code for it.
+      const { message } = error as Error;
+      const problem = isCoded(error)
+        ? `${error.code}: ${message}`
+        : `PROJECTION_FAILED: event ${record.seq} could not be applied: ${message}`;
+      if (unreadable.length < LISTED_UNREADABLE) unreadable.push(problem);
       return 'unreadable';
     }
   };

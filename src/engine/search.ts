@@ -57,7 +57,7 @@ export class Searcher extends Reader {
 
   async search(query: SearchQuery, context: CallContext): Promise<SearchAnswer> {
     checkQuery(query);
-    const asked = this.at(query.as_of, context);
+    const asked = this.at(query.as_of, context, query.within);
     const named = query.collections?.map(name => this.collection(name, asked));
     this.options.projections().assertUsable();
     const candidatesFrom = named ?? this.collections(asked);
@@ -74,7 +74,8 @@ export class Searcher extends Reader {
     } while (candidatesFrom.some(({ generation }, i) => generation !== generations[i]));
     const { vectorOf, unsearched } = vectors;
     // From here on nothing waits: one state of the store answers. What was the present may have become the past.
-    const at = query.as_of === undefined ? this.at(undefined, context) : this.at(String(asked.seq), context);
+    const asOf = query.as_of === undefined ? undefined : String(asked.seq);
+    const at = this.at(asOf, context, query.within);
     const collections = (named ?? this.collections(at)).filter(
       collection => query.mode === 'keyword' || vectorOf(collection) !== undefined,
     );

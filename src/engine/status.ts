@@ -41,7 +41,7 @@ export async function statusOf(
   const { configured } = embedders;
   const embedderStatus = { space: await spaceOf(configured), state: configured.state() };
   // From here on nothing waits: one state of the store answers.
-  const at = reader.at(query.as_of, context);
+  const at = reader.at(query.as_of, context, query.within);
   const memory = process.memoryUsage();
   const failure = log.failure;
   const { wholeFrom } = projections.catalog;

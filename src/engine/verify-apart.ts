@@ -1,7 +1,7 @@
 import { fork } from 'node:child_process';
 import { fileURLToPath } from 'node:url';
 import { WalError, type WalErrorCode } from '../../wal/errors.js';
-import { CodedError, type ErrorCode } from '../domain/errors.js';
+import { CodedError } from '../domain/errors.js';
 import type { Progress } from '../domain/face.js';
 import type { VerifyOptions, VerifyReport } from './verify.js';
 
@@ -17,8 +17,7 @@ export type VerifyMessage =
   | { readonly type: 'report'; readonly report: VerifyReport }
   | {
       readonly type: 'error';
-      readonly layer: 'wal' | 'program';
-      readonly error: { readonly code: string; readonly message: string; readonly wayOut: string };
+      readonly error: { readonly code: WalErrorCode; readonly message: string; readonly wayOut: string };
     };
 
 export interface VerifyApartOptions extends VerifyOptions {
@@ -59,17 +58,13 @@ export function verifyApart(
       if (outcome !== undefined) outcome();
       else reject(died(signal ?? `exit code ${code}`, doing));
     });
-    child.send({ storeDir, options } satisfies VerifyRequest, error => {
-      // Its end says why.
-      if (error) doing = 'starting';
-    });
+    // Where it does not arrive, the child's end says why.
+    child.send({ storeDir, options } satisfies VerifyRequest, () => {});
   });
 }
 
-const errorOf = ({ layer, error: { code, message, wayOut } }: VerifyMessage & { type: 'error' }): Error =>
-  layer === 'wal'
-    ? new WalError(code as WalErrorCode, message, wayOut)
-    : new CodedError(code as ErrorCode, message, wayOut);
+const errorOf = ({ error: { code, message, wayOut } }: VerifyMessage & { type: 'error' }): WalError =>
+  new WalError(code, message, wayOut);
 
 const died = (how: string, doing: string): CodedError =>
   new CodedError(

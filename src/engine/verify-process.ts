@@ -1,6 +1,5 @@
 /** The process that verifyApart starts: one verification, told to its parent. */
 import { WalError } from '../../wal/errors.js';
-import { isCoded } from '../domain/errors.js';
 import { verifyStore } from './verify.js';
 import type { VerifyMessage, VerifyRequest } from './verify-apart.js';
 
@@ -11,8 +10,9 @@ process.once('message', (request: VerifyRequest) => {
 });
 
 const send = (message: VerifyMessage): Promise<void> =>
-  new Promise((resolve, reject) => {
-    process.send!(message, (error: Error | null) => (error ? reject(error) : resolve()));
+  new Promise(resolve => {
+    // What cannot be sent has no reader: see above.
+    process.send!(message, () => resolve());
   });
 
 async function answer({ storeDir, options }: VerifyRequest): Promise<void> {
@@ -23,10 +23,9 @@ async function answer({ storeDir, options }: VerifyRequest): Promise<void> {
     });
     await send({ type: 'report', report });
   } catch (error) {
-    // What has no code is a defect: it ends this process, and shows itself on stderr.
-    if (!isCoded(error)) throw error;
+    // Anything else is a defect: it ends this process, and shows itself on stderr.
+    if (!(error instanceof WalError)) throw error;
     const { code, message, wayOut } = error;
-    const layer = error instanceof WalError ? 'wal' : 'program';
-    await send({ type: 'error', layer, error: { code, message, wayOut } });
+    await send({ type: 'error', error: { code, message, wayOut } });
   }
 }

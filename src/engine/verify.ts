@@ -9,7 +9,7 @@ import { takeOwnership } from '../../wal/owner.js';
 import { inspectQuarantines, listQuarantines } from '../../wal/quarantine.js';
 import { assertNotSwapping } from '../../wal/repair/swap.js';
 import { type LogFinding, type LogReport, type VerifyLevel, verifyLooked } from '../../wal/verify.js';
-import { isCoded } from '../domain/errors.js';
+import type { CodedError } from '../domain/errors.js';
 import type { Progress } from '../domain/face.js';
 import type { Coverage, NextStep, OnlineState, RestorableWindow } from '../domain/verify.js';
 import { checkRecord } from './check-record.js';
@@ -118,8 +118,8 @@ async function verifyAll(
         try {
           checkRecord(record);
         } catch (error) {
-          if (!isCoded(error)) throw error;
-          findings.push({ code: error.code, message: error.message, seq: record.seq });
+          const { code, message } = error as CodedError;
+          findings.push({ code, message, seq: record.seq });
         }
       },
     });
@@ -219,7 +219,7 @@ async function compareNewest(
     return undefined;
   };
   if (!isLogSound) return skip('the log is damaged');
-  if (manifest.seq > (log.head?.seq ?? 0)) return skip('it is of an event beyond the end of the log');
+  if (manifest.seq > log.head!.seq) return skip('it is of an event beyond the end of the log');
   if (level === 'deep' && looked.state !== 'sound')
     return skip('a power loss interrupted the last opening, which the next one takes back');
   if (level === 'full' && log.gaps.length > 0)

@@ -30,6 +30,7 @@ import { similarTo } from './similar.js';
 import { chain, commitInParts, partsOf } from './stream-commit.js';
 import type { Versions } from './versions.js';
 import { WriteView } from './view.js';
+import { isWithin } from './within.js';
 
 export interface WriteOptions {
   readonly log: Log;
@@ -204,8 +205,9 @@ export class Writer {
     checkDelete(command);
     while (this.gate) await this.gate;
     this.options.projections().assertUsable();
-    const collection = this.view.collection(command.collection);
-    if (collection === undefined) throw collectionNotFound(this.options.projections(), command.collection);
+    const { collection: name, within } = command;
+    const collection = isWithin(name, within) ? this.view.collection(name) : undefined;
+    if (collection === undefined) throw collectionNotFound(this.options.projections(), name, within);
     const ids = command.ids ?? this.idsWhere(collection.id, command);
     const { events, deleted, missing } = decideDelete(this.view, collection, ids);
     const dryRun = command.dry_run === true;
@@ -336,8 +338,14 @@ export function throwIfCancelled(context: CallContext): void {
 }
 
 /** Names the collections that are there, so that the caller need not ask. */
-export function collectionNotFound(projections: Projections, name: string): CodedError {
-  const names = projections.catalog.collections.map(collection => `"${collection.name}"`);
+export function collectionNotFound(
+  projections: Projections,
+  name: string,
+  within?: readonly string[],
+): CodedError {
+  const names = projections.catalog.collections
+    .filter(collection => isWithin(collection.name, within))
+    .map(collection => `"${collection.name}"`);
   return new CodedError(
     'COLLECTION_NOT_FOUND',
     `there is no collection "${name}"`,

@@ -1,5 +1,5 @@
 /** /mcp: one POST, GET or DELETE, authorised already, to the server of its revision and back. */
-import { createMcpHandler, isLegacyRequest, type McpHttpHandler } from '../mcp/sdk.js';
+import { createMcpHandler, isLegacyRequest, type McpHttpHandler, type ServerEventBus } from '../mcp/sdk.js';
 import { insufficientScope, type Refusal } from './refusals.js';
 import { holds, type Scope, scopeInsufficient, scopeOfCall } from './scopes.js';
 import { type AnyServer, authInfoOf, Sessions, type SessionsOptions } from './sessions.js';
@@ -14,6 +14,8 @@ export interface DoorOptions {
   /** What calling a tool needs. Default: as our tools say. */
   readonly scopeOfCall?: (toolName: unknown) => Scope;
   readonly sessions?: Pick<SessionsOptions, 'max' | 'maxPerToken' | 'idleMs' | 'retryMs'>;
+  /** What open subscriptions of the newest revision are told of. Default: only of what is published by `notify`. */
+  readonly bus?: ServerEventBus;
   /** Subscriptions open at once, of all tokens. Default 1024. */
   readonly maxSubscriptions?: number;
 }
@@ -23,10 +25,11 @@ export class Door {
   private readonly sessions: Sessions;
 
   constructor(private readonly options: DoorOptions) {
-    const { createServer, isValid, onError, maxSubscriptions } = options;
+    const { createServer, isValid, onError, bus, maxSubscriptions } = options;
     this.modern = createMcpHandler(({ authInfo }) => createServer(authInfo?.extra?.grant as Token), {
       legacy: 'reject',
       onerror: onError,
+      ...(bus !== undefined && { bus }),
       ...(maxSubscriptions !== undefined && { maxSubscriptions }),
     });
     this.sessions = new Sessions({ create: createServer, isValid, onError, ...options.sessions });

@@ -1,9 +1,12 @@
 /** The server of `mcp-vector-server serve`, put together: our tools behind the door, the store behind them. */
+import type { Access } from '../domain/access.js';
 import type { Engine } from '../domain/face.js';
 import { Zone } from '../domain/zone.js';
 import type { Logger } from '../log.js';
+import { guardedEngine } from '../mcp/guarded-engine.js';
 import type { Server } from '../mcp/sdk.js';
 import { createServer, type ServerContext } from '../mcp/server.js';
+import { LogEventBus } from '../mcp/subscriptions/event-bus.js';
 import { Metrics } from './metrics.js';
 import { holds, scopeInsufficient, scopeOfTool } from './scopes.js';
 import { HttpServer, type HttpServerOptions } from './server.js';
@@ -19,6 +22,8 @@ export interface ServeOptions
   readonly tokensDir: string;
   /** VECTOR_ROOTS. Where it is not set nothing is ingested: a client's directories are not those of this machine. */
   readonly roots: readonly string[] | undefined;
+  /** See Config: what no token, whatever its scope, goes beyond. */
+  readonly access: Access;
   /** The IANA zone of clients that name none in X-Time-Zone; undefined: their moments must do without. */
   readonly zone: string | undefined;
   readonly logger: Logger;
@@ -29,7 +34,7 @@ export const ZONE_HEADER = 'x-time-zone';
 
 /** Makes the server, which does not listen yet. */
 export function createHttpServer(options: ServeOptions): HttpServer {
-  const { engine, version, tokensDir, roots, zone, logger } = options;
+  const { engine, version, tokensDir, roots, access, zone, logger } = options;
   let metrics: Metrics | undefined;
   const contextOf = (token: Token): ServerContext => ({
     engine,
@@ -38,6 +43,7 @@ export function createHttpServer(options: ServeOptions): HttpServer {
     window: { window: token.name, environment: { session: token.name, source: 'token' }, project: '' },
     transport: 'http',
     roots: roots ?? [],
+    access: { ...access, readOnly: access.readOnly || token.scope === 'read' },
     env: {},
     cwd: '/',
     logger,
@@ -48,8 +54,14 @@ export function createHttpServer(options: ServeOptions): HttpServer {
     zoneOf: headers => headers?.get(ZONE_HEADER) ?? zone ?? null,
     onCalled: (name, code, durationMs) => metrics?.onCall(name, code, durationMs / 1000),
   });
+  const bus = new LogEventBus({
+    engine: async () => guardedEngine(await engine(), access),
+    actor: PROBE,
+    logger,
+  });
   return new HttpServer({
     ...options,
+    door: { bus },
     tokens: new TokenBook(tokensDir, logger),
     createServer: (token): Server => createServer(contextOf(token)),
     status: async () => (await engine()).status({}, { actor: PROBE }),

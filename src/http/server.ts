@@ -60,8 +60,8 @@ export interface HttpServerOptions extends NamesOptions {
   readonly limits: Limits;
   readonly tokens: TokenBook;
   readonly createServer: DoorOptions['createServer'];
-  /** For the tests' tools. Default: as our own tools say. */
-  readonly door?: Pick<DoorOptions, 'scopeOfCall' | 'sessions'>;
+  /** See DoorOptions. */
+  readonly door?: Pick<DoorOptions, 'bus' | 'scopeOfCall' | 'sessions'>;
   /** The store's state. @throws where it cannot be told */
   status(): Promise<StatusAnswer>;
   readonly logger: Logger;

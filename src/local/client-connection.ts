@@ -1,4 +1,5 @@
 import type { Socket } from 'node:net';
+import type { Terms } from '../config.js';
 import { CodedError } from '../domain/errors.js';
 import { type CallContext, ENGINE_METHODS, type EngineMethod, type Progress } from '../domain/face.js';
 import { BadFrame, encodeFrame, FrameReader, isObject, MAX_FRAME_BYTES, type Message } from './frames.js';
@@ -12,7 +13,7 @@ import {
   type Transcript,
   unproved,
 } from './handshake.js';
-import { type CallMessage, type CancelMessage, fromWire, readId } from './protocol.js';
+import { type CallMessage, type CancelMessage, fromWire, type PingMessage, readId } from './protocol.js';
 
 export interface ClientOptions {
   readonly token: string;
@@ -20,7 +21,14 @@ export interface ClientOptions {
   readonly storePath: string;
   /** Who the owner is, for messages. */
   readonly ownerName: string;
+  /** What this process was configured with, where the owner must be alike; see termsOf. */
+  readonly terms?: Terms | undefined;
+  /** See ConnectOptions. */
+  readonly silenceMs: number;
 }
+
+/** How often an owner is asked within the time that it may be silent. */
+const PINGS = 3;
 
 /** A call that has not been answered. */
 interface Pending {
@@ -37,11 +45,14 @@ class OwnerGone extends Error {}
 export class ClientConnection {
   private readonly reader = new FrameReader();
   private readonly pending = new Map<number, Pending>();
-  private readonly closed: Promise<void>;
+  /** Resolves when the connection has ended, whoever ended it. */
+  readonly closed: Promise<void>;
   private nextId = 1;
   /** Set while the handshake waits for the owner's next word. */
   private waiting: { resolve(message: Message): void; reject(error: Error): void } | undefined;
   private isReady = false;
+  private pulse: NodeJS.Timeout | undefined;
+  private heardMs = 0;
   /** Why this side ended the connection. */
   private failure: CodedError | BadFrame | undefined;
 
@@ -67,7 +78,7 @@ export class ClientConnection {
       const clientNonce = newNonce();
       this.send({ type: 'hello', ...OWN_VERSION, nonce: clientNonce });
       const transcript = this.checkChallenge(clientNonce, await this.next('challenge'));
-      this.send({ type: 'proof', proof: proofOf('client', transcript) });
+      this.send({ type: 'proof', proof: proofOf('client', transcript), terms: this.options.terms });
       await this.next('welcome');
       this.isReady = true;
       this.reader.maxBytes = MAX_FRAME_BYTES;
@@ -96,6 +107,7 @@ export class ClientConnection {
       const progress = onProgress !== undefined;
       this.send({ type: 'call', id, method, command, actor, zone, progress } satisfies CallMessage);
       this.pending.set(id, { isRead: isRead(method, command), onProgress, resolve, reject });
+      this.listen();
       signal?.addEventListener('abort', onAbort, { once: true });
       if (signal?.aborted) onAbort();
     });
@@ -108,7 +120,33 @@ export class ClientConnection {
     await this.closed;
   }
 
+  /** Watches over the owner while calls wait for it: a process that is stopped keeps its connections. */
+  private listen(): void {
+    if (this.pulse !== undefined) return;
+    const { silenceMs } = this.options;
+    this.heardMs = performance.now();
+    this.pulse = setInterval(() => {
+      const silentForMs = performance.now() - this.heardMs;
+      if (this.pending.size === 0) this.stopListening();
+      else if (silentForMs < silenceMs) this.send({ type: 'ping' } satisfies PingMessage);
+      // This process may itself have stood still: what has come in meanwhile is read first.
+      else setImmediate(() => this.giveUpIfSilent());
+    }, silenceMs / PINGS).unref();
+  }
+
+  private stopListening(): void {
+    clearInterval(this.pulse);
+    this.pulse = undefined;
+  }
+
+  private giveUpIfSilent(): void {
+    const { silenceMs } = this.options;
+    if (this.pending.size > 0 && performance.now() - this.heardMs >= silenceMs)
+      this.fail(this.unresponsive(silenceMs));
+  }
+
   private onData(bytes: Buffer): void {
+    this.heardMs = performance.now();
     try {
       this.reader.push(bytes, message => {
         if (!this.socket.destroyed) this.receive(message);
@@ -136,6 +174,7 @@ export class ClientConnection {
   }
 
   private onClose(): void {
+    this.stopListening();
     this.waiting?.reject(this.failure ?? new OwnerGone());
     for (const { isRead, reject } of this.pending.values()) reject(this.lost(isRead));
     this.pending.clear();
@@ -163,6 +202,7 @@ export class ClientConnection {
   }
 
   private settle(message: Message): void {
+    if (message.type === 'pong') return;
     const id = readId(message);
     const call = this.pending.get(id);
     if (message.type === 'progress') {
@@ -189,13 +229,17 @@ export class ClientConnection {
     return new CodedError(
       'OWNER_UNRESPONSIVE',
       `${this.options.ownerName} does not answer within ${timeoutMs} ms: it is stopped, or stuck`,
-      'Let it go on (kill -CONT), or end it: the next command then opens the store itself.',
+      'Let it go on (kill -CONT), or end it: another process then takes the store over.',
     );
   }
 
   private lost(isRead: boolean): CodedError {
-    const why = this.failure === undefined ? '' : ` (it sent ${this.failure.message})`;
-    const what = `${this.options.ownerName} ended before it answered${why}`;
+    const { failure } = this;
+    if (failure instanceof CodedError && isRead) return failure;
+    const what =
+      failure instanceof CodedError
+        ? failure.message
+        : `${this.options.ownerName} ended before it answered${failure === undefined ? '' : ` (it sent ${failure.message})`}`;
     return isRead
       ? new CodedError('OWNER_LOST', `${what}; nothing was changed`, 'Repeat the call.', {
           details: { retryable: true },

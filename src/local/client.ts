@@ -3,6 +3,7 @@ import { realpathSync } from 'node:fs';
 import { connect, type Socket } from 'node:net';
 import { dirname } from 'node:path';
 import { readOwner } from '../../wal/owner.js';
+import type { Terms } from '../config.js';
 import { CodedError } from '../domain/errors.js';
 import { type CallContext, ENGINE_METHODS, type Engine, type EngineMethod } from '../domain/face.js';
 import { assertPrivateDirectory } from './address.js';
@@ -11,22 +12,34 @@ import { readSocketNote } from './socket-note.js';
 
 /** Longer than any pause that a healthy owner makes: a process that does not answer by then is stopped or stuck. */
 const HANDSHAKE_MS = 5_000;
+const SILENCE_MS = 15_000;
 
 export interface ConnectOptions {
   /** How long the owner may take to prove itself. Default 5000. */
   readonly handshakeMs?: number;
+  /** How long the owner may be silent while a call waits for it, before it counts as stopped. Default 15 000. */
+  readonly silenceMs?: number;
+  /** What this process was configured with, where the owner must be alike (see termsOf). Default: the owner's configuration is taken as it is. */
+  readonly terms?: Terms | undefined;
+}
+
+/** The engine of another process. Its `close` ends the connection, not that process. */
+export interface RemoteEngine extends Engine {
+  /** Resolves when the connection has ended, whoever ended it. */
+  readonly ended: Promise<void>;
 }
 
 /**
- * The engine of the process that has the store. Its `close` ends the connection, not that process.
+ * The engine of the process that has the store.
  * @returns undefined where nobody listens: nobody has the store, or its owner is just starting, ending, or of a version without a
  *   socket
- * @throws CodedError SOCKET_UNSAFE, OWNER_UNRESPONSIVE, OWNER_VERSION_MISMATCH, OWNER_AUTH_FAILED, OWNER_BUSY
+ * @throws CodedError SOCKET_UNSAFE, OWNER_UNRESPONSIVE, OWNER_VERSION_MISMATCH, OWNER_AUTH_FAILED, OWNER_BUSY,
+ *   CONFIG_MISMATCH
  */
 export async function connectToOwner(
   storeDir: string,
-  { handshakeMs = HANDSHAKE_MS }: ConnectOptions = {},
-): Promise<Engine | undefined> {
+  { handshakeMs = HANDSHAKE_MS, silenceMs = SILENCE_MS, terms }: ConnectOptions = {},
+): Promise<RemoteEngine | undefined> {
   const note = readSocketNote(storeDir);
   if (note === undefined) return undefined;
   const storePath = realpathSync.native(storeDir);
@@ -36,6 +49,8 @@ export async function connectToOwner(
   const connection = new ClientConnection(socket, {
     token: note.token,
     storePath,
+    terms,
+    silenceMs,
     ownerName:
       owner === undefined ? 'the server that has the store' : `process ${owner.pid} (it has the store)`,
   });
@@ -49,6 +64,9 @@ export async function connectToOwner(
   }
 }
 
+/** The last: the owner was killed before it took the connection from its queue. */
+const NOBODY = ['ENOENT', 'ECONNREFUSED', 'ECONNRESET'];
+
 /** A connected socket, or undefined where nobody listens. @throws CodedError SOCKET_UNSAFE, OWNER_UNRESPONSIVE */
 function dial(address: string): Promise<Socket | undefined> {
   return new Promise((resolve, reject) => {
@@ -61,7 +79,7 @@ function dial(address: string): Promise<Socket | undefined> {
     }
     const socket = connect(address);
     const onError = (error: NodeJS.ErrnoException) => {
-      if (error.code === 'ENOENT' || error.code === 'ECONNREFUSED') resolve(undefined);
+      if (NOBODY.includes(error.code!)) resolve(undefined);
       else reject(unreachable(address, error));
     };
     socket.once('error', onError);
@@ -82,11 +100,15 @@ function unreachable(address: string, cause: Error): CodedError {
 }
 
 /** Every method that is forwarded, by name. Of the context actor and zone travel, and what becomes of signal and progress. */
-function engineOver(connection: ClientConnection): Engine {
+function engineOver(connection: ClientConnection): RemoteEngine {
   const methods = Object.keys(ENGINE_METHODS) as EngineMethod[];
   const forwarded = methods.map(method => [
     method,
     (command: object, context: CallContext) => connection.call(method, command, context),
   ]);
-  return { ...Object.fromEntries(forwarded), close: () => connection.close() };
+  return {
+    ...Object.fromEntries(forwarded),
+    close: () => connection.close(),
+    ended: connection.closed,
+  };
 }

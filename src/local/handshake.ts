@@ -3,7 +3,7 @@
  *
  *   client  hello      {protocol, version, nonce}
  *   owner   challenge  {protocol, version, nonce, proof}
- *   client  proof      {proof}
+ *   client  proof      {proof, terms}
  *   owner   welcome    {}
  *
  * or at any point  owner  refused {error}, and the connection is closed.
@@ -13,9 +13,10 @@
  * directory from passing for the store.
  */
 import { createHmac, randomBytes, timingSafeEqual } from 'node:crypto';
+import type { Terms } from '../config.js';
 import { CodedError } from '../domain/errors.js';
 import { VERSION } from '../version.js';
-import type { Message } from './frames.js';
+import { BadFrame, isObject, type Message } from './frames.js';
 
 /** Raised with every change to what goes over the socket. */
 export const PROTOCOL = 3;
@@ -76,6 +77,31 @@ export function assertSameVersion(peer: Message, peerRole: Role): void {
     { details: { owner, client } },
   );
 }
+
+/**
+ * @param asked what the client was configured with; none where it takes the owner's as it is, as a command does
+ * @throws CodedError CONFIG_MISMATCH naming each variable and both values; BadFrame
+ */
+export function assertSameTerms(asked: unknown, own: Terms): void {
+  if (asked === undefined) return;
+  if (!isObject(asked)) throw new BadFrame('terms that are no object');
+  const differing = Object.keys(own).filter(name => asked[name] !== own[name]);
+  if (differing.length === 0) return;
+  const described = differing.map(
+    name =>
+      `${name} is ${quoted(asked[name])} here and ${quoted(own[name])} in process ${process.pid}, which has the store`,
+  );
+  throw new CodedError(
+    'CONFIG_MISMATCH',
+    described.join('; '),
+    'Give all clients that share a store the same settings (or none), then restart them; or give this one a store of its own: VECTOR_DB_PATH.',
+    { details: { variables: differing } },
+  );
+}
+
+const MAX_QUOTED = 100;
+const quoted = (value: unknown) =>
+  value === '' || typeof value !== 'string' ? 'not set' : JSON.stringify(value.slice(0, MAX_QUOTED));
 
 /** What the other side says of itself is shown to people: only what looks like a version is repeated. */
 function describeVersion(version: unknown, protocol: unknown): string {

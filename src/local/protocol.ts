@@ -27,6 +27,16 @@ export interface CancelMessage {
   readonly id: number;
 }
 
+/** client -> owner, where nothing was heard for a while: whether it still runs. */
+export interface PingMessage {
+  readonly type: 'ping';
+}
+
+/** owner -> client. */
+export interface PongMessage {
+  readonly type: 'pong';
+}
+
 /** owner -> client. */
 export interface AnswerMessage {
   readonly type: 'answer';

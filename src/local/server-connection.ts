@@ -1,9 +1,11 @@
 import type { Socket } from 'node:net';
+import type { Terms } from '../config.js';
 import { CodedError, isCoded } from '../domain/errors.js';
 import { type CallContext, ENGINE_METHODS, type Engine, type EngineMethod } from '../domain/face.js';
 import type { Logger } from '../log.js';
 import { BadFrame, encodeFrame, FrameReader, MAX_FRAME_BYTES, type Message } from './frames.js';
 import {
+  assertSameTerms,
   assertSameVersion,
   isNonce,
   isProofOf,
@@ -17,6 +19,7 @@ import {
   type AnswerMessage,
   type CallMessage,
   type ErrorMessage,
+  type PongMessage,
   type ProgressMessage,
   type RefusedMessage,
   readCall,
@@ -35,6 +38,8 @@ export interface ConnectionOptions {
   readonly token: string;
   /** Real path of the store. */
   readonly storePath: string;
+  /** What a window must have been configured with; see termsOf. */
+  readonly terms: Terms;
   readonly handshakeMs: number;
   readonly logger: Logger;
 }
@@ -141,9 +146,11 @@ export class ServerConnection {
     this.send({ type: 'challenge', ...OWN_VERSION, nonce: this.transcript.ownerNonce, proof });
   }
 
-  private welcome(transcript: Transcript, { proof }: Message): void {
+  private welcome(transcript: Transcript, { proof, terms }: Message): void {
     if (!isProofOf('client', transcript, proof))
       throw unproved('the client did not prove that it knows the token of this store');
+    // Only now: what is configured here is nobody's business who does not know the token.
+    assertSameTerms(terms, this.options.terms);
     clearTimeout(this.handshakeTimer);
     this.isProved = true;
     this.reader.maxBytes = MAX_FRAME_BYTES;
@@ -156,8 +163,12 @@ export class ServerConnection {
       this.calls.get(readId(message))?.abort();
       return;
     }
+    if (message.type === 'ping') {
+      this.send({ type: 'pong' } satisfies PongMessage);
+      return;
+    }
     if (message.type !== 'call')
-      throw new BadFrame(`a ${described(message)} that is neither call nor cancel`);
+      throw new BadFrame(`a ${described(message)} that is neither call, cancel nor ping`);
     const call = readCall(message);
     if (this.calls.has(call.id)) throw new BadFrame('two calls of one id');
     void this.answer(call);

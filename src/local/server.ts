@@ -1,7 +1,8 @@
 /** The owner's socket: other processes of the same user call the engine of the one that has the store. */
 import { lstatSync, realpathSync, rmSync } from 'node:fs';
-import { connect, createServer, type Server } from 'node:net';
+import { connect, createServer, type Server, type Socket } from 'node:net';
 import { dirname } from 'node:path';
+import type { Terms } from '../config.js';
 import { CodedError, isCoded } from '../domain/errors.js';
 import type { Engine } from '../domain/face.js';
 import type { Logger } from '../log.js';
@@ -11,16 +12,22 @@ import { newToken, readSocketNote, removeSocketNote, writeSocketNote } from './s
 
 const MAX_CONNECTIONS = 64;
 const HANDSHAKE_MS = 2_000;
+/** Temporary directories are cleaned now and then, of what nobody has touched for days: a socket, too, on some systems. */
+const WATCH_MS = 30_000;
 
 export interface LocalServerOptions {
   /** The store that this process owns: its lock is held, and let go only after the server's close. */
   readonly storeDir: string;
   readonly engine: Engine;
+  /** What a window must have been configured with; see termsOf. */
+  readonly terms: Terms;
   readonly logger: Logger;
   /** For tests. Default: this machine. */
   readonly host?: Host;
   /** A connection that has not proved itself by then is closed. Default 2000. */
   readonly handshakeMs?: number;
+  /** How often it is looked whether the socket and its note are still there. Default 30 000. */
+  readonly watchMs?: number;
 }
 
 export interface LocalServer {
@@ -48,7 +55,8 @@ export async function serveLocal(options: LocalServerOptions): Promise<LocalServ
 }
 
 async function start(options: LocalServerOptions): Promise<LocalServer> {
-  const { storeDir, engine, logger, host = thisHost(), handshakeMs = HANDSHAKE_MS } = options;
+  const { storeDir, engine, terms, logger, host = thisHost() } = options;
+  const { handshakeMs = HANDSHAKE_MS, watchMs = WATCH_MS } = options;
   const storePath = realpathSync.native(storeDir);
   await clearFormer(storeDir, host);
   const address = socketAddress(storePath, host);
@@ -59,16 +67,17 @@ async function start(options: LocalServerOptions): Promise<LocalServer> {
   }
   const connections = new Set<ServerConnection>();
   const token = newToken();
-  const server = createServer(socket => {
-    const connection = new ServerConnection(socket, { engine, token, storePath, handshakeMs, logger });
+  const take = (socket: Socket) => {
+    const connection = new ServerConnection(socket, { engine, token, storePath, terms, handshakeMs, logger });
     if (connections.size >= MAX_CONNECTIONS) {
       connection.refuse(tooMany());
       return;
     }
     connections.add(connection);
     void connection.closed.then(() => connections.delete(connection));
-  });
-  await listening(server, address);
+  };
+  const onFailure = (error: Error) => logger.error({ err: error }, 'the local socket failed');
+  let server = await listen(take, address, onFailure);
   try {
     // Last: whoever finds the note finds somebody listening.
     writeSocketNote(storeDir, { address, token });
@@ -76,11 +85,25 @@ async function start(options: LocalServerOptions): Promise<LocalServer> {
     server.close();
     throw error;
   }
-  server.on('error', error => logger.error({ err: error }, 'the local socket failed'));
+  const listenAgain = async () => {
+    if (isThere(storeDir, address, token, host)) return;
+    // Closed first: its end would take the new socket's name away. Connections that there are go on.
+    server.close();
+    if (host.platform !== 'win32') makePrivateDirectory(dirname(address), host);
+    server = await listen(take, address, onFailure);
+    writeSocketNote(storeDir, { address, token });
+    logger.warn({ address }, 'the local socket was removed by somebody: it is there again');
+  };
+  let watching = Promise.resolve();
+  const watch = setInterval(() => {
+    watching = watching.then(listenAgain).catch(onFailure);
+  }, watchMs).unref();
   logger.debug({ address }, 'listening for other processes of this user');
   return {
     address,
     async close() {
+      clearInterval(watch);
+      await watching;
       removeSocketNote(storeDir);
       const closed = new Promise(resolve => server.close(resolve));
       await Promise.all([...connections].map(connection => connection.close()));
@@ -89,14 +112,26 @@ async function start(options: LocalServerOptions): Promise<LocalServer> {
   };
 }
 
-function listening(server: Server, address: string): Promise<void> {
+function listen(
+  take: (socket: Socket) => void,
+  address: string,
+  onFailure: (error: Error) => void,
+): Promise<Server> {
+  const server = createServer(take);
   return new Promise((resolve, reject) => {
     server.once('error', reject);
     server.listen(address, () => {
       server.off('error', reject);
-      resolve();
+      server.on('error', onFailure);
+      resolve(server);
     });
   });
+}
+
+/** Whether a client still finds us. */
+function isThere(storeDir: string, address: string, token: string, host: Host): boolean {
+  if (readSocketNote(storeDir, host)?.token !== token) return false;
+  return host.platform === 'win32' || lstatSync(address, { throwIfNoEntry: false }) !== undefined;
 }
 
 /**

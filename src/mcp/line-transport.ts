@@ -236,7 +236,8 @@ export class LineTransport implements Transport {
 
   private deliver(message: JSONRPCMessage): void {
     if ('method' in message) {
-      if ('id' in message) this.unanswered.add(message.id);
+      // A subscription is answered when it ends.
+      if ('id' in message && message.method !== 'subscriptions/listen') this.unanswered.add(message.id);
       // A cancelled request is never answered.
       else if (message.method === 'notifications/cancelled')
         this.answered(message.params?.requestId as RequestId);

@@ -1,12 +1,16 @@
 /** From one request of either era to what the handlers of tools and resources get. */
 
+import { type Access, FULL_ACCESS } from '../domain/access.js';
 import type { CodedError } from '../domain/errors.js';
 import type { CallContext, Engine, Progress } from '../domain/face.js';
 import type { Actor } from '../domain/model.js';
 import type { Logger } from '../log.js';
+import { guardedEngine } from './guarded-engine.js';
 import { allowedRoots } from './roots.js';
 import {
+  CLIENT_CAPABILITIES_META_KEY,
   CLIENT_INFO_META_KEY,
+  type ClientCapabilities,
   type Implementation,
   type ServerContext as RequestContext,
   type RequestMetaEnvelope,
@@ -28,6 +32,8 @@ export interface ServerContext {
   readonly transport: Actor['transport'];
   /** VECTOR_ROOTS: absolute directories; undefined where it is not set. */
   readonly roots: readonly string[] | undefined;
+  /** What the clients may see and change. Default: everything. */
+  readonly access?: Access;
   readonly env: NodeJS.ProcessEnv;
   /** The working directory, absolute. */
   readonly cwd: string;
@@ -38,6 +44,26 @@ export interface ServerContext {
   zoneOf?(headers: Headers | undefined): string | null;
   /** Told of every call when it is over. @param code `ok`, or the error's */
   onCalled?(name: string, code: string, durationMs: number): void;
+}
+
+/** The engine as the clients may have it: whatever serves them gets it here. */
+export async function engineOf(context: ServerContext): Promise<Engine> {
+  return guardedEngine(await context.engine(), context.access ?? FULL_ACCESS);
+}
+
+/** Whoever a request comes from, as far as that is known: over HTTP a token's owner, else this window. */
+export function principalOf(request: RequestContext, { window, transport }: ServerContext): string {
+  return JSON.stringify([transport, request.http?.authInfo?.clientId ?? window.window]);
+}
+
+/** Whether the client can put a form before its user: what it declared at the handshake, since 2026-07-28 with each request. */
+export function canAskUser(server: Server, request: RequestContext): boolean {
+  const envelope: { readonly [CLIENT_CAPABILITIES_META_KEY]?: ClientCapabilities } =
+    request.mcpReq.envelope ?? {};
+  const declared = envelope[CLIENT_CAPABILITIES_META_KEY] ?? server.getClientCapabilities();
+  const elicitation = declared?.elicitation;
+  // Before there were modes, there were forms alone.
+  return elicitation !== undefined && (elicitation.form !== undefined || elicitation.url === undefined);
 }
 
 /** Waiting for the client's answer to roots/list, in ms. */
@@ -59,7 +85,7 @@ export function toolContextOf(
     ...progressOf(request, context.logger),
   };
   return {
-    engine: () => context.engine(),
+    engine: () => engineOf(context),
     call,
     roots: () =>
       allowedRoots({

@@ -1,7 +1,11 @@
+import { FULL_ACCESS, mayWrite } from '../domain/access.js';
 import { CodedError, isCoded } from '../domain/errors.js';
-import { INSTRUCTIONS } from './instructions.js';
-import { getPrompt, LISTED_PROMPTS } from './prompts/index.js';
-import { type ServerContext, toolContextOf } from './request.js';
+import { complete } from './completion.js';
+import { Confirmations } from './confirm.js';
+import { nothingWritten } from './guarded-engine.js';
+import { INSTRUCTIONS, READING_INSTRUCTIONS } from './instructions.js';
+import { getPrompt, listedPrompt, PROMPTS } from './prompts/index.js';
+import { canAskUser, principalOf, type ServerContext, toolContextOf } from './request.js';
 import { LISTED_RESOURCES, RESOURCE_TEMPLATES, readResource } from './resources/resources.js';
 import { answerResult, errorResult, protocolError, resourceError, withoutContent } from './result.js';
 import {
@@ -13,8 +17,9 @@ import {
   type Result,
   Server,
 } from './sdk.js';
+import { SubscribedResources } from './subscriptions/subscribed-resources.js';
 import { suggestName } from './suggest.js';
-import { LISTED_TOOLS, TOOLS } from './tools/index.js';
+import { LISTED_TOOLS, onlyReads, TOOLS } from './tools/index.js';
 import type { Tool, ToolContext } from './tools/tool.js';
 import { isPlainObject, parsedJson, validate } from './validate.js';
 
@@ -22,6 +27,17 @@ export type { ServerContext } from './request.js';
 
 /** The SDK's type wants arrays that can be changed; nobody changes them. */
 const LISTED = LISTED_TOOLS as unknown as ListToolsResult['tools'];
+const LISTED_READS = LISTED.filter(({ name }) => onlyReads(TOOLS.find(tool => tool.name === name)!));
+
+/**
+ * What clients of 2026-07-28 may keep, and how long, in ms. The lists are the same for as long as a process lives; they depend on its
+ * configuration, so that no shared cache may have them. Resources are live.
+ */
+const LISTS_HINT = { ttlMs: 3_600_000, cacheScope: 'private' } as const;
+const LIVE_HINT = { ttlMs: 0, cacheScope: 'private' } as const;
+
+/** One for the process: 2026-07-28 over HTTP makes a server for each request, and an answer comes with another one. */
+const confirmations = new Confirmations();
 
 /**
  * One MCP server over the engine, for one connection of either era (the SDK's entries pin the era and ask for a server
@@ -29,37 +45,75 @@ const LISTED = LISTED_TOOLS as unknown as ListToolsResult['tools'];
  * that lists answers without the engine.
  */
 export function createServer(context: ServerContext): Server {
+  const writes = mayWrite(context.access ?? FULL_ACCESS);
+  const prompts = writes ? PROMPTS : PROMPTS.filter(prompt => !prompt.writes);
   const server = new LenientServer(
     { name: 'mcp-vector-server', title: 'Vector memory', version: context.version },
-    { capabilities: { tools: {}, prompts: {}, resources: {} }, instructions: INSTRUCTIONS },
+    {
+      capabilities: { tools: {}, prompts: {}, resources: { subscribe: true }, completions: {} },
+      instructions: writes ? INSTRUCTIONS : READING_INSTRUCTIONS,
+      cacheHints: {
+        'server/discover': LISTS_HINT,
+        'tools/list': LISTS_HINT,
+        'prompts/list': LISTS_HINT,
+        'resources/list': LISTS_HINT,
+        'resources/templates/list': LISTS_HINT,
+        'resources/read': LIVE_HINT,
+      },
+    },
   );
   server.onerror = error => context.logger.debug({ error: withoutContent(error) }, 'protocol error');
 
-  server.setRequestHandler('tools/list', () => ({ tools: listedTo(context) }));
+  server.setRequestHandler('tools/list', ({ params }) =>
+    onlyPage(params, { tools: listedTo(context, writes) }),
+  );
   server.setRequestHandler('tools/call', async ({ params }, request) => {
     const tool = findTool(params.name);
     const toolContext = toolContextOf(tool.name, server, request, context);
     return answered(tool.name, toolContext, request, context, {
       work: async () => {
+        if (!writes && !onlyReads(tool)) throw nothingWritten();
         const refusal = context.refusalOf?.(tool);
         if (refusal !== undefined) throw refusal;
-        return answerResult(await tool.run(validate(tool.inputSchema, params.arguments), toolContext));
+        const args = validate(tool.inputSchema, params.arguments);
+        const question = canAskUser(server, request) ? await tool.question?.(args, toolContext) : undefined;
+        if (question !== undefined) {
+          const call = { tool: tool.name, args, question, principal: principalOf(request, context) };
+          const unanswered = await confirmations.ask(call, request);
+          if (unanswered !== undefined) return unanswered;
+        }
+        return answerResult(await tool.run({ ...args, ...question?.pinned }, toolContext));
       },
       failed: error => errorResult(tool.name, error),
     });
   });
 
-  server.setRequestHandler('prompts/list', () => ({ prompts: LISTED_PROMPTS }));
+  server.setRequestHandler('prompts/list', ({ params }) =>
+    onlyPage(params, { prompts: prompts.map(listedPrompt) }),
+  );
   server.setRequestHandler('prompts/get', ({ params }) => {
     try {
-      return getPrompt(params.name, params.arguments);
+      return getPrompt(prompts, params.name, params.arguments);
     } catch (error) {
       throw protocolError('prompts/get', error);
     }
   });
+  server.setRequestHandler('completion/complete', async ({ params }, request) => {
+    const toolContext = toolContextOf('completion/complete', server, request, context);
+    return answered('completion/complete', toolContext, request, context, {
+      work: () => complete(params, prompts, toolContext),
+      failed: error => {
+        throw protocolError('completion/complete', error);
+      },
+    });
+  });
 
-  server.setRequestHandler('resources/list', () => ({ resources: LISTED_RESOURCES }));
-  server.setRequestHandler('resources/templates/list', () => ({ resourceTemplates: RESOURCE_TEMPLATES }));
+  server.setRequestHandler('resources/list', ({ params }) =>
+    onlyPage(params, { resources: LISTED_RESOURCES }),
+  );
+  server.setRequestHandler('resources/templates/list', ({ params }) =>
+    onlyPage(params, { resourceTemplates: RESOURCE_TEMPLATES }),
+  );
   server.setRequestHandler('resources/read', async ({ params }, request) => {
     const toolContext = toolContextOf('resources/read', server, request, context);
     return answered('resources/read', toolContext, request, context, {
@@ -69,12 +123,34 @@ export function createServer(context: ServerContext): Server {
       },
     });
   });
+  const subscribed = new SubscribedResources(server, context);
+  server.setRequestHandler('resources/subscribe', ({ params }, request) => {
+    const toolContext = toolContextOf('resources/subscribe', server, request, context);
+    return answered('resources/subscribe', toolContext, request, context, {
+      work: () => subscribed.subscribe(params.uri),
+      failed: error => {
+        throw resourceError(params.uri, error);
+      },
+    });
+  });
+  server.setRequestHandler('resources/unsubscribe', ({ params }) => subscribed.unsubscribe(params.uri));
   return server;
 }
 
+/** The lists have one page each, so that no cursor can be one of theirs. */
+function onlyPage<T>(params: { readonly cursor?: string } | undefined, page: T): T {
+  if (params?.cursor === undefined) return page;
+  throw protocolError(
+    '',
+    new CodedError('CURSOR_INVALID', 'there is only one page', 'Ask without a cursor.'),
+  );
+}
+
 /** The tools that a client may call. */
-function listedTo({ refusalOf }: ServerContext): ListToolsResult['tools'] {
-  return refusalOf === undefined ? LISTED : LISTED.filter((_, i) => refusalOf(TOOLS[i]!) === undefined);
+function listedTo({ refusalOf }: ServerContext, writes: boolean): ListToolsResult['tools'] {
+  const listed = writes ? LISTED : LISTED_READS;
+  if (refusalOf === undefined) return listed;
+  return listed.filter(({ name }) => refusalOf(findTool(name)) === undefined);
 }
 
 type WrappedHandler = (request: JSONRPCRequest, context: RequestContext) => Promise<Result>;

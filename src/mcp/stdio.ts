@@ -1,4 +1,5 @@
 import type { Readable, Writable } from 'node:stream';
+import type { Access } from '../domain/access.js';
 import type { Engine } from '../domain/face.js';
 import type { Logger } from '../log.js';
 import { LineTransport } from './line-transport.js';
@@ -7,6 +8,8 @@ import { serveStdio } from './sdk.js';
 import { createServer } from './server.js';
 import { identifyWindow } from './session.js';
 import { claimStdout } from './stdout.js';
+import { Listens } from './subscriptions/listens.js';
+import { resourceWatch } from './subscriptions/subscribed-resources.js';
 
 export interface StdioServerOptions {
   /** See ServerContext.engine. */
@@ -15,6 +18,8 @@ export interface StdioServerOptions {
   readonly version: string;
   /** VECTOR_ROOTS: absolute directories; undefined where it is not set. */
   readonly roots: readonly string[] | undefined;
+  /** See Config.access. Default: everything. */
+  readonly access?: Access;
   readonly logger: Logger;
   /** Default: process.env. */
   readonly env?: NodeJS.ProcessEnv;
@@ -50,15 +55,28 @@ export function serveStdioServer(options: StdioServerOptions): StdioServer {
     window: identifyWindow(env, cwd),
     transport: 'stdio' as const,
     roots: options.roots,
+    ...(options.access && { access: options.access }),
     env,
     cwd,
     logger,
   };
   const transport = new LineTransport(options.input ?? process.stdin, options.output ?? claimStdout());
-  serveStdio(() => createServer(context), {
+  let listens: Listens | undefined;
+  const factory: Parameters<typeof serveStdio>[0] = ({ era }) => {
+    const server = createServer(context);
+    listens = era === 'modern' ? new Listens(resourceWatch(server, context, true)) : undefined;
+    return server;
+  };
+  serveStdio(factory, {
     transport,
     onerror: error => logger.debug({ error: withoutContent(error) }, 'connection error'),
   });
+  // Behind the SDK, which has made the server that the message is for by then, or does so before anything changes.
+  const deliver = transport.onmessage;
+  transport.onmessage = (message, extra) => {
+    deliver?.(message, extra);
+    setImmediate(() => listens?.observe(message));
+  };
   return { ended: ended(transport) };
 }
 

@@ -28,6 +28,11 @@ export class MetadataIndex {
     return this.#size;
   }
 
+  /** Every key that any version has had, as filters name it: nested ones joined by dots. */
+  get paths(): Iterable<string> {
+    return this.#columns.keys();
+  }
+
   /**
    * Adds an item's metadata. Ordinals must ascend; those left out count as items without metadata.
    * @throws CodedError PROJECTION_FAILED where the ordinal does not ascend

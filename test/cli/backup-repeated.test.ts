@@ -1,7 +1,7 @@
 /** tools/backup --every: how far behind it is, and what it goes on after. */
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { writeFileSync } from 'node:fs';
+import { existsSync, mkdirSync, renameSync, rmdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
 import { beforeEach, expect, test } from 'vitest';
@@ -106,4 +106,63 @@ test('repeated, it goes on where pruning is refused, and says so each time', asy
   await once(child, 'exit');
   await server.end();
   expect((await json('backup', 'list', backups)).answer.backups.length).toBeGreaterThan(2);
+});
+
+test('repeated, it does not begin anew where the disk of its backups is no longer mounted, and goes on when it is', async () => {
+  const server = new RawServer(store);
+  await server.initialize();
+  const remember = (id: string) => server.call('vector_upsert', { items: [{ id, text: `Note ${id}.` }] });
+  await remember('first');
+  const child = spawn(
+    process.execPath,
+    [MAIN, 'backup', '--to', backups, '--every', '3', '--json', '--store', store],
+    { env: { PATH: process.env.PATH, HOME: dir } },
+  );
+  const lines = createInterface({ input: child.stdout })[Symbol.asyncIterator]();
+  const errors = createInterface({ input: child.stderr })[Symbol.asyncIterator]();
+  const first = JSON.parse((await lines.next()).value as string);
+  renameSync(backups, `${backups}-unmounted`);
+  mkdirSync(backups);
+  await remember('second');
+  expect(JSON.parse((await errors.next()).value as string).error).toMatchObject({
+    code: 'WAL_IO',
+    message: `${backups} is gone since the last backup`,
+  });
+  // Nothing is in it: it can be removed.
+  rmdirSync(backups);
+  renameSync(`${backups}-unmounted`, backups);
+  const next = JSON.parse((await lines.next()).value as string);
+  expect(next.last.seq).toBeGreaterThan(first.last.seq);
+  child.kill('SIGTERM');
+  await once(child, 'exit');
+  await server.end();
+  expect((await json('backup', 'list', backups)).answer.backups).toHaveLength(2);
+  expect(existsSync(`${backups}-unmounted`)).toBe(false);
+});
+
+test('repeated, it goes on where the disk refuses to prune, and says so', async () => {
+  const server = new RawServer(store);
+  await server.initialize();
+  const remember = (id: string) => server.call('vector_upsert', { items: [{ id, text: `Note ${id}.` }] });
+  await remember('first');
+  await cli('backup', '--to', backups, '--store', store);
+  // What is no backup's goes with pruning, and a folder cannot be removed as a file.
+  mkdirSync(join(backups, 'segments', '0000000000000900-0000000000000901-0123456789abcdef.records'));
+  await remember('second');
+  const child = spawn(
+    process.execPath,
+    [MAIN, 'backup', '--to', backups, '--every', '1', '--json', '--store', store],
+    { env: { PATH: process.env.PATH, HOME: dir } },
+  );
+  const errors = createInterface({ input: child.stderr })[Symbol.asyncIterator]();
+  for (const id of ['third', 'fourth']) {
+    expect(JSON.parse((await errors.next()).value as string).error).toMatchObject({
+      code: 'WAL_IO',
+      message: expect.stringContaining('could not be pruned'),
+    });
+    await remember(id);
+  }
+  child.kill('SIGTERM');
+  await once(child, 'exit');
+  await server.end();
 });

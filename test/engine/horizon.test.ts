@@ -47,6 +47,8 @@ test('a dry run tells what would go, and nothing goes', async () => {
   // Of a: one and three died by then; two lived at the mark.
   expect(plan).toMatchObject({ dry_run: true, through: { seq: seqs[3] }, versions: 2, kept: 1, seq: head });
   expect(plan.whole_from.seq).toBe(seqs[3]);
+  // And that is what is done unless it is asked for.
+  expect(await engine.horizon({ through: String(seqs[3]) }, testContext)).toEqual(plan);
   expect(await textAt(engine, 'a', String(seqs[0]))).toBe('version one');
   await engine.close();
 });
@@ -181,6 +183,15 @@ describe('kept by itself for an age', () => {
     pass(10);
     await keeper.look();
     expect(await erased()).toBe(7);
+  });
+
+  test('time that passes by the clock alone is a leap, for the keeper that a server has', async () => {
+    const { engine, pass, erased } = await kept();
+    const warnings: string[] = [];
+    const keeper = engine.historyKeeper('30 days', { warn: text => warnings.push(text) });
+    pass(5);
+    await keeper.look();
+    expect([await erased(), warnings]).toEqual([0, [expect.stringContaining('leapt by more than a day')]]);
   });
 
   test('a rest, however long, makes nothing old', async () => {

@@ -1,29 +1,12 @@
 /** A damaged store of an engine, repaired: what it answers then is what the events that are left say. */
-import { existsSync, readdirSync, readFileSync, rmSync } from 'node:fs';
+import { existsSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { expect, test } from 'vitest';
 import { repair } from '#src/engine/repair.js';
 import { verifyStore } from '#src/engine/verify.js';
 import { PATHS } from '#wal/paths.js';
-import { zero } from '../helpers/damage.js';
+import { destroyRecord } from '../helpers/damage.js';
 import { openTestEngine, temporaryDirectory, testContext } from '../helpers/engine.js';
-
-/** Overwrites a record in whatever file it is, header and all. */
-function destroy(store: string, seq: number): void {
-  for (const name of readdirSync(join(store, PATHS.log))) {
-    if (!/\.(ldb|log)$/.test(name)) continue;
-    const path = join(store, PATHS.log, name);
-    const bytes = readFileSync(path);
-    for (let at = 0; at + 80 <= bytes.length; at++)
-      if (
-        bytes[at] === 1 &&
-        bytes[at + 1] === 1 &&
-        bytes.readBigUInt64LE(at + 8) === BigInt(seq) &&
-        bytes[at + 46] === 0
-      )
-        zero(path, at, 80);
-  }
-}
 
 test('what is lost is said, what depends on it is not made up, and the rest is there', async () => {
   const dir = join(temporaryDirectory(), 'store');
@@ -41,7 +24,7 @@ test('what is lost is said, what depends on it is not made up, and the rest is t
   const { head } = await engine.status({}, testContext);
   await engine.close();
   // The change of a, the delete of b, and the creation of the other collection.
-  for (const seq of [changed, head.seq, other - 1]) destroy(dir, seq);
+  for (const seq of [changed, head.seq, other - 1]) destroyRecord(dir, seq);
 
   const dry = await repair(dir, { backups: [], apply: false });
   expect(dry).toMatchObject({ state: 'planned', plan: { lostRecords: 3, endProven: true } });

@@ -28,6 +28,7 @@ describe('the state', () => {
     const whole = await replay({ storeDir: store, clock });
     const part = await replay({ storeDir: store, clock, since: '2026-03-01T13:00Z' });
     expect(part.collections).toEqual(whole.collections);
+    expect(await replay({ storeDir: store, clock, since: '0' })).toEqual({ ...whole, sinceSeq: 1 });
     expect(whole.collections[0]).toMatchObject({ name: 'notes', items: 35 });
     expect(whole.events).toMatchObject({ item_put: 61, item_deleted: 5, collection_created: 2 });
     expect(part.events).toMatchObject({ item_put: 21, item_deleted: 5, collection_created: 1 });

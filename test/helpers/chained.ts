@@ -5,10 +5,13 @@ import { decodeRecord, encodeRecord, eraseRecord, type LogRecord, type RecordFie
 export type Link = Partial<Omit<RecordFields, 'seq' | 'prevHash'>> & { readonly is?: 'erased' | 'lost' };
 
 /** Stored values of records 1 and on, each of which follows the one before, as a log holds them. */
-export function chained(...links: readonly Link[]): Buffer[] {
-  let previous: LogRecord | undefined;
-  return links.map(({ is, ...given }, index) => {
-    const seq = index + 1;
+export const chained = (...links: readonly Link[]): Buffer[] => chainedAfter(undefined, ...links);
+
+/** Stored values of records that follow another one. */
+export function chainedAfter(before: Buffer | undefined, ...links: readonly Link[]): Buffer[] {
+  let previous: LogRecord | undefined = before && decodeRecord(before, Number(before.readBigUInt64LE(8)));
+  return links.map(({ is, ...given }) => {
+    const seq = (previous?.seq ?? 0) + 1;
     const open = previous?.last === false ? previous : undefined;
     const fields: RecordFields = {
       ...{ type: 40, seq, wallMs: 1000 * seq, logicalMs: 1000 * seq, actor: 0, last: true },

@@ -7,6 +7,7 @@ import {
   mkdtempSync,
   openSync,
   readdirSync,
+  readFileSync,
   readSync,
   rmSync,
   statSync,
@@ -15,6 +16,7 @@ import {
 } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { PATHS } from '#wal/paths.js';
 
 /** Inverts one bit. @param offset byte offset in the file @param bit 0 (lowest) to 7 */
 export function flip(file: string, offset: number, bit: number): void {
@@ -36,6 +38,23 @@ export function overwriteWith(file: string, offset: number, bytes: Uint8Array): 
 /** Cuts the file to its first `sizeBytes` bytes. */
 export function truncate(file: string, sizeBytes: number): void {
   truncateSync(file, sizeBytes);
+}
+
+/** Overwrites a record of a store's log in whatever file it is, header and all. */
+export function destroyRecord(storeDir: string, seq: number): void {
+  for (const name of readdirSync(join(storeDir, PATHS.log))) {
+    if (!/\.(ldb|log)$/.test(name)) continue;
+    const path = join(storeDir, PATHS.log, name);
+    const bytes = readFileSync(path);
+    for (let at = 0; at + 80 <= bytes.length; at++)
+      if (
+        bytes[at] === 1 &&
+        bytes[at + 1] === 1 &&
+        bytes.readBigUInt64LE(at + 8) === BigInt(seq) &&
+        bytes[at + 46] === 0
+      )
+        zero(path, at, 80);
+  }
 }
 
 export function remove(file: string): void {

@@ -12,6 +12,9 @@ import type { Logger } from '#src/log.js';
 import { openTestEngine, temporaryDirectory } from './engine.js';
 import { LocalPeer } from './local-peer.js';
 
+/** What the owner says it was configured with. */
+export const TERMS = { VECTOR_EMBEDDER: 'embedded', VECTOR_DURABILITY: 'interval' };
+
 const LEVELS = ['fatal', 'error', 'warn', 'info', 'debug'] as const;
 
 export class LocalOwner {
@@ -42,7 +45,14 @@ export class LocalOwner {
   async serve(options: Partial<LocalServerOptions> = {}): Promise<void> {
     await this.server?.close();
     const { storeDir, engine, logger } = this;
-    this.server = await serveLocal({ storeDir, engine, logger, host: LocalOwner.host(), ...options });
+    this.server = await serveLocal({
+      storeDir,
+      engine,
+      terms: TERMS,
+      logger,
+      host: LocalOwner.host(),
+      ...options,
+    });
   }
 
   async close(): Promise<void> {

@@ -31,6 +31,8 @@ export interface ProcessOptions {
   /** Directory that may be ingested, and the process' working directory. */
   readonly root: string;
   readonly env?: Record<string, string>;
+  /** What starts it, as with the rights of another user. Default: nothing, it is started as it is. */
+  readonly by?: readonly string[];
   /** Default 60 000. */
   readonly callTimeoutMs?: number;
 }
@@ -52,11 +54,12 @@ export class McpProcess {
   readonly exited: Promise<void>;
 
   /** Starts the process; whoever calls it waits for the connection. */
-  constructor(store: string, { root, env = {}, callTimeoutMs = 60_000 }: ProcessOptions) {
+  constructor(store: string, { root, env = {}, by = [], callTimeoutMs = 60_000 }: ProcessOptions) {
+    const [command, ...args] = [...by, process.execPath, MAIN, 'stdio'];
     this.#callTimeoutMs = callTimeoutMs;
     this.#transport = new StdioClientTransport({
-      command: process.execPath,
-      args: [MAIN, 'stdio'],
+      command: command!,
+      args,
       cwd: root,
       env: { VECTOR_DB_PATH: store, VECTOR_ROOTS: root, VECTOR_LOG_LEVEL: 'warn', ...env },
       stderr: 'pipe',

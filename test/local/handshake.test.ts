@@ -1,15 +1,15 @@
 /** Who is let in, and what the other side may be that listens. */
 import { once } from 'node:events';
-import { copyFileSync, existsSync, mkdirSync, realpathSync } from 'node:fs';
+import { copyFileSync, existsSync, mkdirSync, realpathSync, rmSync } from 'node:fs';
 import { createServer } from 'node:net';
-import { join } from 'node:path';
+import { dirname, join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { connectToOwner } from '#src/local/client.js';
 import { newNonce, OWN_VERSION, PROTOCOL, proofOf } from '#src/local/handshake.js';
 import { serveLocal } from '#src/local/server.js';
 import { newToken, writeSocketNote } from '#src/local/socket-note.js';
 import { temporaryDirectory, testContext } from '../helpers/engine.js';
-import { LocalOwner } from '../helpers/local-owner.js';
+import { LocalOwner, TERMS } from '../helpers/local-owner.js';
 import { LocalPeer } from '../helpers/local-peer.js';
 
 let owner: LocalOwner;
@@ -213,11 +213,26 @@ describe('the socket', () => {
     await expectServing();
   });
 
+  test('that somebody removes is made again, as is its note; who is connected stays so', async () => {
+    await owner.serve({ watchMs: 20 });
+    const before = await owner.client();
+    for (const path of [owner.server.address, join(owner.storeDir, 'socket.json')]) {
+      rmSync(path);
+      await expect.poll(() => existsSync(path), { timeout: 10_000 }).toBe(true);
+      await expectServing();
+      await before.status({}, testContext);
+    }
+    rmSync(dirname(owner.server.address), { recursive: true });
+    await expect.poll(() => existsSync(owner.server.address), { timeout: 10_000 }).toBe(true);
+    await expectServing();
+    await before.close();
+  });
+
   test('of another living process is left alone', async () => {
     const host = LocalOwner.host();
     await owner.serve({ host });
     const { storeDir, engine, logger } = owner;
-    await expect(serveLocal({ storeDir, engine, logger, host })).rejects.toMatchObject({
+    await expect(serveLocal({ storeDir, engine, terms: TERMS, logger, host })).rejects.toMatchObject({
       code: 'SOCKET_UNAVAILABLE',
     });
   });

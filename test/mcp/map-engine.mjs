@@ -175,6 +175,28 @@ export function mapEngine() {
       };
     },
 
+    async watch({ after = log.seq, wait_ms = 0 }, { signal }) {
+      for (let waitedMs = 0; log.seq === after && waitedMs < wait_ms; waitedMs += 10) {
+        await sleep(10);
+        if (signal?.aborted) throw new CodedError('CANCELLED', 'the call was cancelled', 'Call again.');
+      }
+      const changed = log.changes
+        .filter(({ seq, collection }) => seq > after && collection !== undefined)
+        .map(({ seq, collection, id }) => ({ collection, id, seq }));
+      return { head: log.seq, epoch: 1, changed, more: false };
+    },
+
+    async complete({ of, prefix, collection }) {
+      const names = {
+        collections: () => [...log.stateAt(log.seq).keys()],
+        ids: () => [...existing(collection).keys()],
+        marks: () => log.changes.flatMap(({ mark }) => mark?.name ?? []),
+        metadata_keys: () => itemsOf(log.stateAt(log.seq)).flatMap(({ metadata }) => Object.keys(metadata)),
+      };
+      const values = [...new Set(names[of]())].filter(name => name.startsWith(prefix));
+      return { values, more: false };
+    },
+
     async close() {},
   };
   return engine;

@@ -14,10 +14,20 @@ test.each(['auto', 'legacy'] as const)('prompts tell the agent which tools to ca
     {
       name: 'what-changed-since',
       title: expect.any(String),
-      arguments: [{ name: 'moment', required: true }],
+      arguments: [
+        { name: 'moment', required: true },
+        { name: 'collection', required: false },
+      ],
     },
     { name: 'review-session', arguments: [{ name: 'session', required: false }] },
     { name: 'take-back', arguments: [{ name: 'what', required: false }] },
+    {
+      name: 'tidy-up',
+      arguments: [
+        { name: 'collection', required: false },
+        { name: 'key', required: false },
+      ],
+    },
   ]);
   const message = async (name: string, args?: Record<string, string>) => {
     const { messages } = await connection.getPrompt(name, args);
@@ -27,6 +37,12 @@ test.each(['auto', 'legacy'] as const)('prompts tell the agent which tools to ca
   const changed = await message('what-changed-since', { moment: 'yesterday 14:00' });
   expect(changed).toContain('vector_diff {"from":"yesterday 14:00"}');
   expect(changed).toContain('vector_history {"since":"yesterday 14:00"}');
+  expect(await message('what-changed-since', { moment: '7', collection: 'docs' })).toContain(
+    'vector_diff {"from":"7","collection":"docs"}',
+  );
+  expect(await message('tidy-up', { collection: 'docs', key: 'topic' })).toContain(
+    'vector_list {"collection":"docs","limit":50,"where":{"topic":{"$exists":true}}}',
+  );
   expect(await message('review-session')).toContain('vector_history {"session":"current"}');
   expect(await message('review-session', { session: 't-1' })).toContain('vector_revert {"session":"t-1"}');
   expect(await message('take-back', { what: 'the last ingest' })).toMatch(

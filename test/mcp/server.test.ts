@@ -172,7 +172,7 @@ describe('in memory', () => {
         },
       });
       expect(await connection.listTools()).toHaveLength(11);
-      expect(await connection.listPrompts()).toHaveLength(3);
+      expect(await connection.listPrompts()).toHaveLength(4);
       expect((await connection.getPrompt('take-back')).messages).toHaveLength(1);
       expect(await connection.listResources()).toMatchObject([{ uri: 'vector://' }]);
       expect(await connection.listResourceTemplates()).toHaveLength(3);

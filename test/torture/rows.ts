@@ -1,5 +1,5 @@
 /** The rows of the campaign: what is done to a store, how often in CI and at full size, and what runs it. Another one is another entry. */
-import { mkdtempSync, rmSync } from 'node:fs';
+import { mkdtempSync, realpathSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { runClockCampaign } from '../clock/campaign.js';
@@ -11,6 +11,7 @@ import { UNSUPPORTED } from '../faults/shim.js';
 import { playInterleavings } from '../interleavings/history.js';
 import { runPowerCampaign } from '../power/campaign.js';
 import { runSyscallCampaign } from '../syscalls/campaign.js';
+import { quantile, runWindowsCampaign } from '../windows/campaign.js';
 
 export interface RowOptions {
   readonly seed: number;
@@ -39,6 +40,8 @@ export interface Row {
   readonly full: number;
   run(options: RowOptions): Promise<RowReport>;
 }
+
+const WINDOWS = 8;
 
 /** A store that grows for ever would make each cycle longer than the one before. */
 const CYCLES_PER_STORE = 300;
@@ -133,6 +136,27 @@ async function commandsRow({ seed, count, isOver, onProgress }: RowOptions): Pro
   return { cases: commands, failures, counts: { histories } };
 }
 
+async function windowsRow({ seed, count, isOver, onProgress }: RowOptions): Promise<RowReport> {
+  const dir = realpathSync(mkdtempSync(join(tmpdir(), 'torture-windows-')));
+  const { kills, failures, orphans, pausesMs, ...counts } = await runWindowsCampaign({
+    windows: WINDOWS,
+    kills: count,
+    seed,
+    dir,
+    isOver,
+    onKill: done => onProgress(done, count),
+  });
+  const found = [...failures, ...orphans.map(pid => `process ${pid} outlived its client`)];
+  if (found.length === 0) rmSync(dir, { recursive: true, force: true });
+  else found.push(`the store is in ${dir}`);
+  const pause = (share: number) => Math.round(quantile(pausesMs, share));
+  return {
+    cases: kills,
+    failures: found,
+    counts: { ...counts, 'ms of pause, median': pause(0.5), '99 %': pause(0.99), longest: pause(1) },
+  };
+}
+
 function powerRow(compoundPercent: number) {
   return async ({ seed, count, isOver, onProgress }: RowOptions): Promise<RowReport> => {
     if (UNSUPPORTED !== undefined) throw new Error(UNSUPPORTED);
@@ -212,6 +236,13 @@ export const ROWS: readonly Row[] = [
     small: 5,
     full: 200,
     run: runDiskFullCampaign,
+  },
+  {
+    name: 'windows',
+    what: 'the owner of a store killed, while eight windows write and search',
+    small: 200,
+    full: 5_000,
+    run: windowsRow,
   },
   { name: 'clock', what: 'a clock that jumps', small: 20, full: 1_000, run: runClockCampaign },
   {

@@ -6,15 +6,17 @@ import {
   readdirSync,
   readFileSync,
   renameSync,
+  rmdirSync,
   rmSync,
   statSync,
+  symlinkSync,
   writeFileSync,
 } from 'node:fs';
 import { join } from 'node:path';
 import { afterAll, beforeEach, describe, expect, test } from 'vitest';
 import { BackupLog } from '#wal/backup/backup-log.js';
 import { BackupCheck } from '#wal/backup/check.js';
-import { CONFIG, configProblem, readConfig } from '#wal/backup/config-file.js';
+import { CONFIG, configProblem, isConfigName, readConfig } from '#wal/backup/config-file.js';
 import {
   type BackupManifest,
   epochOfId,
@@ -163,12 +165,19 @@ describe('a configuration', () => {
     const file = join(store.dir, CONFIG, config.file);
     for (let bit = 0; bit < 7 * 8; bit++) {
       flip(file, bit >> 3, bit & 7);
-      expect(configProblem(store.dir, config)).toEqual(refusal('BACKUP_DAMAGED', /sha256/));
+      expect(configProblem(store.dir, config)).toMatchObject({
+        code: 'BACKUP_DAMAGED',
+        message: `config/${config.file}: it does not match its sha256`,
+        details: { file: config.file },
+      });
       flip(file, bit >> 3, bit & 7);
     }
     expect(configProblem(store.dir, config)).toBeUndefined();
     rmSync(file);
     expect(() => readConfig(store.dir, config)).toThrow(refusal('BACKUP_DAMAGED', /missing/));
+    for (const name of [`x${config.file}`, `${config.file}x`, config.file.slice(1), 'a'.repeat(64)])
+      expect(isConfigName(name), name).toBe(false);
+    expect(isConfigName(config.file)).toBe(true);
     expect(await store.backedUp({ config: '{"a":1}' })).toMatchObject({ isUnchanged: true });
     expect(readConfig(store.dir, config)).toBe('{"a":1}');
   });
@@ -187,7 +196,7 @@ describe('a manifest', () => {
   });
 
   test('that says something else than its segments is found, sealed or not', async () => {
-    await store.write('a', 'b', 'c');
+    await store.write('a', 'b', 'c', 'd', 'e');
     const { id, manifest } = await store.backedUp({ segmentBytes: 200 });
     const [one, ...others] = manifest.segments;
     const last = others.at(-1)!;
@@ -195,18 +204,31 @@ describe('a manifest', () => {
       rewrite(id, { ...manifest, ...change });
       const problem = refusal('BACKUP_DAMAGED', message);
       await expect(store.textsIn(id)).rejects.toEqual(problem);
-      expect(await new BackupCheck(store.dir).problemOf(store.backup(id))).toEqual(problem);
+      // By the file, verifying says which backups it spoils.
+      const found = await new BackupCheck(store.dir).problemOf(store.backup(id));
+      const { file } = found!.details as { file: string };
+      expect(found!.message.startsWith(`segments/${file}: `)).toBe(true);
+      expect([...filesOf({ manifest }), '']).toContain(file);
+      expect(found).toEqual(problem);
+      return file;
     };
     const instead = (change: object) => ({ segments: [{ ...one!, ...change }, ...others] });
     await found(instead({ sizeBytes: one!.sizeBytes + 1 }), /bytes, not/);
     await found(instead({ sha256: '0'.repeat(64) }), /sha256/);
     await found(instead({ first: { seq: 1, hash: '0'.repeat(16) } }), /not those that the manifest names/);
     await found(instead({ last: { seq: 99, hash: '0'.repeat(16) } }), /not those that the manifest names/);
+    const { seq, hash } = one!.last;
+    await found(instead({ last: { seq: seq + 1, hash } }), /not those that the manifest names/);
     await found(instead({ records: 99 }), /not those that the manifest names/);
     await found(instead({ erased: 1 }), /not those that the manifest names/);
-    await found({ segments: others }, /begins with record/);
-    await found({ segments: [] }, /does not end with record/);
-    await found({ last: { ...manifest.last, seq: 2 } }, /does not end with record 2/);
+    const second = others[0]!;
+    expect(
+      await found({ segments: others }, /begins with record \d, and the one before it ends with 0$/),
+    ).toBe(second.file);
+    const missing = { segments: [one!, ...others.slice(1)] };
+    await found(missing, new RegExp(`and the one before it ends with ${one!.last.seq}$`));
+    expect(await found({ segments: [] }, /does not end with record/)).toBe('');
+    expect(await found({ last: { ...manifest.last, seq: 2 } }, /does not end with record 2/)).toBe(last.file);
     await found({ last: { ...manifest.last, hash: '0'.repeat(16) } }, /does not end with record/);
     await found({ segments: manifest.segments.slice(0, -1) }, /does not end with record/);
     writeFileSync(path(last.file), '');
@@ -227,7 +249,7 @@ describe('a backup read as a log', () => {
     const log = await BackupLog.open(store.dir, store.backup(id));
     const own = await store.open();
     for (let seq = 1; seq <= 31; seq++) expect(log.get(seq)).toEqual(own.get(seq));
-    for (const seq of [0, 32, 1.5]) expect(() => log.get(seq)).toThrow(RangeError);
+    for (const seq of [0, 32, 1.5]) expect(() => log.get(seq)).toThrow(RangeError(`record ${seq} of 31`));
     const seqs = async (options?: object) => {
       const found: number[] = [];
       for await (const piece of log.read(options)) found.push(...piece.map(({ seq }) => seq));
@@ -255,7 +277,8 @@ describe('a backup read as a log', () => {
     const log = await store.open();
     for (let i = 0; i < 5; i++)
       await log.append([{ type: 40, body: Buffer.alloc(600_000, i), actor: 0 }]).durable;
-    await backUp(log, store.dir, { clock: Date.now });
+    const { manifest } = await backUp(log, store.dir, { clock: Date.now });
+    expect(manifest.segments).toHaveLength(1);
     await log.close();
     const backup = await BackupLog.open(store.dir, store.list()[0]!);
     const pieces: number[] = [];
@@ -282,6 +305,10 @@ test('an error of the disk is not taken for damage', async () => {
   await expect(new BackupCheck(store.dir).problemOf(store.backup(id))).rejects.toThrow('EISDIR');
   rmSync(manifestPath(store.dir, id));
   await expect(store.backedUp()).rejects.toEqual(refusal('WAL_IO', /EISDIR/));
+  // What cannot be looked at, but could be replaced unseen.
+  rmdirSync(file);
+  symlinkSync(file, file);
+  await expect(store.backedUp()).rejects.toEqual(refusal('WAL_IO', /ELOOP/));
 });
 
 test('a log that gives no record where it has one is not backed up', async () => {
@@ -296,7 +323,11 @@ test('a log that gives no record where it has one is not backed up', async () =>
     async *raw() {},
   };
   await expect(backUp(silent, store.dir, { clock: Date.now })).rejects.toEqual(
-    refusal('WAL_GAP', /record 1 is missing/),
+    expect.objectContaining({
+      code: 'WAL_GAP',
+      message: 'record 1 is missing',
+      details: { from: 1, to: 2 },
+    }),
   );
   await log.close();
   expect([store.list(), store.segments()]).toEqual([[], []]);

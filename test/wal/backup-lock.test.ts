@@ -1,11 +1,8 @@
-/** The lock of a directory of backups: one at a time, however many come at one instant over a lock that a killed process left. */
-import { spawn, spawnSync } from 'node:child_process';
-import { once } from 'node:events';
-import { mkdirSync, readdirSync, rmdirSync, rmSync, writeFileSync } from 'node:fs';
+/** The lock of a directory of backups: one at a time. */
+import { spawnSync } from 'node:child_process';
+import { mkdirSync, readdirSync, rmdirSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { hostname } from 'node:os';
 import { join } from 'node:path';
-import { createInterface } from 'node:readline';
-import { fileURLToPath } from 'node:url';
 import { afterAll, beforeEach, describe, expect, test } from 'vitest';
 import { isLock, withLock } from '#wal/backup/lock.js';
 import { Directories } from '../helpers/wal.js';
@@ -44,6 +41,42 @@ describe('the lock', () => {
     expect(readdirSync(dir)).toHaveLength(1);
   });
 
+  test('is for its user alone, and leaves alone what is none', async () => {
+    const [mine] = await withLock(dir, () =>
+      readdirSync(dir).map(name => statSync(join(dir, name)).mode & 0o777),
+    );
+    expect(mine).toBe(0o600);
+    const dead = `1767225600000-${deadPid()}-0123456789abcdef-${encodeURIComponent(hostname())}.lock`;
+    const others = [`x${dead}`, `${dead}x`, dead.slice(1), dead.replace('abcdef', 'abcdeg'), `1${dead}`];
+    for (const name of [dead, ...others]) writeFileSync(join(dir, name), '');
+    expect(others.map(isLock)).toEqual(others.map(() => false));
+    expect(await withLock(dir, () => readdirSync(dir).length)).toBe(others.length + 1);
+    expect(readdirSync(dir).sort()).toEqual(others.sort());
+  });
+
+  test('of others is named with its process, and with the file to remove if there is none', async () => {
+    hold(4711, 'other host');
+    await expect(withLock(dir, () => {})).rejects.toMatchObject({
+      code: 'BACKUP_BUSY',
+      details: { pid: 4711 },
+      wayOut: expect.stringContaining(join(dir, '1767225600000-4711-0123456789abcdef-other%20host.lock')),
+    });
+    // While there is one that lives, what dead ones left goes all the same.
+    hold(deadPid());
+    await expect(withLock(dir, () => {})).rejects.toThrow(/^process 4711 on /);
+    expect(readdirSync(dir)).toHaveLength(1);
+  });
+
+  test('that is let go of while another waits is had by that one', async () => {
+    let second: Promise<string> | undefined;
+    await withLock(dir, async () => {
+      second = withLock(dir, () => 'had');
+      // It has looked by then, and seen this one.
+      await new Promise(setImmediate);
+    });
+    expect(await second).toBe('had');
+  });
+
   test('that could not be removed is left over, and not held', async () => {
     let path = '';
     const failed = withLock(dir, () => {
@@ -68,49 +101,4 @@ describe('the lock', () => {
     expect(await withLock(dir, () => readdirSync(dir).length)).toBe(1);
     expect(readdirSync(dir)).toEqual([]);
   });
-});
-
-/** Waits for a line, then tries to get in; inside, it makes a file that only one at a time can make. */
-const RIVAL = `
-import { closeSync, mkdirSync, openSync, rmdirSync } from 'node:fs';
-import { createInterface } from 'node:readline';
-const { withLock } = await import(process.argv[1]);
-const dir = process.argv[2];
-console.log('ready');
-for await (const _ of createInterface({ input: process.stdin })) {
-  const said = await withLock(dir, async () => {
-    try { mkdirSync(dir + '-inside'); } catch { return 'NOT ALONE'; }
-    await new Promise(resolve => setTimeout(resolve, 3));
-    rmdirSync(dir + '-inside');
-    return 'alone';
-  }).catch(error => error.code ?? String(error));
-  console.log(said);
-}`;
-
-test('of many that come at one instant over a lock that was left, never two are in', async () => {
-  const lock = fileURLToPath(import.meta.resolve('#wal/backup/lock.js'));
-  const rivals = Array.from({ length: 5 }, () => {
-    const child = spawn(process.execPath, ['--input-type=module', '-e', RIVAL, lock, dir], {
-      stdio: ['pipe', 'pipe', 'inherit'],
-    });
-    const lines = createInterface({ input: child.stdout })[Symbol.asyncIterator]();
-    return { child, next: async () => (await lines.next()).value as string };
-  });
-  const answers = () => Promise.all(rivals.map(({ next }) => next()));
-  expect(await answers()).toEqual(rivals.map(() => 'ready'));
-  const dead = deadPid();
-  let got = 0;
-  for (let round = 0; round < 150; round++) {
-    hold(dead);
-    for (const { child } of rivals) child.stdin.write('go\n');
-    for (const answer of await answers()) {
-      expect(['alone', 'BACKUP_BUSY']).toContain(answer);
-      if (answer === 'alone') got++;
-    }
-  }
-  // All of them may draw back in a round; that they mostly do not is what trying again is for.
-  expect(got).toBeGreaterThan(150);
-  for (const { child } of rivals) child.stdin.end();
-  await Promise.all(rivals.map(({ child }) => once(child, 'exit')));
-  expect(readdirSync(dir)).toEqual([]);
 });

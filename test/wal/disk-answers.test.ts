@@ -111,7 +111,12 @@ describe('a disk that does not answer', () => {
     const manifest = readdirSync(at(PATHS.log)).find(name => name.startsWith('MANIFEST'))!;
     renameSync(at(PATHS.log, manifest), at('aside'));
     mkdirSync(at(PATHS.log, manifest));
-    await expect(openLog({ storeDir })).rejects.toMatchObject({ code: 'WAL_IO' });
+    await expect(openLog({ storeDir })).rejects.toMatchObject({
+      code: 'WAL_IO',
+      message: expect.stringContaining(`the log could not be opened: ${manifest} cannot be read`),
+      details: { findings: [{ code: 'UNREADABLE', file: manifest }] },
+    });
+    expect(readdirSync(at(PATHS.evidence))).toEqual([]);
     rmSync(at(PATHS.log, manifest), { recursive: true });
     renameSync(at('aside'), at(PATHS.log, manifest));
     await expectTexts('a', 'b');
@@ -131,6 +136,8 @@ describe('a disk that does not answer', () => {
       const [name] = readdirSync(at(PATHS.log)).filter(file => pattern.test(file));
       rmSync(at(PATHS.log, name!));
       mkdirSync(at(PATHS.log, name!));
+      // Some file systems give a directory a size by what is in it: none is taken for a file cut short.
+      for (let n = 0; n < 50; n++) writeFileSync(at(PATHS.log, name!, String(n)), '');
       return join(PATHS.log, name!);
     }
     const unreadable = async () => {
@@ -193,6 +200,63 @@ describe('an opening by LevelDB', () => {
     expect((await verifyLog(storeDir)).findings).toEqual([]);
     await expectTexts('a', 'b');
     expect(existsSync(folder)).toBe(false);
+  });
+
+  test('is tried out in a directory of its own, of which nothing stays, whatever comes of it', async () => {
+    const temporary = directories.path();
+    mkdirSync(temporary);
+    const own = process.env.TMPDIR;
+    process.env.TMPDIR = temporary;
+    try {
+      const folder = at(PATHS.evidence, '2026-01-01T00-00-00-000Z-7.opening');
+      mkdirSync(folder, { recursive: true });
+      const names = evidenceOf(at(PATHS.log));
+      for (const name of names) linkSync(at(PATHS.log, name), join(folder, name));
+      for (const name of names) if (name !== 'CURRENT') rmSync(at(PATHS.log, name));
+      expect((await verifyLog(storeDir)).findings).toEqual([]);
+      const [log] = names.filter(name => name.endsWith('.log'));
+      renameSync(join(folder, log!), at('aside'));
+      expect((await verifyLog(storeDir)).findings).not.toEqual([]);
+      renameSync(at('aside'), join(folder, log!));
+      await expectTexts('a', 'b');
+    } finally {
+      if (own === undefined) delete process.env.TMPDIR;
+      else process.env.TMPDIR = own;
+    }
+    expect(readdirSync(temporary)).toEqual([]);
+  });
+
+  test('does not begin where what it may drop cannot be kept aside', async () => {
+    rmSync(at(PATHS.evidence), { recursive: true });
+    writeFileSync(at(PATHS.evidence), '');
+    await expect(openLog({ storeDir })).rejects.toMatchObject({
+      code: 'WAL_IO',
+      message: expect.stringContaining('could not be kept aside'),
+    });
+    rmSync(at(PATHS.evidence));
+    await expectTexts('a', 'b');
+    // Half of it is not left behind.
+    const files = [...evidenceOf(at(PATHS.log)), 'gone.log'];
+    expect(() => setAside(storeDir, files, [])).toThrow(expect.objectContaining({ code: 'WAL_IO' }));
+    expect(readdirSync(at(PATHS.evidence))).toEqual([]);
+  });
+
+  test('that two openings kept the files of, one after the other, is undone as well', async () => {
+    const names = evidenceOf(at(PATHS.log));
+    for (const folder of ['2026-01-01T00-00-00-000Z-7.opening', '2026-01-01T00-00-01-000Z-8.opening']) {
+      mkdirSync(at(PATHS.evidence, folder), { recursive: true });
+      for (const name of names) linkSync(at(PATHS.log, name), at(PATHS.evidence, folder, name));
+    }
+    for (const name of names) if (name !== 'CURRENT') rmSync(at(PATHS.log, name));
+    expect((await verifyLog(storeDir)).findings).toEqual([]);
+    await expectTexts('a', 'b');
+    expect(readdirSync(at(PATHS.evidence))).toEqual([]);
+  });
+
+  test('cannot be undone without evidence: what is missing then is damage', async () => {
+    rmSync(at(PATHS.evidence), { recursive: true });
+    for (const name of evidenceOf(at(PATHS.log))) if (name !== 'CURRENT') rmSync(at(PATHS.log, name));
+    await expect(openLog({ storeDir })).rejects.toMatchObject({ code: 'WAL_FILES_DAMAGED' });
   });
 
   test('that went further since leaves nothing to be put back: what is missing then is damage', async () => {

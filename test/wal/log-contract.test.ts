@@ -3,11 +3,11 @@
  */
 import fc from 'fast-check';
 import { afterAll, afterEach, beforeEach, describe, expect, test } from 'vitest';
-import type { Log } from '#wal/log.js';
+import type { Log, RecordSource } from '#wal/log.js';
 import { MemoryLog } from '#wal/memory-log.js';
 import { openLog } from '#wal/open.js';
 import type { QueueLimits } from '#wal/queue.js';
-import { type LogRecord, MAY_SKIP, RecordType } from '#wal/record.js';
+import { decodeRecord, type LogRecord, MAY_SKIP, RecordType } from '#wal/record.js';
 import { readCommitted } from '#wal/transactions.js';
 import { allTexts, Directories, event, put, textOf, textsOf } from '../helpers/wal.js';
 
@@ -19,13 +19,13 @@ interface Options {
   readonly limits?: Partial<QueueLimits>;
 }
 
-const implementations: [string, (options?: Options) => Promise<Log>][] = [
+const implementations: [string, (options?: Options) => Promise<Log & RecordSource>][] = [
   ['MemoryLog', async options => new MemoryLog(options)],
   ['LevelLog', options => openLog({ storeDir: directories.path(), create: true, ...options })],
 ];
 
 describe.each(implementations)('%s', (_, make) => {
-  let log: Log;
+  let log: Log & RecordSource;
   /** What is in a log before anything is appended: LevelLog begins with its genesis record. */
   let start: number;
 
@@ -191,6 +191,22 @@ describe.each(implementations)('%s', (_, make) => {
         ),
         { numRuns: 40 },
       );
+    });
+
+    test('gives what is stored as it is, and nothing where nothing is', async () => {
+      const seqs = async (from: number, to: number) => {
+        const found: number[] = [];
+        for await (const piece of log.raw(from, to))
+          for (const [seq, value] of piece) {
+            expect(decodeRecord(value, seq)).toEqual(log.get(seq));
+            found.push(seq);
+          }
+        return found;
+      };
+      const { seq } = log.head;
+      expect(await seqs(1, seq)).toEqual(Array.from({ length: seq }, (_, i) => i + 1));
+      expect(await seqs(seq - 1, seq + 5)).toEqual([seq - 1, seq]);
+      expect(await seqs(3, 2)).toEqual([]);
     });
 
     test('gets single records and refuses numbers outside the log', () => {
@@ -381,4 +397,17 @@ describe.each(implementations)('%s', (_, make) => {
       { numRuns: 60 },
     );
   });
+});
+
+test('a log in memory as it was then ends with a transaction, never within one', async () => {
+  const log = new MemoryLog();
+  await put(log, 'a');
+  await put(log, 'b', 'c');
+  expect(await allTexts(log.prefix(1))).toEqual(['a']);
+  expect(await allTexts(log.prefix(0))).toEqual([]);
+  expect(() => log.prefix(2)).toThrow(RangeError);
+  const then = log.prefix(1);
+  await put(then, 'another way');
+  expect(await allTexts(then)).toEqual(['a', 'another way']);
+  expect(await allTexts(log)).toEqual(['a', 'b', 'c']);
 });

@@ -1,4 +1,5 @@
-import { readdirSync } from 'node:fs';
+import { mkdirSync, readdirSync, rmdirSync, rmSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
 import { Level } from 'level';
 import { expect, test } from 'vitest';
 import { LOG_OPTIONS } from '#wal/level.js';
@@ -29,6 +30,26 @@ function sizesOfBatch(next: () => number): number[] {
   // More than LevelDB's write buffer: the very next write begins another file.
   return [LOG_OPTIONS.writeBufferSize + Math.floor(next() * MB)];
 }
+
+test('through to the platter: each write waits for a flush of the newest file, and hears of one that fails', async () => {
+  const dir = temporaryDirectory('mvs-log-files-');
+  const [old, newer, other] = ['000009.log', '000010.log', '99.txt'].map(name => join(dir, name));
+  for (const path of [old!, other!]) writeFileSync(path, '');
+  const logFile = new LogFileSync(dir, true);
+  await logFile.settle(1);
+  expect(logFile.newestFlushed).toBe('000009.log');
+  // A merge begins another file, however little is in the old one, which then goes.
+  writeFileSync(newer!, '');
+  rmSync(old!);
+  await logFile.settle(1);
+  expect(logFile.newestFlushed).toBe('000010.log');
+  rmSync(newer!);
+  mkdirSync(newer!);
+  await expect(logFile.settle(1)).rejects.toMatchObject({ code: 'EISDIR' });
+  rmdirSync(newer!);
+  await expect(logFile.settle(1)).rejects.toMatchObject({ code: 'EISDIR' });
+  expect(new LogFileSync(dir, false).settle(1)).toBeUndefined();
+});
 
 test(`no write is acknowledged before the entry of its log file is flushed, whatever the sizes (seed ${SEED})`, async () => {
   const dir = temporaryDirectory('mvs-log-files-');

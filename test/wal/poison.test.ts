@@ -9,6 +9,7 @@ import {
   mkdirSync,
   openSync,
   readdirSync,
+  renameSync,
   rmSync,
   statfsSync,
   writeFileSync,
@@ -16,6 +17,7 @@ import {
 } from 'node:fs';
 import { join } from 'node:path';
 import { afterAll, afterEach, beforeEach, describe, expect, test } from 'vitest';
+import { WalError } from '#wal/errors.js';
 import type { HeadFile } from '#wal/head-file.js';
 import type { LevelLog } from '#wal/level-log.js';
 import { type OpenLogOptions, openLog } from '#wal/open.js';
@@ -173,7 +175,11 @@ describe('a failed write', () => {
     await put(log, 'b');
     await expect.poll(() => log.failure?.code).toBe('WAL_POISONED');
     expect(() => log.append([event('c')])).toThrow(expect.objectContaining({ code: 'WAL_POISONED' }));
-    await new Promise(resolve => setTimeout(resolve, 100));
+    // The reopening fails by it as well, and says so to whoever reads.
+    const refusal = () => log.readable().then(() => '', String);
+    await expect
+      .poll(refusal, { timeout: 10_000 })
+      .toContain('the log could not be reopened: IO error: Input/output error');
     expect(log.failure?.code).toBe('WAL_POISONED');
     headFile.write = write;
     await healed();
@@ -218,6 +224,76 @@ describe('a failed write', () => {
     expect(refused.length).toBeGreaterThan(0);
     expect(followed.toSorted()).toEqual(acked.toSorted());
     await expectSound(...followed);
+  });
+});
+
+test('a failure that can heal does not take the place of one that cannot', async () => {
+  const { headFile } = insides();
+  headFile.write = () =>
+    Promise.reject(new WalError('WAL_FOREIGN_OWNER', 'another process writes', 'Stop it.'));
+  await put(log, 'a');
+  // In flight when HEAD is to follow the one before.
+  let fail!: () => void;
+  interceptWrites(
+    () =>
+      new Promise((_, reject) => {
+        fail = () => reject(eio());
+      }),
+  );
+  const last = put(log, 'b');
+  await expect.poll(() => log.failure?.code).toBe('WAL_FOREIGN_OWNER');
+  fail();
+  await expect(last).rejects.toMatchObject({ code: 'WAL_OUTCOME_UNKNOWN' });
+  expect(log.failure?.code).toBe('WAL_FOREIGN_OWNER');
+  expect(() => log.append([event('c')])).toThrow(expect.objectContaining({ code: 'WAL_FOREIGN_OWNER' }));
+});
+
+describe('on macOS, where a flush by LevelDB does not reach the platter', () => {
+  const platform = Object.getOwnPropertyDescriptor(process, 'platform')!;
+  const logFile = () => {
+    const dir = join(storeDir, PATHS.log);
+    return join(dir, readdirSync(dir).find(name => name.endsWith('.log'))!);
+  };
+
+  beforeEach(async () => {
+    Object.defineProperty(process, 'platform', { ...platform, value: 'darwin' });
+    await start({ durability: 'strict' });
+    return () => {
+      Object.defineProperty(process, 'platform', platform);
+    };
+  });
+
+  /** From now on it can be written by LevelDB, which has it open, but not be opened to be flushed. */
+  function refuseFlushes(): void {
+    const path = logFile();
+    renameSync(path, join(storeDir, 'aside'));
+    mkdirSync(path);
+    block();
+  }
+
+  test('a write is not acknowledged in strict mode where the flush of its file fails', async () => {
+    await put(log, 'a');
+    refuseFlushes();
+    await expect(put(log, 'b')).rejects.toMatchObject({
+      code: 'WAL_OUTCOME_UNKNOWN',
+      message: expect.stringContaining('EISDIR'),
+    });
+    expect(states).toEqual(['WAL_POISONED']);
+  });
+
+  test('nor is an erasure; one in a sound log goes through, though LevelDB begins another file for it', async () => {
+    await put(log, 'a'.repeat(100));
+    await put(log, 'b'.repeat(100));
+    expect(await log.erase([{ seq: 2, residue: Buffer.from('r') }])).toBeGreaterThan(0);
+    await log.reclaim(2, 2);
+    await put(log, 'c');
+    expect(states).toEqual([]);
+    refuseFlushes();
+    await expect(log.erase([{ seq: 3, residue: Buffer.from('r') }])).rejects.toMatchObject({
+      code: 'WAL_POISONED',
+      message: expect.stringMatching(/^erasing payloads failed: EISDIR/),
+    });
+    expect(states).toEqual(['WAL_POISONED']);
   });
 });
 

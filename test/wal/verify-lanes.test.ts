@@ -3,7 +3,7 @@
  */
 import { cpSync, readdirSync, statSync } from 'node:fs';
 import { join } from 'node:path';
-import { afterAll, beforeAll, beforeEach, expect, test } from 'vitest';
+import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
 import { HeadFile, readHeadFile } from '#wal/head-file.js';
 import { compactRange, Level, LOG_OPTIONS } from '#wal/level.js';
 import { look } from '#wal/leveldb/look.js';
@@ -116,6 +116,44 @@ test.each([1, 2])(
     expect(checked).toEqual(walked);
   },
 );
+
+describe('a fault of the check itself is nobody’s damage', () => {
+  const check = (source: string) => ({ url: module(source), asked: [], threads: 2 });
+  const verify = (source: string) => verifyLog(storeDir, { check: check(source) });
+
+  test('in a thread of its own that it ends', async () => {
+    const source = `import { isMainThread } from 'node:worker_threads';
+      export function checkRecord() {
+        if (!isMainThread) process.exit(7);
+        const end = Date.now() + 5;
+        while (Date.now() < end);
+      }`;
+    await expect(verify(source)).rejects.toThrow('a thread of verify ended with code 7');
+  });
+
+  test('in any thread', async () => {
+    await expect(verify(`export function checkRecord() { throw new Error('a mistake'); }`)).rejects.toThrow(
+      'a mistake',
+    );
+  });
+
+  test('in the walk that follows where something is damaged', async () => {
+    const table = join(logDir(), readdirSync(logDir()).find(name => name.endsWith('.ldb'))!);
+    // In its footer, so that no thread begins.
+    flip(table, statSync(table).size - 5, 1);
+    const summed = (what: string) => ({
+      ...check(`export function checkRecord() { throw ${what}; }
+        export const beginSummary = () => ({ take() {}, result: () => 0 });`),
+      summary: 1,
+    });
+    await expect(verifyLog(storeDir, { check: summed(`new Error('a mistake')`) })).rejects.toThrow(
+      'a mistake',
+    );
+    // What is wrong with a body is for onRecord to say.
+    const coded = summed(`Object.assign(new Error('means nothing'), { code: 'EVENT_MALFORMED' })`);
+    expect((await verifyLog(storeDir, { check: coded })).findings).not.toEqual([]);
+  });
+});
 
 test('progress reaches the end and names records', async () => {
   const steps: number[][] = [];

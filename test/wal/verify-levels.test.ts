@@ -131,6 +131,29 @@ describe('quick', () => {
     expect(missed).toBeGreaterThan(10);
   });
 
+  test('without HEAD says so, and checks the tail all the same', async () => {
+    remove(join(storeDir, PATHS.head));
+    const report = await verify('quick');
+    expect(codesOf(report)).toEqual(['WAL_HEAD_MISSING']);
+    expect(report).toMatchObject({ records: 26, head: { seq: 53 }, storeId: undefined });
+  });
+
+  test('passes over a record that was written again behind the tail', async () => {
+    const rewrite = async (change: (database: Level<Buffer, Uint8Array>) => Promise<void>) => {
+      const database = new Level<Buffer, Uint8Array>(logDir(), { ...LOG_OPTIONS });
+      await database.open();
+      await change(database);
+      await database.close();
+    };
+    const again = (seq: number) => async (database: Level<Buffer, Uint8Array>) =>
+      database.put(encodeKey(seq), (await database.get(encodeKey(seq)))!, { sync: true });
+    // In the live log first, then in the newest table.
+    await rewrite(again(20));
+    expect(await verify('quick')).toMatchObject({ findings: [], first: { seq: 41 }, head: { seq: 53 } });
+    await rewrite(again(5));
+    expect(await verify('quick')).toMatchObject({ findings: [], first: { seq: 41 }, head: { seq: 53 } });
+  });
+
   test('finds a missing file, a lost tail, and a record that does not follow the one before the tail', async () => {
     const [oldest] = files(/\.ldb$/);
     remove(oldest!);

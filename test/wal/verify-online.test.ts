@@ -2,7 +2,7 @@
  * The log of a running store verified beside its work: what has rotted on the disk since it was opened is found, the rate is held, and nothing that
  * is met ends the log.
  */
-import { readdirSync, statSync, symlinkSync } from 'node:fs';
+import { mkdirSync, readdirSync, renameSync, rmSync, statSync, symlinkSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterAll, beforeEach, describe, expect, test } from 'vitest';
 import { compactRange } from '#wal/level.js';
@@ -161,6 +161,22 @@ describe('damage that comes after the opening', () => {
     expect([records, tables]).toEqual([62, 0]);
   });
 
+  test('without CURRENT there is no newest table: its tail is all of it', async () => {
+    remove(join(storeDir, PATHS.log, 'CURRENT'));
+    expect((await online({ tailOnly: true })).range).toEqual({ first: 1, last: 62 });
+  });
+
+  test('a log file that cannot be read, and one that LevelDB has replaced', async () => {
+    const [name] = readdirSync(join(storeDir, PATHS.log)).filter(file => file.endsWith('.log'));
+    const path = join(storeDir, PATHS.log, name!);
+    remove(path);
+    expect((await online()).findings).toEqual([]);
+    mkdirSync(path);
+    expect((await online()).findings).toMatchObject([
+      { code: 'UNREADABLE', message: expect.stringContaining(`${name} cannot be read`) },
+    ]);
+  });
+
   test('in the live log file', async () => {
     for (let i = 0; i < 5; i++) await put(log, `more ${i}`);
     const [name] = readdirSync(join(storeDir, PATHS.log)).filter(file => file.endsWith('.log'));
@@ -241,6 +257,66 @@ test('of a log without a table the tail is all there is', async () => {
   for (const name of tables()) remove(name);
   expect(await online({ tailOnly: true })).toMatchObject({ range: { last: 3 } });
   expect(await online({ after: 3 })).toMatchObject({ range: undefined, records: 0 });
+});
+
+test('a table that LevelDB merges with another while it is read is no longer needed', async () => {
+  const { database } = log as unknown as { database: Parameters<typeof compactRange>[0] };
+  let isMerged = false;
+  const pace = new (class extends Pace {
+    override async spend(): Promise<void> {
+      if (isMerged) return;
+      isMerged = true;
+      await compactRange(database, encodeKey(1), encodeKey(62));
+    }
+  })(Number.POSITIVE_INFINITY);
+  const before = tables();
+  const result = await online({ pace });
+  expect(result).toMatchObject({ range: { first: 1, last: 62 }, records: 62, findings: [] });
+  expect(before.filter(table => !tables().includes(table))).not.toEqual([]);
+});
+
+test('what goes wrong with LevelDB while records are read one by one is told as it is', async () => {
+  const value = Buffer.from(log.get(30).body!);
+  const { bytes } = encodeRecord({ ...log.get(30), prevHash: 1n, body: value });
+  const { database } = log as unknown as {
+    database: {
+      put(key: Buffer, value: Uint8Array): Promise<void>;
+      getSync(key: Buffer): Uint8Array | undefined;
+      iterator(range: { gte: Buffer; lte: Buffer }): { nextv(size: number): Promise<unknown> };
+    };
+  };
+  await database.put(encodeKey(30), bytes);
+  const own = database.getSync.bind(database);
+  const answer = (error: Error) => {
+    database.getSync = key => {
+      if (key.equals(encodeKey(33))) throw error;
+      return own(key);
+    };
+  };
+  answer(Object.assign(new Error('IO error: 000005.ldb: Input/output error')));
+  await expect(online()).rejects.toMatchObject({ code: 'WAL_IO' });
+  // As the log itself gives it: of a block that LevelDB takes for damaged no number is known.
+  answer(Object.assign(new Error('Corruption: bad block type'), { code: 'LEVEL_CORRUPTION' }));
+  expect((await online()).findings.map(({ code, seq }) => [code, seq])).toEqual(
+    expect.arrayContaining([
+      ['WAL_CHAIN_BROKEN', 30],
+      ['WAL_BAD_RECORD', 33],
+    ]),
+  );
+  database.getSync = own;
+  const iterate = database.iterator.bind(database);
+  database.iterator = range => {
+    const iterator = iterate(range);
+    if (Buffer.compare(range.gte, encodeKey(41)) <= 0 && Buffer.compare(range.lte, encodeKey(41)) >= 0)
+      iterator.nextv = () =>
+        Promise.reject(Object.assign(new Error('Corruption: bad block'), { code: 'LEVEL_CORRUPTION' }));
+    return iterator;
+  };
+  const { findings, records } = await online();
+  expect(findings).toContainEqual({
+    ...{ code: 'WAL_BAD_RECORD', seq: 22, message: expect.stringContaining('Corruption: bad block') },
+  });
+  expect(records).toBe(62);
 });
 
 test('beside writes and merges of tables nothing is amiss', async () => {

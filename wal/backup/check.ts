@@ -11,7 +11,11 @@ type Found = ChainLink | WalError;
 
 /** Reads backups through, without LevelDB; each segment that they share once. */
 export class BackupCheck {
-  private found = new Map<string, Found>();
+  private readonly found = new Map<string, Found>();
+  /** Numbers of the records at which backups end. */
+  private ends: ReadonlySet<number> = new Set();
+  /** Of such records, by the segment's file and their numbers: their hashes as they were read. */
+  private readonly hashes = new Map<string, Map<number, string>>();
 
   constructor(private readonly dir: string) {}
 
@@ -39,11 +43,16 @@ export class BackupCheck {
   }
 
   private async read(segment: Segment, previous: ChainLink | undefined): Promise<Found> {
+    const hashes = new Map<number, string>();
+    this.hashes.set(segment.file, hashes);
     try {
       const { seq, hash, logicalMs, txFirst, txIndex, last, long } = await readSegment(
         this.dir,
         segment,
         previous,
+        record => {
+          if (this.ends.has(record.seq)) hashes.set(record.seq, hashHex(record.hash));
+        },
       );
       // Not the record itself: its body is a view into all that was read with it.
       return { seq, hash, logicalMs, txFirst, txIndex, last, long };
@@ -53,15 +62,32 @@ export class BackupCheck {
     }
   }
 
-  /** Makes it look again at what is missing, cut short or was found wrong, and forget segments that no backup has: for whoever goes on for long. */
+  /** Whether a backup that was read through since `renew` holds the last record of another one, and so all that this one holds. */
+  holds({ manifest: { segments } }: Backup, { manifest: { last } }: Backup): boolean {
+    const segment = segments.find(one => one.last.seq >= last.seq);
+    return segment !== undefined && this.hashes.get(segment.file)?.get(last.seq) === last.hash;
+  }
+
+  /**
+   * Makes it look again at what is missing, cut short or was found wrong, and where a backup ends that it did not know of; and forget segments that no
+   * backup has: for whoever goes on for long.
+   * @param backups all that there are
+   */
   renew(backups: readonly Backup[]): void {
     const sizes = new Map(
       backups.flatMap(({ manifest }) => manifest.segments.map(({ file, sizeBytes }) => [file, sizeBytes])),
     );
+    this.ends = new Set(backups.map(({ manifest }) => manifest.last.seq));
     for (const [key, found] of this.found) {
-      const [{ file }] = JSON.parse(key) as [Segment];
+      const [{ file, first, last }] = JSON.parse(key) as [Segment];
       const size = statSync(join(this.dir, SEGMENTS, file), { throwIfNoEntry: false })?.size;
-      if (found instanceof WalError || size === undefined || size !== sizes.get(file)) this.found.delete(key);
+      const isWhole = size !== undefined && size === sizes.get(file);
+      const isNew = (seq: number) =>
+        first.seq <= seq && seq <= last.seq && this.hashes.get(file)?.has(seq) !== true;
+      if (found instanceof WalError || !isWhole || [...this.ends].some(isNew)) {
+        this.found.delete(key);
+        this.hashes.delete(file);
+      }
     }
   }
 }

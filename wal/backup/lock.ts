@@ -27,7 +27,7 @@ const MAX_WAIT_MS = 40;
  */
 export async function withLock<T>(dir: string, work: () => T | Promise<T>): Promise<T> {
   for (let attempt = 1; ; attempt++) {
-    const mine = `${Date.now()}-${process.pid}-${randomBytes(8).toString('hex')}-${hostInName()}.lock`;
+    const mine = `${sinceOf(Date.now())}-${process.pid}-${randomBytes(8).toString('hex')}-${hostInName()}.lock`;
     const path = join(dir, mine);
     held.add(mine);
     try {
@@ -44,6 +44,9 @@ export async function withLock<T>(dir: string, work: () => T | Promise<T>): Prom
     await sleep(Math.random() * MAX_WAIT_MS);
   }
 }
+
+/** Of 13 digits always: a machine without a battery begins in 1970, and what it writes there must be known for a lock by everybody. */
+const sinceOf = (nowMs: number): string => String(nowMs).padStart(13, '0');
 
 /** Those of this process. One that names it and is not among them is of an earlier process of this number, as the first one in a container always has. */
 const held = new Set<string>();

@@ -9,7 +9,7 @@
  *
  * Segments never change and backups share them: a manifest names all segments that its records 1..last are in, whichever backup wrote them.
  */
-import { readdirSync } from 'node:fs';
+import { readdirSync, statSync } from 'node:fs';
 import { join } from 'node:path';
 import { WalError } from '../errors.js';
 import { exists } from '../exists.js';
@@ -17,17 +17,21 @@ import type { Lineage } from '../log.js';
 import { HOW_TO_READ, type RecordName } from '../record-file.js';
 import { CONFIG, type ConfigFile } from './config-file.js';
 import { isLock } from './lock.js';
-import { readSealed, seal, UNFINISHED } from './sealed.js';
+import { readSealed, seal, UNFINISHED, type Unread } from './sealed.js';
 
 export const FORMAT = 1;
 export const SEGMENTS = 'segments';
 const MANIFEST_SUFFIX = '.backup.json';
 export const PIN_SUFFIX = '.pin.json';
 
-/** Whether a file belongs into a directory of backups. */
+/** File managers and file servers leave such files in any directory, also beside each file that is there (`._<name>`): they are nobody's. */
+export const isHidden = (name: string): boolean => name.startsWith('.') || name === '@eaDir';
+
+/** Whether a file belongs into a directory of backups, or is no matter there. */
 export const isPart = (name: string): boolean =>
   name === SEGMENTS ||
   name === CONFIG ||
+  isHidden(name) ||
   isLock(name) ||
   [MANIFEST_SUFFIX, PIN_SUFFIX].some(suffix => name.endsWith(suffix) || name.endsWith(suffix + UNFINISHED));
 
@@ -115,7 +119,11 @@ export interface BackupList {
   /** Those that can be read, oldest first. */
   readonly backups: readonly Backup[];
   /** Manifests that cannot, and why. */
-  readonly damaged: readonly { readonly id: string; readonly problem: string }[];
+  readonly damaged: readonly UnreadManifest[];
+}
+
+export interface UnreadManifest extends Pick<Unread, 'problem' | 'error'> {
+  readonly id: string;
 }
 
 /**
@@ -123,29 +131,45 @@ export interface BackupList {
  * @throws WalError BACKUP_MISSING where there is no such directory
  */
 export function listBackups(dir: string): BackupList {
-  if (!exists(dir))
-    throw new WalError(
-      'BACKUP_MISSING',
-      `${dir} does not exist`,
-      'Name the directory that backups were written to.',
-    );
+  if (!exists(dir)) throw missing(`${dir} does not exist`);
+  if (!statSync(dir).isDirectory()) throw missing(`${dir} is no directory`);
   const backups: Backup[] = [];
-  const damaged: { id: string; problem: string }[] = [];
+  const damaged: UnreadManifest[] = [];
   for (const name of readdirSync(dir).sort()) {
-    if (!name.endsWith(MANIFEST_SUFFIX)) continue;
+    if (!name.endsWith(MANIFEST_SUFFIX) || isHidden(name)) continue;
     const id = name.slice(0, -MANIFEST_SUFFIX.length);
-    const read = readManifest(join(dir, name));
-    if (read.manifest === undefined) damaged.push({ id, problem: `${name} ${read.problem}` });
-    else backups.push({ id, manifest: read.manifest });
+    const { manifest, problem, error } = readManifest(join(dir, name));
+    // Pruned since the directory was read.
+    if (error?.code === 'ENOENT') continue;
+    if (manifest === undefined) damaged.push({ id, problem: `${name} ${problem}`, ...(error && { error }) });
+    else backups.push({ id, manifest });
   }
   return { backups: backups.sort(inOrder), damaged };
 }
 
+const missing = (message: string): WalError =>
+  new WalError('BACKUP_MISSING', message, 'Name the directory that backups were written to.');
+
+/**
+ * Whoever copies two directories of backups into one has the backups of two stores there. By their epochs and numbers, one would be taken for a part
+ * of the other.
+ * @throws WalError BACKUP_FOREIGN
+ */
+export function assertOneStore(dir: string, backups: readonly Backup[], wayOut: string): void {
+  const stores = new Set(backups.map(({ manifest }) => manifest.lineage.storeId));
+  if (stores.size > 1)
+    throw new WalError(
+      'BACKUP_FOREIGN',
+      `${dir} holds backups of the stores ${[...stores].join(' and ')}`,
+      wayOut,
+    );
+}
+
 function readManifest(
   path: string,
-): { manifest: BackupManifest; problem?: never } | { manifest?: never; problem: string } {
-  const { value, problem } = readSealed(path);
-  if (problem !== undefined) return { problem };
+): { manifest: BackupManifest; problem?: never; error?: never } | (Unread & { manifest?: never }) {
+  const { value, ...unread } = readSealed(path);
+  if (unread.problem !== undefined) return unread;
   const manifest = value as BackupManifest;
   if (manifest.format !== FORMAT)
     return { problem: `has format ${manifest.format}, this program reads ${FORMAT}` };

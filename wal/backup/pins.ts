@@ -3,8 +3,9 @@ import { join } from 'node:path';
 import { WalError } from '../errors.js';
 import { exists } from '../exists.js';
 import { fsyncDirectory } from '../head-file.js';
+import { withIoErrors } from '../io-error.js';
 import { withLock } from './lock.js';
-import { listBackups, PIN_SUFFIX } from './manifest.js';
+import { isHidden, listBackups, PIN_SUFFIX } from './manifest.js';
 import { readSealed, seal, writeWhole } from './sealed.js';
 
 /** Says that a backup is not to be pruned. */
@@ -25,16 +26,19 @@ const pinPath = (dir: string, id: string): string => join(dir, `${id}${PIN_SUFFI
 export function listPins(dir: string): ReadonlyMap<string, Pin> {
   const pins = new Map<string, Pin>();
   for (const name of readdirSync(dir)) {
-    if (!name.endsWith(PIN_SUFFIX)) continue;
+    if (!name.endsWith(PIN_SUFFIX) || isHidden(name)) continue;
     const id = name.slice(0, -PIN_SUFFIX.length);
-    pins.set(id, readPin(dir, id));
+    const pin = readPin(dir, id);
+    if (pin !== undefined) pins.set(id, pin);
   }
   return pins;
 }
 
-function readPin(dir: string, id: string): Pin {
+/** @returns undefined for one that was taken away since the directory was read */
+function readPin(dir: string, id: string): Pin | undefined {
   const read = readSealed(pinPath(dir, id));
   const broken = (what: string): Pin => ({ id, reason: '', problem: `${id}${PIN_SUFFIX} ${what}` });
+  if (read.error?.code === 'ENOENT') return undefined;
   if (read.problem !== undefined) return broken(read.problem);
   const { id: named, reason, time } = read.value as Required<Pin>;
   return named === id ? { id, reason, time } : broken(`is the pin of ${named}`);
@@ -42,7 +46,7 @@ function readPin(dir: string, id: string): Pin {
 
 /**
  * Pins a backup, or gives its pin another reason.
- * @throws WalError BACKUP_MISSING, BACKUP_BUSY
+ * @throws WalError BACKUP_MISSING, BACKUP_BUSY, WAL_IO
  */
 export const pinBackup = (
   dir: string,
@@ -57,7 +61,7 @@ export const pinBackup = (
 
 /**
  * @returns whether it was pinned
- * @throws WalError BACKUP_MISSING, BACKUP_BUSY
+ * @throws WalError BACKUP_MISSING, BACKUP_BUSY, WAL_IO
  */
 export const unpinBackup = (dir: string, id: string): Promise<boolean> =>
   withExisting(dir, id, () => {
@@ -68,16 +72,18 @@ export const unpinBackup = (dir: string, id: string): Promise<boolean> =>
   });
 
 async function withExisting<T>(dir: string, id: string, work: () => T | Promise<T>): Promise<T> {
-  // Before the lock, which needs the directory.
-  listBackups(dir);
-  return await withLock(dir, () => {
-    const { backups } = listBackups(dir);
-    if (!backups.some(backup => backup.id === id))
-      throw new WalError(
-        'BACKUP_MISSING',
-        `${dir} holds no backup ${id} that can be read`,
-        'Name one that `mcp-vector-server backup list` shows.',
-      );
-    return work();
+  return await withIoErrors(`the pin of ${id} could not be changed`, () => {
+    // Before the lock, which needs the directory.
+    listBackups(dir);
+    return withLock(dir, () => {
+      const { backups } = listBackups(dir);
+      if (!backups.some(backup => backup.id === id))
+        throw new WalError(
+          'BACKUP_MISSING',
+          `${dir} holds no backup ${id} that can be read`,
+          'Name one that `mcp-vector-server backup list` shows.',
+        );
+      return work();
+    });
   });
 }

@@ -14,13 +14,25 @@ export const sha256Of = (text: string): string => createHash('sha256').update(te
 /** @param json one line */
 export const seal = (json: string): string => `${json}\n${sha256Of(json)}\n`;
 
+/** Why a sealed file does not tell what it holds. */
+export interface Unread {
+  readonly value?: never;
+  readonly problem: string;
+  /** What the file system answered, where that is why: what stands in the file is not known to be wrong. */
+  readonly error?: NodeJS.ErrnoException;
+}
+
 /** What a sealed file holds, or what is wrong with it. */
 export function readSealed(
   path: string,
-):
-  | { readonly value: unknown; readonly problem?: never }
-  | { readonly value?: never; readonly problem: string } {
-  const text = readText(path);
+): { readonly value: unknown; readonly problem?: never; readonly error?: never } | Unread {
+  let text: string;
+  try {
+    text = readText(path);
+  } catch (error) {
+    const { message } = error as Error;
+    return { problem: `cannot be read: ${message}`, error: error as NodeJS.ErrnoException };
+  }
   const [json = ''] = text.split('\n', 1);
   return text === seal(json) ? { value: JSON.parse(json) } : { problem: 'does not match its sha256' };
 }

@@ -89,7 +89,8 @@ export async function erasedIn(dir: string, { file, first, erased }: Segment): P
   const found: number[] = [];
   let seq = first.seq;
   for await (const value of readRecordFile(path, { update() {} }, wrong)) {
-    if (checked(wrong, () => decodeRecord(value, seq)).body === undefined) found.push(seq);
+    const record = checked(wrong, () => decodeRecord(value, seq));
+    if (record.body === undefined && !isLost(record)) found.push(seq);
     seq++;
   }
   return found;
@@ -129,11 +130,11 @@ export async function readSegment(
   return found.lastRecord;
 }
 
-/** Does a check, and names the file in what it finds. */
+/** Does a check of a record, and names the file in what it finds. */
 function checked(wrong: (what: string) => Error, check: () => LogRecord): LogRecord {
   try {
     return check();
   } catch (error) {
-    throw error instanceof WalError ? wrong(error.message) : error;
+    throw wrong((error as WalError).message);
   }
 }

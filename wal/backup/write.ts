@@ -3,7 +3,7 @@ import { join } from 'node:path';
 import { makeDirectory } from '../directory.js';
 import { WalError } from '../errors.js';
 import { exists } from '../exists.js';
-import { describe } from '../group-commit.js';
+import { describe } from '../io-error.js';
 import type { Lineage, RecordSource } from '../log.js';
 import { nameRecord } from '../record-file.js';
 import { CONFIG, writeConfig } from './config-file.js';
@@ -75,11 +75,13 @@ export async function backUp(log: RecordSource, dir: string, options: BackUpOpti
 }
 
 function prepareDirectory(dir: string): void {
-  if (exists(dir) && !statSync(dir).isDirectory()) throw foreign(dir, 'is no directory');
+  if (exists(dir)) {
+    if (!statSync(dir).isDirectory()) throw foreign(dir, 'is no directory');
+    const stranger = readdirSync(dir).find(name => !isPart(name));
+    if (stranger !== undefined) throw foreign(dir, `holds ${stranger}, which is no part of a backup`);
+  }
   makeDirectory(dir);
   makeDirectory(join(dir, SEGMENTS));
-  const stranger = readdirSync(dir).find(name => !isPart(name));
-  if (stranger !== undefined) throw foreign(dir, `holds ${stranger}, which is no part of a backup`);
 }
 
 const foreign = (dir: string, what: string): WalError =>
@@ -95,6 +97,8 @@ async function backUpInto(log: RecordSource, dir: string, options: BackUpOptions
   // The head ends a transaction: what is there of one that is still being written lies behind it.
   const end = log.get(log.head.seq);
   const list = listBackups(dir);
+  // What it does not answer for now may be the newest one, which the log is to be compared with.
+  for (const { error } of list.damaged) if (error !== undefined) throw error;
   const earlier = newestOf(dir, list.backups, log.lineage);
   const held = earlier === undefined ? [] : heldSegments(log, earlier);
   const there = wholePrefix(dir, held);

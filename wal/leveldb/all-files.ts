@@ -4,7 +4,7 @@
  */
 import { open } from 'node:fs/promises';
 import { join } from 'node:path';
-import { FormatError } from './coding.js';
+import { assertFormatError } from './coding.js';
 import type { Finding, FindingCode } from './findings.js';
 import { Findings } from './findings.js';
 import { type LogScan, type RecordSink, scanLogFile } from './log-file.js';
@@ -77,7 +77,7 @@ async function checkTable(path: string, { name }: LookedFile, found: Findings): 
       await file.close();
     }
   } catch (error) {
-    if (!(error instanceof FormatError)) throw error;
+    assertFormatError(error);
     found.add('TABLE_DAMAGED', name, `${name} ${error.message}`);
   }
 }

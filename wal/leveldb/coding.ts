@@ -7,6 +7,11 @@ export class FormatError extends Error {
   override readonly name = 'FormatError';
 }
 
+/** To be called on what was caught: only bytes that do not follow the format are dealt with there. @throws the error, if it is another */
+export function assertFormatError(error: unknown): asserts error is FormatError {
+  if (!(error instanceof FormatError)) throw error;
+}
+
 /** A cursor over bytes that throws FormatError instead of reading past the end or trusting a length. */
 export class ByteReader {
   constructor(

@@ -1,6 +1,8 @@
 /**
  * What a look finds: collected, never thrown, so that one report names everything that is off.
  */
+import { isIoError } from '../io-error.js';
+import { FormatError } from './coding.js';
 
 export type FindingCode =
   /** Tables or logs are there, but not the file that says which of them count. */
@@ -53,6 +55,13 @@ export class Findings {
       return undefined;
     }
   }
+}
+
+/** What an error tells of a block that was to be read: that it is damaged, or that the disk refused it. @throws the error, if it is neither */
+export function describeRead(error: unknown): { code: 'TABLE_DAMAGED' | 'UNREADABLE'; what: string } {
+  if (error instanceof FormatError) return { code: 'TABLE_DAMAGED', what: error.message };
+  if (isIoError(error)) return { code: 'UNREADABLE', what: `cannot be read: ${error.message}` };
+  throw error;
 }
 
 /** What a block held, by the keys around it. @param first 0 or undefined where nothing tells; so `last` */

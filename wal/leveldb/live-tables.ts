@@ -3,7 +3,7 @@
  * which keys they hold.
  */
 import { join } from 'node:path';
-import { FormatError } from './coding.js';
+import { assertFormatError, FormatError } from './coding.js';
 import { type DirectoryFile, tableName } from './file-names.js';
 import type { Findings } from './findings.js';
 import { compareInternalKeys, decodeInternalKey, type InternalKey } from './internal-key.js';
@@ -94,7 +94,7 @@ async function checkTable(
       indexes.set(file.name, blocks);
       return keysByIndex(smallest, largest, blocks);
     } catch (error) {
-      if (!(error instanceof FormatError)) throw error;
+      assertFormatError(error);
       findings.add('TABLE_DAMAGED', file.name, `${file.name} ${error.message}`, smallest.seq);
       return undefined;
     }

@@ -1,17 +1,16 @@
 /** Single values of a LevelDB directory, read from its files without LevelDB. */
 import { closeSync, openSync } from 'node:fs';
 import { join } from 'node:path';
-import { FormatError } from './coding.js';
+import { assertFormatError } from './coding.js';
 import { describeHeld, type Findings } from './findings.js';
-import { firstWhere } from './first-where.js';
 import { decodeInternalKey } from './internal-key.js';
 import { attemptAfter, type Entry, readLogEntries } from './live-values.js';
 import type { LookReport } from './look.js';
-import { readAtSync, readTableBlocks } from './table-blocks.js';
+import { blocksWith, readAtSync, readTableBlocks } from './table-blocks.js';
 import { blockEntries, checkBlock } from './table-file.js';
 
 /**
- * The values of some keys: a block of a table for each, its checksum checked, and the live logs. What is not there, or deleted, is left out.
+ * The values of some keys: the blocks of tables that may hold one, its checksum checked, and the live logs. What is not there, or deleted, is left out.
  * @param looked what look() found out about the directory
  * @param findings where blocks and files that cannot be read are reported
  */
@@ -36,6 +35,9 @@ export async function readLiveValuesAt(
   return new Map([...newest].flatMap(([seq, { value }]) => (value === undefined ? [] : [[seq, value]])));
 }
 
+const numbersOf = ({ start, end }: { start: number; end: number }): number[] =>
+  Array.from({ length: end - start + 1 }, (_, i) => start + i);
+
 function readFromTable(
   dir: string,
   name: string,
@@ -45,10 +47,9 @@ function readFromTable(
 ): void {
   const file = openSync(join(dir, name), 'r');
   try {
-    const { seqs, offsets } = readTableBlocks(join(dir, name));
-    const last = seqs.length - 1;
-    // The newest entry of a key comes first. The last separator is shortened; where another one is, the keys are none of ours.
-    for (const block of new Set(wanted.map(seq => firstWhere(last, i => seqs[i]! >= seq))))
+    const blocks = readTableBlocks(join(dir, name));
+    const { seqs, offsets } = blocks;
+    for (const block of new Set(wanted.flatMap(seq => numbersOf(blocksWith(blocks, seq, seq)))))
       try {
         const at = offsets[block]!;
         for (const { key, value } of blockEntries(
@@ -59,7 +60,7 @@ function readFromTable(
             offer(found.seq, { stamp: found.stamp, value: found.deleted ? undefined : value });
         }
       } catch (error) {
-        if (!(error instanceof FormatError)) throw error;
+        assertFormatError(error);
         const first = block === 0 ? undefined : seqs[block - 1]! || undefined;
         findings.add(
           'TABLE_DAMAGED',
@@ -70,7 +71,7 @@ function readFromTable(
       }
   } catch (error) {
     // A damaged index is among the look's findings already.
-    if (!(error instanceof FormatError)) throw error;
+    assertFormatError(error);
   } finally {
     closeSync(file);
   }

@@ -5,10 +5,9 @@
  */
 import { open } from 'node:fs/promises';
 import { join } from 'node:path';
-import { isIoError } from '../io-error.js';
-import { ByteReader, FormatError } from './coding.js';
+import { assertFormatError, ByteReader, FormatError } from './coding.js';
 import { parseFileName } from './file-names.js';
-import { describeHeld, Findings } from './findings.js';
+import { describeHeld, describeRead, Findings } from './findings.js';
 import { decodeInternalKey, decodeKey } from './internal-key.js';
 import { type RecordSink, scanLogFile } from './log-file.js';
 import type { LookReport } from './look.js';
@@ -163,13 +162,12 @@ async function readBlock(
       offer(internal.seq, { stamp: internal.stamp, value: internal.deleted ? undefined : value });
     }
   } catch (error) {
-    const isDamage = error instanceof FormatError;
-    if (!isDamage && !isIoError(error)) throw error;
+    const { code, what } = describeRead(error);
     const last = decodeInternalKey(separator)?.seq;
     findings.add(
-      isDamage ? 'TABLE_DAMAGED' : 'UNREADABLE',
+      code,
       name,
-      `${name}: the block at byte ${offset} ${isDamage ? '' : 'cannot be read: '}${error.message}; ${describeHeld(lowestKey(index, i), last)}`,
+      `${name}: the block at byte ${offset} ${what}; ${describeHeld(lowestKey(index, i), last)}`,
       lowestKey(index, i),
     );
   }
@@ -232,7 +230,7 @@ class BatchReader implements RecordSink {
       }
     } catch (error) {
       // The look has reported a malformed batch; what it held is then missing, which the caller sees.
-      if (!(error instanceof FormatError)) throw error;
+      assertFormatError(error);
     }
   }
 

@@ -141,12 +141,12 @@ class Scanner {
 
   /** The torn tail, if the file ended in one. */
   finish(): TornTail | undefined {
+    if (this.#open !== undefined) this.#sink.abandon();
     if (this.#suspect !== undefined) {
       const { offset, reason, silent } = this.#suspect;
       return { offset, reason, silent };
     }
     if (this.#open === undefined) return undefined;
-    this.#sink.abandon();
     return { offset: this.#open, reason: 'the file ends inside a record', silent: true };
   }
 

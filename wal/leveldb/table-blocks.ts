@@ -4,11 +4,12 @@
  */
 import { closeSync, fstatSync, openSync, readSync } from 'node:fs';
 import { ByteReader, FormatError } from './coding.js';
+import { firstWhere } from './first-where.js';
 import { compareInternalKeys, encodeInternalKey, KEY_SIZE } from './internal-key.js';
 import {
   BLOCK_TRAILER_SIZE,
-  checkBlock,
   checkFilter,
+  checkNamedBlock,
   FOOTER_SIZE,
   type IndexEntry,
   parseFooter,
@@ -60,11 +61,10 @@ export function readTableBlocks(path: string): TableBlocks {
       const from = offset - (size - tail.length);
       const length = sizeBytes + BLOCK_TRAILER_SIZE;
       if (from < 0) bytesRead += length;
-      try {
-        return checkBlock(from < 0 ? readAtSync(file, offset, length) : tail.subarray(from, from + length));
-      } catch (error) {
-        throw error instanceof FormatError ? new FormatError(`its ${name} block ${error.message}`) : error;
-      }
+      return checkNamedBlock(
+        name,
+        from < 0 ? readAtSync(file, offset, length) : tail.subarray(from, from + length),
+      );
     };
     const contents = blockAt('index', index.offset, index.sizeBytes);
     const filter = parseMetaindex(
@@ -160,6 +160,17 @@ function parseColumns(contents: Buffer, filterOffset: number): Omit<TableBlocks,
   if (next !== filterOffset) throw new FormatError('has an index that does not reach the filter');
   offsets[restarts] = next;
   return { offsets, seqs, stamps, deleted, otherSeparators };
+}
+
+/**
+ * The first and the last of the blocks that may hold a key of `from` to `to`. The last separator is shortened to what is no sequence number;
+ * so is one between keys that lie far apart, as those of records that were erased: then nothing tells, and all of them may.
+ */
+export function blocksWith({ seqs }: TableBlocks, from: number, to: number): { start: number; end: number } {
+  const last = seqs.length - 1;
+  const shortened = seqs.indexOf(0);
+  if (shortened >= 0 && shortened < last) return { start: 0, end: last };
+  return { start: firstWhere(last, i => seqs[i]! >= from), end: firstWhere(last, i => seqs[i]! > to) };
 }
 
 /** A data block as readTableIndex describes it. */

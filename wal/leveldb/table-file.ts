@@ -13,7 +13,7 @@
  */
 import { type FileHandle, open } from 'node:fs/promises';
 import { BlockCursor } from './block-cursor.js';
-import { ByteReader, FormatError } from './coding.js';
+import { assertFormatError, ByteReader, FormatError } from './coding.js';
 import { maskedCrc32c } from './crc32c.js';
 import { compareInternalKeys, decodeInternalKey, type InternalKey } from './internal-key.js';
 import { readFully } from './log-file.js';
@@ -69,11 +69,7 @@ export async function readTableIndex(file: FileHandle, sizeBytes: number): Promi
     return tail.subarray(offset - tailStart, offset - tailStart + length);
   };
   const blockAt = async (name: string, handle: BlockHandle): Promise<Buffer> => {
-    try {
-      return checkBlock(await bytesAt(handle.offset, handle.sizeBytes + BLOCK_TRAILER_SIZE));
-    } catch (error) {
-      throw error instanceof FormatError ? new FormatError(`its ${name} block ${error.message}`) : error;
-    }
+    return checkNamedBlock(name, await bytesAt(handle.offset, handle.sizeBytes + BLOCK_TRAILER_SIZE));
   };
   const blocks = parseIndex(await blockAt('index', index));
   const filter = parseMetaindex(await blockAt('metaindex', metaindex), metaindex.offset);
@@ -163,6 +159,16 @@ export function checkBlock(bytes: Buffer): Buffer {
   return bytes.subarray(0, size);
 }
 
+/** As checkBlock, for a block that there is one of. */
+export function checkNamedBlock(name: string, bytes: Buffer): Buffer {
+  try {
+    return checkBlock(bytes);
+  } catch (error) {
+    assertFormatError(error);
+    throw new FormatError(`its ${name} block ${error.message}`);
+  }
+}
+
 /** @param start @param end bounds of the contents within `bytes`; the trailing bytes follow @throws FormatError */
 export function checkChecksum(bytes: Buffer, start: number, end: number): void {
   if (maskedCrc32c(bytes, start, end + 1) !== bytes.readUInt32LE(end + 1))
@@ -232,7 +238,7 @@ export async function readDataBlock(
     const firstSeq = entries[0]?.seq;
     return { offset, sizeBytes, problem: undefined, entries, firstSeq, lastSeq: entries.at(-1)?.seq };
   } catch (error) {
-    if (!(error instanceof FormatError)) throw error;
+    assertFormatError(error);
     const before = previous === undefined ? undefined : decodeInternalKey(previous)?.seq;
     return {
       offset,

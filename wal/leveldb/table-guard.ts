@@ -1,10 +1,10 @@
 import { closeSync, openSync } from 'node:fs';
 import { join } from 'node:path';
 import { DAMAGE_WAY_OUT, WalError } from '../errors.js';
-import { FormatError } from './coding.js';
+import { assertFormatError, FormatError } from './coding.js';
 import { firstWhere } from './first-where.js';
 import type { LookReport } from './look.js';
-import { KEPT_INDEXES, readAtSync, readTableBlocks, type TableBlocks } from './table-blocks.js';
+import { blocksWith, KEPT_INDEXES, readAtSync, readTableBlocks, type TableBlocks } from './table-blocks.js';
 import { checkBlock } from './table-file.js';
 
 /** A data block whose checksum is wrong, and the sequence numbers it may hold; 0 where the index does not say. */
@@ -125,14 +125,10 @@ export class TableGuard {
   /** Checks the blocks that may hold a record of `from` to `to` and have not been checked. */
   private check(table: GuardedTable, from: number, to: number): void {
     try {
-      const { offsets, seqs } = this.index(table);
-      const blocks = seqs.length;
-      table.checked ??= new Uint8Array(blocks);
-      // The last separator is shortened. Where another one is, the keys are none that this program writes.
-      const tells = seqs.indexOf(0) >= blocks - 1 || !seqs.includes(0);
-      const start = tells ? firstWhere(blocks - 1, i => seqs[i]! >= from) : 0;
-      const end = tells ? firstWhere(blocks - 1, i => seqs[i]! > to) : blocks - 1;
-      this.checkBlocks(table, table.checked, offsets, seqs, start, end);
+      const blocks = this.index(table);
+      table.checked ??= new Uint8Array(blocks.seqs.length);
+      const { start, end } = blocksWith(blocks, from, to);
+      this.checkBlocks(table, table.checked, blocks, start, end);
       if (!table.checked.includes(0)) this.done(table);
     } catch (error) {
       // LevelDB has merged the table into a new one since, and read it without dying of it.
@@ -156,8 +152,7 @@ export class TableGuard {
   private checkBlocks(
     table: GuardedTable,
     checked: Uint8Array,
-    offsets: Float64Array,
-    seqs: Float64Array,
+    { offsets, seqs }: TableBlocks,
     start: number,
     end: number,
   ): void {
@@ -204,8 +199,8 @@ function isSound(bytes: Buffer): boolean {
     checkBlock(bytes);
     return true;
   } catch (error) {
-    if (error instanceof FormatError) return false;
-    throw error;
+    assertFormatError(error);
+    return false;
   }
 }
 

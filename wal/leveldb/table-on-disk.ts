@@ -1,5 +1,5 @@
 import { open } from 'node:fs/promises';
-import { FormatError } from './coding.js';
+import { assertFormatError, FormatError } from './coding.js';
 import type { KeyRange } from './key-ranges.js';
 import { readTableBlocks } from './table-blocks.js';
 import { checkBlock, readAt } from './table-file.js';
@@ -51,7 +51,7 @@ export async function readTableOnDisk(
         first = next;
       }
     } catch (error) {
-      if (!(error instanceof FormatError)) throw error;
+      assertFormatError(error);
       bad.push({ problem: `${name} ${error.message}`, range });
     }
     return bad;
@@ -65,7 +65,7 @@ function problemOf(block: Buffer): string | undefined {
     checkBlock(block);
     return undefined;
   } catch (error) {
-    if (!(error instanceof FormatError)) throw error;
+    assertFormatError(error);
     return error.message;
   }
 }

@@ -1,7 +1,7 @@
 /**
  * The MANIFEST: a log of edits whose sum is the set of live files (db/version_edit.cc, VersionSet::Recover).
  */
-import { ByteReader, FormatError } from './coding.js';
+import { assertFormatError, ByteReader, FormatError } from './coding.js';
 import { compareInternalKeys } from './internal-key.js';
 import { type LogScan, type RecordSink, scanLogFile } from './log-file.js';
 
@@ -104,7 +104,7 @@ class EditReader implements RecordSink {
     try {
       this.#apply(reader);
     } catch (error) {
-      if (!(error instanceof FormatError)) throw error;
+      assertFormatError(error);
       this.problems.push(`the edit at byte ${this.#offset} ${error.message}`);
     }
   }

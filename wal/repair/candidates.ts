@@ -71,13 +71,14 @@ export class Candidates {
     const isErased = wholeBytes > 0 && record.body === undefined;
     const known = this.find(seq, hash);
     if (known !== undefined) {
-      this.noteFile(known, file);
       // What was erased stays so, whoever has a whole copy.
       const isBetter = this.sizes[known] === 0 || (isErased && !this.erased.has(known));
+      let further = file;
       if (wholeBytes > 0 && isBetter) {
-        this.noteFile(known, this.fileNumbers[known]!);
+        further = this.fileNumbers[known]!;
         this.place(known, file, offset, wholeBytes, isErased);
       }
+      this.noteFile(known, further);
       return;
     }
     const row = this.seqs.push(seq) - 1;

@@ -2,7 +2,7 @@
  * Finds records in bytes whose own structure cannot be trusted: a record proves itself by its hashes, wherever it lies. Tables and
  * backups hold each one in one piece; of LevelDB's log files that is made so first (log-payloads.ts).
  */
-import { WalError } from '../errors.js';
+import { assertWalError } from '../errors.js';
 import {
   decodeRecord,
   FORMAT_VERSION,
@@ -61,7 +61,7 @@ function decoded(value: Buffer, seq: number): LogRecord | undefined {
   try {
     return decodeRecord(value, seq);
   } catch (error) {
-    if (error instanceof WalError) return undefined;
-    throw error;
+    assertWalError(error);
+    return undefined;
   }
 }

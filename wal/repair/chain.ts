@@ -130,7 +130,7 @@ class Chooser {
     for (const seq of this.numbers)
       for (const row of candidates.of(seq)) {
         const before = this.predecessorOf(row);
-        length.set(row, 1 + (before === undefined ? 0 : (length.get(before) ?? 0)));
+        length.set(row, 1 + (before === undefined ? 0 : length.get(before)!));
         if (best === undefined || length.get(row)! > length.get(best)!) best = row;
       }
     return best;
@@ -263,9 +263,11 @@ class Chooser {
     const last = this.chosen.get(end);
     const sinceMs = Math.max(this.proof?.wallMs ?? 0, last === undefined ? 0 : candidates.timeOf(last));
     const { numbers } = this;
+    const follows = (row: number) =>
+      candidates.timeOf(row) >= sinceMs && this.isTrusted(row) && !this.bypasses(row, end);
     for (let i = numbers.length - 1; i >= 0 && numbers[i]! > end; i--) {
-      const row = this.best(candidates.of(numbers[i]!).filter(one => candidates.timeOf(one) >= sinceMs));
-      if (row !== undefined && !this.bypasses(row, end)) return row;
+      const row = this.best(candidates.of(numbers[i]!).filter(follows));
+      if (row !== undefined) return row;
     }
     return undefined;
   }
@@ -275,8 +277,7 @@ class Chooser {
     const last = this.chosen.get(end);
     const hash = last === undefined ? this.proof?.hash : candidates.hashOf(last);
     for (let at: number | undefined = row; at !== undefined; at = this.predecessorOf(at))
-      if (candidates.seqOf(at) === end + 1)
-        return end > 0 && hash !== undefined && candidates.prevHashOf(at) !== hash;
+      if (candidates.seqOf(at) === end + 1) return end > 0 && candidates.prevHashOf(at) !== hash;
     return false;
   }
 }

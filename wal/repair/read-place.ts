@@ -1,5 +1,5 @@
 import { closeSync, openSync } from 'node:fs';
-import { WalError } from '../errors.js';
+import { assertWalError, WalError } from '../errors.js';
 import { readAtSync } from '../leveldb/table-blocks.js';
 import { decodeRecord, type LogRecord } from '../record.js';
 import type { Candidates, SourceFile } from './candidates.js';
@@ -19,7 +19,7 @@ export class PlaceReader {
     try {
       if (decodeRecord(value, seq).hash === this.candidates.hashOf(row)) return value;
     } catch (error) {
-      if (!(error instanceof WalError)) throw error;
+      assertWalError(error);
     }
     throw new WalError(
       'WAL_IO',

@@ -5,8 +5,8 @@
 import { join, relative } from 'node:path';
 import { WalError } from '../errors.js';
 import { exists } from '../exists.js';
-import { describe } from '../group-commit.js';
 import { type HeadProof, readHeadFile } from '../head-file.js';
+import { describe } from '../io-error.js';
 import { makeStore } from '../new-store.js';
 import { storeState } from '../open.js';
 import { takeOwnership } from '../owner.js';

@@ -25,27 +25,23 @@ export class SalvagedLog {
   readonly torn: { readonly from: number; readonly to: number } | undefined;
   private readonly abort: Buffer | undefined;
 
-  /**
-   * @param endHash of the last record, where HEAD knows it
-   * @param until the last record that counts; must end a transaction. Default: the chain's last
-   */
+  /** @param endHash of the last record, where HEAD knows it */
   constructor(
     private readonly candidates: Candidates,
     private readonly chain: Chain,
     private readonly endHash: bigint,
     nowMs: number,
-    until: number = chain.end,
   ) {
     this.reader = new PlaceReader(candidates);
-    const last = until === 0 ? undefined : this.get(until);
-    if (last === undefined || last.last) this.end = until;
+    const last = chain.end === 0 ? undefined : this.get(chain.end);
+    if (last === undefined || last.last) this.end = chain.end;
     else if (last.long) {
       // As the next opening would have done.
-      this.end = until + 1;
+      this.end = chain.end + 1;
       this.abort = encodeRecord(abortAfter(last, nowMs)).bytes;
     } else {
       this.end = last.txFirst - 1;
-      this.torn = { from: last.txFirst, to: until };
+      this.torn = { from: last.txFirst, to: chain.end };
     }
   }
 

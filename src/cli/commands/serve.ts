@@ -11,7 +11,7 @@ import { usage } from '../arguments.js';
 import type { Call } from '../command.js';
 import { configOf } from '../engine.js';
 import { EXIT } from '../exit-codes.js';
-import { servedStore } from '../served-store.js';
+import { shareStore } from '../share-store.js';
 
 const HOST = '127.0.0.1';
 const PORT = 3000;
@@ -26,21 +26,22 @@ export default async function serve(call: Call): Promise<number> {
   const config = configOf(call, 'info');
   const logger = createLogger(config);
   const options = optionsOf(call);
-  const store = servedStore(config, logger);
+  const store = await shareStore(config, logger);
   const tokensDir = join(config.storePath, PATHS.tokens);
-  const { roots } = config;
+  const { roots, access } = config;
   const server = createHttpServer({
     ...options,
-    engine: store.engine,
+    engine: async () => store.engine,
     version: VERSION,
     tokensDir,
     roots,
+    access,
     logger,
   });
   const ended = signalled(logger);
   try {
     // Before it listens: a server whose store does not open has nothing to serve.
-    await store.engine();
+    await store.reach();
     const { port } = await server.listen();
     const scheme = options.tls === undefined ? 'http' : 'https';
     logger.info(
@@ -59,7 +60,7 @@ export default async function serve(call: Call): Promise<number> {
   return EXIT.ok;
 }
 
-type Given = Omit<ServeOptions, 'engine' | 'version' | 'tokensDir' | 'roots' | 'logger'>;
+type Given = Omit<ServeOptions, 'engine' | 'version' | 'tokensDir' | 'roots' | 'access' | 'logger'>;
 
 /** @throws CodedError INVALID_ARGUMENT, ADDRESS_UNSAFE */
 function optionsOf(call: Call): Given {

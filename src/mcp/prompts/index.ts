@@ -4,13 +4,14 @@ import { validate } from '../validate.js';
 import type { Prompt } from './prompt.js';
 import { reviewSession } from './review-session.js';
 import { takeBack } from './take-back.js';
+import { tidyUp } from './tidy-up.js';
 import { whatChangedSince } from './what-changed-since.js';
 
 /** Every prompt, in the order in which prompts/list shows them. */
-export const PROMPTS: readonly Prompt[] = [whatChangedSince, reviewSession, takeBack];
+export const PROMPTS: readonly Prompt[] = [whatChangedSince, reviewSession, takeBack, tidyUp];
 
-/** What prompts/list says of each. */
-export const LISTED_PROMPTS = PROMPTS.map(({ name, title, description, inputSchema }) => ({
+/** What prompts/list says of a prompt. */
+export const listedPrompt = ({ name, title, description, inputSchema }: Prompt) => ({
   name,
   title,
   description,
@@ -19,26 +20,31 @@ export const LISTED_PROMPTS = PROMPTS.map(({ name, title, description, inputSche
     description: schema.description!,
     required: inputSchema.required?.includes(argument) === true,
   })),
-}));
+});
 
 /**
  * The answer to prompts/get: one message of the user's.
+ * @param prompts those that this server offers
  * @throws CodedError UNKNOWN_PROMPT, INVALID_ARGUMENT, TOO_LARGE, MOMENT_INVALID
  */
-export function getPrompt(name: string, args: unknown) {
-  const prompt = PROMPTS.find(candidate => candidate.name === name);
-  if (prompt === undefined) {
-    const names = PROMPTS.map(candidate => candidate.name);
-    const near = suggestName(name, names);
-    throw new CodedError(
-      'UNKNOWN_PROMPT',
-      'there is no such prompt',
-      near === undefined ? `The prompts are ${names.join(', ')}.` : `Did you mean ${near}?`,
-    );
-  }
+export function getPrompt(prompts: readonly Prompt[], name: string, args: unknown) {
+  const prompt = findPrompt(prompts, name);
   const text = prompt.message(validate(prompt.inputSchema, args) as Record<string, string>);
   return {
     description: prompt.description,
     messages: [{ role: 'user' as const, content: { type: 'text' as const, text } }],
   };
+}
+
+/** @throws CodedError UNKNOWN_PROMPT */
+export function findPrompt(prompts: readonly Prompt[], name: string): Prompt {
+  const prompt = prompts.find(candidate => candidate.name === name);
+  if (prompt !== undefined) return prompt;
+  const names = prompts.map(candidate => candidate.name);
+  const near = suggestName(name, names);
+  throw new CodedError(
+    'UNKNOWN_PROMPT',
+    'there is no such prompt',
+    near === undefined ? `The prompts are ${names.join(', ')}.` : `Did you mean ${near}?`,
+  );
 }

@@ -1,3 +1,4 @@
+import type { Completion } from '../completable.js';
 import type { ObjectSchema } from '../schema.js';
 
 /**
@@ -10,6 +11,10 @@ export interface Prompt {
   readonly description: string;
   /** Strings all of them, as the protocol has it. */
   readonly inputSchema: ObjectSchema;
+  /** It leads to writes: a server that only reads does not offer it. */
+  readonly writes: boolean;
+  /** What an argument's value may be, for clients that complete it while it is typed. */
+  readonly completions: { readonly [argument: string]: Completion };
   /**
    * @param args checked against inputSchema
    * @throws CodedError where an argument cannot mean anything

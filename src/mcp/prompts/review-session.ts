@@ -16,6 +16,9 @@ export const reviewSession: Prompt = {
     },
   },
 
+  writes: true,
+  completions: { session: { words: ['current'] } },
+
   message({ session = 'current' }) {
     return `Review what ${session === 'current' ? 'this session' : `the session ${JSON.stringify(session)}`} stored in memory.
 

@@ -18,6 +18,9 @@ export const takeBack: Prompt = {
     },
   },
 
+  writes: true,
+  completions: { what: { words: ['the last change', 'the last ingest', 'what this session wrote'] } },
+
   message({ what }) {
     return `Take back ${what === undefined ? 'the last change to memory' : `these changes to memory: ${JSON.stringify(what)}`}.
 

@@ -1,4 +1,5 @@
 import { CodedError } from '../../domain/errors.js';
+import { type Completion, MOMENT_WORDS } from '../completable.js';
 import { fitEntries } from '../fit.js';
 import { MAX_CHARS } from '../schema.js';
 import type { Tool, ToolContext } from '../tools/tool.js';
@@ -24,6 +25,13 @@ export const LISTED_RESOURCES = [
     mimeType: MIME_TYPE,
   },
 ];
+
+/** What the variables of the templates may be, for clients that complete them while they are typed. */
+export const TEMPLATE_COMPLETIONS: { readonly [variable: string]: Completion } = {
+  collection: { of: 'collections' },
+  id: { of: 'ids' },
+  as_of: { of: 'marks', words: MOMENT_WORDS },
+};
 
 /** What resources/templates/list shows. */
 export const RESOURCE_TEMPLATES = [

@@ -27,8 +27,11 @@ export const TOOLS: readonly Tool[] = [
   vectorStatus,
 ];
 
+/** Whether a tool changes nothing: all that a server offers which only reads. */
+export const onlyReads = (tool: Tool): boolean => tool.annotations.readOnlyHint === true;
+
 /** What tools/list says of each. */
-export const LISTED_TOOLS = TOOLS.map(({ run, inputSchema, outputSchema, ...tool }) => ({
+export const LISTED_TOOLS = TOOLS.map(({ run, question, inputSchema, outputSchema, ...tool }) => ({
   ...tool,
   inputSchema: listedInput(inputSchema),
   outputSchema: listedOutput(outputSchema),

@@ -12,6 +12,19 @@ export interface ToolContext {
   readonly session: SessionView;
 }
 
+/** What the client's user is asked before a call. */
+export interface Question {
+  /** For people: what would be done, and whether it can be undone. */
+  readonly message: string;
+  /** Stands for what would be done: once that is something else, the answer counts no more. */
+  readonly effect: string;
+  /** Arguments that hold the call to what was confirmed. */
+  readonly pinned?: Record<string, unknown>;
+}
+
+/** A call that changes more items than this is one to ask about: undoing is possible, and asking each time teaches to click. */
+export const ASK_ABOVE_ITEMS = 20;
+
 /** One tool: what tools/list says of it, and what it does. */
 export interface Tool {
   readonly name: string;
@@ -27,6 +40,8 @@ export interface Tool {
     readonly idempotentHint?: boolean;
     readonly openWorldHint: false;
   };
+  /** What a call has to be confirmed for, where the client can ask its user; undefined for a call that has not. */
+  question?(args: Record<string, unknown>, context: ToolContext): Promise<Question | undefined>;
   /**
    * @param args checked against inputSchema, defaults filled in
    * @returns what outputSchema describes

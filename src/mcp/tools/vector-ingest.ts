@@ -1,6 +1,7 @@
 import type { IngestCommand } from '../../domain/face.js';
 import { boolean, collection, integer, strings, text } from '../schema.js';
-import type { Tool } from './tool.js';
+import { named } from '../wording.js';
+import type { Question, Tool } from './tool.js';
 import { suggestedCall, undoOf } from './undo.js';
 
 /** Clients give up after 60 s by default, and progress often does not extend that. */
@@ -45,6 +46,15 @@ export const vectorIngest: Tool = {
     required: ['done', 'files', 'remaining', 'chunks', 'skipped', 'skipped_count', 'seq', 'hash'],
   },
   annotations: { destructiveHint: true, idempotentHint: true, openWorldHint: false },
+
+  /** What it would delete is known only once the files are read: it is asked for what was allowed. */
+  async question({ collection, prune, prune_over_half }): Promise<Question | undefined> {
+    if (prune !== true || prune_over_half !== true) return undefined;
+    return {
+      message: `Read files into the memory ${named(String(collection))}, and delete what it holds of files that are gone, even if that is more than half? It can be undone.`,
+      effect: 'prune_over_half',
+    };
+  },
 
   async run(args, context) {
     const roots = await context.roots();

@@ -2,7 +2,8 @@ import { LIMITS } from '../../domain/limits.js';
 import type { RevertAnswer, RevertCommand, RevertConflict } from '../../domain/travel.js';
 import { fitEntries } from '../fit.js';
 import { anyCollection, boolean, ids, integer, moment, text } from '../schema.js';
-import type { Tool } from './tool.js';
+import { quantity } from '../wording.js';
+import { ASK_ABOVE_ITEMS, type Question, type Tool } from './tool.js';
 import { suggestedCall, undoOf } from './undo.js';
 import { actor, actorView } from './views.js';
 
@@ -76,6 +77,24 @@ export const vectorRevert: Tool = {
     required: ['dry_run', 'plan', 'counts', 'steps', 'conflicts', 'embedded', 'seq', 'hash'],
   },
   annotations: { destructiveHint: true, openWorldHint: false },
+
+  async question(args, context): Promise<Question | undefined> {
+    const command = args as unknown as RevertCommand;
+    if (command.dry_run !== false) return undefined;
+    const engine = await context.engine();
+    const { plan, counts } = await engine.revert({ ...command, dry_run: true }, context.call);
+    // Refused anyway: nobody need be asked.
+    if (command.plan !== undefined && command.plan !== plan) return undefined;
+    const items = counts.restored + counts.deleted;
+    const overwrites = command.overwrite_conflicts === true && items > 0;
+    if (items <= ASK_ABOVE_ITEMS && !overwrites) return undefined;
+    const others = overwrites ? ', also where others changed them later' : '';
+    return {
+      message: `Take back changes to ${quantity(items, 'item')} of the memory${others}? ${quantity(counts.restored, 'item')} would get an earlier text again, ${counts.deleted} would be deleted. It can be undone.`,
+      effect: plan,
+      pinned: { plan },
+    };
+  },
 
   async run(args, context) {
     const engine = await context.engine();

@@ -1,0 +1,49 @@
+import { type Config, termsOf } from '../config.js';
+import { isCoded } from '../domain/errors.js';
+import type { Engine } from '../domain/face.js';
+import type { LocalServer } from '../local/server.js';
+import type { OpenedStore, SharedStore } from '../local/shared-store.js';
+import type { Logger } from '../log.js';
+
+/**
+ * The store as a server uses it, together with any other process: nothing of it is touched before the first call. Code that only
+ * the owner needs is loaded once this process becomes the owner.
+ */
+export async function shareStore(config: Config, logger: Logger): Promise<SharedStore> {
+  const { SharedStore } = await import('../local/shared-store.js');
+  const { storePath } = config;
+  return new SharedStore({
+    storePath,
+    terms: termsOf(config),
+    open: () => openStore(config, logger),
+    prepare: () => Promise.all([import('../engine/open.js'), import('../local/server.js')]),
+    logger,
+  });
+}
+
+async function openStore(config: Config, logger: Logger): Promise<OpenedStore> {
+  const { openEngine } = await import('../engine/open.js');
+  const { storePath, verify, keepHistory } = config;
+  const engine = await openEngine({ path: storePath, config, logger, verify, keepHistory });
+  // The first call does not wait for it.
+  const listening = listen(engine, config, logger);
+  return {
+    engine,
+    async close() {
+      await (await listening)?.close();
+      await engine.close();
+    },
+  };
+}
+
+/** A server that cannot listen still serves its client: others are then told that the store is in use. */
+async function listen(engine: Engine, config: Config, logger: Logger): Promise<LocalServer | undefined> {
+  try {
+    const { serveLocal } = await import('../local/server.js');
+    return await serveLocal({ storeDir: config.storePath, engine, terms: termsOf(config), logger });
+  } catch (error) {
+    if (!isCoded(error)) throw error;
+    logger.error({ code: error.code }, `${error.message} ${error.wayOut}`);
+    return undefined;
+  }
+}
