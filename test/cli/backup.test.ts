@@ -251,6 +251,7 @@ test('wrong usage is told of, and changes nothing', async () => {
     [['restore', '--to', join(dir, 'x')], '--from is missing'],
     [['restore', '--from', backups], '--to is missing'],
     [['restore', '--from', backups, '--to', store], 'STORE_FOREIGN'],
+    [['restore', '--from', backups, '--to', join(backups, 'x')], 'lies inside the backups'],
     [['restore', '--from', backups, '--to', join(dir, 'x'), '--backup', 'none'], 'holds no backup none'],
     [['restore', '--from', backups, '--to', join(dir, 'x'), '--until', '99'], 'MOMENT_TOO_LATE'],
     [['restore', '--from', dir, '--to', join(dir, 'x')], 'BACKUP_MISSING'],

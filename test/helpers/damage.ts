@@ -4,6 +4,7 @@
 import {
   closeSync,
   copyFileSync,
+  mkdirSync,
   mkdtempSync,
   openSync,
   readdirSync,
@@ -12,6 +13,7 @@ import {
   rmSync,
   statSync,
   truncateSync,
+  writeFileSync,
   writeSync,
 } from 'node:fs';
 import { tmpdir } from 'node:os';
@@ -59,6 +61,16 @@ export function destroyRecord(storeDir: string, seq: number): void {
 
 export function remove(file: string): void {
   rmSync(file);
+}
+
+/**
+ * Puts a directory in the place of a file, which can be opened and not read: the disk refuses it. It is as large as the footer of a table, whatever
+ * the file system says of the size of directories.
+ */
+export function refuse(file: string): void {
+  rmSync(file, { force: true });
+  mkdirSync(file);
+  for (const name of ['a', 'b', 'c']) writeFileSync(join(file, name), '');
 }
 
 /** A copy of a flat directory in a new temporary one; the caller removes it. */

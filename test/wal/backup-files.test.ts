@@ -143,6 +143,8 @@ describe('a configuration', () => {
     const plain = await store.backedUp();
     expect(plain.manifest.config).toBeUndefined();
     const first = await store.backedUp({ config: '{"a":1}' });
+    const inode = () => statSync(join(store.dir, CONFIG, first.manifest.config!.file)).ino;
+    const before = inode();
     expect(first).toMatchObject({ isUnchanged: false, written: 0, manifest: { kind: 'incremental' } });
     expect(filesOf(first)).toEqual(filesOf(plain));
     expect(await store.backedUp({ config: '{"a":1}' })).toMatchObject({ id: first.id, isUnchanged: true });
@@ -150,6 +152,7 @@ describe('a configuration', () => {
     await store.write('b');
     const second = await store.backedUp({ config: '{"a":1}' });
     expect(second.manifest.config).toEqual(first.manifest.config);
+    expect(inode()).toBe(before);
     const third = await store.backedUp({ config: '{"ä":2}' });
     expect(readConfig(store.dir, third.manifest.config!)).toBe('{"ä":2}');
     expect(third.manifest.config!.sizeBytes).toBe(8);

@@ -55,6 +55,10 @@ describe('the lock', () => {
   });
 
   test('of others is named with its process, and with the file to remove if there is none', async () => {
+    // The first process of a container has the number of the first one of any other.
+    hold(process.pid, 'elsewhere');
+    await expect(withLock(dir, () => {})).rejects.toThrow(`process ${process.pid} on elsewhere `);
+    for (const name of readdirSync(dir)) rmSync(join(dir, name));
     hold(4711, 'other host');
     await expect(withLock(dir, () => {})).rejects.toMatchObject({
       code: 'BACKUP_BUSY',

@@ -88,6 +88,19 @@ describe('backups', () => {
     expect((await prune(store.dir, NONE)).removed).toEqual([first.id]);
   });
 
+  test('go all the same where the end of an epoch is not sound of which nothing goes', async () => {
+    await store.write('a', 'b');
+    const end = await store.backedUp();
+    await store.cutAfter(2);
+    await store.write('c');
+    const first = await store.backedUp({ full: true });
+    await store.write('d');
+    await store.backedUp();
+    flip(segmentPath(end.manifest.segments[0]!.file), 100, 3);
+    expect((await prune(store.dir, NONE)).removed).toEqual([first.id]);
+    expect(ids()).toContain(end.id);
+  });
+
   test('that were read before are read again where they changed their size, and at the latest by the next run', async () => {
     await store.write('a');
     await store.backedUp();
@@ -281,6 +294,13 @@ describe('what the log erased', () => {
       { id: two.id, records: 4, firstSeq: 2, lastSeq: 6 },
       { id: three.id, records: 1, firstSeq: 3, lastSeq: 3 },
     ]);
+    // One that has fewer records is not there for those that it lacks.
+    await pinBackup(store.dir, one.id, { reason: '', clock: Date.now });
+    expect((await planPruning(store.dir, NONE)).losses).toMatchObject([
+      { id: two.id, lastSeq: 6 },
+      { id: three.id, records: 1 },
+    ]);
+    await unpinBackup(store.dir, one.id);
     // The second, pinned, holds all that the others do.
     await pinBackup(store.dir, two.id, { reason: '', clock: Date.now });
     const { removed, losses } = await prune(store.dir, NONE);

@@ -1,6 +1,6 @@
 /** Which backups a retention keeps, by their manifests alone. */
 import { describe, expect, test } from 'vitest';
-import type { Backup } from '#wal/backup/manifest.js';
+import { type Backup, inOrder, newestBackup } from '#wal/backup/manifest.js';
 import { endsOfEpochs, type Retention, reasonsToKeep } from '#wal/backup/retention.js';
 
 const NONE: Retention = { last: 0, daily: 0, weekly: 0, monthly: 0 };
@@ -82,6 +82,8 @@ describe('a retention keeps', () => {
     ];
     const ids = backups.map(({ id }) => id);
     for (const given of [backups, backups.toReversed()]) {
+      expect(newestBackup(given)!.id).toBe(ids[4]);
+      expect([...given].sort(inOrder).map(({ id }) => id)).toEqual(ids);
       expect([...endsOfEpochs(given)].map(([epoch, { id }]) => [epoch, id])).toEqual([
         [1, ids[1]],
         [2, ids[4]],

@@ -1,12 +1,13 @@
 /** Which records go into which segment, and what a manifest says of them: from logs in memory, where each record is as it is wanted. */
 import { createHash } from 'node:crypto';
-import { copyFileSync, readFileSync, writeFileSync } from 'node:fs';
+import { copyFileSync, readFileSync, renameSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterAll, beforeEach, describe, expect, test } from 'vitest';
 import { BackupCheck } from '#wal/backup/check.js';
 import { Erasures } from '#wal/backup/erased.js';
 import {
   type BackupManifest,
+  epochOfId,
   isPart,
   listBackups,
   manifestPath,
@@ -15,6 +16,7 @@ import {
   type Segment,
   segmentName,
 } from '#wal/backup/manifest.js';
+import { planPruning } from '#wal/backup/prune.js';
 import { seal } from '#wal/backup/sealed.js';
 import { scanSegment } from '#wal/backup/segment.js';
 import { type BackedUp, type BackUpOptions, backUp } from '#wal/backup/write.js';
@@ -29,6 +31,8 @@ import { Directories } from '../helpers/wal.js';
 
 const directories = new Directories();
 afterAll(() => directories.remove());
+
+const NONE = { last: 0, daily: 0, weekly: 0, monthly: 0 };
 
 let dir: string;
 beforeEach(() => {
@@ -113,6 +117,24 @@ describe('what is new', () => {
   });
 });
 
+test.each([8, 9])(
+  'a backup up to record %i that was away when the others were read is looked up in them',
+  async away => {
+    const values = of(10);
+    for (const end of [8, 9, 10]) await backedUp(logOf(values.slice(0, end)));
+    const { backups } = listBackups(dir);
+    // It ends with the last record of a segment, or with the first one.
+    expect(spans(backups[2]!)).toEqual(['1-8', '9-10']);
+    const { id } = backups[away - 8]!;
+    const check = new BackupCheck(dir);
+    const removed = async () => (await planPruning(dir, NONE, { check })).removed;
+    renameSync(manifestPath(dir, id), `${dir}-aside`);
+    expect(await removed()).toHaveLength(1);
+    renameSync(`${dir}-aside`, manifestPath(dir, id));
+    expect(await removed()).toEqual(backups.slice(0, 2).map(backup => backup.id));
+  },
+);
+
 test('a manifest says what it is of, when it was made, and how much that is', async () => {
   const values = of(5);
   const clock = () => Date.parse('2026-03-04T05:06:07.089Z');
@@ -142,6 +164,12 @@ test('a manifest says what it is of, when it was made, and how much that is', as
   const again = await backedUp(logOf(values, { epoch: 3 }), { clock, full: true });
   expect(again.manifest.time).toBe('2026-03-04T05:06:07.090Z');
   expect([again.manifest.kind, again.written]).toEqual(['full', 5]);
+});
+
+test('an id tells the epoch, in however many digits', () => {
+  for (const epoch of [1, 12, 123_456_789])
+    expect(epochOfId(`2026-03-04T05-06-07-089Z-${epoch}-17`)).toBe(epoch);
+  for (const id of ['2026-1-17x', 'x1-17', '1-', '']) expect(epochOfId(id), id).toBe(0);
 });
 
 test('names tell what belongs into a directory of backups', () => {

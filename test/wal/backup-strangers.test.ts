@@ -172,7 +172,10 @@ describe('a disk that does not answer', () => {
       refusal('WAL_IO', /could not be pruned: ENOTDIR/),
     );
     mkdirSync(join(store.dir, `${id}.pin.json`));
-    expect(listPins(store.dir).get(id)!.problem).toMatch(/cannot be read: EISDIR/);
+    expect(listPins(store.dir).get(id)).toEqual({
+      ...{ id, reason: '' },
+      problem: expect.stringMatching(`^${id}.pin.json cannot be read: EISDIR`),
+    });
     await expect(pinBackup(store.dir, id, { reason: '', clock })).rejects.toEqual(
       refusal('WAL_IO', /the pin of .* could not be changed: EISDIR/),
     );

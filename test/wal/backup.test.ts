@@ -192,8 +192,13 @@ describe('is refused', () => {
       }),
     );
     const log = await open(copy);
-    await put(log, 'not b', 'and more');
+    await put(log, 'not b');
+    expect(log.head.seq).toBe(3);
     await log.close();
+    await expect(backedUp({}, copy)).rejects.toEqual(refusal('BACKUP_DIVERGED', /record 3 .* does not have/));
+    const longer = await open(copy);
+    await put(longer, 'and more');
+    await longer.close();
     await expect(backedUp({}, copy)).rejects.toEqual(refusal('BACKUP_DIVERGED', /record 3 .* does not have/));
     expect(listBackups(dir).backups.map(backup => backup.id)).toEqual([id]);
     // Whoever wants everything written anew gets no mixture of the two either.

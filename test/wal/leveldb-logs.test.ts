@@ -1,10 +1,10 @@
 /** The batches in LevelDB's logs: their keys, however a record is divided, and what of them counts for the database. */
-import { mkdirSync, rmSync } from 'node:fs';
+import { rmSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { afterAll, beforeEach, describe, expect, test } from 'vitest';
 import { look } from '#wal/leveldb/look.js';
 import { BatchKeyReader, type BatchKeys } from '#wal/leveldb/write-batch.js';
-import { seeded } from '../helpers/damage.js';
+import { refuse, seeded } from '../helpers/damage.js';
 import { DatabaseProcess } from '../helpers/database-process.js';
 import {
   batchDeletion,
@@ -332,8 +332,7 @@ describe('live logs', () => {
   test('that the disk refuses are told, and the others read', async () => {
     const logs = { 3: logOf(puts(1, 1, 3)), 4: logOf(puts(4, 4, 5)) };
     writeDatabase(dir, { logs });
-    rmSync(join(dir, '000003.log'));
-    mkdirSync(join(dir, '000003.log'));
+    refuse(join(dir, '000003.log'));
     const { findings, headSeq, bytesRead } = await look(dir);
     expect([headSeq, findings.map(({ code }) => code)]).toEqual([5, ['UNREADABLE', 'KEY_GAP']]);
     expect(findings[0]!.message).toMatch(/^000003\.log cannot be read: EISDIR/);

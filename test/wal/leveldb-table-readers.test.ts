@@ -1,11 +1,12 @@
 /**
  * Tables read whole: at once, as the log’s own appends leave them, and from the disk while LevelDB has them open.
  */
-import { mkdirSync, rmSync, statSync, truncateSync, writeFileSync } from 'node:fs';
+import { rmSync, statSync, truncateSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { afterAll, beforeEach, describe, expect, test } from 'vitest';
 import { readTableOnDisk } from '#wal/leveldb/table-on-disk.js';
 import { readTableValues } from '#wal/leveldb/table-values.js';
+import { refuse } from '../helpers/damage.js';
 import {
   type DatabaseTable,
   deletionOf,
@@ -147,9 +148,7 @@ describe('a table that LevelDB has open, read from the disk', () => {
     const { size } = statSync(pathOf(5));
     rmSync(pathOf(5));
     await expect(onDisk(size)).rejects.toMatchObject({ code: 'ENOENT' });
-    mkdirSync(pathOf(5));
-    // So that it is as large as a footer, whatever the file system says of directories.
-    for (const name of ['a', 'b', 'c']) writeFileSync(join(pathOf(5), name), '');
+    refuse(pathOf(5));
     await expect(onDisk(statSync(pathOf(5)).size)).rejects.toMatchObject({ code: 'EISDIR' });
   });
 });

@@ -97,6 +97,23 @@ describe('with a HEAD', () => {
     expect(chain.endProven).toBe(false);
   });
 
+  test('of another store counts for nothing, however far its log went', () => {
+    const found = new Found();
+    const log = logOf(6);
+    found.file(log);
+    const other = logOf(9, { ...GENESIS, body: genesisBody(OTHER_ID) });
+    const chain = choose(found, headAt(other[8]!, { storeId: OTHER_ID }));
+    expectChain(chain, found, log);
+    expect(chain.endProven).toBe(false);
+  });
+
+  test('that was closed is followed all the same by what names it', () => {
+    const found = new Found();
+    const log = logOf(6);
+    found.file(log);
+    expectChain(choose(found, headAt(log[3]!, { intent: Intent.closed })), found, log);
+  });
+
   test('that names a record of which only the header is left is not of another store', () => {
     const found = new Found();
     const log = logOf(6);
@@ -122,6 +139,9 @@ describe('with a HEAD', () => {
     const chain = choose(found, headAt(fifth!));
     expectChain(chain, found, log);
     expect(chain.endProven).toBe(false);
+    // Whoever else has that record.
+    found.file(log, '/backups');
+    expect(choose(found, headAt(fifth!)).endProven).toBe(false);
   });
 
   test('is not of another history for what only a backup holds, or another store’s file, or what was cut off', () => {
@@ -230,7 +250,7 @@ describe('across a hole', () => {
     ],
     [
       'holds another one before one that is known',
-      () => chained(...Array.from({ length: 5 }, () => at(10))).slice(4),
+      log => [...chained(...Array.from({ length: 5 }, () => at(10))).slice(4), log[2]!],
     ],
   ])('but not one that %s', (_, strange) => {
     const log = logOf(9);
@@ -239,6 +259,51 @@ describe('across a hole', () => {
     const file = found.file(strange(log));
     const expected = log.map((value, i) => (i >= 5 ? value : undefined));
     expectChain(choose(found, headAt(log[8]!, { lineageSeq: 20 }), file), found, expected);
+  });
+
+  test('nor one that holds another one in the place of the only one that is known', () => {
+    const log = logOf(9);
+    const found = new Found();
+    found.file(log.slice(8));
+    const file = found.file([chained(...Array.from({ length: 9 }, () => at(10)))[8]!, log[2]!]);
+    const expected = log.map((value, i) => (i === 8 ? value : undefined));
+    expectChain(choose(found, headAt(log[8]!, { lineageSeq: 20 }), file), found, expected);
+  });
+
+  test('a record that stands in another store’s file as well is taken', () => {
+    const log = logOf(9);
+    const found = new Found();
+    found.file([...log.slice(5), log[2]!]);
+    found.file([log[2]!]);
+    const expected = log.map((value, i) => (i >= 5 || i === 2 ? value : undefined));
+    expectChain(choose(found, headAt(log[8]!, { lineageSeq: 20 })), found, expected);
+  });
+
+  test('what is older than an epoch that began behind it stays', () => {
+    const epoch: Link = {
+      type: RecordType.epoch,
+      body: epochBody({ epoch: 2, cut: { seq: 9, hash: 1n } }),
+      ...at(9000),
+    };
+    const log = chained(GENESIS, NEXT, NEXT, NEXT, epoch, at(9001));
+    const found = new Found();
+    found.file([...log.slice(0, 2), ...log.slice(3)]);
+    expectChain(
+      choose(found, headAt(log[5]!)),
+      found,
+      log.map((value, i) => (i === 2 ? undefined : value)),
+    );
+  });
+
+  test('all of one time is taken', () => {
+    const log = chained({ ...GENESIS, ...at(5000) }, ...Array.from({ length: 7 }, () => at(5000)));
+    const found = new Found();
+    found.file([...log.slice(0, 3), ...log.slice(4)]);
+    expectChain(
+      choose(found, headAt(log[7]!)),
+      found,
+      log.map((value, i) => (i === 3 ? undefined : value)),
+    );
   });
 
   test('nor one that holds another one behind one that is known', () => {
@@ -363,6 +428,12 @@ describe('behind HEAD, across a hole', () => {
     found.file(log.slice(0, 4));
     found.file(log.slice(6));
     expectChain(choose(found, headAt(log[3]!)), found, log.slice(0, 4));
+  });
+
+  test('that is all that is left, it is found', () => {
+    const found = new Found();
+    const file = found.file([log[5]!]);
+    expectChain(choose(found, headAt(log[3]!), file), found, [...Array(5).fill(undefined), log[5]]);
   });
 
   test('across one hole after the other', () => {

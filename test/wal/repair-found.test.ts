@@ -149,11 +149,10 @@ describe('the payloads of a log of LevelDB', () => {
   test('go on in the next block where a header is none', () => {
     const { full, last } = RecordKind;
     const next = physical(full, Buffer.from('next'));
-    const rest = (header: Buffer) => {
+    const rest = (header: Buffer): string => {
       const block = Buffer.concat([physical(last, Buffer.from('good')), header, Buffer.from('rest')]);
-      return logPayloads(Buffer.concat([block, Buffer.alloc(BLOCK_BYTES - block.length, '.'), next]))
-        .toString()
-        .replace(/\.+/, '..');
+      const filled = Buffer.concat([block, Buffer.alloc(BLOCK_BYTES - block.length, 'filling ')]);
+      return logPayloads(Buffer.concat([filled, next])).toString('latin1');
     };
     const header = (type: number, length: number) => {
       const bytes = Buffer.alloc(7);
@@ -161,12 +160,15 @@ describe('the payloads of a log of LevelDB', () => {
       bytes[6] = type;
       return bytes;
     };
-    expect(rest(header(0, 4))).toBe('goodrest..next');
-    expect(rest(header(5, 4))).toBe('goodrest..next');
-    expect(rest(header(full, BLOCK_BYTES))).toBe('goodrest..next');
-    const fits = BLOCK_BYTES - 11 - 7;
-    expect(rest(header(last, fits))).toBe('goodrest..next');
-    expect(rest(header(last, fits + 1))).toBe('goodrest..next');
+    const whole = `goodrest${'filling '.repeat(BLOCK_BYTES)}`.slice(0, BLOCK_BYTES - 14);
+    for (const [type, length] of [
+      [0, 4],
+      [5, 4],
+      [full, BLOCK_BYTES],
+      [last, BLOCK_BYTES - 11 - 7],
+      [last, BLOCK_BYTES - 11 - 7 + 1],
+    ] as const)
+      expect(rest(header(type, length)) === `${whole}next`, `type ${type}, ${length} bytes`).toBe(true);
     // As if its checksum were right: the record itself tells.
     expect(rest(header(full, 2)).startsWith('goodre')).toBe(true);
   });
@@ -271,12 +273,19 @@ describe('candidates', () => {
       [[headerAlone(second)], [erased], [second]],
       { in: [0, 1, 2], from: '1', sizeBytes: erased.length },
     ],
+    [
+      'an erased one is better than a whole one that was better than a header',
+      [[headerAlone(second)], [second], [erased]],
+      { in: [0, 1, 2], from: '2', sizeBytes: erased.length },
+    ],
     ['a header is not whole', [[headerAlone(second)]], { in: [0], from: '0', sizeBytes: 0, whole: false }],
   ])('%s', (_, files, expected) => expect(seen(of(...files))).toMatchObject({ rows: 1, ...expected }));
 
   test('of which only a header is left say what it says, until a whole one is found', () => {
     const header = of([headerAlone(second)]);
     expect(header.headerOf(0)).toMatchObject({ seq: 2, hash: recordOf(second).hash, body: undefined });
+    const twice = of([headerAlone(second)], [headerAlone(second)]);
+    expect([twice.headerOf(0)?.seq, twice.filesOf(0)]).toEqual([2, [0, 1]]);
     expect(of([headerAlone(second)], [second]).headerOf(0)).toBeUndefined();
     expect(of([second]).headerOf(0)).toBeUndefined();
   });

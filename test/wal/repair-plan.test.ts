@@ -99,6 +99,10 @@ describe('what stays, and what is lost', () => {
       { from: 10, to: 10, after: time(9), before: undefined },
     ]);
     expect(cut).toBeUndefined();
+    expect(without(log, [2, 9]).plan.lost).toEqual([
+      { from: 2, to: 2, after: time(1), before: time(3) },
+      { from: 9, to: 9, after: time(8), before: time(10) },
+    ]);
   });
 
   test('is put back by backups, each told by itself', () => {
@@ -176,6 +180,15 @@ describe('what stands for a lost record', () => {
         last: true,
         long: false,
       });
+  });
+
+  test('is the same in whatever order it is asked for', () => {
+    const log = chained(GENESIS, ...Array.from({ length: 11 }, () => ({})));
+    const lost = [3, 4, 5, 6, 9, 10];
+    const upwards = records(without(log, lost));
+    const { log: again } = without(log, lost);
+    const downwards = Array.from({ length: 12 }, (_, i) => again.get(12 - i));
+    expect(downwards.reverse()).toEqual(upwards);
   });
 
   test('at the end has the time of the last, and in a log of which nothing is found none', () => {
@@ -364,6 +377,14 @@ describe('whose the log is', () => {
     });
   });
 
+  test('in whatever files they were found', () => {
+    const log = chained(GENESIS, {}, fork, epoch(3), {});
+    const found = new Found();
+    found.file(log.slice(2));
+    found.file(log.slice(0, 2));
+    expect(plan(found).plan.lineage).toEqual({ storeId: OTHER_ID, epoch: 4, lineageSeq: 3 });
+  });
+
   test('but not those of other logs, or headers', () => {
     const found = new Found();
     const log = chained({}, {}, {}, {});
@@ -456,6 +477,15 @@ describe('the records that a repaired log goes on with', () => {
       endProven: true,
     });
     expect([lineage.epochSeq, epoch!.cut.seq]).toEqual([5, 10]);
+  });
+
+  test('of a log that is cut behind what was put back tell of that', () => {
+    const found = new Found();
+    found.file([...log.slice(0, 3), ...log.slice(5)]);
+    found.file([log[3]!], '/backups');
+    const planned = plan(found, headAt(log[9]!));
+    expect(planned.plan.cut!.last).toBe(4);
+    expect(notesOf(planned, planned.plan.cut).note!.filled).toEqual([{ from: 4, to: 4, source: '/backups' }]);
   });
 
   test('name the store where nothing else does', () => {

@@ -2,7 +2,7 @@
  * The log of a running store verified beside its work: what has rotted on the disk since it was opened is found, the rate is held, and nothing that
  * is met ends the log.
  */
-import { mkdirSync, readdirSync, renameSync, rmSync, statSync, symlinkSync } from 'node:fs';
+import { mkdirSync, readdirSync, statSync, symlinkSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterAll, beforeEach, describe, expect, test } from 'vitest';
 import { compactRange } from '#wal/level.js';

@@ -62,10 +62,13 @@ export class BackupCheck {
     }
   }
 
-  /** Whether a backup that was read through since `renew` holds the last record of another one, and so all that this one holds. */
+  /**
+   * Whether a backup that was read through since `renew` holds the last record of another one, and so all that this one holds.
+   * @param other of no more records
+   */
   holds({ manifest: { segments } }: Backup, { manifest: { last } }: Backup): boolean {
-    const segment = segments.find(one => one.last.seq >= last.seq);
-    return segment !== undefined && this.hashes.get(segment.file)?.get(last.seq) === last.hash;
+    const { file } = segments.find(segment => segment.last.seq >= last.seq)!;
+    return this.hashes.get(file)!.get(last.seq) === last.hash;
   }
 
   /**

@@ -44,10 +44,10 @@ export class Erasures {
       seqs = [...(seqs ?? erased)].filter(seq => erased.has(seq) && !own.has(seq));
       if (seqs.length === 0) return undefined;
     }
-    const inOrder = [...seqs!].sort((a, b) => a - b);
-    return { id, records: inOrder.length, firstSeq: inOrder[0]!, lastSeq: inOrder.at(-1)! };
+    return { id, records: seqs!.length, firstSeq: seqs![0]!, lastSeq: seqs!.at(-1)! };
   }
 
+  /** In order, as segments and the records in them are. */
   private async upTo(lastSeq: number, segments: readonly Segment[]): Promise<Set<number>> {
     const found = new Set<number>();
     for (const segment of segments)

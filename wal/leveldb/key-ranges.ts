@@ -11,10 +11,6 @@ export interface KeyRange {
 export class KeyRanges {
   readonly #ranges: { first: number; last: number }[] = [];
 
-  get isEmpty(): boolean {
-    return this.#ranges.length === 0;
-  }
-
   /** The highest number in the set, 0 if it is empty. */
   get max(): number {
     return this.#ranges.at(-1)?.last ?? 0;

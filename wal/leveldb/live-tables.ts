@@ -115,9 +115,24 @@ async function settleDoubts(
 ): Promise<WrittenRun[]> {
   /** Damaged blocks; one may be read more than once. */
   const reported = new Set<string>();
+  /** Tables that could not be read, once: they have their finding. */
+  const refused = new Set<string>();
   const readKeys = async (name: string, isWanted: (range: KeyRange) => boolean): Promise<WrittenRun[]> => {
-    const read = await findings.attempt(name, () => keysByReading(join(dir, name), isWanted));
-    if (read === undefined) return [];
+    if (refused.has(name)) return [];
+    const read = await findings.attempt(name, async () => {
+      try {
+        return await keysByReading(join(dir, name), isWanted);
+      } catch (error) {
+        // It was sound a moment ago.
+        assertFormatError(error);
+        findings.add('TABLE_DAMAGED', name, `${name} ${error.message}`);
+        return undefined;
+      }
+    });
+    if (read === undefined) {
+      refused.add(name);
+      return [];
+    }
     findings.bytesRead += read.bytesRead;
     for (const { offset, problem, seq } of read.damaged) {
       if (reported.has(`${name} ${offset}`)) continue;
