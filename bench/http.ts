@@ -1,6 +1,6 @@
 /**
  * `serve` under load: requests a second, their times, and the memory of its process as they go by.
- * `npm run bench:http -- [requests] [connections]`, default 360 000 requests (an hour of a hundred a second) over 64 connections, after 20 000
+ * `npm run bench:http -- [requests] [connections]`, default 360 000 requests (an hour of a hundred a second) over 64 connections, after up to 20 000
  * that warm it up; and before them each kind of request for five seconds by itself. The built-in model is left out: words are searched.
  */
 import { mkdtempSync, rmSync } from 'node:fs';
@@ -36,7 +36,7 @@ const load = createRequire(import.meta.url)('autocannon') as (options: LoadOptio
 
 const requests = Number(process.argv[2] ?? 360_000);
 const connections = Number(process.argv[3] ?? 64);
-const WARM_UP = 20_000;
+const WARM_UP = Math.min(20_000, Math.ceil(requests / 4));
 const PARTS = 6;
 const ITEMS = 2_000;
 

@@ -102,6 +102,7 @@ const TOKENS: readonly (readonly [kind: string, shape: RegExp])[] = [
   ['Vault token', /hv[sb]\.[A-Za-z0-9_-]{24,255}/],
   ['Shopify token', /shp(?:at|ca|pa|ss)_[a-fA-F0-9]{32}/],
   ['Telegram bot token', /\d{8,10}:AA[A-Za-z0-9_-]{33}/],
+  ['token of this server', /mvs_[A-Za-z0-9_-]{43}/],
   ['age secret key', /AGE-SECRET-KEY-1[A-Z0-9]{58}/],
 ];
 

@@ -70,18 +70,22 @@ export interface HttpServerOptions extends NamesOptions {
   readonly timeouts?: { readonly headersMs: number; readonly requestMs: number };
 }
 
-const HEADERS_MS = 10_000;
+const HEADERS_MS = 30_000;
 /** Longer than proxies keep theirs, or they would send a request into a connection that is being closed. */
 const KEEP_ALIVE_MS = 75_000;
 const REQUEST_MS = 60_000;
 const CHECK_MS = 1_000;
 const MAX_HEADER_BYTES = 16 * 1024;
 const MAX_CONNECTIONS = 4096;
+/** Connections that may come at once before they are accepted. */
+const BACKLOG = 1024;
 /** Bodies of all requests together. */
 const MAX_BODIES_BYTES = 64 * 1024 * 1024;
 /** Wrong tokens from one address, a second. */
 const FAILURES_PER_SECOND = 10;
 const STATUS_MS = 5_000;
+/** How soon a stream ends whose token was revoked. */
+const WATCH_MS = 5_000;
 const REQUEST_ID = /^[A-Za-z0-9._-]{1,64}$/;
 
 /** One request on its way. */
@@ -159,7 +163,7 @@ export class HttpServer {
     const { host, port } = this.options;
     await new Promise<void>((resolve, reject) => {
       this.server.once('error', error => reject(unavailable(host, port, error)));
-      this.server.listen({ host, port }, resolve);
+      this.server.listen({ host, port, backlog: BACKLOG }, resolve);
     });
     this.server.removeAllListeners('error');
     this.server.on('error', error => this.options.logger.error({ err: error }, 'the HTTP server failed'));
@@ -318,6 +322,9 @@ export class HttpServer {
     response.once('close', () => {
       if (!response.writableFinished) gone.abort();
     });
+    const watch = exchange.isStream
+      ? setInterval(() => this.endRevoked(response, token), WATCH_MS).unref()
+      : undefined;
     try {
       const answer = await this.door.handle(webRequest(request, id, gone.signal), body, token);
       if (!(answer instanceof Response)) return answer;
@@ -325,9 +332,15 @@ export class HttpServer {
       await sendResponse(answer, response);
       return undefined;
     } finally {
+      clearInterval(watch);
       leave();
       if (this.isDraining && this.gate.size === 0) this.wasIdle();
     }
+  }
+
+  /** Who may ask nothing any more must not hear on, either. */
+  private endRevoked(response: ServerResponse, token: Token): void {
+    if (!this.options.tokens.isValid(token)) response.destroy();
   }
 
   private refuse(exchange: Exchange, refusal: Refusal): void {

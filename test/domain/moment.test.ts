@@ -144,6 +144,34 @@ test('an unknown zone is refused by name', () => {
   );
 });
 
+test('where no zone is known, what depends on one is refused, and nothing else', () => {
+  const parse = (text: string) => parseMoment(text, { nowMs: Date.parse(NOW), zone: null });
+  for (const text of [
+    'today',
+    'yesterday 14:00',
+    'last monday',
+    '2026-03-01',
+    '2026-03-01T14:30',
+    '2 days ago',
+    'a month ago',
+    'before 2026-03-01',
+  ])
+    expect(() => parse(text), text).toThrowError(
+      expect.objectContaining({ code: 'MOMENT_INVALID', wayOut: expect.stringContaining('X-Time-Zone') }),
+    );
+  for (const text of [
+    '1042',
+    'now',
+    '2 hours ago',
+    '90 minutes ago',
+    '2026-03-01T14:30Z',
+    '2026-03-01T14:30+01:00',
+    'before 1042',
+    'a-mark',
+  ])
+    expect(parse(text), text).toEqual(parseMoment(text, { nowMs: Date.parse(NOW), zone: 'Asia/Tokyo' }));
+});
+
 const instant = fc.integer({ min: Date.UTC(1990, 0, 1), max: Date.UTC(2037, 11, 31) });
 const zone = fc.constantFrom(...ZONES);
 

@@ -29,6 +29,7 @@ const issued: [kind: string, prefix: string, alphabet: string, length: number][]
   ['Google API key', 'AIza', BASE62, 35],
   ['Hugging Face token', 'hf_', BASE62, 34],
   ['DigitalOcean token', 'dop_v1_', HEX, 64],
+  ['token of this server', 'mvs_', BASE62, 43],
 ];
 
 test.each(issued)('%s: %s…', (kind, prefix, alphabet, length) => {

@@ -26,6 +26,10 @@ export class HttpProcess {
     child.stderr!.setEncoding('utf8').on('data', (chunk: string) => {
       this.log += chunk;
     });
+    // A test that fails does not come to its end.
+    const kill = () => child.kill('SIGKILL');
+    process.once('exit', kill);
+    child.once('exit', () => process.off('exit', kill));
     this.exited = new Promise(resolve => child.once('close', resolve));
   }
 
