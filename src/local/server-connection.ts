@@ -44,6 +44,11 @@ export interface ConnectionOptions {
   readonly logger: Logger;
 }
 
+interface Running {
+  readonly method: EngineMethod;
+  readonly abort: AbortController;
+}
+
 /** Every method of the engine as the socket knows it. */
 type Forwarded = (command: object, context: CallContext) => Promise<unknown>;
 
@@ -56,7 +61,7 @@ export class ServerConnection {
   private transcript: Transcript | undefined;
   private isProved = false;
   private isClosing = false;
-  private readonly calls = new Map<number, AbortController>();
+  private readonly calls = new Map<number, Running>();
   private onIdle: (() => void) | undefined;
   private readonly handshakeTimer: NodeJS.Timeout;
 
@@ -82,8 +87,11 @@ export class ServerConnection {
   async close(): Promise<void> {
     this.isClosing = true;
     if (this.isProved) {
+      // These only wait for what may happen: whoever follows the log goes on at the next owner.
+      for (const { method, abort } of this.calls.values())
+        if (method === 'watch') abort.abort(shuttingDown());
       await this.idle(DRAIN_MS);
-      for (const call of this.calls.values()) call.abort();
+      for (const { abort } of this.calls.values()) abort.abort();
       await this.idle(ABORTED_MS);
     }
     this.socket.destroySoon();
@@ -122,7 +130,7 @@ export class ServerConnection {
   private onClose(): void {
     clearTimeout(this.handshakeTimer);
     // Nobody is left who could use the answers.
-    for (const call of this.calls.values()) call.abort();
+    for (const { abort } of this.calls.values()) abort.abort();
   }
 
   private shakeHands(message: Message): void {
@@ -160,7 +168,7 @@ export class ServerConnection {
   private receive(message: Message): void {
     // The answer to a cancelled call may be on its way already.
     if (message.type === 'cancel') {
-      this.calls.get(readId(message))?.abort();
+      this.calls.get(readId(message))?.abort.abort();
       return;
     }
     if (message.type === 'ping') {
@@ -180,11 +188,13 @@ export class ServerConnection {
     try {
       this.assertServing();
       if (!isEngineMethod(method)) throw unknownMethod(method);
-      this.calls.set(id, abort);
+      this.calls.set(id, { method, abort });
       this.sendAnswer(id, method, await this.run(call, method, abort.signal));
     } catch (error) {
       this.logFailure(call, error);
-      this.send({ type: 'error', id, error: toWire(error) } satisfies ErrorMessage);
+      const { reason } = abort.signal;
+      const told = reason instanceof CodedError ? reason : error;
+      this.send({ type: 'error', id, error: toWire(told) } satisfies ErrorMessage);
     } finally {
       this.calls.delete(id);
       if (this.calls.size === 0) this.onIdle?.();
@@ -192,12 +202,7 @@ export class ServerConnection {
   }
 
   private assertServing(): void {
-    if (this.isClosing)
-      throw new CodedError(
-        'ENGINE_CLOSED',
-        'the server that has the store is shutting down',
-        'Run the command again in a moment: it then opens the store itself.',
-      );
+    if (this.isClosing) throw shuttingDown();
     if (this.calls.size >= MAX_CALLS)
       throw new CodedError(
         'OWNER_BUSY',
@@ -263,6 +268,13 @@ export class ServerConnection {
 }
 
 const isEngineMethod = (method: string): method is EngineMethod => Object.hasOwn(ENGINE_METHODS, method);
+
+const shuttingDown = () =>
+  new CodedError(
+    'ENGINE_CLOSED',
+    'the server that has the store is shutting down',
+    'Run the command again in a moment: it then opens the store itself.',
+  );
 
 /** Two builds of one version, as while developing. */
 const unknownMethod = (method: string) =>
