@@ -30,7 +30,7 @@ export interface WindowsReport {
   unknown: number;
   unknownAndThere: number;
   retried: number;
-  /** From each kill to the first answer of each window that outlived it, in ms. */
+  /** Of each window that outlived a kill: from that to the answer of the first call that it began afterwards, in ms. */
   readonly pausesMs: number[];
   /** Acknowledged and not there, altered, wrong answers, errors that nothing explains. */
   readonly failures: string[];
@@ -72,7 +72,8 @@ export async function runWindowsCampaign(options: WindowsOptions): Promise<Windo
   while (report.kills < kills && report.failures.length === 0 && !isOver()) {
     await sleep(restMs * (0.5 + random()));
     await killOwner(store, windows, report);
-    onKill?.(++report.kills);
+    report.kills++;
+    onKill?.(report.kills);
   }
   for (const window of windows) window.stop();
   await Promise.all(work);
@@ -101,7 +102,7 @@ async function livingOwner(store: string, windows: readonly Window[]): Promise<n
   }
 }
 
-/** Waits until every window was answered after `sinceMs`. @returns when each was */
+/** Waits until every window was answered what it asked after `sinceMs`. @returns when each was */
 async function allAnswered(
   windows: readonly Window[],
   sinceMs: number,
@@ -110,7 +111,7 @@ async function allAnswered(
   const answered = new Map<Window, number>();
   while (answered.size < windows.length) {
     for (const window of windows)
-      if (!answered.has(window) && window.answeredMs > sinceMs) answered.set(window, window.answeredMs);
+      if (!answered.has(window) && window.begunMs > sinceMs) answered.set(window, window.answeredMs);
     if (performance.now() - sinceMs > PATIENCE_MS) {
       const waiting = windows.filter(window => !answered.has(window));
       report.failures.push(`${waiting.length} windows are not served within ${PATIENCE_MS} ms`);

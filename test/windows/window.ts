@@ -30,7 +30,8 @@ export interface WindowOptions {
 export class Window {
   /** What was acknowledged, or read back where that was not known. Only this window writes these ids. */
   readonly known = new Map<string, Item>();
-  /** When it was last answered, by performance.now(). */
+  /** When the last call that was answered was begun, and when it was answered, by performance.now(). */
+  begunMs = 0;
   answeredMs = 0;
   writes = 0;
   searches = 0;
@@ -65,10 +66,12 @@ export class Window {
   /** Works until it is stopped; a server that was killed is started again, as an editor does. */
   async work(): Promise<void> {
     while (!this.stopped) {
+      const begunMs = performance.now();
       try {
         if (this.open !== undefined) await this.settle();
         else if (this.options.random() < 0.5) await this.write();
         else await this.look();
+        this.begunMs = begunMs;
         this.answeredMs = performance.now();
       } catch (error) {
         if (error instanceof Unanswered) await this.restart();
