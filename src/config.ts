@@ -16,18 +16,16 @@ import {
   type Provider,
 } from './embedding/settings.js';
 import { defaultModelsPath, defaultStorePath, expandHome, type Machine } from './paths.js';
+import { DEFAULT_VERIFY, LOG_LEVELS, VARIABLES, type VariableName } from './variables.js';
 
 const METRICS = ['cosine', 'ip', 'l2'] as const satisfies readonly Metric[];
 const INDEX_ENGINES = ['usearch', 'hnswlib'] as const satisfies readonly IndexEngine[];
 const DURABILITIES = ['interval', 'strict'] as const;
 /** Clients that keep settings as switches pass them as true and false. */
 const SWITCHES = ['0', '1', 'false', 'true'] as const;
-const LOG_LEVELS = ['trace', 'debug', 'info', 'warn', 'error', 'fatal', 'silent'] as const;
 
 export type Durability = (typeof DURABILITIES)[number];
 export type LogLevel = (typeof LOG_LEVELS)[number];
-
-const DEFAULT_VERIFY = { schedule: '30 3 * * *', megabytesPerSecond: 8 } as const;
 
 /** Everything that can be configured, read and checked once at start. */
 export interface Config {
@@ -40,9 +38,9 @@ export interface Config {
   readonly indexEngine: IndexEngine;
   /** `interval`: the head proof is fsynced every second; `strict`: before each acknowledgement. */
   readonly durability: Durability;
-  /** When a server verifies its log by itself: a cron expression in the machine's zone or "off", and what it reads of the disk at most. */
   /** An age beyond which contents of dead versions are erased; undefined: none are. */
   readonly keepHistory: string | undefined;
+  /** When a server verifies its log by itself: a cron expression in the machine's zone or "off", and what it reads of the disk at most. */
   readonly verify: { readonly cron: string; readonly bytesPerSecond: number };
   /** Directories that ingest may read, absolute; undefined where VECTOR_ROOTS is not set. */
   readonly roots: readonly string[] | undefined;
@@ -70,115 +68,6 @@ export function termsOf({ embedder, metric, durability }: Config): Terms {
 
 /** Variables and their values, empty where one is not set. */
 export type Terms = Readonly<Record<string, string>>;
-
-/** One row of the table that --help and the documentation print. */
-export interface Variable {
-  readonly name: string;
-  /** As people read it; empty where there is none. */
-  readonly defaultValue: string;
-  readonly meaning: string;
-}
-
-/** Every variable that the server reads for its configuration, in the order in which people need them. */
-export const VARIABLES = [
-  {
-    name: 'VECTOR_DB_PATH',
-    defaultValue: '$XDG_DATA_HOME/mcp-vector-server/store',
-    meaning:
-      'The directory of the store; ~ is the home directory. XDG_DATA_HOME defaults to ~/.local/share; on macOS the default lies in ~/Library/Application Support, on Windows in %LOCALAPPDATA%.',
-  },
-  {
-    name: 'VECTOR_EMBEDDER',
-    defaultValue: 'embedded',
-    meaning:
-      'What turns text into vectors: embedded (no network), openai (any OpenAI-compatible server), ollama, or transformers (models of Hugging Face on this machine; @huggingface/transformers must be installed beside this package).',
-  },
-  {
-    name: 'VECTOR_EMBEDDER_MODEL',
-    defaultValue: `${PROVIDER_DEFAULTS.openai.model}, ${PROVIDER_DEFAULTS.ollama.model}`,
-    meaning:
-      'The model, as openai or ollama names it; for transformers, which has no default, a directory (absolute) or a name such as Xenova/all-MiniLM-L6-v2.',
-  },
-  {
-    name: 'VECTOR_EMBEDDER_URL',
-    defaultValue: `${PROVIDER_DEFAULTS.openai.url}, ${PROVIDER_DEFAULTS.ollama.url}`,
-    meaning: `The base URL of openai or ollama; for transformers the host that models may be downloaded from, such as https://huggingface.co: without it nothing is.`,
-  },
-  {
-    name: 'VECTOR_EMBEDDER_KEY',
-    defaultValue: '',
-    meaning:
-      'The API key, sent as a bearer token. Towards api.openai.com OPENAI_API_KEY serves where this is not set; it is never sent anywhere else.',
-  },
-  {
-    name: 'VECTOR_EMBEDDER_DIMENSION',
-    defaultValue: "the model's own",
-    meaning: `The dimension to ask openai or ollama for, 1 to ${LIMITS.dimension}.`,
-  },
-  {
-    name: 'VECTOR_METRIC',
-    defaultValue: 'cosine',
-    meaning: 'The metric of new collections: cosine, ip (inner product) or l2.',
-  },
-  {
-    name: 'VECTOR_INDEX',
-    defaultValue: 'usearch',
-    meaning:
-      'The library that builds the graphs of large collections: usearch, or hnswlib, which must be installed beside this package (hnswlib-node). Changing it builds them anew.',
-  },
-  {
-    name: 'VECTOR_DURABILITY',
-    defaultValue: 'interval',
-    meaning:
-      'When the proof of the head is fsynced: every second (interval) or before each acknowledgement (strict). Events are fsynced before their acknowledgement either way.',
-  },
-  {
-    name: 'VECTOR_VERIFY_SCHEDULE',
-    defaultValue: DEFAULT_VERIFY.schedule,
-    meaning:
-      'When a running server verifies its log by itself: a cron expression (minute hour day month weekday) in the zone of the machine, or off. A time at which no server runs is passed over.',
-  },
-  {
-    name: 'VECTOR_VERIFY_RATE',
-    defaultValue: String(DEFAULT_VERIFY.megabytesPerSecond),
-    meaning: 'What that reads of the disk at most: megabytes a second, 0.1 to 10000.',
-  },
-  {
-    name: 'VECTOR_KEEP_HISTORY',
-    defaultValue: 'forever',
-    meaning:
-      'How long what is dead is kept, such as "90 days": contents of older dead versions are erased by a running server, once a day. See docs/erasing.md.',
-  },
-  {
-    name: 'VECTOR_ROOTS',
-    defaultValue: "the client's roots, else the working directory",
-    meaning: `Directories that vector_ingest may read, absolute, separated by "${delimiter}". The working directory does not count where it is / or the home directory.`,
-  },
-  {
-    name: 'VECTOR_READ_ONLY',
-    defaultValue: '0',
-    meaning:
-      '1: an MCP server offers its clients nothing that writes. Commands at a terminal do not heed it.',
-  },
-  {
-    name: 'VECTOR_COLLECTIONS',
-    defaultValue: 'all',
-    meaning:
-      'The only collections that clients of an MCP server have, with their rights, such as "notes:rw,docs:r". Others do not exist for them. Commands at a terminal do not heed it.',
-  },
-  {
-    name: 'VECTOR_LOG_LEVEL',
-    defaultValue: 'info',
-    meaning: `What is logged: ${LOG_LEVELS.join(', ')}.`,
-  },
-  {
-    name: 'VECTOR_LOG_FILE',
-    defaultValue: 'stderr',
-    meaning: 'The file to log to instead, for the user alone (0600).',
-  },
-] as const satisfies readonly Variable[];
-
-type VariableName = (typeof VARIABLES)[number]['name'];
 
 /**
  * The configuration that the environment gives. An empty variable counts as not set, since clients pass settings that

@@ -1,9 +1,10 @@
 import { delimiter } from 'node:path';
 import { inspect } from 'node:util';
 import { expect, test } from 'vitest';
-import { readConfig, settingsForChoice, VARIABLES } from '#src/config.js';
+import { readConfig, settingsForChoice } from '#src/config.js';
 import { parseEmbedderChoice } from '#src/embedding/settings.js';
 import type { Machine } from '#src/paths.js';
+import { VARIABLES } from '#src/variables.js';
 
 const LINUX: Machine = { platform: 'linux', home: '/home/ada', cwd: '/work/here' };
 const read = (env: NodeJS.ProcessEnv, machine = LINUX) => readConfig(env, machine);

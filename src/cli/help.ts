@@ -1,4 +1,4 @@
-import { VARIABLES } from '../config.js';
+import { VARIABLES } from '../variables.js';
 import { HELP_OPTIONS } from './arguments.js';
 import type { Command, Delegated, Options } from './command.js';
 import { columns } from './printing.js';

@@ -7,6 +7,7 @@ import { linkSync, lstatSync, mkdirSync, readdirSync, readFileSync, rmSync, writ
 import { join } from 'node:path';
 import { CodedError } from '../domain/errors.js';
 import { nearest } from '../domain/nearest.js';
+import { privacyFault } from '../private-directory.js';
 import { SCOPES, type Scope } from './scopes.js';
 
 /** What is known of a token; never the token itself. */
@@ -24,7 +25,6 @@ export interface Token {
 const VERSION = 1;
 const SECRET_BYTES = 32;
 const SUFFIX = '.json';
-const OTHERS = 0o077;
 /** A session's id and a file's name on every system. */
 const NAME = /^[a-z0-9](?:[a-z0-9._-]{0,62}[a-z0-9])?$/;
 /** So that scanners for leaked secrets, ours among them, know one when they see it. */
@@ -141,14 +141,7 @@ function parsed(text: string): object {
 /** Whoever may write there could make tokens. Windows keeps the store to its user by the directory it lies in. */
 function assertPrivate(dir: string): void {
   if (process.platform === 'win32') return;
-  const stat = lstatSync(dir);
-  const fault = !stat.isDirectory()
-    ? 'is not a directory'
-    : stat.uid !== process.getuid?.()
-      ? `belongs to user ${stat.uid}`
-      : (stat.mode & OTHERS) !== 0
-        ? 'may be entered by other users'
-        : undefined;
+  const fault = privacyFault(lstatSync(dir), process.getuid?.());
   if (fault === undefined) return;
   throw new CodedError(
     'TOKENS_UNSAFE',

@@ -3,10 +3,11 @@
  * Windows. The name is derived from the store's real path, so that the next owner finds what a killed one left behind.
  */
 import { createHash } from 'node:crypto';
-import { lstatSync, mkdirSync, type Stats } from 'node:fs';
+import { lstatSync, mkdirSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { isAbsolute, join } from 'node:path';
 import { CodedError } from '../domain/errors.js';
+import { privacyFault } from '../private-directory.js';
 
 /** The parts of the machine that an address depends on; tests pass their own. */
 export interface Host {
@@ -28,7 +29,6 @@ export const thisHost = (): Host => ({
 /** sun_path with its terminating zero: 104 bytes on macOS, 108 on Linux. Beyond it libuv binds a name cut short. */
 const MAX_PATH_BYTES = 103;
 const HASH_DIGITS = 16;
-const OTHERS = 0o077;
 
 /**
  * The address for a store: `<directory>/<hash>.sock`. The directory is `mcp-vector-server` in XDG_RUNTIME_DIR where that is
@@ -75,7 +75,7 @@ export function makePrivateDirectory(directory: string, host: Host = thisHost())
  * @throws CodedError SOCKET_UNSAFE
  */
 export function assertPrivateDirectory(directory: string, host: Host = thisHost()): void {
-  const reason = faultOf(lstatSync(directory), host);
+  const reason = privacyFault(lstatSync(directory), host.uid);
   if (reason === undefined) return;
   throw new CodedError(
     'SOCKET_UNSAFE',
@@ -87,12 +87,5 @@ export function assertPrivateDirectory(directory: string, host: Host = thisHost(
 /** Whether a directory is there, and is this user's alone. */
 export function isPrivateDirectory(directory: string, host: Host): boolean {
   const stat = lstatSync(directory, { throwIfNoEntry: false });
-  return stat !== undefined && faultOf(stat, host) === undefined;
-}
-
-function faultOf(stat: Stats, { uid }: Host): string | undefined {
-  // lstat does not follow: a link to a directory of the user's is not one.
-  if (!stat.isDirectory()) return 'is not a directory';
-  if (stat.uid !== uid) return `belongs to user ${stat.uid}`;
-  return (stat.mode & OTHERS) === 0 ? undefined : 'may be entered by other users';
+  return stat !== undefined && privacyFault(stat, host.uid) === undefined;
 }

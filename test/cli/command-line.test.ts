@@ -1,7 +1,7 @@
 import { readFileSync } from 'node:fs';
 import { describe, expect, test } from 'vitest';
 import { COMMANDS } from '#src/cli/commands.js';
-import { VARIABLES } from '#src/config.js';
+import { VARIABLES } from '#src/variables.js';
 import { runCli } from '../helpers/run-cli.js';
 
 const version = (

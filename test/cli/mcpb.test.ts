@@ -8,8 +8,8 @@ import { Client } from '@modelcontextprotocol/client';
 import { StdioClientTransport } from '@modelcontextprotocol/client/stdio';
 import { Ajv } from 'ajv';
 import { describe, expect, test } from 'vitest';
-import { VARIABLES } from '#src/config.js';
 import { PROVIDERS } from '#src/embedding/settings.js';
+import { VARIABLES } from '#src/variables.js';
 import { manifestOf } from '../../scripts/mcpb-manifest.mjs';
 
 const ROOT = fileURLToPath(new URL('../../', import.meta.url)).replace(/[\\/]$/, '');

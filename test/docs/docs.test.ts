@@ -1,7 +1,6 @@
 import { readFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { describe, expect, it } from 'vitest';
-import { VARIABLES } from '#src/config.js';
 import { formatVersions } from '#src/engine/ingest/documents/document.js';
 import {
   maxDocumentBytes,
@@ -12,6 +11,7 @@ import {
   maxTextChars,
 } from '#src/engine/ingest/documents/limits.js';
 import { maxFileBytes } from '#src/engine/ingest/read-file.js';
+import { VARIABLES } from '#src/variables.js';
 
 const read = (path: string) => readFileSync(new URL(`../../${path}`, import.meta.url), 'utf8');
 

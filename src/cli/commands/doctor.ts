@@ -1,6 +1,7 @@
 import { homedir } from 'node:os';
-import { type Config, VARIABLES } from '../../config.js';
+import type { Config } from '../../config.js';
 import { isCoded } from '../../domain/errors.js';
+import { VARIABLES } from '../../variables.js';
 import { VERSION } from '../../version.js';
 import { usage } from '../arguments.js';
 import type { Call } from '../command.js';

@@ -11,6 +11,7 @@ import { usage } from '../arguments.js';
 import type { Call } from '../command.js';
 import { configOf } from '../engine.js';
 import { EXIT } from '../exit-codes.js';
+import { endOnUnexpected } from '../last-words.js';
 import { shareStore } from '../share-store.js';
 
 const HOST = '127.0.0.1';
@@ -25,6 +26,7 @@ export default async function serve(call: Call): Promise<number> {
   process.umask(0o077);
   const config = configOf(call, 'info');
   const logger = createLogger(config);
+  endOnUnexpected(logger);
   const options = optionsOf(call);
   const store = await shareStore(config, logger);
   const tokensDir = join(config.storePath, PATHS.tokens);

@@ -4,6 +4,7 @@ import type { SharedStore } from '../../local/shared-store.js';
 import { VERSION } from '../../version.js';
 import type { Call } from '../command.js';
 import { EXIT, exitCodeOf } from '../exit-codes.js';
+import { endOnUnexpected } from '../last-words.js';
 import { sayError } from '../printing.js';
 import { shareStore } from '../share-store.js';
 
@@ -38,12 +39,7 @@ export async function serveStdio(store?: string, readOnly = false): Promise<numb
       import('../../mcp/stdio.js'),
     ]);
     const logger = createLogger(config);
-    const lastWords = (error: unknown) => {
-      logger.fatal({ err: error, code: 'INTERNAL' }, 'unexpected error: the server ends');
-      process.exit(EXIT.couldNotRun);
-    };
-    process.on('uncaughtException', lastWords);
-    process.on('unhandledRejection', lastWords);
+    endOnUnexpected(logger);
 
     let sharing: Promise<SharedStore> | undefined;
     const engine = async () => {

@@ -2,9 +2,10 @@
  * What of a configuration may go into a backup, which may lie anywhere: values that are known to be none of a secret. Of everything else only the name goes
  * along, so that whoever sets a machine up again knows what is to be put in.
  */
-import { VARIABLES } from '../../config.js';
+
 import type { JsonValue } from '../../domain/model.js';
 import { findSecret } from '../../domain/secrets.js';
+import { VARIABLES } from '../../variables.js';
 import { isObject, type JsonObject } from '../setup/configure.js';
 
 /** Stands in place of a value that was not saved. */
