@@ -68,10 +68,11 @@ export async function describeFile(dir: string, name: string): Promise<ManifestF
 
 async function digestFile(path: string): Promise<string> {
   const hash = createXxh64();
-  // One buffer for all of it: a stream makes a new one for each piece, and what the allocator was once given it keeps.
-  const piece = Buffer.allocUnsafeSlow(DIGEST_BYTES);
   const file = await open(path, 'r');
   try {
+    // One buffer for all of it, no larger than the file: a stream makes a new one for each piece, and what the allocator was once
+    // given it keeps.
+    const piece = Buffer.allocUnsafeSlow(Math.min(DIGEST_BYTES, (await file.stat()).size + 1));
     for (;;) {
       const { bytesRead } = await file.read(piece, 0, piece.length, null);
       if (bytesRead === 0) return hashHex(hash.digest());

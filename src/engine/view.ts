@@ -22,8 +22,8 @@ export interface QueuedTransaction {
 export class WriteView implements StoreView {
   private readonly collections = new Map<string, Collection & { seq: number }>();
   private readonly items = new Map<string, Queued>();
-  /** Keys of `items` by text. */
-  private readonly texts = new Map<string, string>();
+  /** Keys of `items` by text: several items that are queued may have the same one. */
+  private readonly texts = new Map<string, Set<string>>();
   private readonly actors = new Map<string, number>();
   private readonly marks = new Set<string>();
   /** Not in the maps above yet: of a transaction that is applied before the next decision nobody asks. */
@@ -82,8 +82,10 @@ export class WriteView implements StoreView {
 
   byText(collection: number, text: string): CurrentItem | undefined {
     this.list();
-    const queued = this.items.get(this.texts.get(key(collection, text)) ?? '');
-    if (queued?.item?.text === text) return { version: queued.version, item: queued.item };
+    for (const at of this.texts.get(key(collection, text)) ?? []) {
+      const queued = this.items.get(at);
+      if (queued?.item?.text === text) return { version: queued.version, item: queued.item };
+    }
     const { catalog } = this.projections();
     let found: CurrentItem | undefined;
     catalog.findText(collection, text, ordinal => {
@@ -130,8 +132,12 @@ export class WriteView implements StoreView {
     events.forEach((event, index) => {
       const seq = firstSeq + index;
       if (event.type === 'item_put') {
-        this.items.set(key(event.collection, event.id), { version: seq, item: event });
-        this.texts.set(key(event.collection, event.text), key(event.collection, event.id));
+        const at = key(event.collection, event.id);
+        const text = key(event.collection, event.text);
+        this.items.set(at, { version: seq, item: event });
+        const sharing = this.texts.get(text);
+        if (sharing === undefined) this.texts.set(text, new Set([at]));
+        else sharing.add(at);
       } else if (event.type === 'item_deleted')
         this.items.set(key(event.collection, event.id), { version: seq, item: undefined });
       else if (event.type === 'collection_created') this.collections.set(event.name, { ...event, seq });
@@ -143,6 +149,14 @@ export class WriteView implements StoreView {
     });
   }
 
+  /** Of an item that is not queued with this text any more. */
+  private forgetText(at: string, { collection, text }: ItemPut): void {
+    if (this.items.get(at)?.item?.text === text) return;
+    const sharing = this.texts.get(key(collection, text));
+    sharing?.delete(at);
+    if (sharing?.size === 0) this.texts.delete(key(collection, text));
+  }
+
   /** Forgets a transaction that has been applied, or that failed to be written. */
   settled(transaction: QueuedTransaction): void {
     if (this.unlisted.delete(transaction)) return;
@@ -152,7 +166,7 @@ export class WriteView implements StoreView {
       if (event.type === 'item_put' || event.type === 'item_deleted') {
         const at = key(event.collection, event.id);
         if (this.items.get(at)?.version === seq) this.items.delete(at);
-        if (event.type === 'item_put') this.texts.delete(key(event.collection, event.text));
+        if (event.type === 'item_put') this.forgetText(at, event);
       } else if (event.type === 'collection_created') {
         if (this.collections.get(event.name)?.seq === seq) this.collections.delete(event.name);
       } else if (event.type === 'mark_set') this.marks.delete(event.name);

@@ -6,6 +6,7 @@ import { setImmediate as turn } from 'node:timers/promises';
 import { expect, test } from 'vitest';
 import type { StoreEngine } from '#src/engine/engine.js';
 import { MemoryLog } from '#wal/memory-log.js';
+import type { Pending } from '#wal/queue.js';
 import { openTestEngine, temporaryDirectory, testContext } from '../helpers/engine.js';
 import { memoryEngine } from '../helpers/memory-engine.js';
 
@@ -103,4 +104,44 @@ test('a deletion by filter goes by what is queued before it, not by what is appl
   expect(deleted.deleted).toEqual(['comes']);
   const { items } = await engine.list({ collection: 'notes', limit: 10 }, testContext);
   expect(items.map(({ id }) => id)).toEqual(['changes']);
+});
+
+/** A log whose batches are written when the test says so. */
+class HeldLog extends MemoryLog {
+  isHeld = false;
+  private held: (() => void)[] = [];
+
+  protected override async writeBatch(batch: readonly Pending[]): Promise<void> {
+    if (this.isHeld) await new Promise<void>(resolve => this.held.push(resolve));
+    await super.writeBatch(batch);
+  }
+
+  /** Lets the batch be written that is waiting, or will be. */
+  async writeOne(): Promise<void> {
+    while (this.held.length === 0) await turn();
+    this.held.shift()!();
+  }
+}
+
+test('a text without an id is found among what is queued, also where another item with it has just been applied', async () => {
+  const log = new HeldLog();
+  const engine = await memoryEngine(log);
+  const put = async (...items: { id?: string; text: string }[]) =>
+    (await engine.upsert({ collection: 'notes', items }, testContext)).items;
+  await put({ id: 'first', text: 'tea' });
+  log.isHeld = true;
+  const applied = put({ id: 'first', text: 'hash' });
+  await turn();
+  const queued = put({ id: 'first', text: 'tea again' }, { id: 'second', text: 'hash' });
+  await turn();
+  const behind = put({ id: 'third', text: 'server' });
+  await turn();
+  await log.writeOne();
+  await applied;
+  log.isHeld = false;
+  const remembered = put({ text: 'hash' });
+  await turn();
+  await log.writeOne();
+  await Promise.all([queued, behind]);
+  expect(await remembered).toMatchObject([{ id: 'second', outcome: 'unchanged' }]);
 });

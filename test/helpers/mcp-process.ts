@@ -121,7 +121,13 @@ export class McpProcess {
 
   async signal(signal: NodeJS.Signals): Promise<void> {
     const pid = await this.pid();
-    if (!this.#hasExited) process.kill(pid, signal);
+    if (this.#hasExited) return;
+    try {
+      process.kill(pid, signal);
+    } catch (error) {
+      // It has ended, and what it said is still being read.
+      if ((error as NodeJS.ErrnoException).code !== 'ESRCH') throw error;
+    }
   }
 
   /** kill -9: no handler runs, nothing is flushed. */

@@ -130,7 +130,8 @@ async function commandsRow({ seed, count, isOver, onProgress }: RowOptions): Pro
       });
       histories += HISTORIES_PER_PIECE;
     } catch (error) {
-      failures.push(`seed ${seed + piece}: ${(error as Error).message}`);
+      const { message, cause } = error as Error;
+      failures.push(`seed ${seed + piece}: ${cause instanceof Error ? cause.message : ''} ${message}`);
     }
   }
   return { cases: commands, failures, counts: { histories } };

@@ -67,7 +67,7 @@ export interface LogScan {
 }
 
 /**
- * Read a whole log file, checking every checksum, in chunks of 1 MiB.
+ * Read a whole log file, checking every checksum, in chunks of 1 MiB at most.
  *
  * @throws the file system's error if the file cannot be opened or read
  */
@@ -75,9 +75,12 @@ export async function scanLogFile(path: string, sink: RecordSink): Promise<LogSc
   const file = await open(path, 'r');
   try {
     const scanner = new Scanner(sink);
-    const chunk = Buffer.allocUnsafe(CHUNK_SIZE);
+    // Of a small file no more than it has: megabytes for each of many small files are work for the garbage collector. One
+    // byte more tells the end of the file from that of the chunk.
+    const { size } = await file.stat();
+    const chunk = Buffer.allocUnsafe(Math.min(CHUNK_SIZE, BLOCK_SIZE * Math.ceil((size + 1) / BLOCK_SIZE)));
     let sizeBytes = 0;
-    for (let read = CHUNK_SIZE; read === CHUNK_SIZE; ) {
+    for (let read = chunk.length; read === chunk.length; ) {
       read = await readFully(file, chunk, sizeBytes);
       for (let at = 0; at < read; at += BLOCK_SIZE) {
         scanner.block(chunk.subarray(at, Math.min(at + BLOCK_SIZE, read)), sizeBytes + at);
