@@ -8,7 +8,7 @@ import { assertWalError } from './errors.js';
 import { exists } from './exists.js';
 import { type HeadProof, isHeadPaddingClean, readHeadFile } from './head-file.js';
 import { asIoError } from './io-error.js';
-import { checkAllFiles } from './leveldb/all-files.js';
+import { checkAllFiles, checkFooters } from './leveldb/all-files.js';
 import { Findings } from './leveldb/findings.js';
 import { readLiveValues } from './leveldb/live-values.js';
 import { type LookReport, look } from './leveldb/look.js';
@@ -167,6 +167,7 @@ async function verifyFiles(
   const walk =
     (await walkInLanes(dir, looked, proof, part, options)) ??
     (await walkRecords(dir, looked, proof, part, options, blocks));
+  if (level !== 'quick') await checkFooters(dir, looked, blocks);
   findings.push(...before, ...walk.findings, ...blocks.list.map(inLog), ...walk.finish());
   if (level === 'deep') {
     const { findings: found, notes: noted } = await checkAllFiles(dir, looked, blocks.list, options.onFile);

@@ -9,8 +9,9 @@ const STORES = 3;
 const CYCLES = Number(process.env.KILL_CYCLES ?? 100);
 const SEED = Number(process.env.KILL_SEED ?? 20_261_122);
 
-// Several stores, as what a kill is judged by takes longer the longer a store has lived. `npm run torture:kill` lets one live on.
-test.each(Array.from({ length: STORES }, (_, at) => SEED + at))(
+// Several stores, as what a kill is judged by takes longer the longer a store has lived, and side by side, as each waits for processes and
+// disks half of its time. `npm run torture:kill` lets one live on.
+test.concurrent.each(Array.from({ length: STORES }, (_, at) => SEED + at))(
   `${CYCLES} times kill -9, of servers and of programs: nothing acknowledged is lost, nothing half-done, every open succeeds, backups verify (seed %i)`,
   {
     timeout: 1_200_000,

@@ -7,7 +7,7 @@ import { once } from 'node:events';
 import { createInterface } from 'node:readline';
 
 /** mulberry32 (Tommy Ettinger, public domain): small, seeded, good enough to choose what to break. */
-function randomOf(seed: number): () => number {
+export function randomOf(seed: number): () => number {
   let state = seed >>> 0;
   return () => {
     state = (state + 0x6d2b79f5) >>> 0;
@@ -200,7 +200,7 @@ const KEYS = [
 ];
 
 /** One line, ended by its newline, that is wrong in one of many ways (or, now and then, right). */
-function hostileLine(random: () => number, id: number): Buffer {
+export function hostileLine(random: () => number, id: number): Buffer {
   const pick = <T>(list: readonly T[]): T => list[Math.floor(random() * list.length)]!;
   const chance = (share: number) => random() < share;
 

@@ -44,7 +44,10 @@ export interface Row {
 const WINDOWS = 8;
 
 /** A store that grows for ever would make each cycle longer than the one before. */
-const CYCLES_PER_STORE = 300;
+const CYCLES_PER_STORE = 100;
+
+/** Stores side by side: a cycle waits for disks and processes half of its time. */
+const KILL_LANES = 3;
 
 async function killRow({ seed, count, isOver, onProgress }: RowOptions): Promise<RowReport> {
   const failures: string[] = [];
@@ -52,33 +55,33 @@ async function killRow({ seed, count, isOver, onProgress }: RowOptions): Promise
   const add = (what: string, n: number) => {
     counts[what] = (counts[what] ?? 0) + n;
   };
+  const parts = Math.ceil(count / CYCLES_PER_STORE);
+  let next = 0;
+  let begun = 0;
   let done = 0;
-  for (let part = 0; done < count && !isOver(); part++) {
-    const cycles = Math.min(CYCLES_PER_STORE, count - done);
-    const dir = mkdtempSync(join(tmpdir(), 'torture-kill-'));
-    const before = done;
-    const report = await new KillCampaign({
-      cycles,
-      seed: seed + part,
-      dir,
-      isOver,
-      onCycle: cycle => onProgress(before + cycle, count),
-    }).run();
-    const { lost, altered, halfDone, opensFailed, unsound, unexpected } = report;
-    const found = Object.entries({ lost, altered, halfDone, opensFailed, unsound, unexpected }).flatMap(
-      ([kind, list]) => list.map(text => `${kind}, seed ${seed + part}: ${text}`),
-    );
-    failures.push(...found);
-    for (const [phase, n] of Object.entries(report.phases)) add(`kills: ${phase}`, n);
-    for (const [outcome, n] of Object.entries(report.outcomes)) add(outcome, n);
-    add('writes acknowledged', report.acknowledged);
-    add('writes cut off', report.cutOff);
-    add('stores verified', report.verified);
-    done += report.cycles;
-    if (found.length === 0) rmSync(dir, { recursive: true, force: true });
-    else failures.push(`the store is in ${dir}`);
-    if (report.cycles < cycles) break;
-  }
+  const work = async () => {
+    while (next < parts && !isOver()) {
+      const partSeed = seed + next++;
+      const cycles = Math.min(CYCLES_PER_STORE, count - begun);
+      begun += cycles;
+      const dir = mkdtempSync(join(tmpdir(), 'torture-kill-'));
+      const onCycle = () => onProgress(++done, count);
+      const report = await new KillCampaign({ cycles, seed: partSeed, dir, isOver, onCycle }).run();
+      const { lost, altered, halfDone, opensFailed, unsound, unexpected } = report;
+      const found = Object.entries({ lost, altered, halfDone, opensFailed, unsound, unexpected }).flatMap(
+        ([kind, list]) => list.map(text => `${kind}, seed ${partSeed}: ${text}`),
+      );
+      failures.push(...found);
+      for (const [phase, n] of Object.entries(report.phases)) add(`kills: ${phase}`, n);
+      for (const [outcome, n] of Object.entries(report.outcomes)) add(outcome, n);
+      add('writes acknowledged', report.acknowledged);
+      add('writes cut off', report.cutOff);
+      add('stores verified', report.verified);
+      if (found.length === 0) rmSync(dir, { recursive: true, force: true });
+      else failures.push(`the store is in ${dir}`);
+    }
+  };
+  await Promise.all(Array.from({ length: KILL_LANES }, work));
   return { cases: done, failures, counts };
 }
 
