@@ -10,6 +10,7 @@
 import { endianness } from 'node:os';
 import { CodedError } from '../domain/errors.js';
 import type { DomainEvent, Erased, ItemPut, PassageRange, VectorsAdded } from '../domain/model.js';
+import { assertFields } from './event-fields.js';
 
 const TYPES: Record<DomainEvent['type'], number> = {
   actor_declared: 16,
@@ -153,6 +154,7 @@ function decodeWith(
     const vectorsAt = endOfJson(body);
     // Completed in place: copying an event by spread costs more than parsing it, and searches decode many.
     const event = JSON.parse(decoder.decode(body.subarray(4, vectorsAt)));
+    assertFields(name, event);
     event.type = name;
     if (hasVectors(name)) event.vectors = vectorsOf(body.subarray(vectorsAt));
     return event;

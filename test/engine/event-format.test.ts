@@ -31,6 +31,14 @@ const events: DomainEvent[] = [
   { type: 'item_deleted', collection: 1, id: 'note-1' },
 ];
 
+function bodyOf(json: object): Buffer {
+  const text = Buffer.from(JSON.stringify(json));
+  const body = Buffer.alloc(4 + text.length);
+  body.writeUInt32LE(text.length);
+  text.copy(body, 4);
+  return body;
+}
+
 describe.each(events.map(event => [event.type, event] as const))('%s', (name, event) => {
   test('has the number of the document, and its fields', () => {
     const { type } = encodeEvent(event);
@@ -48,6 +56,19 @@ describe.each(events.map(event => [event.type, event] as const))('%s', (name, ev
     }
   });
 });
+
+test.each(events.map(event => [event.type, event] as const))(
+  '%s without one of its fields, or with another kind of it, cannot be read, and the error names the field',
+  (_, event) => {
+    const { type: __, vectors: ___, ...fields } = event as DomainEvent & { vectors?: Float32Array };
+    const { type } = encodeEvent(event);
+    for (const field of Object.keys(fields))
+      for (const instead of [undefined, null, true])
+        expect(() => decodeEvent(type, bodyOf({ ...fields, [field]: instead }), 7)).toThrow(
+          `event 7 is intact but cannot be read: its field "${field}" is no `,
+        );
+  },
+);
 
 test.each(events.map(event => [event.type, event] as const))(
   '%s is written in place as it is by itself',

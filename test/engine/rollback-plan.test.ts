@@ -77,7 +77,11 @@ describe('events that cannot be made sense of do not hold it up', () => {
       { type: 33, body: bodyOf({ collection: 1, id: 'x' }) },
       /^PROJECTION_FAILED/,
     ],
-    ['without their fields', { type: 32, body: bodyOf({ collection: 1 }) }, /event \d+ could not be applied/],
+    [
+      'without their fields',
+      { type: 32, body: bodyOf({ collection: 1 }) },
+      /^EVENT_MALFORMED.* "id" is no string/,
+    ],
   ])('%s', async (_, event, named) => {
     await append(event);
     const plan = await rollback({ storeDir, to: String(kept) });
