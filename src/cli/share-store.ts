@@ -4,6 +4,7 @@ import type { Engine } from '../domain/face.js';
 import type { LocalServer } from '../local/server.js';
 import type { OpenedStore, SharedStore } from '../local/shared-store.js';
 import type { Logger } from '../log.js';
+import type { Operation } from '../ops/operations.js';
 
 /**
  * The store as a server uses it, together with any other process: nothing of it is touched before the first call. Code that only
@@ -27,13 +28,27 @@ async function openStore(config: Config, logger: Logger): Promise<OpenedStore> {
   const engine = await openEngine({ path: storePath, config, logger, verify, keepHistory });
   // The first call does not wait for it.
   const listening = listen(engine, config, logger);
+  const operating = operate(engine, config, logger);
   return {
     engine,
     async close() {
       await (await listening)?.close();
+      await (await operating)?.close();
       await engine.close();
     },
   };
+}
+
+/** Serving goes on without: what could not be started is in the log. */
+async function operate(engine: Engine, config: Config, logger: Logger): Promise<Operation | undefined> {
+  try {
+    const { startOperations } = await import('../ops/operations.js');
+    return await startOperations({ engine, config, logger });
+  } catch (error) {
+    if (!isCoded(error)) throw error;
+    logger.error({ code: error.code }, `${error.message} ${error.wayOut}`);
+    return undefined;
+  }
 }
 
 /** A server that cannot listen still serves its client: others are then told that the store is in use. */
