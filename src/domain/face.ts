@@ -6,6 +6,7 @@ import type { BackupAnswer, BackupCommand } from './backup.js';
 import type { HorizonAnswer, HorizonCommand } from './erase.js';
 import type { Actor, Erased, JsonValue, Metadata, Metric, Origin, Space } from './model.js';
 import type { ExportAnswer, ExportQuery, ImportAnswer, ImportCommand } from './portable.js';
+import type { SearchTrace } from './search-trace.js';
 import type {
   DiffAnswer,
   DiffQuery,
@@ -28,6 +29,8 @@ export interface CallContext {
   /** Aborting stops the work; what was acknowledged before stays. */
   readonly signal?: AbortSignal;
   readonly onProgress?: (progress: Progress) => void;
+  /** Told how a search was done, before it is answered. */
+  readonly onTrace?: (trace: SearchTrace) => void;
   /**
    * IANA time zone of the caller's moments; null where nobody said which, so that moments that depend on one are refused. Default: the
    * machine's.

@@ -2,6 +2,7 @@ import type { Socket } from 'node:net';
 import type { Terms } from '../config.js';
 import { CodedError } from '../domain/errors.js';
 import { type CallContext, ENGINE_METHODS, type EngineMethod, type Progress } from '../domain/face.js';
+import type { SearchTrace } from '../domain/search-trace.js';
 import { BadFrame, encodeFrame, FrameReader, isObject, MAX_FRAME_BYTES, type Message } from './frames.js';
 import {
   assertSameVersion,
@@ -34,6 +35,7 @@ const PINGS = 3;
 interface Pending {
   readonly isRead: boolean;
   readonly onProgress: ((progress: Progress) => void) | undefined;
+  readonly onTrace: CallContext['onTrace'] | undefined;
   resolve(value: unknown): void;
   reject(error: unknown): void;
 }
@@ -98,15 +100,16 @@ export class ClientConnection {
    * @throws what the engine throws; OWNER_LOST or OUTCOME_UNKNOWN where the owner ended first; TOO_LARGE
    */
   call(method: EngineMethod, command: object, context: CallContext): Promise<unknown> {
-    const { actor, zone, signal, onProgress } = context;
+    const { actor, zone, signal, onProgress, onTrace } = context;
     const id = this.nextId++;
     const onAbort = () => this.send({ type: 'cancel', id } satisfies CancelMessage);
     const answered = new Promise((resolve, reject) => {
       // Nothing will be sent, so nothing can have been written either.
       if (!this.socket.writable) throw this.lost(true);
       const progress = onProgress !== undefined;
-      this.send({ type: 'call', id, method, command, actor, zone, progress } satisfies CallMessage);
-      this.pending.set(id, { isRead: isRead(method, command), onProgress, resolve, reject });
+      const trace = onTrace !== undefined;
+      this.send({ type: 'call', id, method, command, actor, zone, progress, trace } satisfies CallMessage);
+      this.pending.set(id, { isRead: isRead(method, command), onProgress, onTrace, resolve, reject });
       this.listen();
       signal?.addEventListener('abort', onAbort, { once: true });
       if (signal?.aborted) onAbort();
@@ -210,8 +213,10 @@ export class ClientConnection {
       return;
     }
     if (call === undefined) throw new BadFrame('an answer that nobody asked for');
-    if (message.type === 'answer') call.resolve(message.value);
-    else if (message.type === 'error') call.reject(fromWire(message.error));
+    if (message.type === 'answer') {
+      if (isObject(message.trace)) call.onTrace?.(message.trace as unknown as SearchTrace);
+      call.resolve(message.value);
+    } else if (message.type === 'error') call.reject(fromWire(message.error));
     else throw new BadFrame('a message that is no answer');
     this.pending.delete(id);
   }

@@ -2,11 +2,15 @@
 import type { Config } from '../config.js';
 import type { Engine } from '../domain/face.js';
 import type { Logger } from '../log.js';
+import type { CallFeed } from './call-feed.js';
+import { noteActivity } from './note-activity.js';
 
 export interface OperationsContext {
   readonly engine: Engine;
   readonly config: Config;
   readonly logger: Logger;
+  /** Tells of every call of the engine. */
+  readonly calls: CallFeed;
 }
 
 /** One such work, until it is closed: then nothing of it is under way any more. */
@@ -15,7 +19,7 @@ export interface Operation {
 }
 
 /** Each is started once the store is open, in this order, and closed in the opposite one, before the store is. */
-const PARTS: readonly ((context: OperationsContext) => Promise<Operation>)[] = [];
+const PARTS: readonly ((context: OperationsContext) => Promise<Operation>)[] = [noteActivity];
 
 export async function startOperations(context: OperationsContext): Promise<Operation> {
   const started: Operation[] = [];

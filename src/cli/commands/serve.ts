@@ -12,6 +12,7 @@ import type { Call } from '../command.js';
 import { configOf } from '../engine.js';
 import { EXIT } from '../exit-codes.js';
 import { endOnUnexpected } from '../last-words.js';
+import { reopenOnHangup } from '../reopen-log.js';
 import { shareStore } from '../share-store.js';
 
 const HOST = '127.0.0.1';
@@ -27,10 +28,11 @@ export default async function serve(call: Call): Promise<number> {
   const config = configOf(call, 'info');
   const logger = createLogger(config);
   endOnUnexpected(logger);
+  reopenOnHangup(config, logger);
   const options = optionsOf(call);
   const store = await shareStore(config, logger);
   const tokensDir = join(config.storePath, PATHS.tokens);
-  const { roots, access } = config;
+  const { roots, access, logTexts } = config;
   const server = createHttpServer({
     ...options,
     engine: async () => store.engine,
@@ -39,6 +41,7 @@ export default async function serve(call: Call): Promise<number> {
     roots,
     access,
     logger,
+    logTexts,
   });
   const ended = signalled(logger);
   try {
@@ -62,7 +65,10 @@ export default async function serve(call: Call): Promise<number> {
   return EXIT.ok;
 }
 
-type Given = Omit<ServeOptions, 'engine' | 'version' | 'tokensDir' | 'roots' | 'access' | 'logger'>;
+type Given = Omit<
+  ServeOptions,
+  'engine' | 'version' | 'tokensDir' | 'roots' | 'access' | 'logger' | 'logTexts'
+>;
 
 /** @throws CodedError INVALID_ARGUMENT, ADDRESS_UNSAFE */
 function optionsOf(call: Call): Given {
