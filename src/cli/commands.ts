@@ -1,4 +1,5 @@
 import { CHANGE_TYPES } from '../domain/travel.js';
+import { PERIODS } from '../ops/periods.js';
 import { CLIENT_IDS, LAUNCHER_CHOICES, TOKEN_SCOPES } from './choices.js';
 import type { Command, Delegated } from './command.js';
 import {
@@ -181,6 +182,39 @@ export const COMMANDS: readonly (Command | Delegated)[] = [
     },
     positionals: { min: 0, max: 0 },
     load: async () => (await import('./commands/status.js')).default,
+  },
+  {
+    name: 'stats',
+    summary: 'The report of a day, a week or a month: writes, reads, growth, what is slow, what is advised.',
+    usage: '[options]',
+    details: [
+      'Writes are counted from the log; calls, latencies and slow searches from what the server noted in the store’s directory ops. See docs/logs.md.',
+      '',
+      'Examples:',
+      '  mcp-vector-server stats                                            the last seven days',
+      '  mcp-vector-server stats --period month --format html --to report.html --backups /backups/memory',
+      MOMENTS,
+    ].join('\n'),
+    options: {
+      period: { type: 'string', value: 'PERIOD', meaning: 'Default: week.', choices: PERIODS },
+      at: { type: 'string', value: 'MOMENT', meaning: 'Where it ends. Default: now.' },
+      format: {
+        type: 'string',
+        value: 'FORMAT',
+        meaning: 'Default: text.',
+        choices: ['text', 'json', 'html'],
+      },
+      to: { type: 'string', value: 'FILE', meaning: 'Write it there. Default: stdout.' },
+      backups: {
+        type: 'string',
+        value: 'DIR',
+        meaning: 'Where backups are kept: their state is told as well.',
+      },
+      ...STORE,
+      ...JSON_OUT,
+    },
+    positionals: { min: 0, max: 0 },
+    load: async () => (await import('./commands/stats.js')).default,
   },
   {
     name: 'search',

@@ -7,6 +7,7 @@ import type { HorizonAnswer, HorizonCommand } from './erase.js';
 import type { Actor, Erased, JsonValue, Metadata, Metric, Origin, Space } from './model.js';
 import type { ExportAnswer, ExportQuery, ImportAnswer, ImportCommand } from './portable.js';
 import type { SearchTrace } from './search-trace.js';
+import type { TallyAnswer, TallyQuery } from './tally.js';
 import type {
   DiffAnswer,
   DiffQuery,
@@ -327,6 +328,7 @@ export interface Engine {
   backup(command: BackupCommand, context: CallContext): Promise<BackupAnswer>;
   horizon(command: HorizonCommand, context: CallContext): Promise<HorizonAnswer>;
   verify(command: VerifyCommand, context: CallContext): Promise<VerifyAnswer>;
+  tally(query: TallyQuery, context: CallContext): Promise<TallyAnswer>;
   export(query: ExportQuery, context: CallContext): Promise<ExportAnswer>;
   import(command: ImportCommand, context: CallContext): Promise<ImportAnswer>;
   close(): Promise<void>;
@@ -357,6 +359,7 @@ export const ENGINE_METHODS = {
   backup: 'read',
   horizon: 'write',
   verify: 'read',
+  tally: 'read',
   export: 'read',
   import: 'write',
 } as const satisfies Record<EngineMethod, 'read' | 'write'>;
