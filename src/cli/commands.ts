@@ -1,5 +1,6 @@
 import { CHANGE_TYPES } from '../domain/travel.js';
 import { PERIODS } from '../ops/periods.js';
+import { LOG_LEVELS } from '../variables.js';
 import { CLIENT_IDS, LAUNCHER_CHOICES, TOKEN_SCOPES } from './choices.js';
 import type { Command, Delegated } from './command.js';
 import {
@@ -81,6 +82,11 @@ export const COMMANDS: readonly (Command | Delegated)[] = [
         type: 'string',
         value: 'N',
         meaning: 'Requests of one token at work at once; four times as many of all. Default: 64.',
+      },
+      debug: {
+        type: 'boolean',
+        meaning:
+          'Log everything, and show it on stderr as people read it, beside the log file if there is one.',
       },
       ...STORE,
     },
@@ -215,6 +221,43 @@ export const COMMANDS: readonly (Command | Delegated)[] = [
     },
     positionals: { min: 0, max: 0 },
     load: async () => (await import('./commands/stats.js')).default,
+  },
+  {
+    name: 'logs',
+    summary: 'The log file of the servers, with what was put aside and compressed before it.',
+    usage: '[options]',
+    details: [
+      'It reads VECTOR_LOG_FILE, which must be set as it is for the servers. Times are those of this machine’s zone.',
+      '',
+      'Examples:',
+      '  mcp-vector-server logs --level warn --since yesterday',
+      '  mcp-vector-server logs --follow',
+      '  mcp-vector-server logs --json --since "1 hour ago" | jq \'select(.tool=="vector_search") | .durationMs\'',
+    ].join('\n'),
+    options: {
+      follow: { type: 'boolean', short: 'f', meaning: 'Go on with what is written, until Ctrl-C.' },
+      level: {
+        type: 'string',
+        value: 'LEVEL',
+        meaning: 'Only lines as grave as this, or graver.',
+        choices: LOG_LEVELS.filter(level => level !== 'silent'),
+      },
+      since: {
+        type: 'string',
+        value: 'TIME',
+        meaning: 'Only lines from then on: an ISO time, or "2 hours ago", "yesterday 14:00".',
+      },
+      lines: {
+        type: 'string',
+        short: 'n',
+        value: 'N',
+        meaning: 'The last N lines, 0 to 1000000. Default: 100; with --since all.',
+      },
+      ...STORE,
+      ...JSON_OUT,
+    },
+    positionals: { min: 0, max: 0 },
+    load: async () => (await import('./commands/logs.js')).default,
   },
   {
     name: 'search',
