@@ -39,7 +39,7 @@ export class CallFeed {
   observe(engine: Engine): Engine {
     const methods = Object.keys(ENGINE_METHODS) as EngineMethod[];
     const observed = methods.map(method => {
-      const call = (engine[method] as Method).bind(engine);
+      const call: Method = (command, context) => (engine[method] as Method).call(engine, command, context);
       return [method, method === 'watch' ? call : this.told(method, call)];
     });
     return { ...Object.fromEntries(observed), close: () => engine.close() };
