@@ -37,10 +37,16 @@ export class TallyReader extends Reader {
     const itemsNow = catalog.collections.reduce((sum, { items }) => sum + items, 0);
     const rows = catalog.firstAtOrAfter(moment.seq + 1);
     const deletes = catalog.firstDeleteAtOrAfter(moment.seq + 1);
-    const spans = bounds.slice(1).map((end, n) => spanOf({ sinceMs: bounds[n]!, untilMs: end - 1 }, { log }));
-    const starts = spans.map(({ firstSeq }) => firstSeq);
-    const endSeq = Math.min(spans.at(-1)!.lastSeq, moment.seq);
-    const stretches: Stretch[] = spans.map(() => ({ counts: nothing(), growth: 0 }));
+    const slices = new Slices(context);
+    /** The first event at or after each bound; events behind the moment are in no stretch. */
+    const firsts: number[] = [];
+    for (const bound of bounds) {
+      firsts.push(Math.min(spanOf({ sinceMs: bound }, { log }).firstSeq, moment.seq + 1));
+      if (slices.isOver) await slices.next();
+    }
+    const starts = firsts.slice(0, -1);
+    const endSeq = firsts.at(-1)! - 1;
+    const stretches: Stretch[] = starts.map(() => ({ counts: nothing(), growth: 0 }));
     const byActor = new Map<number, Counts>();
     const byCollection = new Map<number, Counts>();
     let laterGrowth = 0;
@@ -51,7 +57,6 @@ export class TallyReader extends Reader {
       countsOf(byActor, actor)[type]++;
       countsOf(byCollection, catalog.collectionOf(ordinal))[type]++;
     };
-    const slices = new Slices(context);
     let at = 0;
     for (let ordinal = catalog.firstAtOrAfter(starts[0]!); ordinal < rows; ordinal++) {
       const seq = catalog.seqOf(ordinal);
@@ -79,8 +84,7 @@ export class TallyReader extends Reader {
     return {
       stretches: stretches.map(({ counts, growth }, n): TallyStretch => {
         items += growth;
-        const { firstSeq, lastSeq } = spans[n]!;
-        const events = Math.max(0, Math.min(lastSeq, moment.seq) - firstSeq + 1);
+        const events = firsts[n + 1]! - firsts[n]!;
         return { from: iso(bounds[n]!), to: iso(bounds[n + 1]!), ...counts, events, items };
       }),
       before: { items: itemsBefore, events: starts[0]! - 1 },
