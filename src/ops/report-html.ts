@@ -2,7 +2,7 @@
 import { printable } from '../domain/printable.js';
 import type { TallyStretch } from '../domain/tally.js';
 import { type Report, totalOf } from './report.js';
-import { localTime, type ReportTable, reportTables } from './report-tables.js';
+import { localTime, number, type ReportTable, reportTables } from './report-tables.js';
 
 const ENTITIES: Readonly<Record<string, string>> = {
   '&': '&amp;',
@@ -41,10 +41,12 @@ tbody th { font-weight: 500; }
 code { font-family: ui-monospace, monospace; font-size: .92em; }
 svg { width: 100%; height: auto; display: block; }
 svg text { fill: var(--dim); font: 11px system-ui, sans-serif; }
+.key { display: inline-block; width: .8em; height: .8em; background: var(--bar); } .del { background: var(--bar2); margin-left: 1em; }
 .w { fill: var(--bar); } .d { fill: var(--bar2); } .axis { stroke: var(--line); }
 @media print {
   :root { color-scheme: light; --ink: #000; --dim: #444; --line: #bbb; --paper: #fff; --bar: #2f6fdb; --bar2: #c2410c; --call: #fff; }
   body { padding: 0; max-width: none; font-size: 11px; } .scroll { overflow: visible; }
+ .key { print-color-adjust: exact; }
   h2 { break-after: avoid; } tr, svg, .advice { break-inside: avoid; } thead { display: table-header-group; }
 }
 `;
@@ -140,8 +142,8 @@ function chart(stretches: readonly TallyStretch[], withHour: boolean): string {
   const total = stretches.reduce((sum, stretch) => sum + totalOf(stretch), 0);
   return `<svg viewBox="0 0 ${WIDTH} ${HEIGHT}" role="img" aria-label="${total} changes in ${stretches.length} stretches; the figures stand in the table below">
 <line class="axis" x1="${LEFT}" y1="${BASE}" x2="${WIDTH}" y2="${BASE}"/>
-<text x="${LEFT - 8}" y="${TOP + 4}" text-anchor="end">${most}</text><text x="${LEFT - 8}" y="${BASE}" text-anchor="end">0</text>
+<text x="${LEFT - 8}" y="${TOP + 4}" text-anchor="end">${number(most)}</text><text x="${LEFT - 8}" y="${BASE}" text-anchor="end">0</text>
 ${bars.join('\n')}
 </svg>
-<p class="dim">Created, updated and restored; deleted in the other colour.</p>`;
+<p class="dim"><span class="key"></span> created, updated and restored <span class="key del"></span> deleted</p>`;
 }

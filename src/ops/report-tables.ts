@@ -160,7 +160,7 @@ const changed = ({ from, to }: Change, show: (n: number) => string = number): st
   `${show(to)} (${to >= from ? '+' : '−'}${show(Math.abs(to - from))})`;
 
 /** In groups of three, the same in every locale. */
-const number = (n: number): string => String(n).replace(/\B(?=(\d{3})+$)/g, ' ');
+export const number = (n: number): string => String(n).replace(/\B(?=(\d{3})+$)/g, ' ');
 
 /** In decimal units. */
 function bytes(n: number): string {
