@@ -1,5 +1,5 @@
 /** Reading log files line by line: the present one, and those that were put aside before it, compressed or not. */
-import { closeSync, createReadStream, fstatSync, openSync, readSync, statSync } from 'node:fs';
+import { closeSync, createReadStream, fstatSync, openSync, readSync, type Stats, statSync } from 'node:fs';
 import { StringDecoder } from 'node:string_decoder';
 import { createGunzip } from 'node:zlib';
 import { earlierFiles } from './rotated.js';
@@ -118,7 +118,7 @@ export class LogTail {
   sizeOf(path: string): number | undefined {
     const stat = statSync(path, { throwIfNoEntry: false });
     if (this.start === undefined) return path === this.path ? 0 : undefined;
-    if (stat?.ino === this.start.ino && stat.dev === this.start.dev) {
+    if (stat !== undefined && isSame(stat, this.start)) {
       this.isMet = true;
       return this.start.size;
     }
@@ -133,18 +133,32 @@ export class LogTail {
         // Read to its end only after the look at its name: what is written before the file is put aside is not missed.
         const present = statSync(this.path, { throwIfNoEntry: false });
         yield* this.rest(splitter);
-        const open = this.fd === undefined ? undefined : fstatSync(this.fd);
-        const isOther = present !== undefined && (open?.ino !== present.ino || open.dev !== present.dev);
-        if (isOther) {
-          this.close();
-          this.fd = openAt(this.path);
-          this.offset = 0;
+        if (this.isOther(present)) {
+          this.goOn();
           splitter = new LineSplitter();
         } else await pause(POLL_MS, signal);
       }
     } finally {
       this.close();
     }
+  }
+
+  private isOther(present: Stats | undefined): boolean {
+    if (present === undefined || this.fd === undefined) return present !== undefined;
+    return !isSame(fstatSync(this.fd), present);
+  }
+
+  /** To the next file: mostly the present one, unless several were put aside since the last look. */
+  private goOn(): void {
+    const open = this.fd === undefined ? undefined : fstatSync(this.fd);
+    this.close();
+    const files = logFiles(this.path).filter(({ isCompressed }) => !isCompressed);
+    const at = files.findIndex(({ path }) => {
+      const stat = statSync(path, { throwIfNoEntry: false });
+      return open !== undefined && stat !== undefined && isSame(stat, open);
+    });
+    this.fd = openAt(at < 0 ? this.path : (files[at + 1]?.path ?? this.path));
+    this.offset = 0;
   }
 
   private *rest(splitter: LineSplitter): Generator<string> {
@@ -164,6 +178,9 @@ export class LogTail {
     this.fd = undefined;
   }
 }
+
+const isSame = (a: Pick<Stats, 'ino' | 'dev'>, b: Pick<Stats, 'ino' | 'dev'>): boolean =>
+  a.ino === b.ino && a.dev === b.dev;
 
 function openAt(path: string): number | undefined {
   try {

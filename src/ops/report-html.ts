@@ -31,9 +31,10 @@ p { margin: .25rem 0; }
 .dim { color: var(--dim); }
 .scroll { overflow-x: auto; }
 table { border-collapse: collapse; width: 100%; font-variant-numeric: tabular-nums; }
-th, td { text-align: left; padding: .3rem .75rem .3rem 0; border-bottom: 1px solid var(--line); vertical-align: top; overflow-wrap: anywhere; }
-thead th { color: var(--dim); font-weight: 600; overflow-wrap: normal; }
-tbody th { font-weight: 500; }
+th, td { text-align: left; padding: .3rem .75rem .3rem 0; border-bottom: 1px solid var(--line); vertical-align: top; }
+thead th { color: var(--dim); font-weight: 600; }
+tbody th { font-weight: 500; min-width: 7rem; }
+th + td:last-child { overflow-wrap: anywhere; }
 .n { text-align: right; white-space: nowrap; }
 .advice { background: var(--call); border-left: 4px solid var(--edge); padding: .75rem 1rem; margin: 1.5rem 0; }
 .advice h2 { margin: 0 0 .25rem; }

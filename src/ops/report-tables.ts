@@ -84,7 +84,7 @@ export function reportTables(report: Report): ReportTable[] {
       title: `Slow searches: ${number(slow.warn)} slow, ${number(slow.error)} very slow, ${number(slow.gave_up)} given up`,
       head: ['time', 'ms', 'client', 'mode', 'k', 'chars', 'filter', 'plan', 'most time'],
       rows: slow.slowest.map(one => [
-        loggable(one.time),
+        localTime(one.time, true),
         number(one.ms),
         loggable(one.client, NAME_CHARS),
         loggable(one.mode),
