@@ -29,7 +29,7 @@ async function openStore(config: Config, logger: Logger): Promise<OpenedStore> {
     import('../ops/call-feed.js'),
   ]);
   const { storePath, verify, keepHistory } = config;
-  const calls = new CallFeed();
+  const calls = new CallFeed(logger);
   const engine = calls.observe(await openEngine({ path: storePath, config, logger, verify, keepHistory }));
   // The first call does not wait for it.
   const listening = listen(engine, config, logger);

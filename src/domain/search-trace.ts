@@ -29,7 +29,8 @@ export interface SearchTrace {
 export interface SearchShape {
   /** UTF-16 code units of the query; 0 where a vector was given instead. */
   readonly query_chars: number;
-  readonly mode: SearchMode;
+  /** `other` for what is none of the modes; k is 0 for what is no number: both are noted before anybody has checked them. */
+  readonly mode: SearchMode | 'other';
   readonly k: number;
   /** Keys and operators of `where`, such as `kind $eq, year $gte`; empty without one. */
   readonly filter: string;
@@ -39,11 +40,13 @@ export interface SearchShape {
   readonly as_of: boolean;
 }
 
+const MODES: readonly unknown[] = ['hybrid', 'semantic', 'keyword'] satisfies SearchMode[];
+
 export function shapeOf(query: SearchQuery): SearchShape {
   return {
     query_chars: typeof query.query === 'string' ? query.query.length : 0,
-    mode: query.mode,
-    k: query.k,
+    mode: MODES.includes(query.mode) ? query.mode : 'other',
+    k: Number.isSafeInteger(query.k) ? query.k : 0,
     filter: filterShape(query.where),
     since: query.since !== undefined,
     until: query.until !== undefined,
@@ -83,6 +86,12 @@ function operatorsOf(value: unknown, depth = 0): string {
       return /^\$[a-z]{1,10}$/.test(key) ? key : '?';
     });
   return operators.join(' ') || '?';
+}
+
+/** Names of collections that were asked for, or searched, as a log may have them: at most `most`. */
+export function loggableNames(names: unknown, most: number): string[] {
+  if (!Array.isArray(names)) return [];
+  return names.slice(0, most).flatMap(name => (typeof name === 'string' ? [loggable(name)] : []));
 }
 
 const HIDDEN = '(hidden)';

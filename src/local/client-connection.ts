@@ -2,7 +2,6 @@ import type { Socket } from 'node:net';
 import type { Terms } from '../config.js';
 import { CodedError } from '../domain/errors.js';
 import { type CallContext, ENGINE_METHODS, type EngineMethod, type Progress } from '../domain/face.js';
-import type { SearchTrace } from '../domain/search-trace.js';
 import { BadFrame, encodeFrame, FrameReader, isObject, MAX_FRAME_BYTES, type Message } from './frames.js';
 import {
   assertSameVersion,
@@ -14,7 +13,14 @@ import {
   type Transcript,
   unproved,
 } from './handshake.js';
-import { type CallMessage, type CancelMessage, fromWire, type PingMessage, readId } from './protocol.js';
+import {
+  type CallMessage,
+  type CancelMessage,
+  fromWire,
+  type PingMessage,
+  readId,
+  readTrace,
+} from './protocol.js';
 
 export interface ClientOptions {
   readonly token: string;
@@ -214,7 +220,8 @@ export class ClientConnection {
     }
     if (call === undefined) throw new BadFrame('an answer that nobody asked for');
     if (message.type === 'answer') {
-      if (isObject(message.trace)) call.onTrace?.(message.trace as unknown as SearchTrace);
+      const trace = readTrace(message);
+      if (trace !== undefined) call.onTrace?.(trace);
       call.resolve(message.value);
     } else if (message.type === 'error') call.reject(fromWire(message.error));
     else throw new BadFrame('a message that is no answer');

@@ -129,6 +129,19 @@ export function readCall(message: Message): CallMessage {
   };
 }
 
+/** How a search was done; undefined where the owner did not say. @throws BadFrame */
+export function readTrace({ trace }: Message): SearchTrace | undefined {
+  if (trace === undefined) return undefined;
+  if (
+    !isObject(trace) ||
+    typeof trace.plan !== 'string' ||
+    !isObject(trace.timings) ||
+    !Array.isArray(trace.collections)
+  )
+    throw new BadFrame('a trace of another form');
+  return trace as unknown as SearchTrace;
+}
+
 /** Whether there is such a zone is found out where a moment needs it. */
 function readZone(value: unknown): string | null | undefined {
   const isZone = value === undefined || value === null || (typeof value === 'string' && value.length <= 64);

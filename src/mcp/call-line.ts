@@ -2,7 +2,7 @@
 import type { CallContext } from '../domain/face.js';
 import type { Actor } from '../domain/model.js';
 import { printable } from '../domain/printable.js';
-import { loggable, type SearchTrace } from '../domain/search-trace.js';
+import { loggable, loggableNames, type SearchTrace } from '../domain/search-trace.js';
 import type { Logger } from '../log.js';
 
 const MAX_QUERY_CHARS = 1000;
@@ -54,7 +54,7 @@ export class CallLine {
     const { logger, level } = this.options;
     const trace = this.trace && {
       ...this.trace,
-      collections: this.trace.collections.slice(0, 16).map(name => loggable(name)),
+      collections: loggableNames(this.trace.collections, 16),
     };
     logger[level]({ ...this.fields, code, durationMs, ...this.shape, ...trace }, 'called');
   }

@@ -3,7 +3,7 @@
  * no values. A cache of bounded size; lost, it begins anew.
  */
 import type { EngineMethod, SearchQuery } from '../domain/face.js';
-import { loggable, shapeOf } from '../domain/search-trace.js';
+import { loggableNames, shapeOf } from '../domain/search-trace.js';
 import type { CallRecord } from './call-feed.js';
 import { addLatency, type Latencies } from './latencies.js';
 import { opsPath, readOpsFile, writeOpsFile } from './ops-file.js';
@@ -88,10 +88,7 @@ export class Activity {
 
   private addSearch({ searches }: Hour, query: SearchQuery, durationMs: number): void {
     const { mode, k, filter, query_chars } = shapeOf(query);
-    const collections = (query.collections ?? [])
-      .slice(0, 8)
-      .map(name => loggable(name))
-      .sort();
+    const collections = loggableNames(query.collections, 8).sort();
     const length = lengthOf(query_chars);
     const key = [mode, k, filter, length, ...collections].join('\n');
     const found = searches.find(pattern => keyOf(pattern) === key);

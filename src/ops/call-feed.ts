@@ -3,6 +3,7 @@ import { isCoded } from '../domain/errors.js';
 import { type CallContext, ENGINE_METHODS, type Engine, type EngineMethod } from '../domain/face.js';
 import type { Actor } from '../domain/model.js';
 import type { SearchTrace } from '../domain/search-trace.js';
+import type { Logger } from '../log.js';
 
 /** One call when it is over. */
 export interface CallRecord {
@@ -26,8 +27,14 @@ type Method = (command: object, context: CallContext) => Promise<unknown>;
 export class CallFeed {
   private readonly listeners = new Set<(call: CallRecord) => void>();
 
-  /** @param clock wall clock in ms */
-  constructor(private readonly clock: () => number = Date.now) {}
+  /**
+   * @param logger told of a listener that failed: the call is answered all the same
+   * @param clock wall clock in ms
+   */
+  constructor(
+    private readonly logger: Pick<Logger, 'error'>,
+    private readonly clock: () => number = Date.now,
+  ) {}
 
   /** @returns what ends it */
   subscribe(listener: (call: CallRecord) => void): () => void {
@@ -64,8 +71,17 @@ export class CallFeed {
         const { actor, signal } = context;
         const isAborted = signal?.aborted === true;
         const record = { method, command, actor, endedMs: this.clock(), durationMs, code, isAborted, trace };
-        for (const listener of this.listeners) listener(record);
+        this.tell(record);
       }
     };
+  }
+
+  private tell(record: CallRecord): void {
+    for (const listener of this.listeners)
+      try {
+        listener(record);
+      } catch (error) {
+        this.logger.error({ err: error, method: record.method }, 'a call could not be noted');
+      }
   }
 }

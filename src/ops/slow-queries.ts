@@ -4,7 +4,13 @@ import { dirname } from 'node:path';
 import type { SlowQueryMs } from '../config.js';
 import type { SearchQuery } from '../domain/face.js';
 import { printable } from '../domain/printable.js';
-import { loggable, type SearchShape, type SearchTimings, shapeOf } from '../domain/search-trace.js';
+import {
+  loggable,
+  loggableNames,
+  type SearchShape,
+  type SearchTimings,
+  shapeOf,
+} from '../domain/search-trace.js';
 import type { CallRecord } from './call-feed.js';
 import { opsPath } from './ops-file.js';
 
@@ -54,7 +60,7 @@ export function slowQueryOf(
       plan: trace.plan,
       timings: trace.timings,
       results: trace.results,
-      collections: trace.collections.slice(0, MAX_COLLECTIONS).map(name => loggable(name)),
+      collections: loggableNames(trace.collections, MAX_COLLECTIONS),
     }),
     ...(withTexts &&
       query.query !== undefined && { query: printable(query.query.slice(0, MAX_QUERY_CHARS)) }),

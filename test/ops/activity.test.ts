@@ -27,7 +27,12 @@ const searched = (more: Partial<CallRecord> = {}, query: object = {}): CallRecor
   ...more,
 });
 
+const TEXT = 'zebrafinch layoffs';
 const LIMITS = { warn: 1000, error: 2000 };
+
+const noDamage = (path: string) => {
+  throw new Error(`damaged: ${path}`);
+};
 
 test('percentiles of many calls are at most a bucket above those of a sorted list', () => {
   fc.assert(
@@ -80,7 +85,7 @@ test('names are cut, made one printable line, and hidden where they look like a 
 });
 
 test('every call is told with its code and how it was done, and answers and errors are what they were', async () => {
-  const feed = new CallFeed(() => NOW_MS);
+  const feed = new CallFeed(silent, () => NOW_MS);
   const records: CallRecord[] = [];
   const engine = await openTestEngine(temporaryDirectory());
   const observed = feed.observe(engine);
@@ -107,6 +112,33 @@ test('every call is told with its code and how it was done, and answers and erro
   expect(sum).toBeGreaterThan(0);
   expect(sum).toBeLessThanOrEqual(records[1]!.durationMs);
   await observed.close();
+});
+
+test('what no client of ours sends is noted as far as it can be, and refused by the engine alone', async () => {
+  const failures: unknown[] = [];
+  const logger = { error: (fields: object) => void failures.push(fields) } as unknown as typeof silent;
+  const feed = new CallFeed(logger, () => NOW_MS);
+  const activity = new Activity(temporaryDirectory(), noDamage);
+  feed.subscribe(call => activity.add(call));
+  const engine = feed.observe(await openTestEngine(temporaryDirectory()));
+  const odd = [
+    {},
+    { query: 7, mode: {}, k: 'x' },
+    { query: 'x', mode: TEXT, k: 1e300, collections: { a: 1 } },
+  ];
+  for (const query of odd) await expect(engine.search(query as never, testContext)).rejects.toThrow();
+  await expect(
+    engine.search({ query: 'x', mode: 'hybrid', k: 1, collections: [7] } as never, testContext),
+  ).rejects.toThrow();
+  expect(failures).toEqual([]);
+  expect(JSON.stringify(activity.hours)).not.toContain(TEXT);
+  // And a listener that fails costs its note alone.
+  feed.subscribe(() => {
+    throw new Error('no');
+  });
+  await engine.list({ collection: 'none', limit: 1 }, testContext).catch(() => {});
+  expect(failures).toHaveLength(1);
+  await engine.close();
 });
 
 test('a search is slow, very slow or given up by how long it took, and noted without its text', () => {
@@ -144,10 +176,6 @@ test('slow searches are kept in bounded files for the user alone, and counted by
   }
   expect(statSync(ops).mode & 0o777).toBe(0o700);
 });
-
-const noDamage = (path: string) => {
-  throw new Error(`damaged: ${path}`);
-};
 
 test('hours, shapes and codes are bounded, and what was counted is there after a restart', async () => {
   const store = temporaryDirectory();
@@ -199,7 +227,7 @@ test.each([
   const warned: object[] = [];
   const logger = { ...silent, warn: (fields: object) => void warned.push(fields) } as typeof silent;
   const config = { ...readConfig({ VECTOR_DB_PATH: store }), slowQueryMs: { warn: 5, error: 6 } };
-  const calls = new CallFeed(() => NOW_MS);
+  const calls = new CallFeed(silent, () => NOW_MS);
   const operation = await noteActivity({ engine: {} as Engine, config, logger, calls });
   expect(warned).toEqual([{ file: join(store, 'ops', 'activity.json.damaged') }]);
   expect(readFileSync(join(store, 'ops', 'activity.json.damaged'), 'utf8')).toBe(text);
