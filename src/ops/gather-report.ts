@@ -20,6 +20,8 @@ export interface GatherOptions {
   readonly backupsDir?: string | undefined;
   /** What was sampled. Default: nothing. */
   readonly samples?: readonly ReportSample[];
+  /** Whether the engine is a server's, so that its memory is told. Default: where another process than this one has the store. */
+  readonly isServed?: boolean;
   readonly context: CallContext;
   readonly nowMs: number;
 }
@@ -44,7 +46,7 @@ export async function gatherReport(options: GatherOptions): Promise<Report> {
     files: directoryFiles(storeDir),
     diskBytes: disk.blocks * disk.bsize,
     systemMemoryBytes: totalmem(),
-    isServed: owner !== undefined && owner.pid !== process.pid,
+    isServed: options.isServed ?? (owner !== undefined && owner.pid !== process.pid),
   });
 }
 

@@ -154,3 +154,34 @@ test('no text, value or credential is in the log or in what the owner notes; SIG
     expect.arrayContaining(['activity.json', 'slow-queries.jsonl', 'server.log', 'server.log.1']),
   );
 }, 60_000);
+
+test('VECTOR_LOG_TEXTS warns at the start, and logs what was asked', async () => {
+  const dir = temporaryDirectory('log-texts-');
+  const logFile = join(dir, 'server.log');
+  const client = new Client({ name: 'test', version: '1' });
+  const env = {
+    PATH: process.env.PATH!,
+    HOME: dir,
+    VECTOR_DB_PATH: join(dir, 'store'),
+    VECTOR_LOG_FILE: logFile,
+  };
+  await client.connect(
+    new StdioClientTransport({
+      command: process.execPath,
+      args: [MAIN],
+      cwd: dir,
+      env: { ...env, VECTOR_LOG_TEXTS: '1' },
+    }),
+  );
+  await client.callTool({
+    name: 'vector_search',
+    arguments: { query: `${TEXT} ${ESCAPE}`, mode: 'keyword' },
+  });
+  await client.close();
+  const lines = readFileSync(logFile, 'utf8')
+    .trim()
+    .split('\n')
+    .map(text => JSON.parse(text));
+  expect(lines[0]).toMatchObject({ level: 40, msg: expect.stringContaining('VECTOR_LOG_TEXTS is set') });
+  expect(lines.find(({ msg }) => msg === 'called')).toMatchObject({ query: `${TEXT} ]0;owned` });
+}, 30_000);
