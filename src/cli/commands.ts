@@ -251,7 +251,7 @@ export const COMMANDS: readonly (Command | Delegated)[] = [
         type: 'string',
         short: 'n',
         value: 'N',
-        meaning: 'The last N lines, 0 to 1000000. Default: 100; with --since all.',
+        meaning: 'The last N lines, 0 to 100000. Default: 100; with --since all.',
       },
       ...STORE,
       ...JSON_OUT,

@@ -59,9 +59,7 @@ export function logFiles(path: string): { path: string; timeMs: number; isCompre
   ];
 }
 
-export interface LastLinesOptions {
-  /** How many. */
-  readonly most: number;
+export interface LinesOptions {
   passes(line: string): boolean;
   /** Files that were written to last before are not read. Default: all may be. */
   readonly sinceMs?: number | undefined;
@@ -69,30 +67,51 @@ export interface LastLinesOptions {
   readonly until?: LogTail | undefined;
 }
 
-/** The last lines that pass, the oldest first. Files are read from the newest on, and no more of them than are needed. */
-export async function lastLines(
-  path: string,
-  { most, passes, sinceMs = 0, until }: LastLinesOptions,
-): Promise<string[]> {
+/** The last lines that pass, the oldest first. Files are read from the newest on, and no more of them than are needed. @param most how many */
+export async function lastLines(path: string, most: number, options: LinesOptions): Promise<string[]> {
   let found: string[] = [];
-  for (const file of logFiles(path).toReversed()) {
-    if (found.length >= most || file.timeMs < sinceMs) break;
-    const sizeBytes = until?.sizeOf(file.path);
+  for (const file of filesNewestFirst(path, options)) {
+    if (found.length >= most) break;
     const wanted = most - found.length;
     let lines: string[] = [];
-    try {
-      for await (const line of linesOf(file.path, file.isCompressed, sizeBytes)) {
-        if (passes(line)) lines.push(line);
-        // Not one at a time: that would move all of them each time.
-        if (lines.length > 2 * wanted) lines = lines.slice(-wanted);
-      }
-    } catch (error) {
-      // It was compressed, or became too old, while the others were read.
-      if ((error as NodeJS.ErrnoException).code !== 'ENOENT') throw error;
+    for await (const line of passing(file, options)) {
+      lines.push(line);
+      // Not one at a time: that would move all of them each time.
+      if (lines.length > 2 * wanted) lines = lines.slice(-wanted);
     }
     found = [...lines.slice(-wanted), ...found];
   }
   return found;
+}
+
+/** Every line that passes, the oldest first; no more than one is held at a time. */
+export async function* allLines(path: string, options: LinesOptions): AsyncGenerator<string> {
+  for (const file of filesNewestFirst(path, options).toReversed()) yield* passing(file, options);
+}
+
+interface Readable {
+  readonly path: string;
+  readonly isCompressed: boolean;
+  readonly sizeBytes: number | undefined;
+}
+
+function filesNewestFirst(path: string, { sinceMs = 0, until }: LinesOptions): Readable[] {
+  return logFiles(path)
+    .filter(({ timeMs }) => timeMs >= sinceMs)
+    .toReversed()
+    .map(file => ({ ...file, sizeBytes: until?.sizeOf(file.path) }));
+}
+
+async function* passing(
+  { path, isCompressed, sizeBytes }: Readable,
+  { passes }: LinesOptions,
+): AsyncGenerator<string> {
+  try {
+    for await (const line of linesOf(path, isCompressed, sizeBytes)) if (passes(line)) yield line;
+  } catch (error) {
+    // It was compressed, or became too old, while the others were read.
+    if ((error as NodeJS.ErrnoException).code !== 'ENOENT') throw error;
+  }
 }
 
 const POLL_MS = 250;

@@ -47,6 +47,7 @@ test('the lines of all files are shown in order, by level, time and number', asy
   expect(await run()).toEqual([0, 'one', 'two', 'three', 'four', 'five', 'six']);
   expect(await run('--level', 'warn', '-n', '2')).toEqual([0, 'four', 'six']);
   expect(await run('--since', '12 hours ago', '--level', 'info')).toEqual([0, 'four', 'five', 'six']);
+  expect(await run('--since', '12 hours ago', '-n', '1')).toEqual([0, 'six']);
   const { stdout } = await runCli(['logs', '-n', '2'], { env: { VECTOR_LOG_FILE } });
   expect(stdout).toMatch(
     /^no line of ours\n\d{4}-\d\d-\d\d \d\d:\d\d:\d\d\.\d{3} warn {2}six tool=vector_search\n$/,
@@ -74,7 +75,7 @@ test('what comes is told exactly once, from the moment on that the last lines en
   write();
   renameSync(path, `${path}.1`);
   write();
-  const earlier = await lastLines(path, { most: 10, passes: () => true, until: tail });
+  const earlier = await lastLines(path, 10, { passes: () => true, until: tail });
   expect(earlier).toEqual(['line 1']);
   const ending = new AbortController();
   const found: string[] = [];

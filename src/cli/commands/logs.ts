@@ -1,6 +1,6 @@
 import { CodedError } from '../../domain/errors.js';
 import { parseMoment } from '../../domain/moment.js';
-import { LogTail, lastLines, logFiles } from '../../log/read.js';
+import { allLines, LogTail, lastLines, logFiles } from '../../log/read.js';
 import type { Call } from '../command.js';
 import { configOf } from '../engine.js';
 import { EXIT } from '../exit-codes.js';
@@ -10,7 +10,7 @@ import { styler, toJson } from '../printing.js';
 
 const NUMBERS = { trace: 10, debug: 20, info: 30, warn: 40, error: 50, fatal: 60 } as const;
 const DEFAULT_LINES = 100;
-const MOST_LINES = 1_000_000;
+const MOST_LINES = 100_000;
 
 /** `logs`: the lines of VECTOR_LOG_FILE and of what was put aside before it, and with --follow those that come. Exit 1 where there is no log yet. */
 export default async function logs(call: Call): Promise<number> {
@@ -24,11 +24,7 @@ export default async function logs(call: Call): Promise<number> {
     );
   const sinceMs = sinceOf(call);
   const least = NUMBERS[(call.text('level') ?? 'trace') as keyof typeof NUMBERS];
-  const most = call.integer('lines', {
-    min: 0,
-    max: MOST_LINES,
-    fallback: sinceMs === undefined ? DEFAULT_LINES : MOST_LINES,
-  });
+  const most = call.integer('lines', { min: 0, max: MOST_LINES, fallback: DEFAULT_LINES });
   const passes = (line: string) => isWanted(line, least, sinceMs ?? 0);
   const output = new LineOutput(process.stdout);
   const style = styler(process.stdout);
@@ -45,7 +41,13 @@ export default async function logs(call: Call): Promise<number> {
     return EXIT.unsound;
   }
   const tail = isFollowing ? new LogTail(logFile) : undefined;
-  for (const line of await lastLines(logFile, { most, passes, sinceMs, until: tail })) await show(line);
+  const options = { passes, sinceMs, until: tail };
+  const isAll = sinceMs !== undefined && call.text('lines') === undefined;
+  const earlier = isAll ? allLines(logFile, options) : await lastLines(logFile, most, options);
+  for await (const line of earlier) {
+    if (output.isClosed) break;
+    await show(line);
+  }
   await output.flush();
   for await (const line of tail?.lines(endOfFollowing()) ?? []) {
     if (output.isClosed) break;
