@@ -15,8 +15,22 @@ import {
   PROVIDERS,
   type Provider,
 } from './embedding/settings.js';
+import {
+  DEFAULT_LOG_KEEP,
+  DEFAULT_LOG_ROTATE,
+  type LogKeep,
+  type LogRotation,
+  parseKeep,
+  parseRotation,
+} from './log/settings.js';
 import { defaultModelsPath, defaultStorePath, expandHome, type Machine } from './paths.js';
-import { DEFAULT_VERIFY, LOG_LEVELS, VARIABLES, type VariableName } from './variables.js';
+import {
+  DEFAULT_SLOW_QUERY_MS,
+  DEFAULT_VERIFY,
+  LOG_LEVELS,
+  VARIABLES,
+  type VariableName,
+} from './variables.js';
 
 const METRICS = ['cosine', 'ip', 'l2'] as const satisfies readonly Metric[];
 const INDEX_ENGINES = ['usearch', 'hnswlib'] as const satisfies readonly IndexEngine[];
@@ -49,6 +63,17 @@ export interface Config {
   readonly logLevel: LogLevel;
   /** Absolute; undefined logs to stderr. */
   readonly logFile: string | undefined;
+  readonly logRotation: LogRotation;
+  readonly logKeep: LogKeep;
+  /** Whether texts of searches may be logged, and messages of errors that quote them. */
+  readonly logTexts: boolean;
+  /** From how many ms on a search is slow, and very slow. */
+  readonly slowQueryMs: SlowQueryMs;
+}
+
+export interface SlowQueryMs {
+  readonly warn: number;
+  readonly error: number;
 }
 
 /**
@@ -95,6 +120,10 @@ export function readConfig(env: NodeJS.ProcessEnv, machine: Machine = thisMachin
     access: readAccess(env),
     logLevel: oneOf(env, 'VECTOR_LOG_LEVEL', LOG_LEVELS, 'info'),
     logFile: logFile === undefined ? undefined : readPath('VECTOR_LOG_FILE', logFile, machine),
+    logRotation: readLogRotation(env),
+    logKeep: readLogKeep(env),
+    logTexts: isOn(env, 'VECTOR_LOG_TEXTS'),
+    slowQueryMs: readSlowQueryMs(env),
   };
 }
 
@@ -153,6 +182,48 @@ function readVerifyRate(env: NodeJS.ProcessEnv): number {
       'Give megabytes a second, such as 8.',
     );
   return megabytes * 1_000_000;
+}
+
+function readLogRotation(env: NodeJS.ProcessEnv): LogRotation {
+  const value = get(env, 'VECTOR_LOG_ROTATE') ?? DEFAULT_LOG_ROTATE;
+  const rotation = parseRotation(value);
+  if (rotation !== undefined) return rotation;
+  throw invalid(
+    'VECTOR_LOG_ROTATE',
+    `${JSON.stringify(value)} is no size from 1 kB to 1000 GB, not daily, and not off`,
+    `Give a size, daily, or both with a comma between, such as "${DEFAULT_LOG_ROTATE}"; or off.`,
+  );
+}
+
+function readLogKeep(env: NodeJS.ProcessEnv): LogKeep {
+  const value = get(env, 'VECTOR_LOG_KEEP') ?? DEFAULT_LOG_KEEP;
+  const keep = parseKeep(value);
+  if (keep !== undefined) return keep;
+  throw invalid(
+    'VECTOR_LOG_KEEP',
+    `${JSON.stringify(value)} is no list of files, days and a size`,
+    `Give what shall bound them, with commas between, such as "${DEFAULT_LOG_KEEP}".`,
+  );
+}
+
+const MOST_SLOW_MS = 3_600_000;
+
+function readSlowQueryMs(env: NodeJS.ProcessEnv): SlowQueryMs {
+  const value = get(env, 'VECTOR_SLOW_QUERY_MS');
+  if (value === undefined) return DEFAULT_SLOW_QUERY_MS;
+  const match = /^(\d{1,7})\s*,\s*(\d{1,7})$/.exec(value);
+  const [warn, error] = [Number(match?.[1]), Number(match?.[2])];
+  if (match !== null && warn >= 1 && error >= warn && error <= MOST_SLOW_MS) return { warn, error };
+  throw invalid(
+    'VECTOR_SLOW_QUERY_MS',
+    `${JSON.stringify(value)} is not two numbers from 1 to ${MOST_SLOW_MS}, the smaller first`,
+    'Give both in milliseconds, such as "1000,2000".',
+  );
+}
+
+function isOn(env: NodeJS.ProcessEnv, name: VariableName): boolean {
+  const value = oneOf(env, name, SWITCHES, '0');
+  return value === '1' || value === 'true';
 }
 
 function get(env: NodeJS.ProcessEnv, name: VariableName): string | undefined {
@@ -215,10 +286,9 @@ function readRoots(env: NodeJS.ProcessEnv, machine: Machine): string[] | undefin
 }
 
 function readAccess(env: NodeJS.ProcessEnv): Access {
-  const readOnly = oneOf(env, 'VECTOR_READ_ONLY', SWITCHES, '0');
   const list = get(env, 'VECTOR_COLLECTIONS');
   return {
-    readOnly: readOnly === '1' || readOnly === 'true',
+    readOnly: isOn(env, 'VECTOR_READ_ONLY'),
     ...(list !== undefined && { collections: parseRights('VECTOR_COLLECTIONS', list) }),
   };
 }

@@ -2,10 +2,13 @@
 import { delimiter } from 'node:path';
 import { LIMITS } from './domain/limits.js';
 import { PROVIDER_DEFAULTS } from './embedding/settings.js';
+import { DEFAULT_LOG_KEEP, DEFAULT_LOG_ROTATE } from './log/settings.js';
 
 export const LOG_LEVELS = ['trace', 'debug', 'info', 'warn', 'error', 'fatal', 'silent'] as const;
 
 export const DEFAULT_VERIFY = { schedule: '30 3 * * *', megabytesPerSecond: 8 } as const;
+
+export const DEFAULT_SLOW_QUERY_MS = { warn: 1_000, error: 2_000 } as const;
 
 /** One row of the table that --help and the documentation print. */
 export interface Variable {
@@ -110,7 +113,30 @@ export const VARIABLES = [
   {
     name: 'VECTOR_LOG_FILE',
     defaultValue: 'stderr',
-    meaning: 'The file to log to instead, for the user alone (0600).',
+    meaning:
+      'The file to log to instead, for the user alone (0600). Several processes may share it. See docs/logs.md.',
+  },
+  {
+    name: 'VECTOR_LOG_ROTATE',
+    defaultValue: DEFAULT_LOG_ROTATE,
+    meaning:
+      'When the log file is put aside and compressed: before it grows beyond a size (kB, MB, GB), daily, or both; or off, where something else does it.',
+  },
+  {
+    name: 'VECTOR_LOG_KEEP',
+    defaultValue: DEFAULT_LOG_KEEP,
+    meaning: 'How many of the files that were put aside are kept, how old and how large all together.',
+  },
+  {
+    name: 'VECTOR_LOG_TEXTS',
+    defaultValue: '0',
+    meaning:
+      '1: also log the texts of searches and the messages of unexpected errors, which may hold secrets. Without it no text is ever logged.',
+  },
+  {
+    name: 'VECTOR_SLOW_QUERY_MS',
+    defaultValue: `${DEFAULT_SLOW_QUERY_MS.warn},${DEFAULT_SLOW_QUERY_MS.error}`,
+    meaning: 'From how many milliseconds on a search is noted as slow (warn) and as very slow (error).',
   },
 ] as const satisfies readonly Variable[];
 

@@ -21,6 +21,10 @@ test('nothing set gives the defaults', () => {
     access: { readOnly: false },
     logLevel: 'info',
     logFile: undefined,
+    logRotation: { maxBytes: 100_000_000, daily: true },
+    logKeep: { files: 30, days: 90, bytes: 1_000_000_000 },
+    logTexts: false,
+    slowQueryMs: { warn: 1000, error: 2000 },
   });
 });
 
@@ -64,6 +68,17 @@ test('a variable that is empty or blank counts as not set', () => {
   expect(read(blank)).toEqual(read({}));
 });
 
+test('what is said of the log is checked', () => {
+  expect(read({ VECTOR_LOG_ROTATE: 'off' }).logRotation).toEqual({ maxBytes: undefined, daily: false });
+  expect(read({ VECTOR_LOG_ROTATE: 'daily' }).logRotation).toEqual({ maxBytes: undefined, daily: true });
+  for (const wrong of ['100', '1 B', '2000 GB', 'daily, daily', '1 MB, 2 MB', '1 MB,', 'weekly'])
+    expect(() => read({ VECTOR_LOG_ROTATE: wrong })).toThrow(/VECTOR_LOG_ROTATE/);
+  for (const wrong of ['3', '3 files, 4 files', '1 MB, 1 MB', '-1 days', ','])
+    expect(() => read({ VECTOR_LOG_KEEP: wrong })).toThrow(/VECTOR_LOG_KEEP/);
+  for (const wrong of ['1000', '0,1', '2000,1000', '1,3600001', 'a,b'])
+    expect(() => read({ VECTOR_SLOW_QUERY_MS: wrong })).toThrow(/VECTOR_SLOW_QUERY_MS/);
+});
+
 test.each<[NodeJS.ProcessEnv, Partial<Machine>, string]>([
   [{ XDG_DATA_HOME: '/data' }, {}, '/data/mcp-vector-server/store'],
   [{ XDG_DATA_HOME: 'relative' }, {}, '/home/ada/.local/share/mcp-vector-server/store'],
@@ -92,6 +107,10 @@ test('everything set is everything read', () => {
     VECTOR_ROOTS: ['~/docs', '/srv/wiki/'].join(delimiter),
     VECTOR_LOG_LEVEL: 'debug',
     VECTOR_LOG_FILE: '~/log',
+    VECTOR_LOG_ROTATE: '1.5 GB',
+    VECTOR_LOG_KEEP: '7 days, 3 files',
+    VECTOR_LOG_TEXTS: 'true',
+    VECTOR_SLOW_QUERY_MS: '50, 500',
   });
   expect(config).toMatchObject({
     storePath: '/s',
@@ -102,6 +121,10 @@ test('everything set is everything read', () => {
     roots: ['/home/ada/docs', '/srv/wiki'],
     logLevel: 'debug',
     logFile: '/home/ada/log',
+    logRotation: { maxBytes: 1_500_000_000, daily: false },
+    logKeep: { files: 3, days: 7, bytes: Infinity },
+    logTexts: true,
+    slowQueryMs: { warn: 50, error: 500 },
   });
   expect(config.embedder.key?.reveal()).toBe('k3y');
   expect(`${JSON.stringify(config)} ${inspect(config, { depth: 9 })} ${config.embedder.key}`).not.toContain(
@@ -179,7 +202,7 @@ test.each<[NodeJS.ProcessEnv, string, string]>([
 });
 
 test('there are few variables, each with a meaning', () => {
-  expect(VARIABLES.length).toBeLessThanOrEqual(17);
+  expect(VARIABLES.length).toBeLessThanOrEqual(21);
   for (const { name, meaning } of VARIABLES) {
     expect(name).toMatch(/^VECTOR_[A-Z_]+$/);
     expect(meaning).toMatch(/\.$/);

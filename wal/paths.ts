@@ -26,4 +26,6 @@ export const PATHS = {
   tokens: 'tokens',
   /** How far the verification of the running store has come: a cache. */
   verified: 'verified.json',
+  /** What the owner notes of its own work: slow searches and the like. None of it is truth: it may be deleted at any time. */
+  ops: 'ops',
 } as const;

@@ -1,4 +1,6 @@
 import { CHANGE_TYPES } from '../domain/travel.js';
+import { PERIODS } from '../ops/periods.js';
+import { LOG_LEVELS } from '../variables.js';
 import { CLIENT_IDS, LAUNCHER_CHOICES, TOKEN_SCOPES } from './choices.js';
 import type { Command, Delegated } from './command.js';
 import {
@@ -80,6 +82,11 @@ export const COMMANDS: readonly (Command | Delegated)[] = [
         type: 'string',
         value: 'N',
         meaning: 'Requests of one token at work at once; four times as many of all. Default: 64.',
+      },
+      debug: {
+        type: 'boolean',
+        meaning:
+          'Log everything, and show it on stderr as people read it, beside the log file if there is one.',
       },
       ...STORE,
     },
@@ -181,6 +188,76 @@ export const COMMANDS: readonly (Command | Delegated)[] = [
     },
     positionals: { min: 0, max: 0 },
     load: async () => (await import('./commands/status.js')).default,
+  },
+  {
+    name: 'stats',
+    summary: 'The report of a day, a week or a month: writes, reads, growth, what is slow, what is advised.',
+    usage: '[options]',
+    details: [
+      'Writes are counted from the log; calls, latencies and slow searches from what the server noted in the store’s directory ops. See docs/logs.md.',
+      '',
+      'Examples:',
+      '  mcp-vector-server stats                                            the last seven days',
+      '  mcp-vector-server stats --period month --format html --to report.html --backups /backups/memory',
+      MOMENTS,
+    ].join('\n'),
+    options: {
+      period: { type: 'string', value: 'PERIOD', meaning: 'Default: week.', choices: PERIODS },
+      at: { type: 'string', value: 'MOMENT', meaning: 'Where it ends. Default: now.' },
+      format: {
+        type: 'string',
+        value: 'FORMAT',
+        meaning: 'Default: text.',
+        choices: ['text', 'json', 'html'],
+      },
+      to: { type: 'string', value: 'FILE', meaning: 'Write it there. Default: stdout.' },
+      backups: {
+        type: 'string',
+        value: 'DIR',
+        meaning: 'Where backups are kept: their state is told as well.',
+      },
+      ...STORE,
+      ...JSON_OUT,
+    },
+    positionals: { min: 0, max: 0 },
+    load: async () => (await import('./commands/stats.js')).default,
+  },
+  {
+    name: 'logs',
+    summary: 'The log file of the servers, with what was put aside and compressed before it.',
+    usage: '[options]',
+    details: [
+      'It reads VECTOR_LOG_FILE, which must be set as it is for the servers. Times are those of this machine’s zone.',
+      '',
+      'Examples:',
+      '  mcp-vector-server logs --level warn --since yesterday',
+      '  mcp-vector-server logs --follow',
+      '  mcp-vector-server logs --json --since "1 hour ago" | jq \'select(.tool=="vector_search") | .durationMs\'',
+    ].join('\n'),
+    options: {
+      follow: { type: 'boolean', short: 'f', meaning: 'Go on with what is written, until Ctrl-C.' },
+      level: {
+        type: 'string',
+        value: 'LEVEL',
+        meaning: 'Only lines as grave as this, or graver.',
+        choices: LOG_LEVELS.filter(level => level !== 'silent'),
+      },
+      since: {
+        type: 'string',
+        value: 'TIME',
+        meaning: 'Only lines from then on: an ISO time, or "2 hours ago", "yesterday 14:00".',
+      },
+      lines: {
+        type: 'string',
+        short: 'n',
+        value: 'N',
+        meaning: 'The last N lines, 0 to 100000. Default: 100; with --since all.',
+      },
+      ...STORE,
+      ...JSON_OUT,
+    },
+    positionals: { min: 0, max: 0 },
+    load: async () => (await import('./commands/logs.js')).default,
   },
   {
     name: 'search',

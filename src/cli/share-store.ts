@@ -4,6 +4,8 @@ import type { Engine } from '../domain/face.js';
 import type { LocalServer } from '../local/server.js';
 import type { OpenedStore, SharedStore } from '../local/shared-store.js';
 import type { Logger } from '../log.js';
+import type { CallFeed } from '../ops/call-feed.js';
+import type { Operation } from '../ops/operations.js';
 
 /**
  * The store as a server uses it, together with any other process: nothing of it is touched before the first call. Code that only
@@ -22,18 +24,41 @@ export async function shareStore(config: Config, logger: Logger): Promise<Shared
 }
 
 async function openStore(config: Config, logger: Logger): Promise<OpenedStore> {
-  const { openEngine } = await import('../engine/open.js');
+  const [{ openEngine }, { CallFeed }] = await Promise.all([
+    import('../engine/open.js'),
+    import('../ops/call-feed.js'),
+  ]);
   const { storePath, verify, keepHistory } = config;
-  const engine = await openEngine({ path: storePath, config, logger, verify, keepHistory });
+  const calls = new CallFeed(logger);
+  const engine = calls.observe(await openEngine({ path: storePath, config, logger, verify, keepHistory }));
   // The first call does not wait for it.
   const listening = listen(engine, config, logger);
+  const operating = operate(engine, config, logger, calls);
   return {
     engine,
     async close() {
       await (await listening)?.close();
+      await (await operating)?.close();
       await engine.close();
     },
   };
+}
+
+/** Serving goes on without: what could not be started is in the log. */
+async function operate(
+  engine: Engine,
+  config: Config,
+  logger: Logger,
+  calls: CallFeed,
+): Promise<Operation | undefined> {
+  try {
+    const { startOperations } = await import('../ops/operations.js');
+    return await startOperations({ engine, config, logger, calls });
+  } catch (error) {
+    if (!isCoded(error)) throw error;
+    logger.error({ code: error.code }, `${error.message} ${error.wayOut}`);
+    return undefined;
+  }
 }
 
 /** A server that cannot listen still serves its client: others are then told that the store is in use. */

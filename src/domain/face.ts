@@ -6,6 +6,8 @@ import type { BackupAnswer, BackupCommand } from './backup.js';
 import type { HorizonAnswer, HorizonCommand } from './erase.js';
 import type { Actor, Erased, JsonValue, Metadata, Metric, Origin, Space } from './model.js';
 import type { ExportAnswer, ExportQuery, ImportAnswer, ImportCommand } from './portable.js';
+import type { SearchTrace } from './search-trace.js';
+import type { TallyAnswer, TallyQuery } from './tally.js';
 import type {
   DiffAnswer,
   DiffQuery,
@@ -28,6 +30,8 @@ export interface CallContext {
   /** Aborting stops the work; what was acknowledged before stays. */
   readonly signal?: AbortSignal;
   readonly onProgress?: (progress: Progress) => void;
+  /** Told how a search was done, before it is answered. */
+  readonly onTrace?: (trace: SearchTrace) => void;
   /**
    * IANA time zone of the caller's moments; null where nobody said which, so that moments that depend on one are refused. Default: the
    * machine's.
@@ -324,6 +328,7 @@ export interface Engine {
   backup(command: BackupCommand, context: CallContext): Promise<BackupAnswer>;
   horizon(command: HorizonCommand, context: CallContext): Promise<HorizonAnswer>;
   verify(command: VerifyCommand, context: CallContext): Promise<VerifyAnswer>;
+  tally(query: TallyQuery, context: CallContext): Promise<TallyAnswer>;
   export(query: ExportQuery, context: CallContext): Promise<ExportAnswer>;
   import(command: ImportCommand, context: CallContext): Promise<ImportAnswer>;
   close(): Promise<void>;
@@ -354,6 +359,7 @@ export const ENGINE_METHODS = {
   backup: 'read',
   horizon: 'write',
   verify: 'read',
+  tally: 'read',
   export: 'read',
   import: 'write',
 } as const satisfies Record<EngineMethod, 'read' | 'write'>;

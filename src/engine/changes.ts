@@ -97,7 +97,7 @@ function* writesNewestFirst(catalog: Catalog, filter: ChangeFilter): Generator<F
     if (collection !== undefined && catalog.collectionOf(ordinal) !== collection) continue;
     if (within && !within.has(catalog.collectionOf(ordinal))) continue;
     if (actors && !actors.has(catalog.actorOf(ordinal))) continue;
-    if (types && !types.has(typeOfWrite(catalog, ordinal))) continue;
+    if (types && !types.has(changeTypeOf(catalog, ordinal))) continue;
     yield withType(catalog, writeOf(catalog, ordinal));
   }
 }
@@ -142,14 +142,18 @@ function replacedBy(catalog: Catalog, ordinal: number): number {
   return previous >= 0 && catalog.diedOf(previous) === catalog.seqOf(ordinal) ? previous : -1;
 }
 
-function typeOfWrite(catalog: Catalog, ordinal: number): 'created' | 'updated' | 'restored' {
+/** What a version was when it was written. */
+export function changeTypeOf(catalog: Catalog, ordinal: number): 'created' | 'updated' | 'restored' {
   if (catalog.isRestored(ordinal)) return 'restored';
-  return replacedBy(catalog, ordinal) < 0 ? 'created' : 'updated';
+  return replaces(catalog, ordinal) ? 'updated' : 'created';
 }
+
+/** Whether its item was there when a version was written, so that there are no more items by it. */
+export const replaces = (catalog: Catalog, ordinal: number): boolean => replacedBy(catalog, ordinal) >= 0;
 
 function withType(catalog: Catalog, change: ItemChange): FoundItemChange {
   const { seq, actor, before, after } = change;
-  return { seq, actor, before, after, type: after < 0 ? 'deleted' : typeOfWrite(catalog, after) };
+  return { seq, actor, before, after, type: after < 0 ? 'deleted' : changeTypeOf(catalog, after) };
 }
 
 /** What became of an item between two moments: the version that lived at each, or -1. */

@@ -16,6 +16,16 @@ export function directoryBytes(dir: string): number {
   return bytes;
 }
 
+/** How many files there are under a directory; 0 where there is none. */
+export function directoryFiles(dir: string): number {
+  let files = 0;
+  for (const entry of entriesOf(dir)) {
+    if (entry.isDirectory()) files += directoryFiles(join(dir, entry.name));
+    else if (entry.isFile()) files++;
+  }
+  return files;
+}
+
 function entriesOf(dir: string): Dirent[] {
   try {
     return readdirSync(dir, { withFileTypes: true });

@@ -25,6 +25,7 @@ import type {
   UpsertCommand,
 } from '../domain/face.js';
 import type { ExportAnswer, ExportQuery, ImportAnswer, ImportCommand } from '../domain/portable.js';
+import type { TallyAnswer, TallyQuery } from '../domain/tally.js';
 import type {
   DiffAnswer,
   DiffQuery,
@@ -61,6 +62,7 @@ import { Reverter } from './revert.js';
 import { schedule, type VerifySchedule } from './schedule.js';
 import { Searcher } from './search.js';
 import { statusOf } from './status.js';
+import { TallyReader } from './tally.js';
 import { Versions } from './versions.js';
 import { Watcher } from './watch.js';
 import { type WriteOptions, Writer } from './write.js';
@@ -96,6 +98,7 @@ export class StoreEngine implements Engine {
   private readonly reembedder: Reembedder;
   private readonly historyReader: HistoryReader;
   private readonly diffReader: DiffReader;
+  private readonly tallyReader: TallyReader;
   private readonly chunks: EngineChunkStore;
   private readonly horizonMover: Horizon;
   private readonly exporter: Exporter;
@@ -134,6 +137,7 @@ export class StoreEngine implements Engine {
     });
     this.historyReader = new HistoryReader(shared);
     this.diffReader = new DiffReader(shared);
+    this.tallyReader = new TallyReader(shared);
     this.chunks = new EngineChunkStore({ ...shared, storeDir: options.storeDir, writer: this.writer });
     this.horizonMover = new Horizon({
       ...shared,
@@ -362,6 +366,11 @@ export class StoreEngine implements Engine {
   async verify(command: VerifyCommand, context: CallContext): Promise<VerifyAnswer> {
     await this.ready();
     return this.verifier.verify(command, context);
+  }
+
+  async tally(query: TallyQuery, context: CallContext): Promise<TallyAnswer> {
+    await this.ready();
+    return this.tallyReader.tally(query, context);
   }
 
   async export(query: ExportQuery, context: CallContext): Promise<ExportAnswer> {

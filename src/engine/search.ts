@@ -10,6 +10,7 @@ import type { Embedders } from './embedders.js';
 import { fuse, round } from './fusion.js';
 import { type At, generationOf, momentOf, Reader, type ReadOptions } from './read.js';
 import { type Scope, Scopes } from './scopes.js';
+import { Stopwatch } from './stopwatch.js';
 import { throwIfCancelled } from './write.js';
 
 export interface SearchOptions extends ReadOptions {
@@ -33,6 +34,7 @@ interface Plan {
   readonly context: CallContext;
   readonly collections: readonly CollectionState[];
   readonly vectorOf: VectorOf;
+  readonly watch: Stopwatch;
 }
 
 /** The query's vector in a collection's space; undefined where there is none. */
@@ -61,14 +63,17 @@ export class Searcher extends Reader {
     const named = query.collections?.map(name => this.collection(name, asked));
     this.options.projections().assertUsable();
     const candidatesFrom = named ?? this.collections(asked);
+    const watch = new Stopwatch();
     let vectors: QueryVectors;
     let generations: readonly number[];
     do {
       generations = candidatesFrom.map(({ generation }) => generation);
       vectors = await this.queryVectors(query, candidatesFrom, named, asked, context);
+      watch.lap('embed');
       // All words, without holding up whatever else is asked meanwhile.
       if (query.query !== undefined && query.mode !== 'semantic')
         await this.options.projections().words.complete();
+      watch.lap('words');
       throwIfCancelled(context);
       // Again where a collection was switched to another space meanwhile.
     } while (candidatesFrom.some(({ generation }, i) => generation !== generations[i]));
@@ -79,12 +84,20 @@ export class Searcher extends Reader {
     const collections = (named ?? this.collections(at)).filter(
       collection => query.mode === 'keyword' || vectorOf(collection) !== undefined,
     );
-    const plan = { at, context, collections, vectorOf };
+    const plan = { at, context, collections, vectorOf, watch };
     const { candidates, keywords } = this.candidates(query, plan);
     const chosen = candidates
       .filter(candidate => query.min_score === undefined || candidate.score >= query.min_score)
       .slice(0, query.k);
+    watch.lap('words');
     const results = chosen.map(candidate => this.hit(candidate, query, keywords, plan));
+    watch.lap('fetch');
+    context.onTrace?.({
+      plan: this.planned(query, plan),
+      timings: watch.timings,
+      collections: collections.map(({ name }) => name),
+      results: results.length,
+    });
     const moment = momentOf(at);
     const hints = unsearched
       .filter(({ collection }) => this.itemsAt(collection, at) > 0)
@@ -141,9 +154,11 @@ export class Searcher extends Reader {
 
   private candidates(
     query: SearchQuery,
-    { at, context, collections, vectorOf }: Plan,
+    { at, context, collections, vectorOf, watch }: Plan,
   ): { candidates: Candidate[]; keywords: KeywordHits | undefined } {
+    watch.start();
     const accept = this.accepted(query, collections, at, context);
+    watch.lap('filter');
     const found = new Map<number, Candidate>();
     const withQuery = query.query !== undefined && query.mode !== 'semantic';
     // Alone, one side needs no more than k.
@@ -171,6 +186,7 @@ export class Searcher extends Reader {
           });
         });
       }
+    watch.lap('graph');
     let hits: KeywordHits | undefined;
     if (withQuery && collections.length > 0) {
       const scope = this.scope(collections, at);
@@ -206,6 +222,18 @@ export class Searcher extends Reader {
     }
     const candidates = [...found.values()].sort((a, b) => b.score - a.score || a.ordinal - b.ordinal);
     return { candidates, keywords: hits };
+  }
+
+  /** See SearchTrace. */
+  private planned(query: SearchQuery, { at, collections, vectorOf }: Plan): string {
+    const kinds = new Set<string>();
+    for (const collection of query.mode === 'keyword' ? [] : collections) {
+      if (vectorOf(collection) === undefined) continue;
+      const { kind, pending } = this.indexOf(collection, at).counts;
+      kinds.add(at.isPast ? 'past' : kind === 'scan' ? 'scan' : pending > 0 ? 'graph+scan' : 'graph');
+    }
+    if (query.query !== undefined && query.mode !== 'semantic' && collections.length > 0) kinds.add('words');
+    return [...kinds].join(' + ') || 'nothing';
   }
 
   private indexOf(collection: CollectionState, at: At): VectorIndex {

@@ -27,6 +27,8 @@ export interface ServeOptions
   /** The IANA zone of clients that name none in X-Time-Zone; undefined: their moments must do without. */
   readonly zone: string | undefined;
   readonly logger: Logger;
+  /** See ServerContext. */
+  readonly logTexts?: boolean;
 }
 
 /** The header in which a client may name the IANA zone of its moments. */
@@ -34,7 +36,7 @@ export const ZONE_HEADER = 'x-time-zone';
 
 /** Makes the server, which does not listen yet. */
 export function createHttpServer(options: ServeOptions): HttpServer {
-  const { engine, version, tokensDir, roots, access, zone, logger } = options;
+  const { engine, version, tokensDir, roots, access, zone, logger, logTexts = false } = options;
   let metrics: Metrics | undefined;
   const contextOf = (token: Token): ServerContext => ({
     engine,
@@ -47,6 +49,8 @@ export function createHttpServer(options: ServeOptions): HttpServer {
     env: {},
     cwd: '/',
     logger,
+    callLevel: 'info',
+    logTexts,
     refusalOf: tool => {
       const needed = scopeOfTool(tool);
       return holds(token.scope, needed) ? undefined : scopeInsufficient(tool.name, needed, token.scope);

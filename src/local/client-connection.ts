@@ -13,7 +13,14 @@ import {
   type Transcript,
   unproved,
 } from './handshake.js';
-import { type CallMessage, type CancelMessage, fromWire, type PingMessage, readId } from './protocol.js';
+import {
+  type CallMessage,
+  type CancelMessage,
+  fromWire,
+  type PingMessage,
+  readId,
+  readTrace,
+} from './protocol.js';
 
 export interface ClientOptions {
   readonly token: string;
@@ -34,6 +41,7 @@ const PINGS = 3;
 interface Pending {
   readonly isRead: boolean;
   readonly onProgress: ((progress: Progress) => void) | undefined;
+  readonly onTrace: CallContext['onTrace'] | undefined;
   resolve(value: unknown): void;
   reject(error: unknown): void;
 }
@@ -98,15 +106,16 @@ export class ClientConnection {
    * @throws what the engine throws; OWNER_LOST or OUTCOME_UNKNOWN where the owner ended first; TOO_LARGE
    */
   call(method: EngineMethod, command: object, context: CallContext): Promise<unknown> {
-    const { actor, zone, signal, onProgress } = context;
+    const { actor, zone, signal, onProgress, onTrace } = context;
     const id = this.nextId++;
     const onAbort = () => this.send({ type: 'cancel', id } satisfies CancelMessage);
     const answered = new Promise((resolve, reject) => {
       // Nothing will be sent, so nothing can have been written either.
       if (!this.socket.writable) throw this.lost(true);
       const progress = onProgress !== undefined;
-      this.send({ type: 'call', id, method, command, actor, zone, progress } satisfies CallMessage);
-      this.pending.set(id, { isRead: isRead(method, command), onProgress, resolve, reject });
+      const trace = onTrace !== undefined;
+      this.send({ type: 'call', id, method, command, actor, zone, progress, trace } satisfies CallMessage);
+      this.pending.set(id, { isRead: isRead(method, command), onProgress, onTrace, resolve, reject });
       this.listen();
       signal?.addEventListener('abort', onAbort, { once: true });
       if (signal?.aborted) onAbort();
@@ -210,8 +219,11 @@ export class ClientConnection {
       return;
     }
     if (call === undefined) throw new BadFrame('an answer that nobody asked for');
-    if (message.type === 'answer') call.resolve(message.value);
-    else if (message.type === 'error') call.reject(fromWire(message.error));
+    if (message.type === 'answer') {
+      const trace = readTrace(message);
+      if (trace !== undefined) call.onTrace?.(trace);
+      call.resolve(message.value);
+    } else if (message.type === 'error') call.reject(fromWire(message.error));
     else throw new BadFrame('a message that is no answer');
     this.pending.delete(id);
   }

@@ -3,6 +3,7 @@ import { WalError, type WalErrorCode } from '../../wal/errors.js';
 import { type Coded, CodedError, type ErrorCode, isCoded } from '../domain/errors.js';
 import type { Progress } from '../domain/face.js';
 import type { Actor } from '../domain/model.js';
+import type { SearchTrace } from '../domain/search-trace.js';
 import { BadFrame, isObject, type Message } from './frames.js';
 
 /** client -> owner. Several calls run at once over one connection. */
@@ -19,6 +20,8 @@ export interface CallMessage {
   readonly zone?: string | null | undefined;
   /** Whether progress is wanted. */
   readonly progress: boolean;
+  /** Whether it is wanted how a search was done. */
+  readonly trace?: boolean;
 }
 
 /** client -> owner: aborts the call, which is answered all the same. */
@@ -42,6 +45,7 @@ export interface AnswerMessage {
   readonly type: 'answer';
   readonly id: number;
   readonly value?: unknown;
+  readonly trace?: SearchTrace | undefined;
 }
 
 /** owner -> client: the call was refused or failed. */
@@ -110,7 +114,7 @@ const TRANSPORTS: readonly unknown[] = [
 
 /** @throws BadFrame */
 export function readCall(message: Message): CallMessage {
-  const { method, command, actor, zone, progress } = message;
+  const { method, command, actor, zone, progress, trace } = message;
   if (typeof method !== 'string') throw new BadFrame('a call without a method');
   if (!isObject(command)) throw new BadFrame('a call without its command');
   return {
@@ -121,7 +125,21 @@ export function readCall(message: Message): CallMessage {
     actor: readActor(actor),
     zone: readZone(zone),
     progress: progress === true,
+    trace: trace === true,
   };
+}
+
+/** How a search was done; undefined where the owner did not say. @throws BadFrame */
+export function readTrace({ trace }: Message): SearchTrace | undefined {
+  if (trace === undefined) return undefined;
+  if (
+    !isObject(trace) ||
+    typeof trace.plan !== 'string' ||
+    !isObject(trace.timings) ||
+    !Array.isArray(trace.collections)
+  )
+    throw new BadFrame('a trace of another form');
+  return trace as unknown as SearchTrace;
 }
 
 /** Whether there is such a zone is found out where a moment needs it. */

@@ -2,6 +2,7 @@ import type { Socket } from 'node:net';
 import type { Terms } from '../config.js';
 import { CodedError, isCoded } from '../domain/errors.js';
 import { type CallContext, ENGINE_METHODS, type Engine, type EngineMethod } from '../domain/face.js';
+import type { SearchTrace } from '../domain/search-trace.js';
 import type { Logger } from '../log.js';
 import { BadFrame, encodeFrame, FrameReader, MAX_FRAME_BYTES, type Message } from './frames.js';
 import {
@@ -189,7 +190,12 @@ export class ServerConnection {
       this.assertServing();
       if (!isEngineMethod(method)) throw unknownMethod(method);
       this.calls.set(id, { method, abort });
-      this.sendAnswer(id, method, await this.run(call, method, abort.signal));
+      let trace: SearchTrace | undefined;
+      const onTrace = (told: SearchTrace) => {
+        trace = told;
+      };
+      const value = await this.run(call, method, { signal: abort.signal, ...(call.trace && { onTrace }) });
+      this.sendAnswer(id, method, value, trace);
     } catch (error) {
       this.logFailure(call, error);
       const { reason } = abort.signal;
@@ -211,7 +217,11 @@ export class ServerConnection {
       );
   }
 
-  private run(call: CallMessage, method: EngineMethod, signal: AbortSignal): Promise<unknown> {
+  private run(
+    call: CallMessage,
+    method: EngineMethod,
+    more: Pick<CallContext, 'signal' | 'onTrace'>,
+  ): Promise<unknown> {
     const { id, command, actor, zone, progress } = call;
     const { engine } = this.options;
     const onProgress: CallContext['onProgress'] = step => {
@@ -221,16 +231,16 @@ export class ServerConnection {
     };
     const context: CallContext = {
       actor,
-      signal,
+      ...more,
       ...(zone === undefined ? {} : { zone }),
       ...(progress ? { onProgress } : {}),
     };
     return (engine[method] as Forwarded).call(engine, command, context);
   }
 
-  private sendAnswer(id: number, method: EngineMethod, value: unknown): void {
+  private sendAnswer(id: number, method: EngineMethod, value: unknown, trace: SearchTrace | undefined): void {
     try {
-      this.send({ type: 'answer', id, value } satisfies AnswerMessage);
+      this.send({ type: 'answer', id, value, trace } satisfies AnswerMessage);
     } catch (error) {
       if (!(error instanceof CodedError) || ENGINE_METHODS[method] === 'read') throw error;
       throw new CodedError(

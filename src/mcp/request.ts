@@ -5,6 +5,7 @@ import type { CodedError } from '../domain/errors.js';
 import type { CallContext, Engine, Progress } from '../domain/face.js';
 import type { Actor } from '../domain/model.js';
 import type { Logger } from '../log.js';
+import type { CallLineOptions } from './call-line.js';
 import { guardedEngine } from './guarded-engine.js';
 import { allowedRoots } from './roots.js';
 import {
@@ -38,6 +39,10 @@ export interface ServerContext {
   /** The working directory, absolute. */
   readonly cwd: string;
   readonly logger: Logger;
+  /** At which level each call has a line. Default: debug. */
+  readonly callLevel?: CallLineOptions['level'];
+  /** See Config. Default: they may not. */
+  readonly logTexts?: boolean;
   /** Why the client may not call a tool, which it is then not shown either; undefined where it may. Default: it may call every one. */
   refusalOf?(tool: Tool): CodedError | undefined;
   /** The zone of the client's moments by the headers of its HTTP request; null where none is known. Default: the machine's. */

@@ -1,5 +1,6 @@
 import { FULL_ACCESS, mayWrite } from '../domain/access.js';
 import { CodedError, isCoded } from '../domain/errors.js';
+import { CallLine } from './call-line.js';
 import { complete } from './completion.js';
 import type { Confirmations } from './confirm.js';
 import { nothingWritten } from './guarded-engine.js';
@@ -76,13 +77,15 @@ export function createServer(context: ServerContext): Server {
   );
   server.setRequestHandler('tools/call', async ({ params }, request) => {
     const tool = findTool(params.name);
-    const toolContext = toolContextOf(tool.name, server, request, context);
-    return answered(tool.name, toolContext, request, context, {
-      work: async () => {
+    const plainContext = toolContextOf(tool.name, server, request, context);
+    return answered(tool.name, plainContext, request, context, {
+      work: async line => {
+        const toolContext = { ...plainContext, call: line.traced(plainContext.call) };
         if (!writes && !onlyReads(tool)) throw nothingWritten();
         const refusal = context.refusalOf?.(tool);
         if (refusal !== undefined) throw refusal;
         const args = validate(tool.inputSchema, params.arguments);
+        line.asked(tool.logged?.(args), args);
         const question = canAskUser(server, request) ? await tool.question?.(args, toolContext) : undefined;
         if (question !== undefined) {
           const call = { tool: tool.name, args, question, principal: principalOf(request, context) };
@@ -242,13 +245,16 @@ async function answered<Answer, Refusal>(
   name: string,
   { call }: ToolContext,
   request: RequestContext,
-  { logger, onCalled }: ServerContext,
-  { work, failed }: { work: () => Promise<Answer>; failed: (error: unknown) => Refusal },
+  { logger, callLevel: level = 'debug', logTexts: withTexts = false, onCalled }: ServerContext,
+  { work, failed }: { work: (line: CallLine) => Promise<Answer>; failed: (error: unknown) => Refusal },
 ): Promise<Answer | Refusal> {
   const startedMs = performance.now();
+  // Of several clients over HTTP each counts its own from 0.
+  const requestId = request.http?.req?.headers.get('x-request-id') ?? request.mcpReq.id;
+  const line = new CallLine({ logger, level, withTexts }, name, call.actor, requestId);
   let code = 'ok';
   try {
-    return await work();
+    return await work(line);
   } catch (error) {
     code = isCoded(error) ? error.code : 'INTERNAL';
     // A coded error is an answer, and the client has it; one without a code is a defect, and nobody else sees its stack.
@@ -256,9 +262,7 @@ async function answered<Answer, Refusal>(
     return failed(error);
   } finally {
     const durationMs = Math.round(performance.now() - startedMs);
-    // Of several clients over HTTP each counts its own from 0.
-    const requestId = request.http?.req?.headers.get('x-request-id') ?? request.mcpReq.id;
-    logger.debug({ tool: name, requestId, client: call.actor.clientName, code, durationMs }, 'called');
+    line.ended(code, durationMs);
     onCalled?.(name, code, durationMs);
   }
 }

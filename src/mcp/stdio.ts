@@ -5,7 +5,7 @@ import type { Logger } from '../log.js';
 import { LineTransport } from './line-transport.js';
 import { withoutContent } from './result.js';
 import { serveStdio } from './sdk.js';
-import { createServer } from './server.js';
+import { createServer, type ServerContext } from './server.js';
 import { identifyWindow } from './session.js';
 import { claimStdout } from './stdout.js';
 import { Listens } from './subscriptions/listens.js';
@@ -21,6 +21,9 @@ export interface StdioServerOptions {
   /** See Config.access. Default: everything. */
   readonly access?: Access;
   readonly logger: Logger;
+  /** See ServerContext. */
+  readonly callLevel?: ServerContext['callLevel'];
+  readonly logTexts?: boolean;
   /** Default: process.env. */
   readonly env?: NodeJS.ProcessEnv;
   /** Default: process.cwd(). */
@@ -59,6 +62,8 @@ export function serveStdioServer(options: StdioServerOptions): StdioServer {
     env,
     cwd,
     logger,
+    ...(options.callLevel && { callLevel: options.callLevel }),
+    ...(options.logTexts && { logTexts: options.logTexts }),
   };
   const transport = new LineTransport(options.input ?? process.stdin, options.output ?? claimStdout());
   let listens: Listens | undefined;

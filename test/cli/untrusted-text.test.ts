@@ -1,5 +1,5 @@
 /** Texts, names and notes that hold what acts on a terminal: whatever command prints them, none of it comes out. */
-import { cpSync, mkdirSync, mkdtempSync, realpathSync, rmSync, writeFileSync } from 'node:fs';
+import { appendFileSync, cpSync, mkdirSync, mkdtempSync, realpathSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { Client } from '@modelcontextprotocol/client';
@@ -18,7 +18,7 @@ const LEFT_OUT = /[\p{Bidi_Control}\p{Zl}\p{Zp}\u200b\ufeff\u{e0000}-\u{e007f}]|
 let dir: string;
 let store: string;
 let session = '';
-const env = () => ({ HOME: dir, VECTOR_DB_PATH: store });
+const env = () => ({ HOME: dir, VECTOR_DB_PATH: store, VECTOR_LOG_FILE: join(dir, 'server.log') });
 
 /** Calls tools as a client with such a name. */
 async function asHostileClient(calls: readonly (readonly [name: string, args: Record<string, unknown>])[]) {
@@ -71,13 +71,28 @@ beforeAll(async () => {
       { items: [{ ...item, text: `${HOSTILE}AFTER text`, metadata: { k: `${HOSTILE}OTHER` } }] },
     ],
   ]);
+  plantLogLines();
 });
 afterAll(() => rmSync(dir, { recursive: true, force: true }));
+
+/** What somebody else, or an earlier version, may have written there. */
+function plantLogLines(): void {
+  const record = {
+    level: 30,
+    time: HOSTILE,
+    msg: `${HOSTILE}LOGMESSAGE`,
+    [`${HOSTILE}k`]: HOSTILE,
+    err: { stack: HOSTILE },
+  };
+  appendFileSync(join(dir, 'server.log'), `${HOSTILE}LOGLINE\n${JSON.stringify(record)}\n`);
+}
 
 /** The calls that show planted text, and a word that must be in what they print: else nothing of it was tested. */
 const CALLS: readonly (readonly [args: readonly string[], shows: RegExp])[] = [
   [['ingest', 'notes', '-c', 'docs'], /skipped .*EMPTY/],
   [['status'], /NOTE/],
+  [['stats'], /CLIENT/],
+  [['logs'], /LOGLINE[\s\S]*LOGMESSAGE/],
   [['search', 'text'], /AFTER/],
   [['search', 'monastery', '-c', 'docs'], /FILETEXT/],
   [['get', 'PLANTED'], /AFTER/],
@@ -127,23 +142,23 @@ test.each(CALLS)('%j prints nothing that acts on a terminal', async (args, shows
   const run = (more: readonly string[]) =>
     runCli([...args.map(arg => (arg === 'SESSION' ? session : arg)), ...more], {
       cwd: copy,
-      env: { HOME: copy, VECTOR_DB_PATH: join(copy, 'store') },
+      env: { HOME: copy, VECTOR_DB_PATH: join(copy, 'store'), VECTOR_LOG_FILE: join(dir, 'server.log') },
     });
   // What the later ones need, is made by the earlier.
   if (args.includes('docs') && args[0] !== 'ingest')
     await runCli(['ingest', 'notes', '-c', 'docs'], {
       cwd: copy,
-      env: { HOME: copy, VECTOR_DB_PATH: join(copy, 'store') },
+      env: { HOME: copy, VECTOR_DB_PATH: join(copy, 'store'), VECTOR_LOG_FILE: join(dir, 'server.log') },
     });
   if (args[0] === 'import')
     await runCli(['export', '--to', 'EXPORT'], {
       cwd: copy,
-      env: { HOME: copy, VECTOR_DB_PATH: join(copy, 'store') },
+      env: { HOME: copy, VECTOR_DB_PATH: join(copy, 'store'), VECTOR_LOG_FILE: join(dir, 'server.log') },
     });
   if (args[0] === 'restore' || args[1] === 'list')
     await runCli(['backup', '--to', 'BACKUPS'], {
       cwd: copy,
-      env: { HOME: copy, VECTOR_DB_PATH: join(copy, 'store') },
+      env: { HOME: copy, VECTOR_DB_PATH: join(copy, 'store'), VECTOR_LOG_FILE: join(dir, 'server.log') },
     });
 
   const plain = await run([]);

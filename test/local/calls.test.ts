@@ -145,6 +145,19 @@ describe('long work', () => {
     await remote.close();
   });
 
+  test('tells how a search was done, if it is asked to', async () => {
+    const remote = await owner.client();
+    await remote.upsert(text('a', 'one two'), testContext);
+    const traces: unknown[] = [];
+    const query = { query: 'two', k: 3, mode: 'hybrid' } as const;
+    await remote.search(query, { ...testContext, onTrace: trace => traces.push(trace) });
+    await remote.search(query, testContext);
+    expect(traces).toEqual([
+      expect.objectContaining({ plan: 'scan + words', collections: ['default'], results: 1 }),
+    ]);
+    await remote.close();
+  });
+
   test('stops when its caller cancels it, and says what was written', async () => {
     const remote = await owner.client();
     const abort = new AbortController();

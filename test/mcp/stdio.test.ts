@@ -107,8 +107,12 @@ test('the log names tools, clients and durations, and never what was stored or a
   for (let i = 0; i < 5; i++) await server.next();
   server.child.stdin.end('this line is no message: Alph\n');
   const { stderr } = await server.ended();
-  expect(stderr).toMatch(/"tool":"vector_search","requestId":3,"client":"raw","code":"ok","durationMs":\d/);
-  expect(stderr).toMatch(/"requestId":4,"client":"raw","code":"INVALID_ARGUMENT"/);
+  expect(stderr).toMatch(
+    /"tool":"vector_search","requestId":3,"client":"raw","clientVersion":"0","transport":"stdio","code":"ok","durationMs":\d/,
+  );
+  expect(stderr).toMatch(
+    /"requestId":4,"client":"raw","clientVersion":"0","transport":"stdio","code":"INVALID_ARGUMENT"/,
+  );
   expect(stderr).not.toMatch(/Xanadu|Kubla|Khan|Coleridge|Abora|Mount|Alph/);
 });
 

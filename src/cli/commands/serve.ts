@@ -12,6 +12,9 @@ import type { Call } from '../command.js';
 import { configOf } from '../engine.js';
 import { EXIT } from '../exit-codes.js';
 import { endOnUnexpected } from '../last-words.js';
+import { renderLogLine } from '../log-line.js';
+import { styler } from '../printing.js';
+import { reopenOnHangup } from '../reopen-log.js';
 import { shareStore } from '../share-store.js';
 
 const HOST = '127.0.0.1';
@@ -24,13 +27,18 @@ const MEBIBYTE = 1024 * 1024;
 export default async function serve(call: Call): Promise<number> {
   // LevelDB makes its files by the umask alone, and a store is for the user alone.
   process.umask(0o077);
-  const config = configOf(call, 'info');
-  const logger = createLogger(config);
+  const isDebugging = call.has('debug');
+  const configured = configOf(call, 'info');
+  const config = isDebugging ? { ...configured, logLevel: 'debug' as const } : configured;
+  const style = styler(process.stderr);
+  const render = (line: string) => renderLogLine(line, style, false);
+  const logger = createLogger(config, isDebugging ? { render } : {});
   endOnUnexpected(logger);
+  reopenOnHangup(config, logger);
   const options = optionsOf(call);
   const store = await shareStore(config, logger);
   const tokensDir = join(config.storePath, PATHS.tokens);
-  const { roots, access } = config;
+  const { roots, access, logTexts } = config;
   const server = createHttpServer({
     ...options,
     engine: async () => store.engine,
@@ -39,6 +47,7 @@ export default async function serve(call: Call): Promise<number> {
     roots,
     access,
     logger,
+    logTexts,
   });
   const ended = signalled(logger);
   try {
@@ -62,7 +71,10 @@ export default async function serve(call: Call): Promise<number> {
   return EXIT.ok;
 }
 
-type Given = Omit<ServeOptions, 'engine' | 'version' | 'tokensDir' | 'roots' | 'access' | 'logger'>;
+type Given = Omit<
+  ServeOptions,
+  'engine' | 'version' | 'tokensDir' | 'roots' | 'access' | 'logger' | 'logTexts'
+>;
 
 /** @throws CodedError INVALID_ARGUMENT, ADDRESS_UNSAFE */
 function optionsOf(call: Call): Given {

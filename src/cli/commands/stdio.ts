@@ -6,6 +6,7 @@ import type { Call } from '../command.js';
 import { EXIT, exitCodeOf } from '../exit-codes.js';
 import { endOnUnexpected } from '../last-words.js';
 import { sayError } from '../printing.js';
+import { reopenOnHangup } from '../reopen-log.js';
 import { shareStore } from '../share-store.js';
 
 /** `stdio [--store DIR] [--read-only]`. */
@@ -40,14 +41,18 @@ export async function serveStdio(store?: string, readOnly = false): Promise<numb
     ]);
     const logger = createLogger(config);
     endOnUnexpected(logger);
+    reopenOnHangup(config, logger);
 
     let sharing: Promise<SharedStore> | undefined;
     const engine = async () => {
       sharing ??= shareStore(config, logger);
       return (await sharing).engine;
     };
-    const { roots, access } = config;
-    const server = serveStdioServer({ engine, version: VERSION, roots, access, logger });
+    const { roots, access, logTexts } = config;
+    // What stderr says here is what the editor shows; and without a line, nobody waits for pino.
+    const callLevel = config.logFile === undefined ? 'debug' : 'info';
+    const log = { logger, callLevel, logTexts } as const;
+    const server = serveStdioServer({ engine, version: VERSION, roots, access, ...log });
     const reason = await server.ended;
     logger.debug({ reason }, 'closing');
     await (await sharing)?.close();

@@ -42,6 +42,8 @@ export interface Tool {
   };
   /** What a call has to be confirmed for, where the client can ask its user; undefined for a call that has not. */
   question?(args: Record<string, unknown>, context: ToolContext): Promise<Question | undefined>;
+  /** What the log may have of its arguments: never a text or a value of somebody's. Default: nothing. */
+  logged?(args: Record<string, unknown>): object;
   /**
    * @param args checked against inputSchema, defaults filled in
    * @returns what outputSchema describes

@@ -1,5 +1,6 @@
 import type { SearchHit, SearchMode, SearchQuery } from '../../domain/face.js';
 import { LIMITS } from '../../domain/limits.js';
+import { shapeOf } from '../../domain/search-trace.js';
 import { excerpt, fitEntries } from '../fit.js';
 import { asOf, integer, maxChars, since, strings, text, until, vector, where } from '../schema.js';
 import { READS, type Tool } from './tool.js';
@@ -61,6 +62,8 @@ export const vectorSearch: Tool = {
     required: ['results', 'moment'],
   },
   annotations: READS,
+
+  logged: args => shapeOf(args as unknown as SearchQuery),
 
   async run(args, context) {
     const { max_chars, ...query } = args;
