@@ -10,6 +10,7 @@ import type { Embedders } from './embedders.js';
 import { fuse, round } from './fusion.js';
 import { type At, generationOf, momentOf, Reader, type ReadOptions } from './read.js';
 import { type Scope, Scopes } from './scopes.js';
+import { SearchClock } from './search-clock.js';
 import { throwIfCancelled } from './write.js';
 
 export interface SearchOptions extends ReadOptions {
@@ -33,6 +34,8 @@ interface Plan {
   readonly context: CallContext;
   readonly collections: readonly CollectionState[];
   readonly vectorOf: VectorOf;
+  /** Where somebody asked how long what takes. */
+  readonly clock: SearchClock | undefined;
 }
 
 /** The query's vector in a collection's space; undefined where there is none. */
@@ -57,6 +60,7 @@ export class Searcher extends Reader {
 
   async search(query: SearchQuery, context: CallContext): Promise<SearchAnswer> {
     checkQuery(query);
+    const clock = query.timings === true ? new SearchClock() : undefined;
     const asked = this.at(query.as_of, context, query.within);
     const named = query.collections?.map(name => this.collection(name, asked));
     this.options.projections().assertUsable();
@@ -66,9 +70,12 @@ export class Searcher extends Reader {
     do {
       generations = candidatesFrom.map(({ generation }) => generation);
       vectors = await this.queryVectors(query, candidatesFrom, named, asked, context);
+      if (query.mode !== 'keyword') clock?.lap('embed');
       // All words, without holding up whatever else is asked meanwhile.
-      if (query.query !== undefined && query.mode !== 'semantic')
+      if (query.query !== undefined && query.mode !== 'semantic') {
         await this.options.projections().words.complete();
+        clock?.lap('words');
+      }
       throwIfCancelled(context);
       // Again where a collection was switched to another space meanwhile.
     } while (candidatesFrom.some(({ generation }, i) => generation !== generations[i]));
@@ -79,12 +86,14 @@ export class Searcher extends Reader {
     const collections = (named ?? this.collections(at)).filter(
       collection => query.mode === 'keyword' || vectorOf(collection) !== undefined,
     );
-    const plan = { at, context, collections, vectorOf };
+    const plan = { at, context, collections, vectorOf, clock };
     const { candidates, keywords } = this.candidates(query, plan);
     const chosen = candidates
       .filter(candidate => query.min_score === undefined || candidate.score >= query.min_score)
       .slice(0, query.k);
+    clock?.lap('fusion');
     const results = chosen.map(candidate => this.hit(candidate, query, keywords, plan));
+    clock?.lap('fetch');
     const moment = momentOf(at);
     const hints = unsearched
       .filter(({ collection }) => this.itemsAt(collection, at) > 0)
@@ -95,6 +104,7 @@ export class Searcher extends Reader {
       moment,
       ...this.warning(0, at.seq),
       ...(hints.length > 0 && { hint: hints.join(' ') }),
+      ...(clock && { timings: clock.timings(query.mode, at.isPast, candidates.length) }),
     };
   }
 
@@ -141,9 +151,11 @@ export class Searcher extends Reader {
 
   private candidates(
     query: SearchQuery,
-    { at, context, collections, vectorOf }: Plan,
+    { at, context, collections, vectorOf, clock }: Plan,
   ): { candidates: Candidate[]; keywords: KeywordHits | undefined } {
     const accept = this.accepted(query, collections, at, context);
+    if (accept !== undefined) clock?.lap('filter');
+    clock?.filtered(accept);
     const found = new Map<number, Candidate>();
     const withQuery = query.query !== undefined && query.mode !== 'semantic';
     // Alone, one side needs no more than k.
@@ -153,13 +165,16 @@ export class Searcher extends Reader {
         const vector = vectorOf(collection);
         if (vector === undefined) continue;
         const index = this.indexOf(collection, at);
+        const trace = clock && SearchClock.trace();
         const nearest = at.isPast
           ? index.searchPast(vector, {
               k: limit,
               accept: accept ?? this.scope(collections, at).live,
               fetch: this.fetchVectors(collection, at),
+              trace,
             })
-          : index.search(vector, { k: limit, ...(accept && { accept }) });
+          : index.search(vector, { k: limit, trace, ...(accept && { accept }) });
+        if (trace) clock?.searched(collection.name, trace);
         nearest.owners.forEach((ordinal, rank) => {
           const score = nearest.scores[rank];
           found.set(ordinal, {
@@ -171,6 +186,7 @@ export class Searcher extends Reader {
           });
         });
       }
+    if (query.mode !== 'keyword') clock?.lap('vectors');
     let hits: KeywordHits | undefined;
     if (withQuery && collections.length > 0) {
       const scope = this.scope(collections, at);
@@ -181,6 +197,7 @@ export class Searcher extends Reader {
         limit,
         ...(accept && { accept }),
       });
+      clock?.lap('keywords');
       for (const [rank, ordinal] of hits.docs.entries()) {
         if (found.has(ordinal)) continue;
         const collection = catalog.collectionById(catalog.collectionOf(ordinal))!;

@@ -65,6 +65,8 @@ export function guardedEngine(engine: Engine, access: Access): Engine {
     backup: refused('backup'),
     horizon: refused('horizon'),
     verify: refused('verify'),
+    optimize: refused('optimize'),
+    profileCpu: refused('profileCpu'),
     export: refused('export'),
     import: refused('import'),
     close: () => engine.close(),
