@@ -64,7 +64,7 @@ import { Reverter } from './revert.js';
 import { schedule, type VerifySchedule } from './schedule.js';
 import { Searcher } from './search.js';
 import { statusOf } from './status.js';
-import { Versions } from './versions.js';
+import { type CacheBytes, Versions } from './versions.js';
 import { Watcher } from './watch.js';
 import { type WriteOptions, Writer } from './write.js';
 
@@ -85,6 +85,7 @@ export interface StoreEngineOptions {
   readonly verify?: VerifySchedule | undefined;
   /** See Config. */
   readonly keepHistory?: string | undefined;
+  readonly caches?: CacheBytes | undefined;
 }
 
 /** A checkpoint is due once this many events, or a quarter of all versions, are not in the newest one. */
@@ -121,7 +122,7 @@ export class StoreEngine implements Engine {
 
   constructor(private readonly options: StoreEngineOptions) {
     const { log, projections, embedders, metric, clock } = options;
-    const versions = new Versions(log, () => projections);
+    const versions = new Versions(log, () => projections, options.caches);
     const shared = { log, projections: () => projections, versions, embedders, clock };
     this.writer = new Writer({ ...shared, metric, settled: () => this.settled() });
     this.searcher = new Searcher(shared);

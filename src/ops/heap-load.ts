@@ -15,13 +15,14 @@ export interface HeapLoadOptions {
 }
 
 /**
- * One round of so many operations: of ten six are searches (one of the past), two reads, one a look at history or status, one a write over an item that is
+ * Round number `round` of so many operations: of ten six are searches (one of the past), two reads, one a look at history or status, one a write over an item that is
  * there.
  * @returns events that were written
  */
 export async function heapRound(
   { engine, context, queries, modes }: HeapLoadOptions,
   operations: number,
+  round: number,
 ): Promise<number> {
   const { seq } = (await engine.status({}, context)).head;
   for (let n = 0; n < operations; n++) {
@@ -30,10 +31,12 @@ export async function heapRound(
     const id = `item-${n % WRITTEN_ITEMS}`;
     switch (n % 10) {
       case 0: {
-        const vector = Array.from({ length: DIMENSION }, (_, i) => Math.sin(n * 7 + i + 1));
+        const vector = Array.from({ length: DIMENSION }, (_, i) =>
+          Math.sin(round * operations + n * 7 + i + 1),
+        );
         const metadata = { round: n % 3 };
         await engine.upsert(
-          { collection: WRITTEN, items: [{ id, text: `text ${n}`, vector, metadata }] },
+          { collection: WRITTEN, items: [{ id, text: `text ${n} of round ${round}`, vector, metadata }] },
           context,
         );
         break;

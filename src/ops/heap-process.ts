@@ -20,6 +20,9 @@ const send = (message: HeapMessage): Promise<void> =>
     process.send!(message, () => resolve());
   });
 
+/** Full before the first round that counts: a cache that fills is no leak. */
+const FULL_CACHES = { itemBytes: 64 * 1024, vectorBytes: 64 * 1024 };
+
 async function answer(request: HeapRequest): Promise<void> {
   try {
     await hunt(request);
@@ -46,7 +49,13 @@ async function hunt({
 }: HeapRequest): Promise<void> {
   const machine = { platform: process.platform, home: storeDir, cwd: storeDir };
   const config = readConfig({ ...process.env, VECTOR_DB_PATH: storeDir, VECTOR_LOG_LEVEL: 'error' }, machine);
-  const engine = await openEngine({ path: storeDir, config, logger: createLogger(config), create: false });
+  const engine = await openEngine({
+    path: storeDir,
+    config,
+    logger: createLogger(config),
+    create: false,
+    caches: FULL_CACHES,
+  });
   const actor: CallContext['actor'] = {
     clientName: 'mcp-vector-server',
     clientVersion: VERSION,
@@ -59,7 +68,7 @@ async function hunt({
   const load = { engine, context: { actor }, queries, modes };
   const kept: Leaked[] = [];
   for (let round = 0; round < warmup + rounds; round++) {
-    const events = await heapRound(load, operations);
+    const events = await heapRound(load, operations, round);
     for (let n = 0; n < leak; n++) kept.push(new Leaked(round, n));
     await engine.idle();
     await collected();
