@@ -195,7 +195,9 @@ export class Optimizer {
       try {
         await checkedManifest(storeDir, seq, log);
       } catch (error) {
-        if (!isCoded(error) || error.code !== 'PROJECTION_FAILED') throw error;
+        // One without a manifest is no checkpoint either; what the disk does not let be read is none of these.
+        if (!['PROJECTION_FAILED', 'ENOENT'].includes((error as NodeJS.ErrnoException).code ?? ''))
+          throw error;
         useless.push(seq);
       }
     }
