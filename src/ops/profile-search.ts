@@ -17,6 +17,8 @@ export interface ProfileSearchOptions {
   readonly queries?: readonly string[];
   /** How often each query is asked; the first time is cold. Default 5. */
   readonly repeat?: number;
+  /** From how many ms on a query is slow. Default 1000. */
+  readonly slowMs?: number;
   /** How it is asked, but for the query. */
   readonly search: Omit<SearchQuery, 'query' | 'vector' | 'timings'>;
 }
@@ -75,7 +77,7 @@ interface Run {
  */
 export async function profileSearch(
   engine: Engine,
-  { queries, repeat = REPEAT, search }: ProfileSearchOptions,
+  { queries, repeat = REPEAT, slowMs = SLOW_MS, search }: ProfileSearchOptions,
   context: CallContext,
 ): Promise<SearchProfile | undefined> {
   const asked = queries ?? (await sampleQueries(engine, search, context));
@@ -102,7 +104,7 @@ export async function profileSearch(
       ...(others.length > 0 && { warm_ms: spread(others) }),
       hits,
       plan: runs.at(-1)!.timings.plan,
-      is_slow: runs.some(({ ms }) => ms > SLOW_MS),
+      is_slow: runs.some(({ ms }) => ms > slowMs),
     });
   }
   const stages = stagesOf(warm.length > 0 ? warm : cold);
@@ -114,7 +116,7 @@ export async function profileSearch(
     stages,
     slow,
     advice:
-      slow === 0 ? [] : adviceFor(stagesOf([...cold, ...warm].filter(({ ms }) => ms > SLOW_MS)), profiles),
+      slow === 0 ? [] : adviceFor(stagesOf([...cold, ...warm].filter(({ ms }) => ms > slowMs)), profiles),
   };
 }
 
