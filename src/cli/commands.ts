@@ -161,6 +161,10 @@ export const COMMANDS: readonly (Command | Delegated)[] = [
       'Every line is ok, warn or fail, with what to do. It changes nothing but with --repair, which shows what it would mend and asks, or takes --yes:\nnotes and sockets of processes that are gone, modes, clients’ files that name a path that is not there, a missing checkpoint. Never the log.',
     options: {
       repair: { type: 'boolean', meaning: 'Mend what can be mended safely.' },
+      updates: {
+        type: 'boolean',
+        meaning: 'Also ask the npm registry whether there is a newer version; nothing is asked otherwise.',
+      },
       yes: { type: 'boolean', meaning: 'With --repair: do it without asking.' },
       ...STORE,
       ...JSON_OUT,
