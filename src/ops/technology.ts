@@ -11,7 +11,10 @@ export interface TechnologyNotice {
 
 type Facts = {
   readonly asOf: string;
-  readonly node: { readonly endOfLife: Readonly<Record<number, string>>; readonly longTerm: readonly number[] };
+  readonly node: {
+    readonly endOfLife: Readonly<Record<number, string>>;
+    readonly longTerm: readonly number[];
+  };
   readonly mcp: { readonly revisions: readonly string[]; readonly spoken: readonly string[] };
 };
 
@@ -25,7 +28,11 @@ const STALE_DAYS = 365;
  * @param nodeVersion such as process.versions.node
  * @param nowMs wall clock, ms
  */
-export function technologyNotices(nodeVersion: string, nowMs: number, facts: Facts = FACTS): TechnologyNotice[] {
+export function technologyNotices(
+  nodeVersion: string,
+  nowMs: number,
+  facts: Facts = FACTS,
+): TechnologyNotice[] {
   return [nodeNotice(nodeVersion, nowMs, facts), mcpNotice(facts), ...factsNotice(nowMs, facts)];
 }
 
@@ -55,7 +62,11 @@ const isOver = (day: string, nowMs: number): boolean => nowMs >= Date.parse(`${d
 function mcpNotice({ mcp }: Facts): TechnologyNotice {
   const missing = mcp.revisions.filter(revision => !mcp.spoken.includes(revision));
   if (missing.length === 0)
-    return { about: 'mcp', level: 'ok', message: `speaks the newest revision of MCP, ${mcp.revisions[0]}, and the earlier ones` };
+    return {
+      about: 'mcp',
+      level: 'ok',
+      message: `speaks the newest revision of MCP, ${mcp.revisions[0]}, and the earlier ones`,
+    };
   return {
     about: 'mcp',
     level: 'warn',

@@ -37,7 +37,11 @@ export async function checkUpdates(): Promise<Finding> {
   if (!/^\d+\.\d+\.\d+/.test(newest))
     return warn(check, `cannot be told: npm answered ${oneLine(newest, 60)}`, 'Ask again later.');
   return isNewer(newest, VERSION)
-    ? warn(check, `there is ${newest}, this is ${VERSION}`, 'Read its CHANGELOG, then install it: npm install -g mcp-vector-server@latest.')
+    ? warn(
+        check,
+        `there is ${newest}, this is ${VERSION}`,
+        'Read its CHANGELOG, then install it: npm install -g mcp-vector-server@latest.',
+      )
     : ok(check, `${VERSION} is the newest version`);
 }
 
