@@ -77,7 +77,7 @@ export interface StoreFigures {
   readonly files: number;
   /** Table files of the log. */
   readonly tables: number;
-  /** Of searches of the vector indexes for vectors between two stored ones, ten nearest each. Absent where nothing is stored. */
+  /** Of searches of the vector indexes for vectors close to stored ones, ten nearest each. Absent where nothing is stored. */
   readonly search?: {
     readonly queries: number;
     readonly p50_ms: number;
