@@ -54,7 +54,7 @@ import { Horizon } from './horizon.js';
 import { ingest } from './ingest/ingest.js';
 import { HistoryKeeper, KEEP_HISTORY_CRON, type KeepHistoryOptions } from './keep-history.js';
 import { OnlineVerifier } from './online-verifier.js';
-import { Optimizer } from './optimize.js';
+import type { Optimizer } from './optimize.js';
 import { Exporter } from './portable/exporter.js';
 import { Importer } from './portable/importer.js';
 import type { PreparedEvents, Projections } from './projections.js';
@@ -106,7 +106,9 @@ export class StoreEngine implements Engine {
   private readonly importer: Importer;
   private readonly watcher: Watcher;
   private readonly completer: Completer;
-  private readonly optimizer: Optimizer;
+  /** Loaded when it is asked for: few stores need it, and every start would wait for its code. */
+  private optimizer: Promise<Optimizer> | undefined;
+  private readonly versions: Versions;
   private readonly unsubscribe: () => void;
   private checkpointSeq: number;
   /** How far what goes on without an event is in the newest checkpoint: see Projections.progress. */
@@ -123,6 +125,7 @@ export class StoreEngine implements Engine {
   constructor(private readonly options: StoreEngineOptions) {
     const { log, projections, embedders, metric, clock } = options;
     const versions = new Versions(log, () => projections, options.caches);
+    this.versions = versions;
     const shared = { log, projections: () => projections, versions, embedders, clock };
     this.writer = new Writer({ ...shared, metric, settled: () => this.settled() });
     this.searcher = new Searcher(shared);
@@ -153,14 +156,6 @@ export class StoreEngine implements Engine {
     this.importer = new Importer({ ...shared, writer: this.writer });
     this.watcher = new Watcher({ ...shared, reader: this.searcher, ending: this.ending.signal });
     this.completer = new Completer(shared);
-    this.optimizer = new Optimizer({
-      ...shared,
-      storeDir,
-      writer: this.writer,
-      metric,
-      keeper: () => (options.keepHistory === undefined ? undefined : this.historyKeeper(options.keepHistory)),
-      saveCheckpoint: () => this.checkpointIfNewer(),
-    });
     this.checkpointSeq = listCheckpoints(options.storeDir)[0] ?? 0;
     this.checkpointProgress = projections.progress;
     this.unsubscribe = log.subscribe<PreparedEvents>(
@@ -396,8 +391,10 @@ export class StoreEngine implements Engine {
   async optimize(command: OptimizeCommand, context: CallContext): Promise<OptimizeAnswer> {
     await this.ready();
     const signal = AbortSignal.any([this.ending.signal, ...(context.signal ? [context.signal] : [])]);
+    this.optimizer ??= this.loadOptimizer();
+    const optimizer = await this.optimizer;
     const work = withIoErrors('the store could not be optimized', () =>
-      this.optimizer.optimize(command, { ...context, signal }),
+      optimizer.optimize(command, { ...context, signal }),
     );
     this.longWork.add(work);
     try {
@@ -405,6 +402,19 @@ export class StoreEngine implements Engine {
     } finally {
       this.longWork.delete(work);
     }
+  }
+
+  private async loadOptimizer(): Promise<Optimizer> {
+    const { Optimizer } = await import('./optimize.js');
+    const { projections, keepHistory } = this.options;
+    return new Optimizer({
+      ...this.options,
+      projections: () => projections,
+      versions: this.versions,
+      writer: this.writer,
+      keeper: () => (keepHistory === undefined ? undefined : this.historyKeeper(keepHistory)),
+      saveCheckpoint: () => this.checkpointIfNewer(),
+    });
   }
 
   async profileCpu(command: CpuProfileCommand, context: CallContext): Promise<CpuProfileAnswer> {
