@@ -152,7 +152,7 @@ export class Optimizer {
     );
     if (indexes.length === 0) return none('few vectors are dead, and no graph is worth building anew');
     const rows = indexes.reduce((sum, { counts }) => sum + counts.rows - counts.coded, 0);
-    const what = `${indexes.length} of the vector indexes, ${rows} rows`;
+    const what = `${counted(rows, 'vector')} in ${counted(indexes.length, 'collection space')}`;
     if (dryRun) return { outcome: 'planned', message: `${what}: would be written anew without the dead` };
     try {
       for (const index of indexes) await within(context, index.renew(rebuild));
@@ -203,7 +203,7 @@ export class Optimizer {
     }
     const evidence = evidenceDays === undefined ? [] : olderThan(storeDir, clock() - evidenceDays * DAY_MS);
     if (useless.length + evidence.length === 0) return none('no checkpoint is useless, no evidence too old');
-    const what = `${useless.length} useless checkpoints, ${evidence.length} folders of evidence`;
+    const what = `${counted(useless.length, 'useless checkpoint')}, ${counted(evidence.length, 'folder')} of evidence`;
     if (dryRun) return { outcome: 'planned', message: `${what}: would be removed` };
     // One that is saved meanwhile may have taken their place.
     removeCheckpoints(
@@ -225,16 +225,17 @@ export class Optimizer {
 
 const none = (message: string): Outcome => ({ outcome: 'none', message });
 const done = (message: string): Outcome => ({ outcome: 'done', message });
+const counted = (n: number, noun: string): string => `${n} ${noun}${n === 1 ? '' : 's'}`;
 
 function told({ groups, merged, deleted }: DuplicatesAnswer, isMerge: boolean, dryRun: boolean): Outcome {
   if (groups.length === 0) return none('no two items say the same');
   const others = groups.reduce((sum, group) => sum + group.others.length, 0);
-  const what = `${groups.length} groups, ${others} items besides those kept`;
+  const what = `${counted(groups.length, 'group')}, ${counted(others, 'item')} besides those kept`;
   if (!isMerge) return none(`${what}: nothing was to be merged`);
   if (dryRun) return { outcome: 'planned', message: `${what}: would be merged` };
   const left = groups.length - merged;
   return done(
-    `${merged} groups merged, ${deleted} items deleted${left === 0 ? '' : `; ${left} groups left`}`,
+    `${counted(merged, 'group')} merged, ${counted(deleted, 'item')} deleted${left === 0 ? '' : `; ${counted(left, 'group')} left`}`,
   );
 }
 

@@ -24,7 +24,7 @@ test('optimize shows every group, merges on request, and names what takes it bac
   const dry = await cli('optimize', '--duplicates', '--merge', '--dry-run');
   expect([dry.code, dry.stderr]).toEqual([0, '']);
   expect(dry.stdout).toMatch(/^notes: equal, found\n {2}keep {2}b .*\n {2}drop {2}a .*\n {2}gets {2}a\n/);
-  expect(dry.stdout).toMatch(/^duplicates +planned +1 groups/m);
+  expect(dry.stdout).toMatch(/^duplicates +planned +1 group, 1 item besides/m);
   expect(dry.stdout).toContain('Nothing was changed.');
 
   const done = await cli('optimize', '--duplicates', '--merge');
