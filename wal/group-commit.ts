@@ -3,6 +3,7 @@ import { describe } from './io-error.js';
 import type {
   Appended,
   Erasure,
+  Fragment,
   Head,
   Lineage,
   Log,
@@ -328,6 +329,29 @@ export abstract class GroupCommitLog implements Log, RecordSource {
    * @throws WalError WAL_BAD_RECORD where any of the files is damaged: nothing was changed
    */
   abstract reclaim(firstSeq: number, lastSeq: number): Promise<void>;
+
+  /**
+   * Stretches of the log that lie in many small files: each opening of a store makes one, and LevelDB, whose keys here only ascend, only moves
+   * them from level to level. They are of a size that `merge` writes anew in about a second.
+   */
+  abstract fragments(): Fragment[];
+
+  /**
+   * Makes few files of the many that hold these records. LevelDB merges only what overlaps, so the first and the last record are put again, byte
+   * for byte as they are: the table that holds them overlaps all between. A crash leaves the log as it was, in more or fewer files.
+   * @throws WalError as erase and reclaim do
+   */
+  async merge(firstSeq: number, lastSeq: number): Promise<void> {
+    this.assertWritable();
+    const ends = [...new Set([firstSeq, lastSeq])];
+    const values = ends.map((seq): [number, Uint8Array] => {
+      // Checked against its hash: what is damaged must not be written with a new checksum.
+      this.get(seq);
+      return [seq, this.value(seq)!];
+    });
+    await this.replace(values);
+    await this.reclaim(firstSeq, lastSeq);
+  }
 
   close(): Promise<void> {
     this.closing ??= this.shutDown();

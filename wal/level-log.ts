@@ -6,7 +6,7 @@ import { fsyncDirectory, type HeadFile, Intent } from './head-file.js';
 import { describe, withIoErrors, writeFailure } from './io-error.js';
 import { compactRange } from './level.js';
 import { LevelReader } from './level-reader.js';
-import type { Head, Lineage } from './log.js';
+import type { Fragment, Head, Lineage } from './log.js';
 import { LogFileSync, memtableBytes } from './log-file-sync.js';
 import { type LogDatabase, type OpenedDatabase, openDatabase, voidUnfinished } from './open-database.js';
 import type { Ownership } from './owner.js';
@@ -260,6 +260,10 @@ export class LevelLog extends GroupCommitLog {
     this.reader.guard.assertSound(firstSeq, lastSeq);
     await compactRange(this.database, encodeKey(firstSeq), encodeKey(lastSeq));
     fsyncDirectory(join(this.options.storeDir, PATHS.log));
+  }
+
+  fragments(): Fragment[] {
+    return this.reader.guard.fragments();
   }
 
   private readChecked(seq: number): LogRecord {

@@ -29,6 +29,14 @@ export interface Lineage {
 }
 
 /** What append answers at once, before anything is durable. */
+/** Records that lie in more files than they need. */
+export interface Fragment {
+  readonly firstSeq: number;
+  readonly lastSeq: number;
+  readonly files: number;
+  readonly sizeBytes: number;
+}
+
 export interface Appended {
   readonly firstSeq: number;
   /** The last record of the transaction, a commit record included. */

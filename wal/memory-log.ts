@@ -77,5 +77,9 @@ export class MemoryLog extends GroupCommitLog {
 
   async reclaim(): Promise<void> {}
 
+  fragments(): [] {
+    return [];
+  }
+
   protected async release(): Promise<void> {}
 }

@@ -104,6 +104,12 @@ export type ErrorCode =
   | 'VERIFY_DIED'
   /** Another verification of the running store is asked for already. */
   | 'VERIFY_RUNNING'
+  /** Another call is optimizing the store. */
+  | 'OPTIMIZE_RUNNING'
+  /** Another CPU profile of the process is being taken. */
+  | 'PROFILE_RUNNING'
+  /** The process of its own in which a load was run ended before it was through. */
+  | 'LOAD_DIED'
   /** Over HTTP: no token that counts, or one that may not do this; a name by which the server is not reached; too much at once. */
   | 'UNAUTHORIZED'
   | 'SCOPE_INSUFFICIENT'

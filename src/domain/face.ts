@@ -5,7 +5,9 @@
 import type { BackupAnswer, BackupCommand } from './backup.js';
 import type { HorizonAnswer, HorizonCommand } from './erase.js';
 import type { Actor, Erased, JsonValue, Metadata, Metric, Origin, Space } from './model.js';
+import type { OptimizeAnswer, OptimizeCommand } from './optimize.js';
 import type { ExportAnswer, ExportQuery, ImportAnswer, ImportCommand } from './portable.js';
+import type { CpuProfileAnswer, CpuProfileCommand, SearchTimings } from './profile.js';
 import type { SearchTrace } from './search-trace.js';
 import type { TallyAnswer, TallyQuery } from './tally.js';
 import type {
@@ -153,6 +155,8 @@ export interface SearchQuery extends AsOf {
   /** Neighbouring chunks of the same document to add on each side of a hit. */
   readonly context?: number;
   readonly min_score?: number;
+  /** Tell where the time went. Default false. */
+  readonly timings?: boolean;
 }
 
 export interface SearchHit {
@@ -179,6 +183,8 @@ export interface SearchAnswer {
   readonly warning?: string;
   /** Where there would be hits, when there are none here; which collections the query has no vector for, and the way out. */
   readonly hint?: string;
+  /** Only with `timings`. */
+  readonly timings?: SearchTimings;
 }
 
 export interface GetQuery extends AsOf {
@@ -329,6 +335,8 @@ export interface Engine {
   horizon(command: HorizonCommand, context: CallContext): Promise<HorizonAnswer>;
   verify(command: VerifyCommand, context: CallContext): Promise<VerifyAnswer>;
   tally(query: TallyQuery, context: CallContext): Promise<TallyAnswer>;
+  optimize(command: OptimizeCommand, context: CallContext): Promise<OptimizeAnswer>;
+  profileCpu(command: CpuProfileCommand, context: CallContext): Promise<CpuProfileAnswer>;
   export(query: ExportQuery, context: CallContext): Promise<ExportAnswer>;
   import(command: ImportCommand, context: CallContext): Promise<ImportAnswer>;
   close(): Promise<void>;
@@ -360,6 +368,8 @@ export const ENGINE_METHODS = {
   horizon: 'write',
   verify: 'read',
   tally: 'read',
+  optimize: 'write',
+  profileCpu: 'read',
   export: 'read',
   import: 'write',
 } as const satisfies Record<EngineMethod, 'read' | 'write'>;

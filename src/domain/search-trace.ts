@@ -1,25 +1,13 @@
 /** How a search was done, in figures and names of ours: what logs and reports may keep of it. */
 import type { SearchMode, SearchQuery } from './face.js';
 import { printable } from './printable.js';
+import type { StageMs } from './profile.js';
 import { findSecret } from './secrets.js';
-
-/** Milliseconds by where they went. What a search did not need is 0; the whole is more than their sum. */
-export interface SearchTimings {
-  /** The query's vector, also waiting for the model. */
-  readonly embed: number;
-  /** Nearest vectors: graphs and scans. */
-  readonly graph: number;
-  readonly words: number;
-  /** What filters and bounds let through. */
-  readonly filter: number;
-  /** Texts and metadata of the results, read from the log and checked. */
-  readonly fetch: number;
-}
 
 export interface SearchTrace {
   /** What searched: `scan`, `graph`, `graph+scan` or `past`, and `words`, joined by " + "; `nothing` where nothing was to be searched. */
   readonly plan: string;
-  readonly timings: SearchTimings;
+  readonly timings: StageMs;
   /** Names of the collections that were searched. */
   readonly collections: readonly string[];
   readonly results: number;

@@ -24,7 +24,9 @@ import type {
   UpsertAnswer,
   UpsertCommand,
 } from '../domain/face.js';
+import type { OptimizeAnswer, OptimizeCommand } from '../domain/optimize.js';
 import type { ExportAnswer, ExportQuery, ImportAnswer, ImportCommand } from '../domain/portable.js';
+import type { CpuProfileAnswer, CpuProfileCommand } from '../domain/profile.js';
 import type { TallyAnswer, TallyQuery } from '../domain/tally.js';
 import type {
   DiffAnswer,
@@ -53,6 +55,7 @@ import { Horizon } from './horizon.js';
 import { ingest } from './ingest/ingest.js';
 import { HistoryKeeper, KEEP_HISTORY_CRON, type KeepHistoryOptions } from './keep-history.js';
 import { OnlineVerifier } from './online-verifier.js';
+import type { Optimizer } from './optimize.js';
 import { Exporter } from './portable/exporter.js';
 import { Importer } from './portable/importer.js';
 import type { PreparedEvents, Projections } from './projections.js';
@@ -63,7 +66,7 @@ import { schedule, type VerifySchedule } from './schedule.js';
 import { Searcher } from './search.js';
 import { statusOf } from './status.js';
 import { TallyReader } from './tally.js';
-import { Versions } from './versions.js';
+import { type CacheBytes, Versions } from './versions.js';
 import { Watcher } from './watch.js';
 import { type WriteOptions, Writer } from './write.js';
 
@@ -84,6 +87,7 @@ export interface StoreEngineOptions {
   readonly verify?: VerifySchedule | undefined;
   /** See Config. */
   readonly keepHistory?: string | undefined;
+  readonly caches?: CacheBytes | undefined;
 }
 
 /** A checkpoint is due once this many events, or a quarter of all versions, are not in the newest one. */
@@ -105,22 +109,26 @@ export class StoreEngine implements Engine {
   private readonly importer: Importer;
   private readonly watcher: Watcher;
   private readonly completer: Completer;
+  /** Loaded when it is asked for: few stores need it, and every start would wait for its code. */
+  private optimizer: Promise<Optimizer> | undefined;
+  private readonly versions: Versions;
   private readonly unsubscribe: () => void;
   private checkpointSeq: number;
   /** How far what goes on without an event is in the newest checkpoint: see Projections.progress. */
   private checkpointProgress: string;
-  private saving: Promise<void> | undefined;
+  private saving: Promise<boolean> | undefined;
   /** A long transaction that is being applied; nothing else is written meanwhile. */
   private applying: Promise<void> | undefined;
   private closing: Promise<void> | undefined;
-  private readonly backups = new Set<Promise<unknown>>();
+  private readonly longWork = new Set<Promise<unknown>>();
   private readonly ending = new AbortController();
   private readonly verifier: OnlineVerifier;
   private readonly scheduled: Promise<(ScheduledTask | undefined)[]>;
 
   constructor(private readonly options: StoreEngineOptions) {
     const { log, projections, embedders, metric, clock } = options;
-    const versions = new Versions(log, () => projections);
+    const versions = new Versions(log, () => projections, options.caches);
+    this.versions = versions;
     const shared = { log, projections: () => projections, versions, embedders, clock };
     this.writer = new Writer({ ...shared, metric, settled: () => this.settled() });
     this.searcher = new Searcher(shared);
@@ -227,21 +235,37 @@ export class StoreEngine implements Engine {
     if (projections.through.seq - this.checkpointSeq >= due) this.saving ??= this.checkpoint();
   }
 
-  /** Saves a checkpoint. A failure is a warning: the log is what counts. */
-  private async checkpoint(): Promise<void> {
+  /** Saves a checkpoint. A failure is a warning: the log is what counts. @returns whether it was saved */
+  private async checkpoint(): Promise<boolean> {
     const { storeDir, log, projections, logger } = this.options;
     try {
       projections.assertUsable();
       this.checkpointProgress = projections.progress;
       this.checkpointSeq = await saveCheckpoint(storeDir, log.lineage.storeId, projections);
       logger.info({ seq: this.checkpointSeq }, 'checkpoint saved');
+      return true;
     } catch (error) {
       // Not before as many events again: a full disk must not be written to at every event.
       this.checkpointSeq = projections.through.seq;
       this.warn(`checkpoint not saved: ${(error as Error).message}`);
+      return false;
     } finally {
       this.saving = undefined;
     }
+  }
+
+  /** @returns whether it was saved; undefined where the newest one holds all there is */
+  private async checkpointIfNewer(): Promise<boolean | undefined> {
+    await this.saving;
+    if (!this.isNewer) return undefined;
+    this.saving ??= this.checkpoint();
+    return await this.saving;
+  }
+
+  /** Whether a checkpoint would hold anything that the newest one lacks. */
+  private get isNewer(): boolean {
+    const { through, progress } = this.options.projections;
+    return through.seq > this.checkpointSeq || progress !== this.checkpointProgress;
   }
 
   /** Resolves when nothing is queued, in flight, or durable and not yet applied. */
@@ -339,11 +363,11 @@ export class StoreEngine implements Engine {
     const { storeDir, log, clock } = this.options;
     await withIoErrors('the backup could not be begun', () => assertOutside(storeDir, command.to));
     const backup = backUpStore(log, command, context, { clock, ending: this.ending.signal });
-    this.backups.add(backup);
+    this.longWork.add(backup);
     try {
       return await backup;
     } finally {
-      this.backups.delete(backup);
+      this.longWork.delete(backup);
     }
   }
 
@@ -371,6 +395,41 @@ export class StoreEngine implements Engine {
   async tally(query: TallyQuery, context: CallContext): Promise<TallyAnswer> {
     await this.ready();
     return this.tallyReader.tally(query, context);
+  }
+
+  async optimize(command: OptimizeCommand, context: CallContext): Promise<OptimizeAnswer> {
+    await this.ready();
+    const signal = AbortSignal.any([this.ending.signal, ...(context.signal ? [context.signal] : [])]);
+    this.optimizer ??= this.loadOptimizer();
+    const optimizer = await this.optimizer;
+    const work = withIoErrors('the store could not be optimized', () =>
+      optimizer.optimize(command, { ...context, signal }),
+    );
+    this.longWork.add(work);
+    try {
+      return await work;
+    } finally {
+      this.longWork.delete(work);
+    }
+  }
+
+  private async loadOptimizer(): Promise<Optimizer> {
+    const { Optimizer } = await import('./optimize.js');
+    const { projections, keepHistory } = this.options;
+    return new Optimizer({
+      ...this.options,
+      projections: () => projections,
+      versions: this.versions,
+      writer: this.writer,
+      keeper: () => (keepHistory === undefined ? undefined : this.historyKeeper(keepHistory)),
+      saveCheckpoint: () => this.checkpointIfNewer(),
+    });
+  }
+
+  async profileCpu(command: CpuProfileCommand, context: CallContext): Promise<CpuProfileAnswer> {
+    await this.ready();
+    const { profileCpu } = await import('./cpu-profile.js');
+    return profileCpu(command, context);
   }
 
   async export(query: ExportQuery, context: CallContext): Promise<ExportAnswer> {
@@ -404,14 +463,13 @@ export class StoreEngine implements Engine {
       this.verifier.stop(),
       this.horizonMover.stopped(),
       this.scheduled.then(tasks => Promise.all(tasks.map(task => task?.destroy()))),
-      Promise.allSettled(this.backups),
+      Promise.allSettled(this.longWork),
     ]);
     this.writer.end(refusal);
     await this.settled();
     this.unsubscribe();
     await this.saving;
-    const isNewer = projections.through.seq > this.checkpointSeq;
-    if (isNewer || projections.progress !== this.checkpointProgress) await this.checkpoint();
+    if (this.isNewer) await this.checkpoint();
     await Promise.all([projections.close(), embedders.close(), log.close()]);
   }
 }

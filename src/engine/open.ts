@@ -19,6 +19,7 @@ import { finishRedactions } from './redact.js';
 import type { BatchSizes } from './reembed-run.js';
 import type { VerifySchedule } from './schedule.js';
 import { emptyScratch } from './scratch.js';
+import type { CacheBytes } from './versions.js';
 
 export interface OpenEngineOptions {
   /** The store directory; created where there is none. */
@@ -37,6 +38,8 @@ export interface OpenEngineOptions {
   readonly verify?: VerifySchedule;
   /** See Config. Default: for ever. */
   readonly keepHistory?: string | undefined;
+  /** Default: as CacheBytes says. A hunt for leaks makes them so small that they are full from the start. */
+  readonly caches?: CacheBytes;
   /** For tests: collections get a graph from this many rows on. */
   readonly graphThresholdRows?: number;
   /** For tests: vectors of dead versions that are kept. */
@@ -125,6 +128,7 @@ async function open(options: OpenEngineOptions): Promise<StoreEngine> {
       verify: options.verify,
       keepHistory: options.keepHistory,
       reembedBatches: options.reembedBatches,
+      caches: options.caches,
     });
     void engine.resumeErasing();
     return engine;

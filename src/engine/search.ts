@@ -10,7 +10,7 @@ import type { Embedders } from './embedders.js';
 import { fuse, round } from './fusion.js';
 import { type At, generationOf, momentOf, Reader, type ReadOptions } from './read.js';
 import { type Scope, Scopes } from './scopes.js';
-import { Stopwatch } from './stopwatch.js';
+import { SearchClock } from './search-clock.js';
 import { throwIfCancelled } from './write.js';
 
 export interface SearchOptions extends ReadOptions {
@@ -34,7 +34,8 @@ interface Plan {
   readonly context: CallContext;
   readonly collections: readonly CollectionState[];
   readonly vectorOf: VectorOf;
-  readonly watch: Stopwatch;
+  /** Where somebody asked how long what takes. */
+  readonly clock: SearchClock | undefined;
 }
 
 /** The query's vector in a collection's space; undefined where there is none. */
@@ -59,21 +60,22 @@ export class Searcher extends Reader {
 
   async search(query: SearchQuery, context: CallContext): Promise<SearchAnswer> {
     checkQuery(query);
+    const clock = query.timings === true || context.onTrace !== undefined ? new SearchClock() : undefined;
     const asked = this.at(query.as_of, context, query.within);
     const named = query.collections?.map(name => this.collection(name, asked));
     this.options.projections().assertUsable();
     const candidatesFrom = named ?? this.collections(asked);
-    const watch = new Stopwatch();
     let vectors: QueryVectors;
     let generations: readonly number[];
     do {
       generations = candidatesFrom.map(({ generation }) => generation);
       vectors = await this.queryVectors(query, candidatesFrom, named, asked, context);
-      watch.lap('embed');
+      if (query.mode !== 'keyword') clock?.lap('embed');
       // All words, without holding up whatever else is asked meanwhile.
-      if (query.query !== undefined && query.mode !== 'semantic')
+      if (query.query !== undefined && query.mode !== 'semantic') {
         await this.options.projections().words.complete();
-      watch.lap('words');
+        clock?.lap('words');
+      }
       throwIfCancelled(context);
       // Again where a collection was switched to another space meanwhile.
     } while (candidatesFrom.some(({ generation }, i) => generation !== generations[i]));
@@ -84,20 +86,21 @@ export class Searcher extends Reader {
     const collections = (named ?? this.collections(at)).filter(
       collection => query.mode === 'keyword' || vectorOf(collection) !== undefined,
     );
-    const plan = { at, context, collections, vectorOf, watch };
+    const plan = { at, context, collections, vectorOf, clock };
     const { candidates, keywords } = this.candidates(query, plan);
     const chosen = candidates
       .filter(candidate => query.min_score === undefined || candidate.score >= query.min_score)
       .slice(0, query.k);
-    watch.lap('words');
+    clock?.lap('fusion');
     const results = chosen.map(candidate => this.hit(candidate, query, keywords, plan));
-    watch.lap('fetch');
-    context.onTrace?.({
-      plan: this.planned(query, plan),
-      timings: watch.timings,
-      collections: collections.map(({ name }) => name),
-      results: results.length,
-    });
+    clock?.lap('fetch');
+    if (clock)
+      context.onTrace?.({
+        plan: this.planned(query, plan),
+        timings: clock.stageMs,
+        collections: collections.map(({ name }) => name),
+        results: results.length,
+      });
     const moment = momentOf(at);
     const hints = unsearched
       .filter(({ collection }) => this.itemsAt(collection, at) > 0)
@@ -108,6 +111,8 @@ export class Searcher extends Reader {
       moment,
       ...this.warning(0, at.seq),
       ...(hints.length > 0 && { hint: hints.join(' ') }),
+      ...(clock &&
+        query.timings === true && { timings: clock.timings(query.mode, at.isPast, candidates.length) }),
     };
   }
 
@@ -154,11 +159,11 @@ export class Searcher extends Reader {
 
   private candidates(
     query: SearchQuery,
-    { at, context, collections, vectorOf, watch }: Plan,
+    { at, context, collections, vectorOf, clock }: Plan,
   ): { candidates: Candidate[]; keywords: KeywordHits | undefined } {
-    watch.start();
     const accept = this.accepted(query, collections, at, context);
-    watch.lap('filter');
+    if (accept !== undefined) clock?.lap('filter');
+    if (query.timings === true) clock?.filtered(accept);
     const found = new Map<number, Candidate>();
     const withQuery = query.query !== undefined && query.mode !== 'semantic';
     // Alone, one side needs no more than k.
@@ -168,13 +173,16 @@ export class Searcher extends Reader {
         const vector = vectorOf(collection);
         if (vector === undefined) continue;
         const index = this.indexOf(collection, at);
+        const trace = clock && SearchClock.trace();
         const nearest = at.isPast
           ? index.searchPast(vector, {
               k: limit,
               accept: accept ?? this.scope(collections, at).live,
               fetch: this.fetchVectors(collection, at),
+              trace,
             })
-          : index.search(vector, { k: limit, ...(accept && { accept }) });
+          : index.search(vector, { k: limit, trace, ...(accept && { accept }) });
+        if (trace) clock?.searched(collection.name, trace);
         nearest.owners.forEach((ordinal, rank) => {
           const score = nearest.scores[rank];
           found.set(ordinal, {
@@ -186,7 +194,7 @@ export class Searcher extends Reader {
           });
         });
       }
-    watch.lap('graph');
+    if (query.mode !== 'keyword') clock?.lap('vectors');
     let hits: KeywordHits | undefined;
     if (withQuery && collections.length > 0) {
       const scope = this.scope(collections, at);
@@ -197,6 +205,7 @@ export class Searcher extends Reader {
         limit,
         ...(accept && { accept }),
       });
+      clock?.lap('keywords');
       for (const [rank, ordinal] of hits.docs.entries()) {
         if (found.has(ordinal)) continue;
         const collection = catalog.collectionById(catalog.collectionOf(ordinal))!;

@@ -22,18 +22,27 @@ const VECTOR_CACHE_BYTES = 16 * 1024 * 1024;
 /** What a vector takes beyond its components, roughly. */
 const VECTOR_BYTES = 200;
 
+/** What is kept of what was read, at most. */
+export interface CacheBytes {
+  /** Items. Default 32 MiB. */
+  readonly itemBytes?: number;
+  /** Vectors of dead versions. Default 16 MiB. */
+  readonly vectorBytes?: number;
+}
+
 /** Item versions with their content, read from the log, each record checked against its hash. */
 export class Versions {
-  private readonly items = new BoundedCache<StoredItem>(ITEM_CACHE_BYTES, itemBytes);
-  private readonly vectors = new BoundedCache<Float32Array>(
-    VECTOR_CACHE_BYTES,
-    vectors => VECTOR_BYTES + vectors.byteLength,
-  );
+  private readonly items: BoundedCache<StoredItem>;
+  private readonly vectors: BoundedCache<Float32Array>;
 
   constructor(
     private readonly log: Log,
     private readonly projections: () => Projections,
-  ) {}
+    { itemBytes = ITEM_CACHE_BYTES, vectorBytes = VECTOR_CACHE_BYTES }: CacheBytes = {},
+  ) {
+    this.items = new BoundedCache(itemBytes, bytesOf);
+    this.vectors = new BoundedCache(vectorBytes, vectors => VECTOR_BYTES + vectors.byteLength);
+  }
 
   /**
    * A version as answers show it, with its passages in a generation's space.
@@ -121,7 +130,7 @@ export class Versions {
 }
 
 /** Texts are counted at two bytes a unit; metadata is at most 16 KiB and usually little, so its keys stand for it. */
-function itemBytes({ view }: StoredItem): number {
+function bytesOf({ view }: StoredItem): number {
   return ITEM_BYTES + 2 * view.text.length + 100 * Object.keys(view.metadata).length;
 }
 

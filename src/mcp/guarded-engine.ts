@@ -66,6 +66,8 @@ export function guardedEngine(engine: Engine, access: Access): Engine {
     horizon: refused('horizon'),
     verify: refused('verify'),
     tally: refused('tally'),
+    optimize: refused('optimize'),
+    profileCpu: refused('profileCpu'),
     export: refused('export'),
     import: refused('import'),
     close: () => engine.close(),

@@ -1,5 +1,5 @@
 /** What a report advises: a sentence for each thing that somebody should do. */
-import type { SearchTimings } from '../domain/search-trace.js';
+import { SEARCH_STAGES, type SearchStage } from '../domain/profile.js';
 import type { Report } from './report.js';
 
 const DAY_MS = 86_400_000;
@@ -9,10 +9,12 @@ const DISK_ADVICE_PERCENT = 85;
 const VERIFY_DAYS = 8;
 const BACKUP_DAYS = 2;
 
-const PARTS: Readonly<Record<keyof SearchTimings, string>> = {
+const STAGES: Readonly<Record<SearchStage, string>> = {
   embed: 'in making the vector of the query: look at the embedder, its machine and network',
-  graph: 'among the vectors: fewer collections at a time, or a filter, make less of them',
-  words: 'among the words',
+  vectors: 'among the vectors: fewer collections at a time, or a filter, make less of them',
+  words: 'in waiting for the words of what was just written',
+  keywords: 'among the words',
+  fusion: 'in ordering what was found: a lower k',
   filter: 'in filters: fewer conditions, or a collection of its own for what is asked for often',
   fetch: 'in reading the results: a lower k, or a faster disk',
 };
@@ -42,9 +44,9 @@ export function adviceOf(facts: Facts, nowMs: number): string[] {
     );
   const slowest = slow.error + slow.gave_up;
   if (slowest + slow.warn > 0) {
-    const part = slowestPart(facts);
+    const stage = slowestStage(facts);
     advice.push(
-      `${slow.warn + slowest} searches were slow, ${slowest} of them very slow or given up${part === undefined ? '' : `; most of their time went by ${PARTS[part]}`}.`,
+      `${slow.warn + slowest} searches were slow, ${slowest} of them very slow or given up${stage === undefined ? '' : `; most of their time went by ${STAGES[stage]}`}.`,
     );
   }
   const verifiedMs = verification.completed === undefined ? 0 : Date.parse(verification.completed);
@@ -71,11 +73,10 @@ export function adviceOf(facts: Facts, nowMs: number): string[] {
 }
 
 /** Where most of the time of the slowest searches went. */
-function slowestPart({ slow }: Facts): keyof SearchTimings | undefined {
-  const sums = new Map<keyof SearchTimings, number>();
+function slowestStage({ slow }: Facts): SearchStage | undefined {
+  const sums = new Map<SearchStage, number>();
   for (const { timings } of slow.slowest)
-    for (const part of Object.keys(PARTS) as (keyof SearchTimings)[])
-      sums.set(part, (sums.get(part) ?? 0) + (timings?.[part] ?? 0));
+    for (const stage of SEARCH_STAGES) sums.set(stage, (sums.get(stage) ?? 0) + (timings?.[stage] ?? 0));
   const [most] = [...sums].sort(([, a], [, b]) => b - a);
   return most !== undefined && most[1] > 0 ? most[0] : undefined;
 }

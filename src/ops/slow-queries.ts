@@ -4,13 +4,8 @@ import { dirname } from 'node:path';
 import type { SlowQueryMs } from '../config.js';
 import type { SearchQuery } from '../domain/face.js';
 import { printable } from '../domain/printable.js';
-import {
-  loggable,
-  loggableNames,
-  type SearchShape,
-  type SearchTimings,
-  shapeOf,
-} from '../domain/search-trace.js';
+import type { StageMs } from '../domain/profile.js';
+import { loggable, loggableNames, type SearchShape, shapeOf } from '../domain/search-trace.js';
 import type { CallRecord } from './call-feed.js';
 import { opsPath } from './ops-file.js';
 
@@ -26,7 +21,7 @@ export interface SlowQuery extends SearchShape {
   /** Of a search that got so far. */
   readonly collections?: readonly string[];
   readonly plan?: string;
-  readonly timings?: SearchTimings;
+  readonly timings?: StageMs;
   readonly results?: number;
   /** Only with VECTOR_LOG_TEXTS. */
   readonly query?: string;

@@ -62,9 +62,15 @@ beforeAll(async () => {
     text: `${HOSTILE}BEFORE text`,
     metadata: { [`${HOSTILE}KEY`.replaceAll('\0', '')]: `${HOSTILE}VALUE` },
   };
+  // What says the same as the planted one does in the end.
+  const twin = {
+    id: 'TWIN',
+    text: `${HOSTILE}AFTER text`,
+    metadata: { [`${HOSTILE}TWINKEY`.replaceAll('\0', '')]: 1 },
+  };
   await asHostileClient([
     ['vector_status', {}],
-    ['vector_upsert', { items: [item] }],
+    ['vector_upsert', { items: [item, twin] }],
     ['vector_mark', { name: 'planted', note: `${HOSTILE}NOTE` }],
     [
       'vector_upsert',
@@ -107,6 +113,8 @@ const CALLS: readonly (readonly [args: readonly string[], shows: RegExp])[] = [
   [['delete', '--where', '{"k":{"$exists":true}}', '--dry-run'], /PLANTED/],
   [['delete', `${WITHOUT_NUL}MISSING`, '--dry-run'], /MISSING/],
   [['upsert', `${WITHOUT_NUL}AFTER text`, '--id', 'PLANTED2'], /PLANTED2/],
+  [['optimize', '--duplicates', '--merge'], /drop +TWIN[\s\S]*TWINKEY/],
+  [['profile', '--repeat', '1'], /AFTER/],
   [['replay', '--print'], /AFTER/],
   [['replay', '--until', '3'], /./],
   [['rollback', '--to', '2'], /CLIENT/],

@@ -44,7 +44,7 @@ beforeAll(async () => {
       collections: [COLLECTION],
       where: { [HOSTILE]: TEXT },
     };
-    const timings = { embed: 5, graph: 10, words: 5, filter: 1500 * n, fetch: 3 };
+    const timings = { embed: 5, vectors: 10, keywords: 5, filter: 1500 * n, fetch: 3 };
     const trace = { plan: 'scan + words', timings, collections: [COLLECTION], results: 1 };
     const search = { ...call, method: 'search' as const, command, durationMs: 50 + 700 * n, trace };
     activity.add(search);

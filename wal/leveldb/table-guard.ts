@@ -1,6 +1,7 @@
-import { closeSync, openSync } from 'node:fs';
+import { closeSync, openSync, statSync } from 'node:fs';
 import { join } from 'node:path';
 import { DAMAGE_WAY_OUT, WalError } from '../errors.js';
+import type { Fragment } from '../log.js';
 import { assertFormatError, FormatError } from './coding.js';
 import { firstWhere } from './first-where.js';
 import type { LookReport } from './look.js';
@@ -24,6 +25,13 @@ interface GuardedTable {
   isDone: boolean;
   readonly bad: BadBlock[];
 }
+
+/** A table is small below a quarter of what the log's tables are made to be. */
+const SMALL_BYTES = 4 * 1024 * 1024;
+/** So many small tables in a row are worth being written anew. */
+const MIN_SMALL = 4;
+/** But not more than this at a time. */
+const FRAGMENT_BYTES = 32 * 1024 * 1024;
 
 /** Blocks are checked in pieces of at most about this size. */
 const PIECE_BYTES = 1024 * 1024;
@@ -101,6 +109,34 @@ export class TableGuard {
       const hit = table.bad.find(block => (block.firstSeq || table.first) < from);
       if (hit !== undefined) throw damagedBlock(table, hit);
     }
+  }
+
+  /** Stretches of small tables among those that were there when the store was opened. See GroupCommitLog.fragments. */
+  fragments(): Fragment[] {
+    const found: Fragment[] = [];
+    let open: Fragment | undefined;
+    const close = () => {
+      if (open !== undefined && open.files >= MIN_SMALL) found.push(open);
+      open = undefined;
+    };
+    for (const { file, first, last } of this.tables) {
+      const stat = statSync(join(this.dir, file), { throwIfNoEntry: false });
+      // Merged since: what it became is no business of this list.
+      if (stat === undefined) continue;
+      if (stat.size >= SMALL_BYTES) {
+        close();
+        continue;
+      }
+      if (open !== undefined && open.sizeBytes + stat.size > FRAGMENT_BYTES) close();
+      open = {
+        firstSeq: open?.firstSeq ?? first,
+        lastSeq: Math.max(open?.lastSeq ?? 0, last),
+        files: (open?.files ?? 0) + 1,
+        sizeBytes: (open?.sizeBytes ?? 0) + stat.size,
+      };
+    }
+    close();
+    return found;
   }
 
   /** A merge takes in every table that overlaps one of those it takes in. */

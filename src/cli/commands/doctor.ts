@@ -8,6 +8,7 @@ import type { Call } from '../command.js';
 import { checkClients } from '../doctor/clients.js';
 import { type Finding, fail, ok } from '../doctor/finding.js';
 import { checkClassicLevel, checkIndexEngine, checkNode } from '../doctor/runtime.js';
+import { checkTechnology, checkUpdates } from '../doctor/technology.js';
 import { configOf } from '../engine.js';
 import { EXIT } from '../exit-codes.js';
 import { printable, say, sayJson, styler } from '../printing.js';
@@ -22,7 +23,7 @@ export default async function doctor(call: Call): Promise<number> {
     if (!call.has('json')) for (const finding of findings) print(finding);
   };
   if (!call.has('json')) say(`mcp-vector-server ${VERSION}`);
-  report(checkNode(), checkClassicLevel());
+  report(checkNode(), ...checkTechnology(), checkClassicLevel());
   const config = readConfiguration(call, report);
   if (config !== undefined) {
     report(checkIndexEngine(config.indexEngine));
@@ -34,6 +35,7 @@ export default async function doctor(call: Call): Promise<number> {
     report(...(await checkStore(config.storePath)));
   }
   report(...checkClients(thisMachine(), process.env));
+  if (call.has('updates')) report(await checkUpdates());
   if (call.has('repair')) return repair(call, config, found);
   if (call.has('yes')) throw usage({ name: 'doctor' }, '--yes goes with --repair');
   const failed = found.filter(f => f.state === 'fail').length;

@@ -40,6 +40,8 @@ export class CompactingRows {
   #quietTimer: NodeJS.Timeout | undefined;
   #isRetired = false;
   #isHeld = false;
+  /** Set while somebody asked for all to be compacted: the dead are not kept, however few they are. */
+  #isRenewing = false;
   #failure: Error | undefined;
   #retryAtMs = 0;
   readonly #saves = new Set<Promise<unknown>>();
@@ -124,6 +126,33 @@ export class CompactingRows {
     if (this.#failure !== undefined) throw this.#failure;
   }
 
+  /** See VectorIndex.isWorthRenewing. */
+  get isWorthRenewing(): boolean {
+    const { table, graphs } = this.#rows;
+    const isWaiting = graphs.wanted && table.rows - graphs.end > 0;
+    return this.#isDueOnRequest || isWaiting || graphs.list.length > 1;
+  }
+
+  get #isDueOnRequest(): boolean {
+    const { dead, rows } = this.#rows.table;
+    return dead > QUIET_DEAD_SHARE * rows;
+  }
+
+  /** See VectorIndex.renew. */
+  async renew(rebuild: boolean): Promise<void> {
+    await this.idle();
+    if ((rebuild || this.#isDueOnRequest) && this.#background === undefined && !this.#closed.signal.aborted) {
+      this.#isRenewing = true;
+      try {
+        this.#compactInBackground();
+        await this.#background;
+      } finally {
+        this.#isRenewing = false;
+      }
+    }
+    await this.idle();
+  }
+
   async close(): Promise<void> {
     this.#closed.abort();
     clearTimeout(this.#quietTimer);
@@ -154,7 +183,8 @@ export class CompactingRows {
   /** True as long as the dead are few enough to keep their vectors. */
   get #keepsDead(): boolean {
     const { dead } = this.#rows.table;
-    return dead <= this.options.keepDeadRows && this.codes === undefined && !this.#isRetired;
+    const { keepDeadRows } = this.options;
+    return dead <= keepDeadRows && this.codes === undefined && !this.#isRetired && !this.#isRenewing;
   }
 
   get #isFarBehind(): boolean {

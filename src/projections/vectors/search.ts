@@ -1,5 +1,6 @@
 import type { Metric } from '../../domain/model.js';
 import { lowerBound } from '../lower-bound.js';
+import type { RowTable } from './row-table.js';
 import { TopOwners } from './top-owners.js';
 import type { VectorRows } from './vector-rows.js';
 import { CHUNK_ROWS, type VectorSlab } from './vector-slab.js';
@@ -9,6 +10,15 @@ interface OwnerSearch {
   readonly k: number;
   readonly accept: Uint8Array | undefined;
   readonly ef: number;
+  readonly trace?: VectorTrace | undefined;
+}
+
+/** What a search did, added up for whoever asks how it was done. */
+export interface VectorTrace {
+  /** Graphs that were walked. */
+  graphs: number;
+  /** Rows that were compared by a scan; those that a graph brought are not among them. */
+  scannedRows: number;
 }
 
 /**
@@ -24,7 +34,7 @@ const candidatesToKeep = (metric: Metric, ef: number, wanted: number) =>
  */
 export function searchOwners(
   { table, slab, graphs }: VectorRows,
-  { query, k, accept, ef }: OwnerSearch,
+  { query, k, accept, ef, trace }: OwnerSearch,
 ): TopOwners {
   const list = accept && table.acceptedRows(accept);
   const comparable = slab.setQuery(query);
@@ -39,19 +49,30 @@ export function searchOwners(
     // What it leaves out comes last: searchGraph tells by what it brought whether it brought enough.
     if (searchGraph()) {
       const { surplus } = table;
+      if (trace) trace.graphs += graphs.list.length;
       scanLeftOut(surplus.subarray(0, lowerBound(surplus, surplus.length, end)));
       scanLeftOut(graphs.unreached);
-    } else if (list === undefined) scanRange(0, end);
-    else scanList(list.subarray(0, listEnd));
+    } else if (list === undefined) scanAll(0, end);
+    else scanRows(list.subarray(0, listEnd));
   }
-  if (list !== undefined) scanList(list.subarray(listEnd));
+  if (list !== undefined) scanRows(list.subarray(listEnd));
   // In place where few of them are dead: to tell which rows to scan costs something as well.
-  else if (graphs.exist || table.dead <= table.rows / 8) scanRange(end, table.rows);
+  else if (graphs.exist || table.dead <= table.rows / 8) scanAll(end, table.rows);
   else {
     const { liveRows } = table;
-    scanList(liveRows.subarray(lowerBound(liveRows, liveRows.length, end)));
+    scanRows(liveRows.subarray(lowerBound(liveRows, liveRows.length, end)));
   }
   return top;
+
+  function scanAll(from: number, to: number): void {
+    if (trace) trace.scannedRows += to - from;
+    offerRange(table, slab, from, to, top);
+  }
+
+  function scanRows(rows: Uint32Array): void {
+    if (trace) trace.scannedRows += rows.length;
+    scanList(rows);
+  }
 
   /** @returns false if the rows are to be scanned instead */
   function searchGraph(): boolean {
@@ -74,20 +95,7 @@ export function searchOwners(
 
   /** Rows that the graph leaves out, as surplus ones (see EqualVectors). */
   function scanLeftOut(rows: Uint32Array): void {
-    scanList(accept === undefined ? rows : rows.filter(row => accept[table.owners[row]!]));
-  }
-
-  function scanRange(from: number, to: number): void {
-    const { owners } = table;
-    for (let first = from; first < to; first += CHUNK_ROWS) {
-      const similarities = slab.scoreRange(first, Math.min(CHUNK_ROWS, to - first));
-      for (let i = 0; i < similarities.length; i++) {
-        const row = first + i;
-        if (similarities[i]! >= top.threshold && !table.isDead(row)) {
-          top.offer(owners[row]!, table.passageOf(row), similarities[i]!);
-        }
-      }
-    }
+    scanRows(accept === undefined ? rows : rows.filter(row => accept[table.owners[row]!]));
   }
 
   function scanList(rows: Uint32Array): void {
@@ -106,6 +114,43 @@ export function searchOwners(
       }
     }
   }
+}
+
+/** Offers the live ones of consecutive rows, scored exactly. The query is the one that the slab has. */
+function offerRange(table: RowTable, slab: VectorSlab, from: number, to: number, top: TopOwners): void {
+  const { owners } = table;
+  for (let first = from; first < to; first += CHUNK_ROWS) {
+    const similarities = slab.scoreRange(first, Math.min(CHUNK_ROWS, to - first));
+    for (let i = 0; i < similarities.length; i++) {
+      const row = first + i;
+      if (similarities[i]! >= top.threshold && !table.isDead(row)) {
+        top.offer(owners[row]!, table.passageOf(row), similarities[i]!);
+      }
+    }
+  }
+}
+
+/** Rows that one turn of an exact search compares: a few milliseconds. */
+const EXACT_ROWS = 8 * CHUNK_ROWS;
+
+/**
+ * The k nearest owners by an exact scan, whatever graphs there are: what their recall is told by.
+ * @param pause called between two turns, in which others search; rows that are replaced meanwhile stay whole while this has them
+ */
+export async function searchExactly(
+  { table, slab }: VectorRows,
+  query: Float32Array,
+  k: number,
+  pause: () => Promise<void>,
+): Promise<TopOwners> {
+  const top = new TopOwners(k);
+  for (let from = 0; from < table.rows; from += EXACT_ROWS) {
+    // Whoever searched meanwhile left another query.
+    slab.setQuery(query);
+    offerRange(table, slab, from, Math.min(table.rows, from + EXACT_ROWS), top);
+    await pause();
+  }
+  return top;
 }
 
 /** Offers dead rows, scored exactly. The query is the one that the slab has. */

@@ -16,7 +16,14 @@ import {
 import { scoreOf } from './metric.js';
 import { type FetchVectors, searchCodes } from './past-search.js';
 import { RowTable } from './row-table.js';
-import { bestOfRows, bestOfVectors, scanDead, searchOwners } from './search.js';
+import {
+  bestOfRows,
+  bestOfVectors,
+  scanDead,
+  searchExactly,
+  searchOwners,
+  type VectorTrace,
+} from './search.js';
 import type { OwnerHits, TopOwners } from './top-owners.js';
 import { VectorSlab } from './vector-slab.js';
 
@@ -77,6 +84,8 @@ export interface VectorSearch {
   readonly accept?: Uint8Array;
   /** In place of efSearch. */
   readonly ef?: number;
+  /** Told how it was done. Default: nobody asks. */
+  readonly trace?: VectorTrace | undefined;
 }
 
 export interface PastSearch extends VectorSearch {
@@ -185,8 +194,57 @@ export class VectorIndex {
    * first. Exact where the rows are scanned; of what the graph answers, recall@10 is at least .99.
    * @throws CodedError DIMENSION_MISMATCH, INVALID_ARGUMENT (not finite, zero under cosine)
    */
-  search(query: Float32Array, { k, accept, ef = this.#ef(k) }: VectorSearch): OwnerHits {
-    return this.#hits(searchOwners(this.#kept.rows, { query, k, accept, ef }));
+  search(query: Float32Array, { k, accept, trace, ef = this.#ef(k) }: VectorSearch): OwnerHits {
+    return this.#hits(searchOwners(this.#kept.rows, { query, k, accept, ef, trace }));
+  }
+
+  /**
+   * What search would answer if it scanned every row: the measure of a graph's recall.
+   * @param pause called every few milliseconds; what is written meanwhile may be missed
+   * @throws CodedError as search, and what `pause` throws
+   */
+  async searchExactly(query: Float32Array, k: number, pause: () => Promise<void>): Promise<OwnerHits> {
+    return this.#hits(await searchExactly(this.#kept.rows, query, k, pause));
+  }
+
+  /** Up to `count` live rows, evenly spread from the oldest to the newest: the owner, and a copy of the vector as it is compared here. */
+  sample(count: number): { owner: number; vector: Float32Array }[] {
+    const { table, slab } = this.#kept.rows;
+    const { liveRows, owners } = table;
+    const step = Math.max(1, liveRows.length / count);
+    const sampled: { owner: number; vector: Float32Array }[] = [];
+    for (let at = 0; at < liveRows.length && sampled.length < count; at += step) {
+      const row = liveRows[Math.floor(at)]!;
+      sampled.push({ owner: owners[row]!, vector: slab.vector(row).slice() });
+    }
+    return sampled;
+  }
+
+  /** A copy of the vector of a live owner's first passage; undefined where it has none here. */
+  firstVector(owner: number): { vector: Float32Array; passages: number } | undefined {
+    const { slab, table } = this.#kept.rows;
+    const { first, count } = table.rowsOf(owner);
+    return count === 0 ? undefined : { vector: slab.vector(first).slice(), passages: count };
+  }
+
+  /**
+   * Does now what the background would do in time or not for so little: vectors of dead rows are given up for codes, graphs become one without
+   * dead rows, and rows that wait get into it. Searches and writes go on meanwhile.
+   * @param rebuild also where few rows are dead
+   * @throws CodedError `failure`
+   */
+  renew(rebuild = false): Promise<void> {
+    return this.#kept.renew(rebuild);
+  }
+
+  /** Whether `renew` would do anything that is worth its time. */
+  get isWorthRenewing(): boolean {
+    return this.#kept.isWorthRenewing;
+  }
+
+  /** Graphs that a search walks one after the other. */
+  get graphs(): number {
+    return this.#kept.rows.graphs.list.length;
   }
 
   /**
@@ -194,11 +252,13 @@ export class VectorIndex {
    * scanned; of those that are coded, recall@10 is about .99.
    * @throws CodedError as search, and whatever `fetch` throws
    */
-  searchPast(query: Float32Array, { k, accept, fetch, ef = this.#ef(k) }: PastSearch): OwnerHits {
+  searchPast(query: Float32Array, { k, accept, fetch, trace, ef = this.#ef(k) }: PastSearch): OwnerHits {
     const { codes, rows } = this.#kept;
-    const top = searchOwners(rows, { query, k, accept, ef });
+    const top = searchOwners(rows, { query, k, accept, ef, trace });
     if (k > 0) {
-      scanDead(rows, rows.table.acceptedDeadRows(accept), top);
+      const dead = rows.table.acceptedDeadRows(accept);
+      if (trace) trace.scannedRows += dead.length + (codes?.rows ?? 0);
+      scanDead(rows, dead, top);
       if (codes !== undefined)
         searchCodes({ codes, slab: rows.slab, query: rows.slab.query, accept, fetch }, top);
     }
