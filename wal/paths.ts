@@ -26,4 +26,6 @@ export const PATHS = {
   tokens: 'tokens',
   /** How far the verification of the running store has come: a cache. */
   verified: 'verified.json',
+  /** What the owner notes of its work beside serving: results, figures. Nothing of it is truth. */
+  ops: 'ops',
 } as const;

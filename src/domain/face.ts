@@ -6,6 +6,7 @@ import type { BackupAnswer, BackupCommand } from './backup.js';
 import type { HorizonAnswer, HorizonCommand } from './erase.js';
 import type { Actor, Erased, JsonValue, Metadata, Metric, Origin, Space } from './model.js';
 import type { ExportAnswer, ExportQuery, ImportAnswer, ImportCommand } from './portable.js';
+import type { ScheduleAnswer, ScheduleCommand } from './schedule.js';
 import type {
   DiffAnswer,
   DiffQuery,
@@ -326,6 +327,7 @@ export interface Engine {
   verify(command: VerifyCommand, context: CallContext): Promise<VerifyAnswer>;
   export(query: ExportQuery, context: CallContext): Promise<ExportAnswer>;
   import(command: ImportCommand, context: CallContext): Promise<ImportAnswer>;
+  schedule(command: ScheduleCommand, context: CallContext): Promise<ScheduleAnswer>;
   close(): Promise<void>;
 }
 
@@ -356,4 +358,5 @@ export const ENGINE_METHODS = {
   verify: 'read',
   export: 'read',
   import: 'write',
+  schedule: 'read',
 } as const satisfies Record<EngineMethod, 'read' | 'write'>;

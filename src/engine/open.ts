@@ -17,8 +17,8 @@ import { noteWarning, StoreEngine } from './engine.js';
 import type { Projections } from './projections.js';
 import { finishRedactions } from './redact.js';
 import type { BatchSizes } from './reembed-run.js';
-import type { VerifySchedule } from './schedule.js';
 import { emptyScratch } from './scratch.js';
+import type { VerifySchedule } from './status.js';
 
 export interface OpenEngineOptions {
   /** The store directory; created where there is none. */
@@ -33,10 +33,8 @@ export interface OpenEngineOptions {
   readonly create?: boolean;
   /** Wall clock in ms. Default Date.now. */
   readonly clock?: () => number;
-  /** When the log is verified beside the work, as a server does. Default: only when it is asked for. */
+  /** When a server verifies the log beside the work, for the status to tell. Default: only when it is asked for. */
   readonly verify?: VerifySchedule;
-  /** See Config. Default: for ever. */
-  readonly keepHistory?: string | undefined;
   /** For tests: collections get a graph from this many rows on. */
   readonly graphThresholdRows?: number;
   /** For tests: vectors of dead versions that are kept. */
@@ -123,7 +121,6 @@ async function open(options: OpenEngineOptions): Promise<StoreEngine> {
       clock,
       warnings,
       verify: options.verify,
-      keepHistory: options.keepHistory,
       reembedBatches: options.reembedBatches,
     });
     void engine.resumeErasing();
