@@ -16,7 +16,7 @@ import {
 } from './embedding/settings.js';
 import { defaultModelsPath, defaultStorePath, expandHome, type Machine } from './paths.js';
 import { readScheduleSettings, type ScheduleSettings } from './schedule-settings.js';
-import { DEFAULT_VERIFY, LOG_LEVELS, VARIABLES, type VariableName } from './variables.js';
+import { DEFAULT_BACKUP, DEFAULT_VERIFY, LOG_LEVELS, VARIABLES, type VariableName } from './variables.js';
 
 const METRICS = ['cosine', 'ip', 'l2'] as const satisfies readonly Metric[];
 const INDEX_ENGINES = ['usearch', 'hnswlib'] as const satisfies readonly IndexEngine[];
@@ -93,7 +93,10 @@ export function readConfig(env: NodeJS.ProcessEnv, machine: Machine = thisMachin
     indexEngine: oneOf(env, 'VECTOR_INDEX', INDEX_ENGINES, 'usearch'),
     durability: oneOf(env, 'VECTOR_DURABILITY', DURABILITIES, 'interval'),
     keepHistory,
-    verify: { cron: schedules.times.verify, bytesPerSecond: readVerifyRate(env) },
+    verify: {
+      cron: schedules.times.verify,
+      bytesPerSecond: readRate(env, 'VECTOR_VERIFY_RATE', DEFAULT_VERIFY.megabytesPerSecond),
+    },
     schedules,
     roots: readRoots(env, machine),
     access: readAccess(env),
@@ -133,6 +136,7 @@ function readSchedules(
       verify: get(env, 'VECTOR_VERIFY_SCHEDULE'),
       backupDir: backupDir === undefined ? undefined : readPath('VECTOR_BACKUP_DIR', backupDir, machine),
       backupKeep: get(env, 'VECTOR_BACKUP_KEEP'),
+      backupBytesPerSecond: readRate(env, 'VECTOR_BACKUP_RATE', DEFAULT_BACKUP.megabytesPerSecond),
       hasHorizon,
       storePath,
     },
@@ -152,12 +156,13 @@ function readKeepHistory(env: NodeJS.ProcessEnv): string | undefined {
   );
 }
 
-function readVerifyRate(env: NodeJS.ProcessEnv): number {
-  const value = get(env, 'VECTOR_VERIFY_RATE');
-  const megabytes = value === undefined ? DEFAULT_VERIFY.megabytesPerSecond : Number(value);
+/** Bytes a second. */
+function readRate(env: NodeJS.ProcessEnv, name: VariableName, fallback: number): number {
+  const value = get(env, name);
+  const megabytes = value === undefined ? fallback : Number(value);
   if (!(megabytes >= 0.1 && megabytes <= 10_000))
     throw invalid(
-      'VECTOR_VERIFY_RATE',
+      name,
       `${JSON.stringify(value)} is no number from 0.1 to 10000`,
       'Give megabytes a second, such as 8.',
     );

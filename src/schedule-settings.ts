@@ -24,6 +24,8 @@ export interface ScheduleSettings {
     /** Absolute; undefined where nothing is backed up by itself. */
     readonly dir: string | undefined;
     readonly keep: BackupKeep;
+    /** Copied at most. */
+    readonly bytesPerSecond: number;
   };
 }
 
@@ -33,6 +35,7 @@ export interface ScheduleVariables {
   /** Absolute. */
   readonly backupDir: string | undefined;
   readonly backupKeep: string | undefined;
+  readonly backupBytesPerSecond: number;
   readonly hasHorizon: boolean;
   readonly storePath: string;
 }
@@ -77,7 +80,14 @@ export function readScheduleSettings(given: ScheduleVariables, invalid: Invalid)
       `Set it, or leave ${job} out.`,
     );
   }
-  return { times, backup: { dir: backupDir, keep: readKeep(given.backupKeep, invalid) } };
+  return {
+    times,
+    backup: {
+      dir: backupDir,
+      keep: readKeep(given.backupKeep, invalid),
+      bytesPerSecond: given.backupBytesPerSecond,
+    },
+  };
 }
 
 /** `backup=17 2 * * *, verify=off`: a comma belongs to an expression unless a name and = follow it. */

@@ -7,6 +7,7 @@ import { PROVIDER_DEFAULTS } from './embedding/settings.js';
 export const LOG_LEVELS = ['trace', 'debug', 'info', 'warn', 'error', 'fatal', 'silent'] as const;
 
 export const DEFAULT_VERIFY = { megabytesPerSecond: 8 } as const;
+export const DEFAULT_BACKUP = { megabytesPerSecond: 64 } as const;
 
 /**
  * When each job runs unless something else is said: cron expressions in the machine's zone. Backups need a directory, and the horizon an age. None lies
@@ -112,6 +113,11 @@ export const VARIABLES = [
     defaultValue: 'last=5, daily=7, weekly=4, monthly=6, updates=5',
     meaning:
       'How many of those backups stay: the newest ones, the newest of so many days, weeks and months, and those made before an update.',
+  },
+  {
+    name: 'VECTOR_BACKUP_RATE',
+    defaultValue: String(DEFAULT_BACKUP.megabytesPerSecond),
+    meaning: 'What those backups copy at most: megabytes a second, 0.1 to 10000.',
   },
   {
     name: 'VECTOR_SCHEDULE',

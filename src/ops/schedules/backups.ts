@@ -28,8 +28,6 @@ const ACTOR: Actor = {
   tool: 'backup',
 };
 
-/** Of the log, beside calls. */
-const BYTES_PER_SECOND = 64_000_000;
 /** Pruning reads what stays once in the life of a server; a backup of every minute need not wait for it each time. */
 const PRUNE_EVERY_MS = 3_600_000;
 /** Another backup into the same directory is waited for so long. */
@@ -40,6 +38,7 @@ export interface BackupsOptions {
   readonly engine: () => Pick<StoreEngine, 'backup' | 'headSeq'>;
   readonly dir: string;
   readonly keep: BackupKeep;
+  readonly bytesPerSecond: number;
   /** The configuration that is taken along. */
   readonly savedConfig: () => Promise<string>;
   /** The directory in which the last backup was made, by this process or one before it. */
@@ -70,14 +69,21 @@ export class Backups {
    * @throws as Engine.backup and prune; WalError WAL_IO where the directory is gone
    */
   async make(context: JobContext, isContinuous: boolean): Promise<string> {
-    const { dir, savedConfig, madeIn, onMade, elapsedMs = () => performance.now() } = this.options;
+    const {
+      dir,
+      bytesPerSecond,
+      savedConfig,
+      madeIn,
+      onMade,
+      elapsedMs = () => performance.now(),
+    } = this.options;
     const engine = this.options.engine();
     if (madeIn() === dir) assertThere(dir);
     if (!isContinuous || this.config === undefined) this.config = await savedConfig();
     const { config } = this;
     const seq = engine.headSeq;
     const answer = await this.whileBusy(context, () =>
-      engine.backup({ to: dir, config, bytes_per_second: BYTES_PER_SECOND }, { actor: ACTOR, ...context }),
+      engine.backup({ to: dir, config, bytes_per_second: bytesPerSecond }, { actor: ACTOR, ...context }),
     );
     this.backedUpSeq = Math.max(seq, answer.last.seq);
     onMade(dir);

@@ -45,14 +45,14 @@ const withoutWork = (name: JobName, times: string): Job => ({
 function backupJobs({ engine, config, savedConfig, states }: JobsOptions): Job[] {
   const { times, backup } = config.schedules;
   const names = ['backup-continuous', 'backup', 'backup-monthly'] as const;
-  const { dir, keep } = backup;
+  const { dir, keep, bytesPerSecond } = backup;
   if (dir === undefined)
     return names.map(name => ({
       ...{ name, times: times[name], run: CANNOT_RUN },
       unavailable: 'VECTOR_BACKUP_DIR is not set',
     }));
   const backups = new Backups({
-    ...{ engine, dir, keep, savedConfig },
+    ...{ engine, dir, keep, bytesPerSecond, savedConfig },
     madeIn: () => states.of('backup').madeIn,
     onMade: madeIn => states.set('backup', { ...states.of('backup'), madeIn }),
   });

@@ -311,9 +311,13 @@ export class Scheduler {
     }
     const durationMs = Math.round(performance.now() - beganMs);
     this.running = undefined;
-    if (error !== undefined && abort.signal.reason instanceof GivesWay) this.putOff(job);
-    else this.end(running, durationMs, message, error);
+    const hasGivenWay = error !== undefined && abort.signal.reason instanceof GivesWay;
+    const run = hasGivenWay ? this.putOff(job) : this.end(running, durationMs, message, error);
+    // Taken out before anything waits: whoever asks from now on asks for another run.
+    const asked = run && this.asked.get(job.name);
+    if (run !== undefined) this.asked.delete(job.name);
     await states.save();
+    if (run !== undefined) asked?.resolve(run);
     ended();
     this.look();
   }
@@ -323,7 +327,7 @@ export class Scheduler {
   }
 
   /** It goes on once what came before it is done. Whoever asked for it still waits. */
-  private putOff(job: Job): void {
+  private putOff(job: Job): undefined {
     const { states, clock } = this.options;
     const { running, ...state } = states.of(job.name);
     states.set(job.name, { ...state, next: { ms: clock(), times: job.times } });
@@ -334,7 +338,7 @@ export class Scheduler {
     durationMs: number,
     message: string,
     error: unknown,
-  ): void {
+  ): JobRun {
     const { states, clock, logger } = this.options;
     const { running, ...state } = states.of(job.name);
     const run: JobRun = {
@@ -364,9 +368,7 @@ export class Scheduler {
         { job: job.name },
         `${job.name} works again, after ${failing.runs} failed since ${failing.since}`,
       );
-    const asked = this.asked.get(job.name);
-    this.asked.delete(job.name);
-    asked?.resolve(run);
+    return run;
   }
 
   private outcomeOf(
