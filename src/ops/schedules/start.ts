@@ -35,7 +35,7 @@ export async function openSchedules(context: OperationsContext): Promise<Schedul
 
 /** What is noted of a store's jobs, where no server runs that could be asked: without a time to come, which nobody keeps. Writes nothing. */
 export function notedSchedules(config: Config, logger: Logger): ScheduleAnswer {
-  const states = statesAsNoted(config.storePath);
+  const states = statesAsNoted(config.storePath, message => logger.error(message));
   const nobody = () => {
     throw new Error('no job runs here');
   };

@@ -61,9 +61,11 @@ export function lastRuns(storeDir: string): Readonly<Partial<Record<JobName, Job
   return readStates(storeDir).states;
 }
 
-/** The note of a store that another process may have: nothing is written. */
-export function statesAsNoted(storeDir: string): States {
-  const states = new Map(Object.entries(readStates(storeDir).states));
+/** The note of a store that another process may have: nothing is written. @throws what the file system throws */
+export function statesAsNoted(storeDir: string, warn: (message: string) => void): States {
+  const noted = readStates(storeDir);
+  if (noted.problem !== undefined) warn(`${NAME} ${noted.problem}: results of earlier runs are not known`);
+  const states = new Map(Object.entries(noted.states));
   return {
     of: name => states.get(name) ?? {},
     set: (name, state) => void states.set(name, state),
