@@ -7,7 +7,7 @@ import { PROVIDER_DEFAULTS } from './embedding/settings.js';
 export const LOG_LEVELS = ['trace', 'debug', 'info', 'warn', 'error', 'fatal', 'silent'] as const;
 
 export const DEFAULT_VERIFY = { megabytesPerSecond: 8 } as const;
-export const DEFAULT_BACKUP = { megabytesPerSecond: 64 } as const;
+export const DEFAULT_BACKUP = { megabytesPerSecond: 32 } as const;
 
 /**
  * When each job runs unless something else is said: cron expressions in the machine's zone. Backups need a directory, and the horizon an age. None lies
@@ -117,7 +117,7 @@ export const VARIABLES = [
   {
     name: 'VECTOR_BACKUP_RATE',
     defaultValue: String(DEFAULT_BACKUP.megabytesPerSecond),
-    meaning: 'What those backups copy at most: megabytes a second, 0.1 to 10000.',
+    meaning: 'What those backups copy, and their pruning reads, at most: megabytes a second, 0.1 to 10000.',
   },
   {
     name: 'VECTOR_SCHEDULE',

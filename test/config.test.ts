@@ -31,7 +31,7 @@ test('nothing set gives the defaults', () => {
       backup: {
         dir: undefined,
         keep: { last: 5, daily: 7, weekly: 4, monthly: 6, updates: 5 },
-        bytesPerSecond: 64_000_000,
+        bytesPerSecond: 32_000_000,
       },
     },
     roots: undefined,

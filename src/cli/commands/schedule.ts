@@ -57,7 +57,7 @@ async function ask(config: Config, command: ScheduleCommand, context: CallContex
 
 async function listAlone(config: Config): Promise<ScheduleAnswer> {
   const [{ notedSchedules }, { createLogger }] = await Promise.all([
-    import('../../ops/schedules/start.js'),
+    import('../../ops/schedules/schedules.js'),
     import('../../log.js'),
   ]);
   return notedSchedules(config, createLogger({ ...config, logLevel: 'error' }));
@@ -72,7 +72,7 @@ async function actAlone(
   process.umask(0o077);
   const [{ openEngine }, { openSchedules }, { createLogger }, { savedConfig }] = await Promise.all([
     import('../../engine/open.js'),
-    import('../../ops/schedules/start.js'),
+    import('../../ops/schedules/schedules.js'),
     import('../../log.js'),
     import('../share-store.js'),
   ]);

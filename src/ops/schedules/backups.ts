@@ -7,6 +7,7 @@ import { listPins, unpinBackup } from '../../../wal/backup/pins.js';
 import { prune } from '../../../wal/backup/prune.js';
 import { WalError } from '../../../wal/errors.js';
 import { exists } from '../../../wal/exists.js';
+import { Pace } from '../../../wal/pace.js';
 import type { BackupAnswer } from '../../domain/backup.js';
 import { CodedError, isCoded } from '../../domain/errors.js';
 import type { Actor } from '../../domain/model.js';
@@ -51,11 +52,14 @@ export interface BackupsOptions {
 export class Backups {
   private readonly check: BackupCheck;
   private config: string | undefined;
+  /** Of the run under way. */
+  private signal: AbortSignal | undefined;
   private prunedMs = Number.NEGATIVE_INFINITY;
   private backedUpSeq = 0;
 
   constructor(private readonly options: BackupsOptions) {
-    this.check = new BackupCheck(options.dir);
+    const pace = new Pace(options.bytesPerSecond);
+    this.check = new BackupCheck(options.dir, { spend: bytes => pace.spend(bytes, this.signal) });
   }
 
   /** Whether something was written since the last backup of this process. */
@@ -97,6 +101,7 @@ export class Backups {
   private async prune(context: JobContext, answer: BackupAnswer): Promise<number> {
     const { dir, keep } = this.options;
     context.signal.throwIfAborted();
+    this.signal = context.signal;
     try {
       return await this.whileBusy(context, async () => {
         await unpinOldUpdates(dir, keep.updates);

@@ -21,8 +21,8 @@ export interface SchedulerOptions {
   readonly random?: () => number;
 }
 
-/** The first look: the call that opened the store is answered by then, and several servers of one machine do not begin at once. */
-const FIRST_LOOK_MS = 3_000;
+/** From the start to the first look: the call that opened the store is answered by then, and several servers of one machine do not begin at once. */
+const FIRST_LOOK_MS = 2_000;
 const FIRST_LOOK_JITTER_MS = 4_000;
 /** Looked at least so often, for a machine may sleep and its clock may be set. */
 const LOOK_MS = 30_000;
