@@ -369,10 +369,11 @@ export class StoreEngine implements Engine {
     return this.options.projections.through.seq;
   }
 
-  /** Goes on with verifying the log beside the work: see OnlineVerifier.goOn. */
+  /** Goes on with verifying the log beside the work, as OnlineVerifier.goOn; with what the round found before it was stopped. */
   async goOnVerifying(round: Round): Promise<OnlineResult | undefined> {
     await this.ready();
-    return this.verifier.goOn(round);
+    const result = await this.verifier.goOn(round);
+    return result && { ...result, findings: this.verifier.state.findings };
   }
 
   /**

@@ -27,6 +27,8 @@ const FIRST_LOOK_JITTER_MS = 4_000;
 /** Looked at least so often, for a machine may sleep and its clock may be set. */
 const LOOK_MS = 30_000;
 const MIN_LOOK_MS = 50;
+/** What can go on later works at least so long at a time, or it would never get on beside a job that is due all the time. */
+const TURN_MS = 5_000;
 /** A run that begins so much after its time is told of as missed. */
 const LATE_MS = 120_000;
 /** Runs of a job with an age come at most so far apart while they fail. */
@@ -57,6 +59,8 @@ export class Scheduler {
   private timer: NodeJS.Timeout | undefined;
   private running: Running | undefined;
   private readonly asked = new Map<JobName, Asked>();
+  /** The one that ran last. */
+  private ended: Job | undefined;
   private isKept = false;
   private isClosing = false;
 
@@ -179,7 +183,8 @@ export class Scheduler {
   private noteInterrupted(job: Job): void {
     const { states, clock, logger } = this.options;
     const { running, ...state } = states.of(job.name);
-    if (running === undefined) return;
+    // Where it cannot run the note waits for an owner that can.
+    if (running === undefined || job.unavailable !== undefined) return;
     const interruptions = (state.interruptions ?? 0) + 1;
     const isGivenUp = interruptions >= MAX_INTERRUPTIONS;
     const last: JobRun = {
@@ -215,16 +220,25 @@ export class Scheduler {
     if (this.isClosing) return;
     const nowMs = this.options.clock();
     const due = this.options.jobs.filter(job => job !== this.running?.job && this.isDue(job, nowMs));
-    const first = due.find(({ name }) => this.asked.has(name)) ?? due[0];
+    // One that is due again at once lets another have a turn.
+    const first =
+      due.find(({ name }) => this.asked.has(name)) ?? due.find(job => job !== this.ended) ?? due[0];
     if (first !== undefined && this.running === undefined) void this.begin(first, nowMs);
-    else if (first !== undefined && this.running!.job.givesWay && this.isBefore(first, this.running!.job))
-      this.running!.abort.abort(new GivesWay());
+    else if (first !== undefined) this.makeWay(first, this.running!, nowMs);
     const waitsMs = this.options.jobs.map(
       job => (this.nextMs(job, nowMs) ?? Number.POSITIVE_INFINITY) - nowMs,
     );
     // One whose time has come and that has nothing to do is asked again soon enough for its age.
     const lagsMs = this.options.jobs.map(({ times }) => parseLag(times) ?? LOOK_MS);
-    this.arm(Math.max(MIN_LOOK_MS, Math.min(LOOK_MS, ...lagsMs, ...waitsMs.filter(ms => ms > 0))));
+    const turnMs = due.length > 0 && this.running?.job.givesWay ? TURN_MS : LOOK_MS;
+    this.arm(Math.max(MIN_LOOK_MS, Math.min(turnMs, ...lagsMs, ...waitsMs.filter(ms => ms > 0))));
+  }
+
+  /** Stops what is running for another, if it can go on later and has got on a little. */
+  private makeWay(first: Job, { job, started, abort }: Running, nowMs: number): void {
+    if (!job.givesWay || !this.isBefore(first, job)) return;
+    const sinceMs = nowMs - Date.parse(started);
+    if (sinceMs < 0 || sinceMs >= TURN_MS) abort.abort(new GivesWay());
   }
 
   private isBefore(one: Job, other: Job): boolean {
@@ -311,6 +325,7 @@ export class Scheduler {
     }
     const durationMs = Math.round(performance.now() - beganMs);
     this.running = undefined;
+    this.ended = job;
     const hasGivenWay = error !== undefined && abort.signal.reason instanceof GivesWay;
     const run = hasGivenWay ? this.putOff(job) : this.end(running, durationMs, message, error);
     // Taken out before anything waits: whoever asks from now on asks for another run.
@@ -361,7 +376,10 @@ export class Scheduler {
       });
     const { code, duration_ms } = run;
     if (run.outcome === 'failed')
-      logger.error({ job: job.name, code, duration_ms }, `${job.name} failed: ${run.message} ${run.way_out}`);
+      logger.error(
+        { job: job.name, code, duration_ms },
+        `${job.name} failed: ${run.message}. ${run.way_out}`,
+      );
     else logger.info({ job: job.name, outcome: run.outcome, duration_ms }, `${job.name}: ${run.message}`);
     if (run.outcome !== 'interrupted' && failing !== undefined && run.outcome === 'ok')
       logger.info(
