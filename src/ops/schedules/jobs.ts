@@ -7,6 +7,7 @@ import type { HistoryKeeper } from '../../engine/keep-history.js';
 import { Backups } from './backups.js';
 import { type Job, type JobContext, Passed } from './job.js';
 import type { States } from './state.js';
+import type { Work } from './work.js';
 
 export interface JobsOptions {
   /** Asked once there is something to do. */
@@ -15,8 +16,8 @@ export interface JobsOptions {
   /** See OperationsContext. */
   readonly savedConfig: () => Promise<string>;
   readonly states: States;
-  /** Work of jobs that other parts of the program do; a job without work is not there, unless it is configured. */
-  readonly work?: Partial<Record<JobName, Job['run']>>;
+  /** A job without work is not there, unless it is configured. */
+  readonly work: Work;
 }
 
 /** By priority, as JOB_NAMES has them. */
@@ -25,7 +26,7 @@ export function jobsOf(options: JobsOptions): Job[] {
   const { times } = schedules;
   const jobs: Job[] = [...backupJobs(options), horizonJob(options), checkpointJob(options)];
   for (const name of ['reports', 'optimize'] as const) {
-    const run = options.work?.[name];
+    const run = options.work[name];
     if (run !== undefined) jobs.push({ name, times: times[name], run });
     else if (times[name] !== 'off') jobs.push(withoutWork(name, times[name]));
   }
@@ -82,7 +83,7 @@ function horizonJob({ engine, config }: JobsOptions): Job {
       );
     return look.versions === 0
       ? 'nothing is old enough'
-      : `${look.versions} versions erased, ${look.freedBytes} bytes freed`;
+      : `${look.versions} ${look.versions === 1 ? 'version' : 'versions'} erased, ${look.freedBytes} bytes freed`;
   };
   return { name: 'horizon', times, run };
 }

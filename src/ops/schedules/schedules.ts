@@ -8,6 +8,7 @@ import { jobsOf } from './jobs.js';
 import { Scheduler } from './scheduler.js';
 import { StateFile, statesAsNoted } from './state.js';
 import { cronTimes } from './times.js';
+import { workOf } from './work.js';
 
 /** Schedules of a store that this process has; they do nothing by themselves before `start`. */
 export async function openSchedules(context: OperationsContext): Promise<Schedules> {
@@ -15,7 +16,7 @@ export async function openSchedules(context: OperationsContext): Promise<Schedul
   const states = new StateFile(config.storePath, message => logger.warn(message));
   const { engine, savedConfig } = context;
   const scheduler = new Scheduler({
-    jobs: jobsOf({ engine: () => engine, config, savedConfig, states }),
+    jobs: jobsOf({ engine: () => engine, config, savedConfig, states, work: workOf(() => context) }),
     ...{ states, logger },
     nextTime: await cronTimes(),
     clock: Date.now,
@@ -29,7 +30,7 @@ export function notedSchedules(config: Config, logger: Logger): ScheduleAnswer {
   const nobody = () => {
     throw new Error('no job runs here');
   };
-  const jobs = jobsOf({ engine: nobody, savedConfig: nobody, config, states });
+  const jobs = jobsOf({ engine: nobody, savedConfig: nobody, config, states, work: workOf(nobody) });
   const scheduler = new Scheduler({ ...{ jobs, states, logger }, nextTime: nobody, clock: Date.now });
   return { is_kept: false, store: config.storePath, jobs: scheduler.views() };
 }
