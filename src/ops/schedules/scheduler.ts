@@ -1,13 +1,16 @@
 /** Runs jobs at their times, one at a time, and keeps what became of each. */
-import { CodedError, isCoded } from '../../domain/errors.js';
+import { CodedError } from '../../domain/errors.js';
 import type { CallContext, Progress } from '../../domain/face.js';
 import { nearest } from '../../domain/nearest.js';
 import type { JobName, JobRun, JobView, RunReason } from '../../domain/schedule.js';
 import type { Logger } from '../../log.js';
 import { parseLag } from '../../schedule-settings.js';
-import { type Job, Passed } from './job.js';
+import { dueMs } from './due.js';
+import type { Job } from './job.js';
+import { outcomeOf, stateAfter, stateAfterKill } from './results.js';
 import type { JobState, States } from './state.js';
-import { type NextTime, timesInWords } from './times.js';
+import type { NextTime } from './times.js';
+import { viewOf } from './view.js';
 
 export interface SchedulerOptions {
   /** By priority. */
@@ -31,13 +34,8 @@ const MIN_LOOK_MS = 50;
 const TURN_MS = 5_000;
 /** A run that begins so much after its time is told of as missed. */
 const LATE_MS = 120_000;
-/** Runs of a job with an age come at most so far apart while they fail. */
-const MAX_BACK_OFF_MS = 3_600_000;
-/** Who interrupts every run might be the run itself: then it waits for its next time. */
-const MAX_INTERRUPTIONS = 3;
 /** How long a run may take to notice that it is to end. */
 const END_MS = 5_000;
-const MAX_MESSAGE = 500;
 
 interface Running {
   readonly job: Job;
@@ -179,34 +177,15 @@ export class Scheduler {
     states.set(name, { ...states.of(name), ...more });
   }
 
-  /** A run that an earlier process began and did not end. */
+  /** A run that an earlier process began and did not end. Where the job cannot run, the note waits for an owner that can do it. */
   private noteInterrupted(job: Job): void {
     const { states, clock, logger } = this.options;
-    const { running, ...state } = states.of(job.name);
-    // Where it cannot run the note waits for an owner that can.
-    if (running === undefined || job.unavailable !== undefined) return;
-    const interruptions = (state.interruptions ?? 0) + 1;
-    const isGivenUp = interruptions >= MAX_INTERRUPTIONS;
-    const last: JobRun = {
-      ...running,
-      ended: running.started,
-      duration_ms: 0,
-      outcome: 'interrupted',
-      code: 'RUN_INTERRUPTED',
-      message: isGivenUp
-        ? `the server ended in the middle of it, ${interruptions} times in a row`
-        : 'the server ended in the middle of it',
-      way_out: isGivenUp
-        ? 'It waits for its next time. See the log of the server for why it ends.'
-        : 'It is taken up again by itself.',
-    };
-    logger.warn({ job: job.name, code: last.code }, `${job.name}: ${last.message}`);
-    states.set(job.name, {
-      ...state,
-      last,
-      ...(isGivenUp ? { interruptions: 0 } : { interruptions, next: { ms: clock(), times: job.times } }),
-      ...(isGivenUp && { failing: failingSince(state, last) }),
-    });
+    if (job.unavailable !== undefined) return;
+    const state = stateAfterKill(states.of(job.name), job, clock());
+    if (state === undefined) return;
+    states.set(job.name, state);
+    const { code, message } = state.last!;
+    logger.warn({ job: job.name, code }, `${job.name}: ${message}`);
   }
 
   private arm(ms: number): void {
@@ -252,32 +231,18 @@ export class Scheduler {
     return nextMs !== undefined && nextMs <= nowMs && (job.hasWork?.() ?? true);
   }
 
-  /**
-   * When a job runs next; in the past where it is due. A time that was reckoned before stands, unless the clock was set back beyond it: so each that
-   * passed while nobody looked is made up for once, however many they were.
-   */
+  /** See dueMs; undefined as well where nobody keeps to the times. A time that is reckoned for the first time is noted. */
   private nextMs(job: Job, nowMs: number): number | undefined {
-    const { states } = this.options;
+    if (!this.isKept) return undefined;
+    const { states, nextTime } = this.options;
     const state = states.of(job.name);
-    if (!this.isKept || state.isPaused || job.unavailable !== undefined || job.times === 'off')
-      return undefined;
-    const lagMs = parseLag(job.times);
-    const noted = state.next?.times === job.times ? state.next.ms : undefined;
-    if (lagMs !== undefined) {
-      if (state.last === undefined || noted !== undefined) return Math.min(noted ?? nowMs, nowMs);
-      const lastMs = Date.parse(state.last.started);
-      const backOff = 2 ** Math.min(20, state.failing?.runs ?? 0);
-      const everyMs = Math.min(lagMs * backOff, Math.max(lagMs, MAX_BACK_OFF_MS));
-      return lastMs > nowMs ? nowMs : lastMs + everyMs;
-    }
-    const fresh = this.options.nextTime(job.times, nowMs);
-    if (noted === undefined && job.isDueAtFirst && state.last === undefined) return nowMs;
-    const next = Math.min(noted ?? Number.POSITIVE_INFINITY, fresh ?? Number.POSITIVE_INFINITY);
-    if (next !== noted && next !== Number.POSITIVE_INFINITY) {
-      this.change(job, { next: { ms: next, times: job.times } });
+    const ms = dueMs(job, state, nowMs, nextTime);
+    const isNew = ms !== undefined && ms > nowMs && (state.next?.ms !== ms || state.next.times !== job.times);
+    if (isNew && parseLag(job.times) === undefined) {
+      this.change(job, { next: { ms, times: job.times } });
       void states.save();
     }
-    return next;
+    return ms;
   }
 
   private reasonOf(job: Job, nowMs: number): RunReason {
@@ -355,33 +320,25 @@ export class Scheduler {
     error: unknown,
   ): JobRun {
     const { states, clock, logger } = this.options;
-    const { running, ...state } = states.of(job.name);
+    const before = states.of(job.name);
     const run: JobRun = {
       started,
       ended: new Date(Math.max(clock(), Date.parse(started))).toISOString(),
       duration_ms: durationMs,
       reason,
-      ...this.outcomeOf(message, error, abort.signal.aborted),
+      ...outcomeOf(message, error, abort.signal.aborted || this.isClosing),
     };
-    const { failing, interruptions, ...rest } = state;
-    if (run.outcome === 'interrupted')
-      states.set(job.name, { ...state, last: run, next: { ms: clock(), times: job.times } });
-    else
-      states.set(job.name, {
-        ...rest,
-        last: run,
-        ...(run.outcome === 'ok' && { lastOk: run.ended }),
-        ...(run.outcome === 'failed' && { failing: failingSince(state, run) }),
-        ...(run.outcome === 'skipped' && failing && { failing }),
-      });
-    const { code, duration_ms } = run;
-    if (run.outcome === 'failed')
+    states.set(job.name, stateAfter(before, job, run, clock()));
+    const { code, outcome, duration_ms } = run;
+    if (code === 'INTERNAL') logger.error({ err: error }, 'a job failed without a code');
+    if (outcome === 'failed')
       logger.error(
         { job: job.name, code, duration_ms },
         `${job.name} failed: ${run.message}. ${run.way_out}`,
       );
-    else logger.info({ job: job.name, outcome: run.outcome, duration_ms }, `${job.name}: ${run.message}`);
-    if (run.outcome !== 'interrupted' && failing !== undefined && run.outcome === 'ok')
+    else logger.info({ job: job.name, outcome, duration_ms }, `${job.name}: ${run.message}`);
+    const { failing } = before;
+    if (outcome === 'ok' && failing !== undefined)
       logger.info(
         { job: job.name },
         `${job.name} works again, after ${failing.runs} failed since ${failing.since}`,
@@ -389,75 +346,21 @@ export class Scheduler {
     return run;
   }
 
-  private outcomeOf(
-    message: string,
-    error: unknown,
-    isAborted: boolean,
-  ): Pick<JobRun, 'outcome' | 'message' | 'code' | 'way_out'> {
-    if (error === undefined) return { outcome: 'ok', message: message.slice(0, MAX_MESSAGE) };
-    if (error instanceof Passed) return { outcome: 'skipped', message: error.message };
-    if (isAborted || this.isClosing)
-      return {
-        outcome: 'interrupted',
-        code: 'RUN_INTERRUPTED',
-        message: 'the server was ended in the middle of it',
-        way_out: 'It is taken up again by itself.',
-      };
-    if (isCoded(error))
-      return {
-        outcome: 'failed',
-        code: error.code,
-        message: error.message.slice(0, MAX_MESSAGE),
-        way_out: error.wayOut.slice(0, MAX_MESSAGE),
-      };
-    this.options.logger.error({ err: error }, 'a job failed without a code');
-    return {
-      outcome: 'failed',
-      code: 'INTERNAL',
-      message: (error instanceof Error ? error.message : String(error)).slice(0, MAX_MESSAGE),
-      way_out: 'This is a bug: please report it together with the log of the server.',
-    };
-  }
-
   private view(job: Job): JobView {
     const nowMs = this.options.clock();
-    const { isPaused, last, lastOk, failing } = this.options.states.of(job.name);
-    const state = stateOf(job, isPaused);
-    const isRunning = this.running?.job === job;
-    const nextMs = isRunning && parseLag(job.times) !== undefined ? undefined : this.nextMs(job, nowMs);
-    const isDue = !isRunning && this.running !== undefined && this.isDue(job, nowMs);
-    return {
-      name: job.name,
-      state,
-      times: job.times,
-      times_in_words: timesInWords(job.times),
-      ...(job.unavailable !== undefined && { note: job.unavailable }),
-      ...(nextMs !== undefined && { next: new Date(Math.max(nextMs, nowMs)).toISOString() }),
-      is_queued: isDue,
-      ...(isRunning && {
-        running: {
-          started: this.running!.started,
-          reason: this.running!.reason,
-          ...(this.running!.progress && { progress: this.running!.progress }),
-        },
-      }),
-      ...(last && { last }),
-      ...(lastOk !== undefined && { last_ok: lastOk }),
-      ...(failing && { failing }),
-    };
+    const { running } = this;
+    const isRunning = running?.job === job;
+    const nextMs = this.nextMs(job, nowMs);
+    const isDue = !isRunning && this.isDue(job, nowMs);
+    // What is due and has nothing to do has no time.
+    const isShown = nextMs !== undefined && (nextMs > nowMs || isDue);
+    return viewOf(job, this.options.states.of(job.name), {
+      nextMs: isShown ? Math.max(nextMs, nowMs) : undefined,
+      isQueued: isDue && running !== undefined,
+      running: isRunning ? running : undefined,
+    });
   }
 }
-
-export function stateOf({ unavailable, times }: Job, isPaused = false): JobView['state'] {
-  if (unavailable !== undefined) return 'unavailable';
-  if (times === 'off') return 'off';
-  return isPaused ? 'paused' : 'on';
-}
-
-const failingSince = ({ failing }: JobState, run: JobRun): JobState['failing'] => ({
-  since: failing?.since ?? run.started,
-  runs: (failing?.runs ?? 0) + 1,
-});
 
 /** Why a run was aborted: another is due. */
 class GivesWay extends Error {}
