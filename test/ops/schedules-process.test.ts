@@ -18,7 +18,7 @@ const env = {
   HOME: home,
   XDG_RUNTIME_DIR: join(home, 'run'),
   VECTOR_BACKUP_DIR: backups,
-  // Three seconds for what is in the store: time enough to be killed in.
+  // Eight seconds for what is in the store: time enough for two commands and a kill, also on a busy machine.
   VECTOR_BACKUP_RATE: '0.1',
   VECTOR_SCHEDULE: 'checkpoint=off, verify=off',
 };
@@ -27,7 +27,7 @@ const servers: McpProcess[] = [];
 beforeAll(async () => {
   mkdirSync(env.XDG_RUNTIME_DIR, { mode: 0o700 });
   const engine = await openTestEngine(store);
-  const items = Array.from({ length: 20 }, (_, n) => ({
+  const items = Array.from({ length: 50 }, (_, n) => ({
     id: `item-${n}`,
     text: `note ${n}`,
     metadata: { filler: 'x'.repeat(15_000) },
@@ -69,7 +69,7 @@ async function until(is: (backup: JobView) => boolean): Promise<JobView> {
     const answer = await owner?.schedule({ action: 'list' }, testContext).catch(() => undefined);
     await owner?.close();
     if (answer !== undefined && is(job(answer))) return job(answer);
-    await sleep(50);
+    await sleep(150);
   }
 }
 
