@@ -1,4 +1,3 @@
-import { createRequire } from 'node:module';
 import { homedir } from 'node:os';
 import { delimiter, isAbsolute, resolve } from 'node:path';
 import { type Access, parseRights } from './domain/access.js';
@@ -24,7 +23,9 @@ import {
   parseRotation,
 } from './log/settings.js';
 import { defaultModelsPath, defaultStorePath, expandHome, type Machine } from './paths.js';
+import { readScheduleSettings, type ScheduleSettings } from './schedule-settings.js';
 import {
+  DEFAULT_BACKUP,
   DEFAULT_SLOW_QUERY_MS,
   DEFAULT_VERIFY,
   LOG_LEVELS,
@@ -56,6 +57,8 @@ export interface Config {
   readonly keepHistory: string | undefined;
   /** When a server verifies its log by itself: a cron expression in the machine's zone or "off", and what it reads of the disk at most. */
   readonly verify: { readonly cron: string; readonly bytesPerSecond: number };
+  /** When a server does its recurring work. */
+  readonly schedules: ScheduleSettings;
   /** Directories that ingest may read, absolute; undefined where VECTOR_ROOTS is not set. */
   readonly roots: readonly string[] | undefined;
   /** What clients of a server may see and change. */
@@ -103,19 +106,24 @@ export type Terms = Readonly<Record<string, string>>;
  */
 export function readConfig(env: NodeJS.ProcessEnv, machine: Machine = thisMachine()): Config {
   refuseUnknown(env);
-  const storePath = get(env, 'VECTOR_DB_PATH');
+  const path = get(env, 'VECTOR_DB_PATH');
+  const storePath =
+    path === undefined ? defaultStorePath(env, machine) : readPath('VECTOR_DB_PATH', path, machine);
   const logFile = get(env, 'VECTOR_LOG_FILE');
+  const keepHistory = readKeepHistory(env);
+  const schedules = readSchedules(env, machine, storePath, keepHistory !== undefined);
   return {
-    storePath:
-      storePath === undefined
-        ? defaultStorePath(env, machine)
-        : readPath('VECTOR_DB_PATH', storePath, machine),
+    storePath,
     embedder: readEmbedder(env, machine),
     metric: oneOf(env, 'VECTOR_METRIC', METRICS, 'cosine'),
     indexEngine: oneOf(env, 'VECTOR_INDEX', INDEX_ENGINES, 'usearch'),
     durability: oneOf(env, 'VECTOR_DURABILITY', DURABILITIES, 'interval'),
-    keepHistory: readKeepHistory(env),
-    verify: { cron: readSchedule(env), bytesPerSecond: readVerifyRate(env) },
+    keepHistory,
+    verify: {
+      cron: schedules.times.verify,
+      bytesPerSecond: readRate(env, 'VECTOR_VERIFY_RATE', DEFAULT_VERIFY.megabytesPerSecond),
+    },
+    schedules,
     roots: readRoots(env, machine),
     access: readAccess(env),
     logLevel: oneOf(env, 'VECTOR_LOG_LEVEL', LOG_LEVELS, 'info'),
@@ -145,18 +153,24 @@ function refuseUnknown(env: NodeJS.ProcessEnv): void {
   }
 }
 
-function readSchedule(env: NodeJS.ProcessEnv): string {
-  const value = get(env, 'VECTOR_VERIFY_SCHEDULE');
-  if (value === undefined) return DEFAULT_VERIFY.schedule;
-  if (value.toLowerCase() === 'off') return 'off';
-  // Loaded only where it is needed: a start must not wait for it.
-  const { validateDetailed } = createRequire(import.meta.url)('node-cron') as typeof import('node-cron');
-  const { valid, errors } = validateDetailed(value);
-  if (valid) return value;
-  throw invalid(
-    'VECTOR_VERIFY_SCHEDULE',
-    `${JSON.stringify(value)} is no cron expression: ${errors.map(({ message }) => message).join(', ')}`,
-    'Give minute, hour, day of month, month and weekday, such as "30 3 * * *" for half past three each night, or off.',
+function readSchedules(
+  env: NodeJS.ProcessEnv,
+  machine: Machine,
+  storePath: string,
+  hasHorizon: boolean,
+): ScheduleSettings {
+  const backupDir = get(env, 'VECTOR_BACKUP_DIR');
+  return readScheduleSettings(
+    {
+      schedule: get(env, 'VECTOR_SCHEDULE'),
+      verify: get(env, 'VECTOR_VERIFY_SCHEDULE'),
+      backupDir: backupDir === undefined ? undefined : readPath('VECTOR_BACKUP_DIR', backupDir, machine),
+      backupKeep: get(env, 'VECTOR_BACKUP_KEEP'),
+      backupBytesPerSecond: readRate(env, 'VECTOR_BACKUP_RATE', DEFAULT_BACKUP.megabytesPerSecond),
+      hasHorizon,
+      storePath,
+    },
+    invalid,
   );
 }
 
@@ -172,12 +186,13 @@ function readKeepHistory(env: NodeJS.ProcessEnv): string | undefined {
   );
 }
 
-function readVerifyRate(env: NodeJS.ProcessEnv): number {
-  const value = get(env, 'VECTOR_VERIFY_RATE');
-  const megabytes = value === undefined ? DEFAULT_VERIFY.megabytesPerSecond : Number(value);
+/** Bytes a second. */
+function readRate(env: NodeJS.ProcessEnv, name: VariableName, fallback: number): number {
+  const value = get(env, name);
+  const megabytes = value === undefined ? fallback : Number(value);
   if (!(megabytes >= 0.1 && megabytes <= 10_000))
     throw invalid(
-      'VECTOR_VERIFY_RATE',
+      name,
       `${JSON.stringify(value)} is no number from 0.1 to 10000`,
       'Give megabytes a second, such as 8.',
     );

@@ -1,12 +1,29 @@
 /** The environment variables that configure the program, as --help and the documentation print them. */
 import { delimiter } from 'node:path';
 import { LIMITS } from './domain/limits.js';
+import type { JobName } from './domain/schedule.js';
 import { PROVIDER_DEFAULTS } from './embedding/settings.js';
 import { DEFAULT_LOG_KEEP, DEFAULT_LOG_ROTATE } from './log/settings.js';
 
 export const LOG_LEVELS = ['trace', 'debug', 'info', 'warn', 'error', 'fatal', 'silent'] as const;
 
-export const DEFAULT_VERIFY = { schedule: '30 3 * * *', megabytesPerSecond: 8 } as const;
+export const DEFAULT_VERIFY = { megabytesPerSecond: 8 } as const;
+export const DEFAULT_BACKUP = { megabytesPerSecond: 32 } as const;
+
+/**
+ * When each job runs unless something else is said: cron expressions in the machine's zone. Backups need a directory, and the horizon an age. None lies
+ * between one and three at night, where clocks are set forward or back.
+ */
+export const DEFAULT_TIMES = {
+  'backup-continuous': 'off',
+  backup: '17 4 * * *',
+  'backup-monthly': '47 4 1 * *',
+  horizon: '20 * * * *',
+  checkpoint: '10 5 * * *',
+  reports: 'off',
+  optimize: 'off',
+  verify: '30 3 * * *',
+} as const satisfies Record<JobName, string>;
 
 export const DEFAULT_SLOW_QUERY_MS = { warn: 1_000, error: 2_000 } as const;
 
@@ -73,9 +90,9 @@ export const VARIABLES = [
   },
   {
     name: 'VECTOR_VERIFY_SCHEDULE',
-    defaultValue: DEFAULT_VERIFY.schedule,
+    defaultValue: DEFAULT_TIMES.verify,
     meaning:
-      'When a running server verifies its log by itself: a cron expression (minute hour day month weekday) in the zone of the machine, or off. A time at which no server runs is passed over.',
+      'When a running server verifies its log by itself: a cron expression (minute hour day month weekday) in the zone of the machine, or off. The same as verify= in VECTOR_SCHEDULE.',
   },
   {
     name: 'VECTOR_VERIFY_RATE',
@@ -87,6 +104,29 @@ export const VARIABLES = [
     defaultValue: 'forever',
     meaning:
       'How long what is dead is kept, such as "90 days": contents of older dead versions are erased by a running server, once a day. See docs/erasing.md.',
+  },
+  {
+    name: 'VECTOR_BACKUP_DIR',
+    defaultValue: '',
+    meaning:
+      'A directory of its own for backups of this store: set, a running server backs up into it by itself, daily and monthly, and prunes what is old. See docs/schedules.md.',
+  },
+  {
+    name: 'VECTOR_BACKUP_KEEP',
+    defaultValue: 'last=5, daily=7, weekly=4, monthly=6, updates=5',
+    meaning:
+      'How many of those backups stay: the newest ones, the newest of so many days, weeks and months, and those made before an update.',
+  },
+  {
+    name: 'VECTOR_BACKUP_RATE',
+    defaultValue: String(DEFAULT_BACKUP.megabytesPerSecond),
+    meaning: 'What those backups copy, and their pruning reads, at most: megabytes a second, 0.1 to 10000.',
+  },
+  {
+    name: 'VECTOR_SCHEDULE',
+    defaultValue: 'see docs/schedules.md',
+    meaning:
+      'When a running server does its recurring work, such as "backup=17 4 * * *, backup-continuous=60 s, verify=off": cron expressions in the zone of the machine; off turns one off, or all.',
   },
   {
     name: 'VECTOR_ROOTS',

@@ -17,6 +17,23 @@ test('nothing set gives the defaults', () => {
     indexEngine: 'usearch',
     durability: 'interval',
     verify: { cron: '30 3 * * *', bytesPerSecond: 8_000_000 },
+    schedules: {
+      times: {
+        'backup-continuous': 'off',
+        backup: 'off',
+        'backup-monthly': 'off',
+        horizon: 'off',
+        checkpoint: '10 5 * * *',
+        reports: 'off',
+        optimize: 'off',
+        verify: '30 3 * * *',
+      },
+      backup: {
+        dir: undefined,
+        keep: { last: 5, daily: 7, weekly: 4, monthly: 6, updates: 5 },
+        bytesPerSecond: 32_000_000,
+      },
+    },
     roots: undefined,
     access: { readOnly: false },
     logLevel: 'info',
@@ -61,6 +78,50 @@ test('a schedule is off, or a cron expression', () => {
   expect(read({ VECTOR_VERIFY_RATE: '0.5' }).verify.bytesPerSecond).toBe(500_000);
   for (const wrong of ['0', 'fast', '-1', '1e9'])
     expect(() => read({ VECTOR_VERIFY_RATE: wrong })).toThrow(/VECTOR_VERIFY_RATE/);
+});
+
+test('a directory turns backups on, and each job can be given its times or turned off', () => {
+  const times = (env: NodeJS.ProcessEnv) => {
+    const { schedules } = read({ VECTOR_BACKUP_DIR: '~/backups', VECTOR_KEEP_HISTORY: '90 days', ...env });
+    expect(schedules.backup.dir).toBe('/home/ada/backups');
+    return schedules.times;
+  };
+  expect(times({})).toMatchObject({
+    ...{ backup: '17 4 * * *', 'backup-monthly': '47 4 1 * *', 'backup-continuous': 'off' },
+    ...{ horizon: '20 * * * *', verify: '30 3 * * *' },
+  });
+  // A comma belongs to an expression unless a name follows.
+  expect(
+    times({ VECTOR_SCHEDULE: 'backup=0 1,13 * * mon,tue, VERIFY=off,backup-continuous = 5 min' }),
+  ).toMatchObject({ backup: '0 1,13 * * mon,tue', verify: 'off', 'backup-continuous': '5 min' });
+  expect(new Set(Object.values(times({ VECTOR_SCHEDULE: 'off' })))).toEqual(new Set(['off']));
+  expect(times({ VECTOR_SCHEDULE: 'off', VECTOR_VERIFY_SCHEDULE: '1 1 * * *' }).verify).toBe('1 1 * * *');
+  expect(read({ VECTOR_BACKUP_KEEP: ' monthly=12, last=0' }).schedules.backup.keep).toEqual({
+    ...{ last: 0, daily: 7, weekly: 4, monthly: 12, updates: 5 },
+  });
+});
+
+test.each<[NodeJS.ProcessEnv, RegExp]>([
+  [{ VECTOR_SCHEDULE: 'bakup=1 1 * * *' }, /VECTOR_SCHEDULE: "bakup" is no job, did you mean backup\?/],
+  [{ VECTOR_SCHEDULE: 'verify' }, /VECTOR_SCHEDULE: "verify" is no JOB=TIMES/],
+  [{ VECTOR_SCHEDULE: 'verify=off, verify=off' }, /VECTOR_SCHEDULE: verify: is given twice/],
+  [{ VECTOR_SCHEDULE: 'verify=0 0 31 2 *' }, /verify: "0 0 31 2 \*" is no cron expression/],
+  [{ VECTOR_SCHEDULE: 'verify=' }, /verify: "" is no cron expression/],
+  [{ VECTOR_SCHEDULE: 'backup=1 1 * * *' }, /backup: needs VECTOR_BACKUP_DIR, which is not set/],
+  [{ VECTOR_SCHEDULE: 'horizon=1 1 * * *' }, /horizon: needs VECTOR_KEEP_HISTORY, which is not set/],
+  [{ VECTOR_SCHEDULE: 'backup-continuous=2 d', VECTOR_BACKUP_DIR: '/b' }, /"2 d" is no age from 1 s to 1 d/],
+  [
+    { VECTOR_SCHEDULE: 'verify=1 1 * * *', VECTOR_VERIFY_SCHEDULE: '1 1 * * *' },
+    /verify: VECTOR_VERIFY_SCHEDULE gives it too/,
+  ],
+  [
+    { VECTOR_BACKUP_DIR: '/srv/s/b', VECTOR_DB_PATH: '/srv/s' },
+    /VECTOR_BACKUP_DIR: \/srv\/s\/b lies in the store/,
+  ],
+  [{ VECTOR_BACKUP_KEEP: 'hourly=1' }, /VECTOR_BACKUP_KEEP: "hourly=1" is no such number/],
+  [{ VECTOR_BACKUP_RATE: '0' }, /VECTOR_BACKUP_RATE: "0" is no number/],
+])('%o is refused by name', (env, message) => {
+  expect(() => read(env)).toThrow(message);
 });
 
 test('a variable that is empty or blank counts as not set', () => {
@@ -202,7 +263,7 @@ test.each<[NodeJS.ProcessEnv, string, string]>([
 });
 
 test('there are few variables, each with a meaning', () => {
-  expect(VARIABLES.length).toBeLessThanOrEqual(21);
+  expect(VARIABLES.length).toBeLessThanOrEqual(26);
   for (const { name, meaning } of VARIABLES) {
     expect(name).toMatch(/^VECTOR_[A-Z_]+$/);
     expect(meaning).toMatch(/\.$/);

@@ -79,15 +79,26 @@ export class RecordFileWriter {
   }
 }
 
+/** Holds back whoever reads a lot beside other work. */
+export interface ReadingPace {
+  /** Told of the bytes that were read; resolves when more may be. @throws to end the reading */
+  spend(bytes: number): Promise<void>;
+}
+
+/** A file that is in memory would otherwise be read through in one turn. */
+const NO_PACE: ReadingPace = { spend: () => new Promise(resolve => setImmediate(resolve)) };
+
 /**
  * The records of a file, as they stood in the log; their bytes are valid until the next one is asked for.
  * @param digest given every byte of it
  * @param wrong makes the error for a file that is none of records
+ * @param pace waited for after each piece. Default: the event loop gets its turn
  */
 export async function* readRecordFile(
   path: string,
   digest: { update(bytes: Uint8Array): unknown },
   wrong: (what: string) => Error,
+  pace: ReadingPace = NO_PACE,
 ): AsyncGenerator<Buffer> {
   let held: Buffer = Buffer.alloc(0);
   for await (const chunk of createReadStream(path, { highWaterMark: READ_BYTES })) {
@@ -104,6 +115,7 @@ export async function* readRecordFile(
       at = end;
     }
     held = held.subarray(at);
+    await pace.spend(chunk.length);
   }
   if (held.length > 0) throw wrong('it is cut short');
 }

@@ -4,6 +4,8 @@ export interface BackupCommand {
   readonly to: string;
   /** Write all records anew. Default false. */
   readonly full?: boolean;
+  /** Read of the log at most. Default: no bound. */
+  readonly bytes_per_second?: number;
   /** A configuration to be taken along: opaque text, of whoever asks. */
   readonly config?: string;
 }

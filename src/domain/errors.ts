@@ -110,6 +110,15 @@ export type ErrorCode =
   | 'PROFILE_RUNNING'
   /** The process of its own in which a load was run ended before it was through. */
   | 'LOAD_DIED'
+  /** Recurring work: nobody does it here; the job runs already; it cannot run here; a run ended with its server. */
+  | 'SCHEDULE_NOT_KEPT'
+  | 'JOB_RUNNING'
+  | 'JOB_UNAVAILABLE'
+  | 'RUN_INTERRUPTED'
+  /** A job's failure: the clock leapt; a backup was made and nothing pruned; the verification found something. */
+  | 'CLOCK_DOUBTED'
+  | 'PRUNE_FAILED'
+  | 'VERIFY_FOUND'
   /** Over HTTP: no token that counts, or one that may not do this; a name by which the server is not reached; too much at once. */
   | 'UNAUTHORIZED'
   | 'SCOPE_INSUFFICIENT'

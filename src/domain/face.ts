@@ -8,6 +8,7 @@ import type { Actor, Erased, JsonValue, Metadata, Metric, Origin, Space } from '
 import type { OptimizeAnswer, OptimizeCommand } from './optimize.js';
 import type { ExportAnswer, ExportQuery, ImportAnswer, ImportCommand } from './portable.js';
 import type { CpuProfileAnswer, CpuProfileCommand, SearchTimings } from './profile.js';
+import type { ScheduleAnswer, ScheduleCommand } from './schedule.js';
 import type { SearchTrace } from './search-trace.js';
 import type { TallyAnswer, TallyQuery } from './tally.js';
 import type {
@@ -339,6 +340,7 @@ export interface Engine {
   profileCpu(command: CpuProfileCommand, context: CallContext): Promise<CpuProfileAnswer>;
   export(query: ExportQuery, context: CallContext): Promise<ExportAnswer>;
   import(command: ImportCommand, context: CallContext): Promise<ImportAnswer>;
+  schedule(command: ScheduleCommand, context: CallContext): Promise<ScheduleAnswer>;
   close(): Promise<void>;
 }
 
@@ -372,4 +374,5 @@ export const ENGINE_METHODS = {
   profileCpu: 'read',
   export: 'read',
   import: 'write',
+  schedule: 'read',
 } as const satisfies Record<EngineMethod, 'read' | 'write'>;

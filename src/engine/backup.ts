@@ -6,6 +6,7 @@ import { backUp } from '../../wal/backup/write.js';
 import { withIoErrors } from '../../wal/io-error.js';
 import type { RecordSource } from '../../wal/log.js';
 import { inspectStoreTarget } from '../../wal/new-store.js';
+import { Pace } from '../../wal/pace.js';
 import type { BackupAnswer, BackupCommand } from '../domain/backup.js';
 import type { CallContext, Progress, ResolvedMoment } from '../domain/face.js';
 import { type BackupSummary, chosenBackup, summaryOf } from './backup-list.js';
@@ -28,13 +29,14 @@ const isoOf = (ms: number): string => new Date(ms).toISOString();
  */
 export async function backUpStore(
   log: RecordSource,
-  { to, full, config }: BackupCommand,
+  { to, full, config, bytes_per_second }: BackupCommand,
   context: CallContext,
   { clock, ending }: { clock: () => number; ending: AbortSignal },
 ): Promise<BackupAnswer> {
   const { id, manifest, written, isUnchanged } = await backUp(log, to, {
     full,
     config,
+    ...(bytes_per_second !== undefined && { pace: new Pace(bytes_per_second) }),
     clock,
     signal: AbortSignal.any(context.signal === undefined ? [ending] : [ending, context.signal]),
     onProgress: (done, total) =>

@@ -1,8 +1,8 @@
-import type { ScheduledTask } from 'node-cron';
 import type { GroupCommitLog } from '../../wal/group-commit.js';
 import { withIoErrors } from '../../wal/io-error.js';
 import type { LogRecord } from '../../wal/record.js';
 import { readCommitted } from '../../wal/transactions.js';
+import type { OnlineResult } from '../../wal/verify-online.js';
 import type { BackupAnswer, BackupCommand } from '../domain/backup.js';
 import type { HorizonAnswer, HorizonCommand } from '../domain/erase.js';
 import { CodedError } from '../domain/errors.js';
@@ -27,6 +27,7 @@ import type {
 import type { OptimizeAnswer, OptimizeCommand } from '../domain/optimize.js';
 import type { ExportAnswer, ExportQuery, ImportAnswer, ImportCommand } from '../domain/portable.js';
 import type { CpuProfileAnswer, CpuProfileCommand } from '../domain/profile.js';
+import type { ScheduleAnswer, ScheduleCommand } from '../domain/schedule.js';
 import type { TallyAnswer, TallyQuery } from '../domain/tally.js';
 import type {
   DiffAnswer,
@@ -53,8 +54,8 @@ import { assertOutside } from './fork.js';
 import { HistoryReader } from './history.js';
 import { Horizon } from './horizon.js';
 import { ingest } from './ingest/ingest.js';
-import { HistoryKeeper, KEEP_HISTORY_CRON, type KeepHistoryOptions } from './keep-history.js';
-import { OnlineVerifier } from './online-verifier.js';
+import { HistoryKeeper, type KeepHistoryOptions } from './keep-history.js';
+import { OnlineVerifier, type Round } from './online-verifier.js';
 import type { Optimizer } from './optimize.js';
 import { Exporter } from './portable/exporter.js';
 import { Importer } from './portable/importer.js';
@@ -62,9 +63,8 @@ import type { PreparedEvents, Projections } from './projections.js';
 import { Reembedder } from './reembed.js';
 import type { BatchSizes } from './reembed-run.js';
 import { Reverter } from './revert.js';
-import { schedule, type VerifySchedule } from './schedule.js';
 import { Searcher } from './search.js';
-import { statusOf } from './status.js';
+import { statusOf, type VerifySchedule } from './status.js';
 import { TallyReader } from './tally.js';
 import { type CacheBytes, Versions } from './versions.js';
 import { Watcher } from './watch.js';
@@ -83,12 +83,15 @@ export interface StoreEngineOptions {
   readonly reembedBatches?: BatchSizes | undefined;
   /** What was told of at the start, like checkpoints that were discarded, and what the background tells of later: the newest. */
   readonly warnings: string[];
-  /** When the log is verified beside the work. Default: only when it is asked for. */
+  /** When the log is verified beside the work, for the status to tell. Default: only when it is asked for. */
   readonly verify?: VerifySchedule | undefined;
-  /** See Config. */
+  /** What an optimization may erase: see Config. */
   readonly keepHistory?: string | undefined;
   readonly caches?: CacheBytes | undefined;
 }
+
+/** What the owner of a store does beside serving it, as it is asked for through the engine: see src/ops. */
+export type OwnersWork = Pick<Engine, 'schedule'>;
 
 /** A checkpoint is due once this many events, or a quarter of all versions, are not in the newest one. */
 const CHECKPOINT_MIN_EVENTS = 10_000;
@@ -116,14 +119,14 @@ export class StoreEngine implements Engine {
   private checkpointSeq: number;
   /** How far what goes on without an event is in the newest checkpoint: see Projections.progress. */
   private checkpointProgress: string;
-  private saving: Promise<boolean> | undefined;
+  private saving: Promise<Error | undefined> | undefined;
   /** A long transaction that is being applied; nothing else is written meanwhile. */
   private applying: Promise<void> | undefined;
   private closing: Promise<void> | undefined;
   private readonly longWork = new Set<Promise<unknown>>();
   private readonly ending = new AbortController();
   private readonly verifier: OnlineVerifier;
-  private readonly scheduled: Promise<(ScheduledTask | undefined)[]>;
+  private ownersWork: Promise<OwnersWork | undefined> | undefined;
 
   constructor(private readonly options: StoreEngineOptions) {
     const { log, projections, embedders, metric, clock } = options;
@@ -155,7 +158,6 @@ export class StoreEngine implements Engine {
     });
     const { storeDir } = options;
     this.verifier = new OnlineVerifier({ storeDir, log, clock, warn: message => this.warn(message) });
-    this.scheduled = this.scheduleWork(options);
     this.exporter = new Exporter(shared);
     this.importer = new Importer({ ...shared, writer: this.writer });
     this.watcher = new Watcher({ ...shared, reader: this.searcher, ending: this.ending.signal });
@@ -168,19 +170,6 @@ export class StoreEngine implements Engine {
     );
   }
 
-  private scheduleWork({ verify, keepHistory }: StoreEngineOptions): Promise<(ScheduledTask | undefined)[]> {
-    const work: Promise<ScheduledTask | undefined>[] = [];
-    if (verify !== undefined)
-      work.push(
-        this.scheduleOne('verification', verify.cron, () => this.verifier.goOn(verify.bytesPerSecond)),
-      );
-    if (keepHistory !== undefined) {
-      const keeper = this.historyKeeper(keepHistory);
-      work.push(this.scheduleOne('erasing old history', KEEP_HISTORY_CRON, () => keeper.look()));
-    }
-    return Promise.all(work);
-  }
-
   /** What moves the horizon by itself. @param options for tests */
   historyKeeper(keep: string, options: Partial<KeepHistoryOptions> = {}): HistoryKeeper {
     return new HistoryKeeper({
@@ -191,23 +180,6 @@ export class StoreEngine implements Engine {
       keep,
       ...options,
     });
-  }
-
-  private async scheduleOne(
-    what: string,
-    cron: string,
-    work: () => Promise<unknown>,
-  ): Promise<ScheduledTask | undefined> {
-    try {
-      return await schedule(cron, this.options.logger, () =>
-        work().catch((error: unknown) => {
-          if (!this.ending.signal.aborted) this.warn(`${what} stopped: ${(error as Error).message}`);
-        }),
-      );
-    } catch (error) {
-      this.warn(`${what} is not scheduled: ${(error as Error).message}`);
-      return undefined;
-    }
   }
 
   private apply(records: readonly LogRecord[], prepared: PreparedEvents | undefined): void {
@@ -235,20 +207,20 @@ export class StoreEngine implements Engine {
     if (projections.through.seq - this.checkpointSeq >= due) this.saving ??= this.checkpoint();
   }
 
-  /** Saves a checkpoint. A failure is a warning: the log is what counts. @returns whether it was saved */
-  private async checkpoint(): Promise<boolean> {
+  /** Saves a checkpoint. A failure is a warning, and answered: the log is what counts. */
+  private async checkpoint(): Promise<Error | undefined> {
     const { storeDir, log, projections, logger } = this.options;
     try {
       projections.assertUsable();
       this.checkpointProgress = projections.progress;
       this.checkpointSeq = await saveCheckpoint(storeDir, log.lineage.storeId, projections);
       logger.info({ seq: this.checkpointSeq }, 'checkpoint saved');
-      return true;
+      return undefined;
     } catch (error) {
       // Not before as many events again: a full disk must not be written to at every event.
       this.checkpointSeq = projections.through.seq;
       this.warn(`checkpoint not saved: ${(error as Error).message}`);
-      return false;
+      return error as Error;
     } finally {
       this.saving = undefined;
     }
@@ -259,7 +231,7 @@ export class StoreEngine implements Engine {
     await this.saving;
     if (!this.isNewer) return undefined;
     this.saving ??= this.checkpoint();
-    return await this.saving;
+    return (await this.saving) === undefined;
   }
 
   /** Whether a checkpoint would hold anything that the newest one lacks. */
@@ -442,6 +414,51 @@ export class StoreEngine implements Engine {
     return this.importer.import(command, context);
   }
 
+  /** @throws CodedError SCHEDULE_NOT_KEPT where nobody does recurring work on this engine; what the owner's work answers with */
+  async schedule(command: ScheduleCommand, context: CallContext): Promise<ScheduleAnswer> {
+    await this.ready();
+    const work = await this.ownersWork;
+    if (work === undefined)
+      throw new CodedError(
+        'SCHEDULE_NOT_KEPT',
+        'the process that has the store does no recurring work: it is a command, or its work could not be started',
+        'Wait until the command is done, or see the log of the server.',
+      );
+    return work.schedule(command, context);
+  }
+
+  /** @param work what is asked of the owner goes there, once it has begun; undefined where it cannot */
+  operateBy(work: Promise<OwnersWork | undefined>): void {
+    this.ownersWork = work;
+  }
+
+  /** The last event that is applied. */
+  get headSeq(): number {
+    return this.options.projections.through.seq;
+  }
+
+  /** Goes on with verifying the log beside the work, as OnlineVerifier.goOn; with what the round found before it was stopped. */
+  async goOnVerifying(round: Round): Promise<OnlineResult | undefined> {
+    await this.ready();
+    const result = await this.verifier.goOn(round);
+    return result && { ...result, findings: this.verifier.state.findings };
+  }
+
+  /**
+   * Saves a checkpoint, if there is anything that the newest one does not hold.
+   * @returns the event through which the newest one is complete, and whether it was saved now
+   * @throws what saveCheckpoint throws
+   */
+  async saveCheckpoint(): Promise<{ readonly seq: number; readonly isNew: boolean }> {
+    await this.ready();
+    await this.saving;
+    if (!this.isNewer) return { seq: this.checkpointSeq, isNew: false };
+    this.saving ??= this.checkpoint();
+    const failure = await this.saving;
+    if (failure !== undefined) throw failure;
+    return { seq: this.checkpointSeq, isNew: true };
+  }
+
   /** Waits until no index has background work left: for benchmarks and tests. */
   async idle(): Promise<void> {
     await this.saving;
@@ -462,7 +479,6 @@ export class StoreEngine implements Engine {
       this.reembedder.stop(),
       this.verifier.stop(),
       this.horizonMover.stopped(),
-      this.scheduled.then(tasks => Promise.all(tasks.map(task => task?.destroy()))),
       Promise.allSettled(this.longWork),
     ]);
     this.writer.end(refusal);

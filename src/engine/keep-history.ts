@@ -8,8 +8,6 @@ import { VERSION } from '../version.js';
 import type { Horizon } from './horizon.js';
 import type { Projections } from './projections.js';
 
-/** When it is looked whether there is anything to do. */
-export const KEEP_HISTORY_CRON = '20 * * * *';
 const DAY_MS = 86_400_000;
 
 const ACTOR: Actor = {
@@ -21,6 +19,13 @@ const ACTOR: Actor = {
   transport: 'library',
   tool: 'horizon',
 };
+
+/** What a look came to: nothing was due, so many versions are erased, or why the age of anything is not known. */
+export type HistoryLook =
+  | { readonly versions: number; readonly freedBytes: number }
+  | { readonly doubt: string };
+
+const NOTHING_DUE: HistoryLook = { versions: 0, freedBytes: 0 };
 
 export interface KeepHistoryOptions {
   /** An age: "90 days". */
@@ -49,28 +54,29 @@ export class HistoryKeeper {
    * Moves the horizon if it is a day since it was moved last, and something would go. An age is counted from now, but at most from a day after the last
    * write: a clock that leapt ahead, or a store that nobody wrote to for a year, makes nothing old.
    */
-  async look(): Promise<void> {
+  async look(more: Pick<CallContext, 'signal' | 'onProgress'> = {}): Promise<HistoryLook> {
     const { projections, horizon, clock, keep, logger } = this.options;
     const nowMs = clock();
     const { milestones } = projections().catalog.registry;
     const last = milestones.findLast(({ type }) => type === 'history_erased');
-    if (last !== undefined && nowMs - last.timeMs < DAY_MS) return;
+    if (last !== undefined && nowMs - last.timeMs < DAY_MS) return NOTHING_DUE;
     const doubt = this.doubtOfClock(nowMs);
     if (doubt !== undefined) {
       if (!this.hasWarned) this.options.warn(`history older than ${keep} is not erased: ${doubt}`);
       this.hasWarned = true;
-      return;
+      return { doubt };
     }
     // What the horizon itself writes is no sign of life.
     const reference = Math.min(nowMs, projections().catalog.lastChangeMs + DAY_MS);
     // What ends in "ago" is a time, or refused.
     const { timeMs } = parseMoment(`${keep} ago`, { nowMs: reference }) as Moment & { kind: 'time' };
     const through = new Date(timeMs).toISOString();
-    const context: CallContext = { actor: ACTOR };
+    const context: CallContext = { actor: ACTOR, ...more };
     const { versions } = await horizon.move({ through, dry_run: true }, context);
-    if (versions === 0) return;
+    if (versions === 0) return NOTHING_DUE;
     const answer = await horizon.move({ through, dry_run: false }, context);
     logger.info({ versions, freed_bytes: answer.freed_bytes }, `history older than ${keep} is erased`);
+    return { versions, freedBytes: answer.freed_bytes };
   }
 
   /** Why ages may not be what the clock says; undefined where nothing is known against it. */

@@ -22,6 +22,15 @@ export interface OnlineVerifierOptions {
 /** How far it has come is written each time so many bytes were read: after a crash at most they are read again. */
 const SAVE_BYTES = 256 * 1024 * 1024;
 
+/** How a round is gone on with. */
+export interface Round {
+  /** Read of the disk at most. */
+  readonly bytesPerSecond: number;
+  /** Aborting ends it; the next one goes on there. */
+  readonly signal?: AbortSignal | undefined;
+  readonly onProgress?: ((progress: Progress) => void) | undefined;
+}
+
 interface Run {
   readonly abort: AbortController;
   readonly done: Promise<unknown>;
@@ -53,18 +62,18 @@ export class OnlineVerifier {
 
   /**
    * Goes on with the round that was stopped, or begins one; nothing where a verification is under way.
-   * @param bytesPerSecond read of the disk at most
    * @returns what was found, undefined where nothing was done or it was stopped
    */
-  async goOn(bytesPerSecond: number): Promise<OnlineResult | undefined> {
+  async goOn({ bytesPerSecond, signal, onProgress }: Round): Promise<OnlineResult | undefined> {
     if (this.run !== undefined || this.isStopped) return undefined;
     const abort = new AbortController();
+    const ended = signal === undefined ? abort.signal : AbortSignal.any([abort.signal, signal]);
     try {
       return await this.begin(abort, true, () =>
-        this.round(this.resumeAfter(), new Pace(bytesPerSecond), abort.signal),
+        this.round(this.resumeAfter(), new Pace(bytesPerSecond), ended, onProgress),
       );
     } catch (error) {
-      if (abort.signal.aborted) return undefined;
+      if (ended.aborted) return undefined;
       throw error;
     }
   }

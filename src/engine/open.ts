@@ -17,8 +17,8 @@ import { noteWarning, StoreEngine } from './engine.js';
 import type { Projections } from './projections.js';
 import { finishRedactions } from './redact.js';
 import type { BatchSizes } from './reembed-run.js';
-import type { VerifySchedule } from './schedule.js';
 import { emptyScratch } from './scratch.js';
+import type { VerifySchedule } from './status.js';
 import type { CacheBytes } from './versions.js';
 
 export interface OpenEngineOptions {
@@ -34,7 +34,7 @@ export interface OpenEngineOptions {
   readonly create?: boolean;
   /** Wall clock in ms. Default Date.now. */
   readonly clock?: () => number;
-  /** When the log is verified beside the work, as a server does. Default: only when it is asked for. */
+  /** When a server verifies the log beside the work, for the status to tell. Default: only when it is asked for. */
   readonly verify?: VerifySchedule;
   /** See Config. Default: for ever. */
   readonly keepHistory?: string | undefined;

@@ -14,7 +14,13 @@ import { describeSeq, endOf } from './moments.js';
 import type { OnlineVerifier } from './online-verifier.js';
 import type { Projections } from './projections.js';
 import { type At, generationOf, type Reader } from './read.js';
-import type { VerifySchedule } from './schedule.js';
+
+export interface VerifySchedule {
+  /** A cron expression in the machine's zone, or "off". */
+  readonly cron: string;
+  /** Read of the disk at most. */
+  readonly bytesPerSecond: number;
+}
 
 export interface StatusSource {
   readonly storeDir: string;

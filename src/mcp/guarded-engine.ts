@@ -5,7 +5,7 @@ import type { Engine } from '../domain/face.js';
 /**
  * The engine as clients of a server with these rights have it: every tool, resource, prompt and subscription goes through here, so
  * that none can forget them. A collection that is not named does not exist for them; what may only be read is refused to writers.
- * What is for the operator of a store (backups, horizon, verification, figures, export, import, another model) is refused altogether.
+ * What is for the operator of a store (backups, horizon, verification, figures, export, import, schedules, another model) is refused altogether.
  * @throws CodedError from its methods: READ_ONLY, ACCESS_DENIED, COLLECTION_NOT_FOUND
  */
 export function guardedEngine(engine: Engine, access: Access): Engine {
@@ -70,6 +70,7 @@ export function guardedEngine(engine: Engine, access: Access): Engine {
     profileCpu: refused('profileCpu'),
     export: refused('export'),
     import: refused('import'),
+    schedule: refused('schedule'),
     close: () => engine.close(),
   };
 }

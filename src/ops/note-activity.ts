@@ -9,7 +9,11 @@ const SAVE_MS = 60_000;
 const TELL_MS = 3_600_000;
 
 /** Notes in <store>/ops what is asked of the store, and what took too long. A disk that is full costs the notes, and no call. */
-export async function noteActivity({ config, logger, calls }: OperationsContext): Promise<Operation> {
+export async function noteActivity({
+  config,
+  logger,
+  calls,
+}: Pick<OperationsContext, 'config' | 'logger' | 'calls'>): Promise<Operation> {
   const { storePath, slowQueryMs, logTexts } = config;
   let toldMs = Number.NEGATIVE_INFINITY;
   const failed = (error: unknown) => {

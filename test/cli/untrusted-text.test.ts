@@ -128,6 +128,8 @@ const CALLS: readonly (readonly [args: readonly string[], shows: RegExp])[] = [
   [['backup', '--to', 'BACKUPS'], /BACKUPS/],
   [['backup', 'list', 'BACKUPS'], /BACKUPS/],
   [['restore', '--from', 'BACKUPS', '--to', 'RESTORED'], /RESTORED/],
+  [['schedule'], /verify/],
+  [['schedule', 'run', 'verify'], /sound/],
   [['token', 'list'], /./],
   [['doctor'], /Node|node/],
   [['setup'], /Claude/],

@@ -80,7 +80,7 @@ describe('what it noted', () => {
     change(more);
     expect(newVerifier().state).toEqual({ findings: [] });
     const verifier = newVerifier();
-    expect((await verifier.goOn(FAST))!.range).toEqual({ first: 1, last: log.head.seq });
+    expect((await verifier.goOn({ bytesPerSecond: FAST }))!.range).toEqual({ first: 1, last: log.head.seq });
   });
 
   test('and cannot be meant keeps no store from being opened', async () => {
@@ -116,7 +116,7 @@ describe('a round that was stopped', () => {
       completed,
       findings: [expect.objectContaining({ code: 'TABLE_MISSING' })],
     });
-    expect((await verifier.goOn(FAST))!.range).toEqual({ first: 1, last: log.head.seq });
+    expect((await verifier.goOn({ bytesPerSecond: FAST }))!.range).toEqual({ first: 1, last: log.head.seq });
     expect(verifier.state.findings).toEqual([]);
   });
 
@@ -129,10 +129,13 @@ describe('a round that was stopped', () => {
     showTables();
     const { verified, findings } = verifier.state;
     expect(findings).toMatchObject([{ code: 'MANIFEST_MISSING' }]);
-    expect((await verifier.goOn(FAST))!.range).toEqual({ first: verified!.seq + 1, last: log.head.seq });
+    expect((await verifier.goOn({ bytesPerSecond: FAST }))!.range).toEqual({
+      first: verified!.seq + 1,
+      last: log.head.seq,
+    });
     expect(verifier.state.findings).toEqual(findings);
     // The next one has not met it.
-    await verifier.goOn(FAST);
+    await verifier.goOn({ bytesPerSecond: FAST });
     expect(verifier.state.findings).toEqual([]);
   });
 });
@@ -145,14 +148,14 @@ describe('it ends', () => {
     while (!verifier.isRunning) await new Promise(resolve => setImmediate(resolve));
     await verifier.stop();
     await ended;
-    expect(await verifier.goOn(FAST)).toBeUndefined();
+    expect(await verifier.goOn({ bytesPerSecond: FAST })).toBeUndefined();
   });
 
   test('with what the log says where it can give nothing', async () => {
     const verifier = newVerifier();
     await log.close();
     await expect(whole(verifier)).rejects.toMatchObject({ code: 'WAL_CLOSED' });
-    await expect(verifier.goOn(FAST)).rejects.toMatchObject({ code: 'WAL_CLOSED' });
+    await expect(verifier.goOn({ bytesPerSecond: FAST })).rejects.toMatchObject({ code: 'WAL_CLOSED' });
     expect(verifier.isRunning).toBe(false);
     log = await openLog({ storeDir });
   });

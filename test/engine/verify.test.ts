@@ -2,12 +2,10 @@
 
 import { cpSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import type { ScheduledTask } from 'node-cron';
 import { beforeAll, beforeEach, describe, expect, test } from 'vitest';
 import type { VerifyAnswer } from '#src/domain/verify.js';
 import type { StoreEngine } from '#src/engine/engine.js';
 import type { OnlineVerifier } from '#src/engine/online-verifier.js';
-import { schedule } from '#src/engine/schedule.js';
 import { type VerifyReport, verifyStore } from '#src/engine/verify.js';
 import { FINDING_CODES, nextSteps } from '#src/engine/verify-advice.js';
 import { verifyApart } from '#src/engine/verify-apart.js';
@@ -15,7 +13,7 @@ import { createXxh64, hashHex } from '#wal/hash.js';
 import { openLog } from '#wal/open.js';
 import { PATHS } from '#wal/paths.js';
 import { flip } from '../helpers/damage.js';
-import { openTestEngine, silent, temporaryDirectory, testContext } from '../helpers/engine.js';
+import { openTestEngine, temporaryDirectory, testContext } from '../helpers/engine.js';
 
 const parent = temporaryDirectory();
 let made = 0;
@@ -283,7 +281,7 @@ describe('beside the work', () => {
     await engine.close();
     engine = await openTestEngine(storeDir);
     const { verifier } = engine as unknown as { verifier: OnlineVerifier };
-    const goOn = async () => (await verifier.goOn(Number.POSITIVE_INFINITY))!.range;
+    const goOn = async () => (await verifier.goOn({ bytesPerSecond: Number.POSITIVE_INFINITY }))!.range;
     expect(await goOn()).toEqual({ first: verified!.seq + 1, last: head.seq });
     expect((await status()).completed).toMatchObject({ seq: head.seq, hash: head.hash });
     expect(await goOn()).toEqual({ first: 1, last: head.seq });
@@ -291,14 +289,14 @@ describe('beside the work', () => {
 
   test('never two at once: what is asked for goes before the schedule, and the schedule waits for nothing', async () => {
     const { verifier } = engine as unknown as { verifier: OnlineVerifier };
-    const scheduled = verifier.goOn(1);
-    expect(await verifier.goOn(1)).toBeUndefined();
+    const scheduled = verifier.goOn({ bytesPerSecond: 1 });
+    expect(await verifier.goOn({ bytesPerSecond: 1 })).toBeUndefined();
     expect((await verify()).findings).toEqual([]);
     expect(await scheduled).toBeUndefined();
     const stop = new AbortController();
     const asked = verify({ bytes_per_second: 1 }, { signal: stop.signal });
     await status();
-    expect(await verifier.goOn(1)).toBeUndefined();
+    expect(await verifier.goOn({ bytesPerSecond: 1 })).toBeUndefined();
     stop.abort();
     await expect(asked).rejects.toMatchObject({ code: 'CANCELLED' });
   });
@@ -328,33 +326,5 @@ describe('beside the work', () => {
     expect(range!.first).toBeGreaterThan(1);
     expect(restorable).toEqual({});
     expect((await status()).verified).toBeUndefined();
-  });
-});
-
-describe('the schedule', () => {
-  test('is a task that matches its times, and calls the work', async () => {
-    let calls = 0;
-    const task = await schedule('30 3 * * *', silent, async () => {
-      calls += 1;
-    });
-    expect(task!.match(new Date(2026, 0, 5, 3, 30, 0))).toBe(true);
-    expect(task!.match(new Date(2026, 0, 5, 3, 31, 0))).toBe(false);
-    await task!.execute();
-    expect(calls).toBe(1);
-    await task!.destroy();
-    expect(await schedule('off', silent, async () => {})).toBeUndefined();
-  });
-
-  test('verifies a store while it is open, and not after', async () => {
-    const engine = await openTestEngine(storeDir, {
-      verify: { cron: '0 4 1 1 *', bytesPerSecond: 100_000_000 },
-    });
-    const { scheduled } = engine as unknown as { scheduled: Promise<ScheduledTask[]> };
-    const task = (await scheduled)[0]!;
-    await task.execute();
-    const { verification, head } = await engine.status({}, testContext);
-    expect(verification).toMatchObject({ schedule: '0 4 1 1 *', verified: { seq: head.seq }, findings: [] });
-    await engine.close();
-    expect(task.getStatus()).toBe('destroyed');
   });
 });

@@ -283,7 +283,7 @@ describe('the guard', () => {
   });
 
   test('keeps what is for the operator from everybody with limits', async () => {
-    for (const method of ['reembed', 'backup', 'horizon', 'verify', 'export', 'import'] as const)
+    for (const method of ['reembed', 'backup', 'horizon', 'verify', 'export', 'import', 'schedule'] as const)
       expect(await call(method, LIMITED)).toBe('ACCESS_DENIED');
   });
 

@@ -228,7 +228,7 @@ test.each([
   const logger = { ...silent, warn: (fields: object) => void warned.push(fields) } as typeof silent;
   const config = { ...readConfig({ VECTOR_DB_PATH: store }), slowQueryMs: { warn: 5, error: 6 } };
   const calls = new CallFeed(silent, () => NOW_MS);
-  const operation = await noteActivity({ engine: {} as Engine, config, logger, calls });
+  const operation = await noteActivity({ config, logger, calls });
   expect(warned).toEqual([{ file: join(store, 'ops', 'activity.json.damaged') }]);
   expect(readFileSync(join(store, 'ops', 'activity.json.damaged'), 'utf8')).toBe(text);
   const answered = { search: async () => ({ results: [] }) } as unknown as Engine;

@@ -3,6 +3,7 @@ import { join } from 'node:path';
 import { WalError } from '../errors.js';
 import { hashHex } from '../hash.js';
 import type { ChainLink } from '../record.js';
+import type { ReadingPace } from '../record-file.js';
 import { type Backup, SEGMENTS, type Segment } from './manifest.js';
 import { endProblem, readSegment } from './segment.js';
 
@@ -17,7 +18,11 @@ export class BackupCheck {
   /** Of such records, by the segment's file and their numbers: their hashes as they were read. */
   private readonly hashes = new Map<string, Map<number, string>>();
 
-  constructor(private readonly dir: string) {}
+  /** @param pace waited for while segments are read. Default: as fast as it goes */
+  constructor(
+    private readonly dir: string,
+    private readonly pace?: ReadingPace,
+  ) {}
 
   /**
    * @param onSegment told of each segment that was read
@@ -53,6 +58,7 @@ export class BackupCheck {
         record => {
           if (this.ends.has(record.seq)) hashes.set(record.seq, hashHex(record.hash));
         },
+        this.pace,
       );
       // Not the record itself: its body is a view into all that was read with it.
       return { seq, hash, logicalMs, txFirst, txIndex, last, long };

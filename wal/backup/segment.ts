@@ -5,7 +5,7 @@ import { WalError } from '../errors.js';
 import { exists } from '../exists.js';
 import { isLost } from '../lost.js';
 import { type ChainLink, checkFollows, decodeRecord, type LogRecord } from '../record.js';
-import { nameRecord, type RecordName, readRecordFile } from '../record-file.js';
+import { nameRecord, type ReadingPace, type RecordName, readRecordFile } from '../record-file.js';
 import { type BackupManifest, SEGMENTS, type Segment } from './manifest.js';
 
 export const damagedSegment = (file: string, what: string): WalError =>
@@ -41,6 +41,7 @@ export async function scanSegment(
   file: string,
   previous: ChainLink | undefined,
   onRecord: OnRecord = () => {},
+  pace?: ReadingPace,
 ): Promise<Segment & { readonly lastRecord: LogRecord }> {
   const path = join(dir, SEGMENTS, file);
   const wrong = (what: string) => damagedSegment(file, what);
@@ -50,7 +51,7 @@ export async function scanSegment(
   let last: LogRecord | undefined;
   let erased = 0;
   let lost = 0;
-  for await (const value of readRecordFile(path, digest, wrong)) {
+  for await (const value of readRecordFile(path, digest, wrong, pace)) {
     const before = last ?? previous;
     const record = checked(wrong, () => {
       const decoded = decodeRecord(value, (before?.seq ?? 0) + 1);
@@ -107,13 +108,14 @@ export async function readSegment(
   segment: Segment,
   previous: ChainLink | undefined,
   onRecord?: OnRecord,
+  pace?: ReadingPace,
 ): Promise<LogRecord> {
   const wrong = (what: string) => damagedSegment(segment.file, what);
   if ((previous?.seq ?? 0) + 1 !== segment.first.seq)
     throw wrong(
       `it begins with record ${segment.first.seq}, and the one before it ends with ${previous?.seq ?? 0}`,
     );
-  const found = await scanSegment(dir, segment.file, previous, onRecord);
+  const found = await scanSegment(dir, segment.file, previous, onRecord, pace);
   if (found.sizeBytes !== segment.sizeBytes)
     throw wrong(`it has ${found.sizeBytes} bytes, not ${segment.sizeBytes}`);
   if (found.sha256 !== segment.sha256) throw wrong('it does not match its sha256');

@@ -7,6 +7,7 @@ import { hashHex } from '../hash.js';
 import { fsyncDirectory } from '../head-file.js';
 import type { RecordSource } from '../log.js';
 import { isLost } from '../lost.js';
+import type { Pace } from '../pace.js';
 import { type ChainLink, checkFollows, decodeRecord, type LogRecord } from '../record.js';
 import { lengthOf, nameRecord, RecordFileWriter, type RecordName, storedBytes } from '../record-file.js';
 import { type BackupList, parseSegmentName, SEGMENTS, type Segment, segmentName } from './manifest.js';
@@ -20,6 +21,7 @@ export interface WriteSegmentsOptions {
   readonly segmentBytes: number;
   readonly onProgress?: ((done: number, total: number) => void) | undefined;
   readonly signal?: AbortSignal | undefined;
+  readonly pace?: Pace | undefined;
 }
 
 /** Whether the log has a record. */
@@ -108,7 +110,7 @@ async function writeSegment(
   folder: string,
   after: ChainLink | undefined,
   endSeq: number,
-  { signal, segmentBytes }: WriteSegmentsOptions,
+  { signal, segmentBytes, pace }: WriteSegmentsOptions,
   nameOf: (first: number, last: RecordName, sha256: string) => string,
 ): Promise<Segment> {
   const from = (after?.seq ?? 0) + 1;
@@ -135,7 +137,9 @@ async function writeSegment(
         sizeBytes += storedBytes(value);
         if (sizeBytes >= segmentBytes) break;
       }
+      const before = file.sizeBytes;
       await file.write(values);
+      await pace?.spend(file.sizeBytes - before, signal);
       if (file.sizeBytes >= segmentBytes) break;
     }
     if (first === undefined)

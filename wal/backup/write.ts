@@ -5,6 +5,7 @@ import { WalError } from '../errors.js';
 import { exists } from '../exists.js';
 import { describe } from '../io-error.js';
 import type { Lineage, RecordSource } from '../log.js';
+import type { Pace } from '../pace.js';
 import { nameRecord } from '../record-file.js';
 import { CONFIG, writeConfig } from './config-file.js';
 import { withLock } from './lock.js';
@@ -29,6 +30,8 @@ export interface BackUpOptions {
   /** A configuration to be taken along. */
   readonly config?: string | undefined;
   readonly clock: () => number;
+  /** Holds back the reading of the log. Default: as fast as it goes. */
+  readonly pace?: Pace;
   /** Told how many records are in finished segments, of how many. */
   readonly onProgress?: ((done: number, total: number) => void) | undefined;
   /** Aborting ends it between two pieces; what is finished is taken up by the next one. */
@@ -92,7 +95,7 @@ const foreign = (dir: string, what: string): WalError =>
   );
 
 async function backUpInto(log: RecordSource, dir: string, options: BackUpOptions): Promise<BackedUp> {
-  const { full = false, segmentBytes = SEGMENT_BYTES, clock, onProgress, signal } = options;
+  const { full = false, segmentBytes = SEGMENT_BYTES, clock, onProgress, signal, pace } = options;
   for (const folder of [dir, join(dir, SEGMENTS), join(dir, CONFIG)]) removeUnfinished(folder);
   // The head ends a transaction: what is there of one that is still being written lies behind it.
   const end = log.get(log.head.seq);
@@ -116,6 +119,7 @@ async function backUpInto(log: RecordSource, dir: string, options: BackUpOptions
     segmentBytes,
     onProgress,
     signal,
+    pace,
   });
   const segments = [...shared, ...written];
   const backup = await writeManifest(dir, clock(), {

@@ -1,0 +1,125 @@
+/** The work of each job, on a real store. */
+import { readdirSync } from 'node:fs';
+import { join } from 'node:path';
+import { afterEach, beforeEach, describe, expect, test } from 'vitest';
+import { readConfig } from '#src/config.js';
+import type { StoreEngine } from '#src/engine/engine.js';
+import type { Job } from '#src/ops/schedules/job.js';
+import { jobsOf } from '#src/ops/schedules/jobs.js';
+import { statesAsNoted } from '#src/ops/schedules/state.js';
+import type { Work } from '#src/ops/schedules/work.js';
+import { flip } from '../helpers/damage.js';
+import { openTestEngine, temporaryDirectory, testContext } from '../helpers/engine.js';
+
+const DAY_MS = 86_400_000;
+let storeDir: string;
+let engine: StoreEngine;
+let nowMs: number;
+const going = { signal: new AbortController().signal, onProgress: () => {} };
+
+beforeEach(async () => {
+  storeDir = join(temporaryDirectory(), 'store');
+  nowMs = Date.UTC(2026, 0, 1);
+  engine = await openTestEngine(storeDir, { clock: () => nowMs });
+  await engine.upsert({ collection: 'notes', items: [{ id: 'a', text: 'a note' }] }, testContext);
+});
+afterEach(() => engine.close());
+
+const jobs = (env: NodeJS.ProcessEnv = {}, work: Work = {}): Job[] =>
+  jobsOf({
+    engine: () => engine,
+    config: readConfig({ VECTOR_DB_PATH: storeDir, VECTOR_VERIFY_RATE: '10000', ...env }),
+    savedConfig: async () => '{}',
+    states: statesAsNoted(storeDir, message => expect.fail(message)),
+    work,
+  });
+const job = (name: string, env?: NodeJS.ProcessEnv): Job => jobs(env).find(one => one.name === name)!;
+
+test('those that lack what they need are there, and say what', () => {
+  expect(jobs().map(({ name, unavailable }) => [name, unavailable])).toEqual([
+    ['backup-continuous', 'VECTOR_BACKUP_DIR is not set'],
+    ['backup', 'VECTOR_BACKUP_DIR is not set'],
+    ['backup-monthly', 'VECTOR_BACKUP_DIR is not set'],
+    ['horizon', 'VECTOR_KEEP_HISTORY is not set'],
+    ['checkpoint', undefined],
+    ['verify', undefined],
+  ]);
+});
+
+test('work of other parts is there if it is given, and named where it is configured without', async () => {
+  const reports = jobs({}, { reports: async () => 'written' }).find(({ name }) => name === 'reports')!;
+  expect([reports.times, await reports.run(going)]).toEqual(['off', 'written']);
+  expect(job('reports', { VECTOR_SCHEDULE: 'reports=0 6 * * mon' })).toMatchObject({
+    unavailable: 'this version has no work for it',
+  });
+});
+
+test('a checkpoint is saved if there is anything new', async () => {
+  const checkpoint = job('checkpoint');
+  expect(await checkpoint.run(going)).toMatch(/^saved through event/);
+  expect(await checkpoint.run(going)).toMatch(/is in the newest one$/);
+  await engine.mark({ name: 'later' }, testContext);
+  expect(await checkpoint.run(going)).toMatch(/^saved through event/);
+});
+
+describe('the horizon', () => {
+  const horizon = () => job('horizon', { VECTOR_KEEP_HISTORY: '30 days' });
+
+  test('erases what is old', async () => {
+    nowMs += 100 * DAY_MS;
+    await engine.upsert({ collection: 'notes', items: [{ id: 'a', text: 'another' }] }, testContext);
+    nowMs += 100 * DAY_MS;
+    await engine.upsert({ collection: 'notes', items: [{ id: 'b', text: 'a sign of life' }] }, testContext);
+    const due = horizon();
+    expect(await due.run(going)).toMatch(/^1 version erased/);
+    expect(await due.run(going)).toBe('nothing is old enough');
+  });
+
+  test('waits for a person after a leap of the clock', async () => {
+    const due = horizon();
+    expect(await due.run(going)).toBe('nothing is old enough');
+    nowMs += 400 * DAY_MS;
+    await expect(due.run(going)).rejects.toMatchObject({
+      code: 'CLOCK_DOUBTED',
+      message: expect.stringContaining('leapt by more than a day'),
+    });
+  });
+});
+
+describe('the verification', () => {
+  test('tells what is sound, and of what is not', async () => {
+    await engine.close();
+    engine = await openTestEngine(storeDir, { clock: () => nowMs });
+    expect(await job('verify').run(going)).toMatch(/records are sound$/);
+    const table = readdirSync(join(storeDir, 'log')).find(name => /\.(ldb|sst)$/.test(name))!;
+    flip(join(storeDir, 'log', table), 100, 1);
+    await expect(job('verify').run(going)).rejects.toMatchObject({
+      code: 'VERIFY_FOUND',
+      message: expect.stringContaining('TABLE_DAMAGED'),
+    });
+  });
+
+  test('goes after one that was asked for, and ends when it is to', async () => {
+    const stop = new AbortController();
+    const asked = engine.verify(
+      { level: 'full', bytes_per_second: 1 },
+      { ...testContext, signal: stop.signal },
+    );
+    await engine.status({}, testContext);
+    await expect(job('verify').run(going)).rejects.toThrow(
+      'a verification that was asked for goes before it',
+    );
+    stop.abort();
+    await expect(asked).rejects.toMatchObject({ code: 'CANCELLED' });
+    const ending = new AbortController();
+    const slow = job('verify', { VECTOR_VERIFY_RATE: '0.1' }).run({ ...going, signal: ending.signal });
+    ending.abort(new Error('ended'));
+    await expect(slow).rejects.toThrow('ended');
+  });
+});
+
+test('an engine whose process does no such work says so', async () => {
+  await expect(engine.schedule({ action: 'list' }, testContext)).rejects.toMatchObject({
+    code: 'SCHEDULE_NOT_KEPT',
+  });
+});
