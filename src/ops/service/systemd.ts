@@ -1,0 +1,105 @@
+/** The unit of systemd (systemd.service(5), systemd.exec(5), systemd.resource-control(5)) that runs `serve`. */
+import { homedir } from 'node:os';
+import { join } from 'node:path';
+import type { Prefix, ServiceNote } from '../update/prefix.js';
+
+export interface Memory {
+  /** Where the system begins to slow it down, such as 1G or 60%; undefined for no bound. */
+  readonly high: string | undefined;
+  /** Where it is ended and started anew. */
+  readonly max: string | undefined;
+}
+
+export function unitPath({ scope, name }: Pick<ServiceNote, 'scope' | 'name'>): string {
+  const dir = scope === 'user' ? join(configHome(), 'systemd', 'user') : '/etc/systemd/system';
+  return join(dir, `${name}.service`);
+}
+
+const configHome = (): string => process.env.XDG_CONFIG_HOME ?? join(homedir(), '.config');
+
+/** How often systemd wants to hear of it; the server says so twice as often. */
+const WATCHDOG = '60s';
+
+/**
+ * What no server of texts needs, taken from it. MemoryDenyWriteExecute is left out: V8 and WebAssembly compile code while they run.
+ * ProtectHome, PrivateUsers and the capabilities are the system manager's alone to set.
+ */
+const HARDENED = `NoNewPrivileges=yes
+PrivateTmp=yes
+ProtectSystem=strict
+ProtectControlGroups=yes
+ProtectKernelModules=yes
+ProtectKernelTunables=yes
+ProtectKernelLogs=yes
+ProtectClock=yes
+ProtectHostname=yes
+LockPersonality=yes
+RestrictNamespaces=yes
+RestrictRealtime=yes
+RestrictSUIDSGID=yes
+RestrictAddressFamilies=AF_UNIX AF_INET AF_INET6
+SystemCallArchitectures=native
+SystemCallFilter=@system-service
+SystemCallFilter=~@privileged @resources @mount @swap @reboot @module @raw-io @debug @cpu-emulation @obsolete
+SystemCallFilter=setpriority ioprio_set sched_setscheduler sched_setaffinity
+SystemCallErrorNumber=EPERM
+UMask=0077`;
+
+const OF_THE_SYSTEM = `ProtectHome=yes
+PrivateDevices=yes
+ProtectProc=invisible
+CapabilityBoundingSet=
+AmbientCapabilities=
+RemoveIPC=yes
+KeyringMode=private`;
+
+/**
+ * @param store absolute; what of it lies outside the prefix is made writable too
+ * @param node the program that runs Node, absolute
+ */
+export function unitText(
+  prefix: Prefix,
+  service: ServiceNote,
+  { store, memory, node }: { store: string; memory: Memory; node: string },
+): string {
+  const isSystem = service.scope === 'system';
+  const serve = [node, prefix.currentMain, 'serve', ...service.arguments].map(word).join(' ');
+  const state =
+    isSystem && prefix.dir.startsWith('/var/lib/') ? prefix.dir.slice('/var/lib/'.length) : undefined;
+  const writable = [...new Set([prefix.dir, store])].map(word).join(' ');
+  return `[Unit]
+Description=Memory and document search for AI agents (mcp-vector-server)
+Documentation=https://www.npmjs.com/package/mcp-vector-server
+${isSystem ? 'After=network-online.target\nWants=network-online.target\n' : ''}StartLimitIntervalSec=5min
+StartLimitBurst=5
+
+[Service]
+Type=notify
+# Notices are sent by systemd-notify, a child of the server's.
+NotifyAccess=all
+WatchdogSec=${WATCHDOG}
+# Finishes or undoes an update that was killed; at once where there was none.
+ExecStartPre=${[node, prefix.path('resume.mjs')].map(word).join(' ')}
+ExecStart=${serve}
+EnvironmentFile=-${word(prefix.path('settings.env'))}
+Environment=NODE_ENV=production
+WorkingDirectory=${prefix.dir.replaceAll('%', '%%')}
+Restart=on-failure
+RestartSec=2s
+TimeoutStartSec=15min
+TimeoutStopSec=60s
+KillMode=mixed
+${isSystem ? `User=${service.user}\nGroup=${service.user}\n` : ''}${state === undefined ? '' : `StateDirectory=${state}\nStateDirectoryMode=0700\n`}${memory.high === undefined ? '' : `MemoryHigh=${memory.high}\n`}${memory.max === undefined ? '' : `MemoryMax=${memory.max}\n`}OOMPolicy=stop
+ReadWritePaths=${writable}
+${HARDENED}
+${isSystem ? `${OF_THE_SYSTEM}\n` : ''}
+[Install]
+WantedBy=${isSystem ? 'multi-user.target' : 'default.target'}
+`;
+}
+
+/** A word of a command line: in quotes where it has to be; % and $ would be replaced otherwise. */
+function word(text: string): string {
+  const plain = text.replaceAll('%', '%%').replaceAll('$', '$$$$');
+  return /^[\w./:=@%$+,-]+$/.test(plain) ? plain : `"${plain.replace(/["\\]/g, '\\$&')}"`;
+}

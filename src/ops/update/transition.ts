@@ -1,0 +1,323 @@
+/**
+ * Going from one version of the program to another, and back by itself if anything is off. Each step is in the journal before it is begun, so that
+ * whoever comes after a kill -9 knows what to undo. Until the new version is proven the old one is what counts: its program stays where it is, and
+ * the log that it wrote is taken aside whole before another one takes its place.
+ */
+import { mkdirSync, rmSync } from 'node:fs';
+import { WalError } from '../../../wal/errors.js';
+import { storeState } from '../../../wal/open.js';
+import { takeOwnership } from '../../../wal/owner.js';
+import type { BackupAnswer } from '../../domain/backup.js';
+import { CodedError, isCoded } from '../../domain/errors.js';
+import { restore } from '../../engine/backup.js';
+import type { formatOf } from '../migrate/format.js';
+import { newer } from '../migrate/migrate.js';
+import { asideOf, finishReplacing, isReplaced, putBack, replaceLog } from '../replace-log.js';
+import type { ServiceControl } from '../service/control.js';
+import {
+  hasCome,
+  type Journal,
+  keepConfig,
+  readJournal,
+  removeJournal,
+  type Step,
+  writeJournal,
+  writeRecord,
+} from './journal.js';
+import type { Prefix } from './prefix.js';
+import { answerOf, failed, runVersion, versionEnv } from './run-version.js';
+import { selfTest } from './self-test.js';
+
+export interface TransitionDeps {
+  readonly prefix: Prefix;
+  readonly control: ServiceControl;
+  /** Backs up the store, by the process that has it or by itself. */
+  readonly backUp: (to: string) => Promise<BackupAnswer>;
+  /** Refuses while processes other than the service use the store. @throws WalError STORE_IN_USE */
+  readonly assertUnused: () => Promise<void>;
+  readonly clock?: (() => number) | undefined;
+  /** Told of each step once it is in the journal. */
+  readonly onStep?: ((step: Step) => void | Promise<void>) | undefined;
+}
+
+export interface TransitionPlan {
+  readonly kind: Journal['kind'];
+  readonly backups: string;
+  /** Installs the version that is gone to, or names one that is there. @returns its id */
+  readonly arrive: () => Promise<{ readonly id: string; readonly isNew: boolean }>;
+  /** A backup that takes the place of the store. */
+  readonly restores?: string | undefined;
+}
+
+/** The log that undoing takes aside is named a moment later than the one that was put in its place. */
+const undoTime = ({ atMs }: Journal): Date => new Date(atMs + 1);
+const dataTime = ({ atMs }: Journal): Date => new Date(atMs);
+
+/** @throws CodedError UPDATE_FAILED, what the steps throw: the old version serves the old data again */
+export async function transition(deps: TransitionDeps, plan: TransitionPlan): Promise<Journal> {
+  const { prefix, control, clock = Date.now } = deps;
+  const { store } = prefix.installation();
+  const from = prefix.current;
+  if (from === undefined) throw failed('no version is installed');
+  await deps.assertUnused();
+  const atMs = clock();
+  let journal: Journal = {
+    format: 1,
+    id: new Date(atMs).toISOString().replace(/[:.]/g, '-'),
+    kind: plan.kind,
+    from,
+    to: from,
+    isNew: false,
+    atMs,
+    step: 'begun',
+    wasRunning: await control.isRunning(),
+    backups: plan.backups,
+    ...(plan.restores !== undefined && { restores: plan.restores }),
+  };
+  const go = async (step: Step, more: Partial<Journal> = {}): Promise<void> => {
+    journal = { ...journal, ...more, step };
+    await writeJournal(prefix, journal);
+    await deps.onStep?.(step);
+  };
+  await go('begun');
+  try {
+    const hasStore = storeState(store) === 'store';
+    await go('backing up');
+    keepConfig(prefix, journal.id);
+    const backup = hasStore ? await deps.backUp(plan.backups) : undefined;
+    await go('installing', backup && { backup: { id: backup.id, ...backup.last } });
+    const { id: to, isNew } = await plan.arrive();
+    await go('testing', { to, isNew });
+    await tryOut(deps, journal);
+    await go('stopping');
+    await control.stop();
+    await deps.assertUnused();
+    await assertFree(store);
+    await go('changing data');
+    await changeData(deps, journal);
+    await go('switching');
+    prefix.switchTo(to);
+    await go('starting');
+    if (journal.wasRunning) await control.start();
+    await go('proving');
+    await prove(prefix, journal);
+    await go('proven');
+  } catch (error) {
+    await undo(deps, journal, isCoded(error) ? error.message : String(error));
+    throw error;
+  }
+  await conclude(deps, journal);
+  return journal;
+}
+
+/** The new version on a copy of what it will have: that of now, or of a backup. */
+async function tryOut({ prefix }: TransitionDeps, journal: Journal): Promise<void> {
+  const trial = prefix.path('trial');
+  rmSync(trial, { recursive: true, force: true });
+  mkdirSync(trial, { recursive: true, mode: 0o700 });
+  const store = prefix.path('trial', 'store');
+  const settings = prefix.settings();
+  const newMain = prefix.mainOf(journal.to);
+  const from = journal.restores ?? journal.backup?.id;
+  try {
+    if (from !== undefined) {
+      await restore({ from: journal.backups, to: store, backup: from });
+      const format = await migrateBy(newMain, store, settings, []);
+      if (format.state === 'newer') throw newer(prefix.installation().store, format);
+      if (format.state === 'older') await migrateBy(newMain, store, settings, ['--yes']);
+    }
+    await selfTest({
+      // An old version cannot read what a migration made; then the new one is compared with itself, opened twice.
+      oldMain: (await readsIt(prefix, journal, store)) ? prefix.mainOf(journal.from) : newMain,
+      newMain,
+      newVersion: prefix.packageVersion(journal.to),
+      store,
+      settings,
+    });
+  } finally {
+    rmSync(trial, { recursive: true, force: true });
+  }
+}
+
+async function readsIt(prefix: Prefix, { from }: Journal, store: string): Promise<boolean> {
+  if (storeState(store) !== 'store') return true;
+  const { state } = await migrateBy(prefix.mainOf(from), store, prefix.settings(), []);
+  return state === 'current';
+}
+
+type Format = Awaited<ReturnType<typeof formatOf>>;
+
+/** `migrate` of a version, which says what it thinks of a store's format, or brings it to its own. @throws CodedError UPDATE_FAILED */
+async function migrateBy(
+  main: string,
+  store: string,
+  settings: Readonly<Record<string, string>>,
+  args: readonly string[],
+): Promise<Format> {
+  const env = versionEnv(settings, store, { VECTOR_LOG_FILE: '' });
+  const ran = await runVersion(main, ['migrate', '--json', '--store', store, ...args], env);
+  const answer = answerOf<Format & { done?: boolean }>('migrate of the new version', ran);
+  if (answer.state === 'damaged') throw failed(`migrate finds the store damaged: ${answer.reason}`);
+  if (args.length > 0 && answer.state !== 'current')
+    throw failed(`migrate leaves a store that is ${answer.state}`);
+  return answer;
+}
+
+/** A backup in the place of the store, or the store in the new version's format. Nothing for most updates. */
+async function changeData({ prefix }: TransitionDeps, journal: Journal): Promise<void> {
+  const { store } = prefix.installation();
+  const time = dataTime(journal);
+  if (journal.restores !== undefined)
+    await replaceLog(store, to => restore({ from: journal.backups, to, backup: journal.restores }), { time });
+  if (storeState(store) !== 'store') return;
+  const main = prefix.mainOf(journal.to);
+  const { state } = await migrateBy(main, store, prefix.settings(), []);
+  if (state === 'newer') throw failed('the new version cannot read the store');
+  if (state === 'older')
+    await migrateBy(main, store, prefix.settings(), ['--yes', '--time', String(journal.atMs)]);
+}
+
+/** A window that was connected may have taken the store over when the service let go of it. @throws WalError STORE_IN_USE */
+async function assertFree(store: string): Promise<void> {
+  if (storeState(store) !== 'store') return;
+  await (await takeOwnership(store)).release();
+}
+
+/** Asks for the store's state by the version that is to serve: of the service where it runs. */
+async function prove(prefix: Prefix, journal: Journal): Promise<void> {
+  const { store } = prefix.installation();
+  if (storeState(store) !== 'store') return;
+  const env = versionEnv(prefix.settings(), store, { VECTOR_LOG_FILE: '' });
+  const main = prefix.currentMain;
+  interface Status {
+    readonly version: string;
+    readonly store: { readonly state: string };
+    readonly head: { readonly seq: number };
+  }
+  const status = answerOf<Status>(
+    'status of the new version',
+    await runVersion(main, ['status', '--json'], env),
+  );
+  const expected = prefix.packageVersion(journal.to);
+  if (status.version !== expected)
+    throw failed(`version ${status.version} answers for the store, and not ${expected}`);
+  if (status.store.state !== 'ok') throw failed(`the store takes no writes: ${status.store.state}`);
+  const least = journal.restores === undefined ? (journal.backup?.seq ?? 0) : 0;
+  if (status.head.seq < least) throw failed(`the store ends with event ${status.head.seq}, and had ${least}`);
+  const verified = answerOf<{ sound: boolean }>(
+    'verify of the new version',
+    await runVersion(main, ['verify', '--quick', '--json'], env),
+  );
+  if (!verified.sound) throw failed('the new version finds the store not sound');
+}
+
+/** Makes the old version serve the old data. May be repeated from wherever it was interrupted. */
+export async function undo(
+  deps: Pick<TransitionDeps, 'prefix' | 'control'>,
+  given: Journal,
+  reason: string,
+): Promise<void> {
+  const { prefix, control } = deps;
+  const journal: Journal = { ...given, reason: given.reason ?? reason };
+  await writeJournal(prefix, journal);
+  const { store } = prefix.installation();
+  let aside: string | undefined;
+  if (hasCome(journal, 'stopping')) {
+    // Before that the old version was never disturbed.
+    if (hasCome(journal, 'starting')) await control.stop();
+    prefix.switchTo(journal.from);
+    aside = await undoData(deps, journal, store);
+    if (journal.wasRunning) await control.start();
+  }
+  if (journal.isNew && journal.to !== journal.from)
+    rmSync(prefix.versionDir(journal.to), { recursive: true, force: true });
+  rmSync(prefix.path('trial'), { recursive: true, force: true });
+  await writeRecord(prefix, recordOf(prefix, journal, 'undone', aside));
+  removeJournal(prefix);
+}
+
+/** @returns where a log is that was taken aside while undoing, relative to the store */
+async function undoData(
+  { prefix }: Pick<TransitionDeps, 'prefix'>,
+  journal: Journal,
+  store: string,
+): Promise<string | undefined> {
+  if (!hasCome(journal, 'changing data')) return undefined;
+  await finishReplacing(store);
+  const time = undoTime(journal);
+  if (isReplaced(store, time)) return asideOf(time);
+  if (isReplaced(store, dataTime(journal))) return await putBack(store, dataTime(journal), { time });
+  // The new version may have written what the old one cannot read: then the backup of before takes its place.
+  const { backup, backups } = journal;
+  if (!hasCome(journal, 'starting') || backup === undefined || storeState(store) !== 'store')
+    return undefined;
+  const { state } = await migrateBy(prefix.mainOf(journal.from), store, prefix.settings(), []);
+  if (state === 'current') return undefined;
+  return await replaceLog(store, to => restore({ from: backups, to, backup: backup.id }), { time });
+}
+
+/** Finishes or undoes an update that was interrupted. @returns what became of it; undefined where there was none */
+export async function resume(
+  deps: Pick<TransitionDeps, 'prefix' | 'control'>,
+): Promise<'finished' | 'undone' | undefined> {
+  const journal = readJournal(deps.prefix);
+  if (journal === undefined) return undefined;
+  if (journal.step === 'proven') {
+    await conclude(deps, journal);
+    return 'finished';
+  }
+  await undo(deps, journal, `it was interrupted while ${journal.step}`);
+  return 'undone';
+}
+
+async function conclude({ prefix }: Pick<TransitionDeps, 'prefix'>, journal: Journal): Promise<void> {
+  const { store } = prefix.installation();
+  const isExchanged = isReplaced(store, dataTime(journal));
+  await writeRecord(
+    prefix,
+    recordOf(prefix, journal, 'done', isExchanged ? asideOf(dataTime(journal)) : undefined),
+  );
+  removeJournal(prefix);
+}
+
+function recordOf(prefix: Prefix, journal: Journal, outcome: 'done' | 'undone', aside: string | undefined) {
+  const { format: _format, step: _step, wasRunning: _wasRunning, isNew: _isNew, ...rest } = journal;
+  const versionOf = (id: string) => {
+    try {
+      return prefix.packageVersion(id);
+    } catch {
+      // Of one that is gone its id tells as much.
+      return id;
+    }
+  };
+  return {
+    ...rest,
+    outcome,
+    fromVersion: versionOf(journal.from),
+    toVersion: versionOf(journal.to),
+    ...(aside !== undefined && { aside }),
+  };
+}
+
+/** Two updates at once would undo each other. @throws CodedError UPDATE_RUNNING with the other's pid */
+export async function withUpdateLock<T>(prefix: Prefix, work: () => Promise<T>): Promise<T> {
+  mkdirSync(prefix.path('lock'), { recursive: true, mode: 0o700 });
+  const lock = await takeOwnership(prefix.path('lock')).catch((error: unknown) => {
+    if (error instanceof WalError && error.code === 'STORE_IN_USE') throw running(error);
+    throw error;
+  });
+  try {
+    return await work();
+  } finally {
+    await lock.release();
+  }
+}
+
+function running({ details }: WalError): CodedError {
+  const pid = details?.pid;
+  return new CodedError(
+    'UPDATE_RUNNING',
+    `another update is under way${pid === undefined ? '' : `, process ${String(pid)}`}`,
+    'Wait for its end; one that was killed is undone by the next.',
+  );
+}
