@@ -187,7 +187,14 @@ async function change(
   control: ServiceControl,
   action: 'start' | 'stop' | 'restart',
 ): Promise<void> {
-  if (action !== 'start') await control.stop();
+  const { readJournal } = await import('../../ops/update/journal.js');
+  const isInterrupted = readJournal(prefix) !== undefined;
+  if (isInterrupted) {
+    // Of one that is under way it is the update's to stop and start it.
+    const { withUpdateLock } = await import('../../ops/update/transition.js');
+    await withUpdateLock(prefix, async () => {});
+  }
+  if (action !== 'start' || isInterrupted) await control.stop();
   if (action === 'stop') return;
   if (prefix.installation().service.manager === 'process') await finishUpdate(prefix);
   await control.start();
@@ -198,13 +205,12 @@ async function finishUpdate(prefix: Prefix): Promise<void> {
   const { runVersion } = await import('../../ops/update/run-version.js');
   const { code, stderr } = await runVersion(prefix.path('resume.mjs'), [], process.env);
   process.stderr.write(stderr);
-  if (code !== 0) {
-    const { serviceFailed } = await import('../../ops/service/control.js');
-    throw serviceFailed(
-      'an interrupted update could be neither finished nor undone',
-      'See the lines above, then start it again.',
-    );
-  }
+  if (code === 0) return;
+  const { serviceFailed } = await import('../../ops/service/control.js');
+  throw serviceFailed(
+    'an interrupted update could be neither finished nor undone',
+    'See the lines above, then start it again.',
+  );
 }
 
 function stateLines(state: ServiceState): string[] {

@@ -122,9 +122,11 @@ async function tryOut({ prefix }: TransitionDeps, journal: Journal): Promise<voi
   try {
     if (from !== undefined) {
       await restore({ from: journal.backups, to: store, backup: from });
-      const format = await migrateBy(newMain, store, settings, []);
+      const format = await formatBy(newMain, store, settings);
       if (format.state === 'newer') throw newer(prefix.installation().store, format);
-      if (format.state === 'older') await migrateBy(newMain, store, settings, ['--yes']);
+      if (format.state === 'damaged')
+        throw failed(`the new version finds the store damaged: ${format.reason}`);
+      if (format.state === 'older') await migrateBy(newMain, store, settings);
     }
     await selfTest({
       // An old version cannot read what a migration made; then the new one is compared with itself, opened twice.
@@ -141,26 +143,35 @@ async function tryOut({ prefix }: TransitionDeps, journal: Journal): Promise<voi
 
 async function readsIt(prefix: Prefix, { from }: Journal, store: string): Promise<boolean> {
   if (storeState(store) !== 'store') return true;
-  const { state } = await migrateBy(prefix.mainOf(from), store, prefix.settings(), []);
+  const { state } = await formatBy(prefix.mainOf(from), store, prefix.settings());
   return state === 'current';
 }
 
 type Format = Awaited<ReturnType<typeof formatOf>>;
 
-/** `migrate` of a version, which says what it thinks of a store's format, or brings it to its own. @throws CodedError UPDATE_FAILED */
+/** What a version thinks of a store's format. @throws CodedError UPDATE_FAILED where it does not say */
+async function formatBy(
+  main: string,
+  store: string,
+  settings: Readonly<Record<string, string>>,
+  args: readonly string[] = [],
+): Promise<Format> {
+  const env = versionEnv(settings, store, { VECTOR_LOG_FILE: '' });
+  return answerOf<Format>(
+    'migrate',
+    await runVersion(main, ['migrate', '--json', '--store', store, ...args], env),
+  );
+}
+
+/** Brings a store to a version's format. @throws CodedError UPDATE_FAILED */
 async function migrateBy(
   main: string,
   store: string,
   settings: Readonly<Record<string, string>>,
-  args: readonly string[],
-): Promise<Format> {
-  const env = versionEnv(settings, store, { VECTOR_LOG_FILE: '' });
-  const ran = await runVersion(main, ['migrate', '--json', '--store', store, ...args], env);
-  const answer = answerOf<Format & { done?: boolean }>('migrate of the new version', ran);
-  if (answer.state === 'damaged') throw failed(`migrate finds the store damaged: ${answer.reason}`);
-  if (args.length > 0 && answer.state !== 'current')
-    throw failed(`migrate leaves a store that is ${answer.state}`);
-  return answer;
+  args: readonly string[] = [],
+): Promise<void> {
+  const { state } = await formatBy(main, store, settings, ['--yes', ...args]);
+  if (state !== 'current') throw failed(`migrate of the new version leaves a store that is ${state}`);
 }
 
 /** A backup in the place of the store, or the store in the new version's format. Nothing for most updates. */
@@ -171,10 +182,9 @@ async function changeData({ prefix }: TransitionDeps, journal: Journal): Promise
     await replaceLog(store, to => restore({ from: journal.backups, to, backup: journal.restores }), { time });
   if (storeState(store) !== 'store') return;
   const main = prefix.mainOf(journal.to);
-  const { state } = await migrateBy(main, store, prefix.settings(), []);
-  if (state === 'newer') throw failed('the new version cannot read the store');
-  if (state === 'older')
-    await migrateBy(main, store, prefix.settings(), ['--yes', '--time', String(journal.atMs)]);
+  const { state } = await formatBy(main, store, prefix.settings());
+  if (state === 'older') await migrateBy(main, store, prefix.settings(), ['--time', String(journal.atMs)]);
+  else if (state !== 'current') throw failed(`to the new version the store is ${state}`);
 }
 
 /** A window that was connected may have taken the store over when the service let go of it. @throws WalError STORE_IN_USE */
@@ -247,13 +257,17 @@ async function undoData(
   const time = undoTime(journal);
   if (isReplaced(store, time)) return asideOf(time);
   if (isReplaced(store, dataTime(journal))) return await putBack(store, dataTime(journal), { time });
-  // The new version may have written what the old one cannot read: then the backup of before takes its place.
+  // The new version may have written what the old one cannot read, or spoilt it: then the backup of before takes its place.
   const { backup, backups } = journal;
-  if (!hasCome(journal, 'starting') || backup === undefined || storeState(store) !== 'store')
-    return undefined;
-  const { state } = await migrateBy(prefix.mainOf(journal.from), store, prefix.settings(), []);
-  if (state === 'current') return undefined;
+  if (backup === undefined || (await isReadBy(prefix, journal.from, store, backup.seq))) return undefined;
   return await replaceLog(store, to => restore({ from: backups, to, backup: backup.id }), { time });
+}
+
+/** Whether a version reads all of a store, and as much as there was. */
+async function isReadBy(prefix: Prefix, id: string, store: string, leastRecords: number): Promise<boolean> {
+  if (storeState(store) !== 'store') return false;
+  const { state, records } = await formatBy(prefix.mainOf(id), store, prefix.settings());
+  return state === 'current' && records >= leastRecords;
 }
 
 /** Finishes or undoes an update that was interrupted. @returns what became of it; undefined where there was none */
