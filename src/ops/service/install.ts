@@ -1,8 +1,9 @@
 /** Making a managed installation with its service, and taking the service away again. */
 import { execFileSync } from 'node:child_process';
-import { chownSync, lchownSync, mkdirSync, readdirSync, rmSync } from 'node:fs';
+import { chmodSync, chownSync, lchownSync, mkdirSync, readdirSync, rmSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { writeWhole } from '../../../wal/backup/sealed.js';
+import { makeDirectory } from '../../../wal/directory.js';
 import { exists } from '../../../wal/exists.js';
 import { CodedError } from '../../domain/errors.js';
 import { installVersion, type Source } from '../update/install-version.js';
@@ -51,21 +52,30 @@ export async function installService(
   assertMayManage(service);
   if (service.user !== undefined) makeUser(service.user, prefix.dir);
   mkdirSync(prefix.dir, { recursive: true, mode: 0o700 });
+  makeStoreDirectory(installation.store);
   await prefix.writeSettings(settings);
   await prefix.writeInstallation(installation);
   await writeWhole(prefix.path('resume.mjs'), resumeScript(prefix));
   if (prefix.current === undefined) prefix.switchTo(await installVersion(prefix, source, { registry }));
-  if (service.user !== undefined) chownTree(prefix.dir, service.user);
+  if (service.user !== undefined)
+    for (const dir of new Set([prefix.dir, installation.store])) chownTree(dir, service.user);
   const file = managerFile(options);
   if (file !== undefined) {
     mkdirSync(dirname(file.path), { recursive: true });
     await writeWhole(file.path, file.text);
+    // A unit has no secrets, and whoever asks systemd about it may read it; a job of launchd holds the settings.
+    if (service.manager === 'systemd') chmodSync(file.path, 0o644);
   }
   if (service.manager === 'systemd') {
     systemctl(service, 'daemon-reload');
     systemctl(service, 'enable', `${service.name}.service`);
   }
   return { version: prefix.packageVersion(prefix.current!), file: file?.path };
+}
+
+/** What a hardened unit may write to has to be there before it starts. */
+function makeStoreDirectory(store: string): void {
+  if (!exists(store)) makeDirectory(store);
 }
 
 /** Takes the service away from its manager. The program, its settings, the store and the backups stay. */

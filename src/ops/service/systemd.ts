@@ -20,19 +20,8 @@ const configHome = (): string => process.env.XDG_CONFIG_HOME ?? join(homedir(), 
 /** How often systemd wants to hear of it; the server says so twice as often. */
 const WATCHDOG = '60s';
 
-/**
- * What no server of texts needs, taken from it. MemoryDenyWriteExecute is left out: V8 and WebAssembly compile code while they run.
- * ProtectHome, PrivateUsers and the capabilities are the system manager's alone to set.
- */
+/** What no server of texts needs, taken from it. MemoryDenyWriteExecute is left out: V8 and WebAssembly compile code while they run. */
 const HARDENED = `NoNewPrivileges=yes
-PrivateTmp=yes
-ProtectSystem=strict
-ProtectControlGroups=yes
-ProtectKernelModules=yes
-ProtectKernelTunables=yes
-ProtectKernelLogs=yes
-ProtectClock=yes
-ProtectHostname=yes
 LockPersonality=yes
 RestrictNamespaces=yes
 RestrictRealtime=yes
@@ -45,9 +34,21 @@ SystemCallFilter=setpriority ioprio_set sched_setscheduler sched_setaffinity
 SystemCallErrorNumber=EPERM
 UMask=0077`;
 
-const OF_THE_SYSTEM = `ProtectHome=yes
+/**
+ * A file system, devices and capabilities of its own are the system manager's to give: a user's manager would need user namespaces for them, which many a
+ * distribution forbids, and the service would not start.
+ */
+const OF_THE_SYSTEM = `PrivateTmp=yes
 PrivateDevices=yes
+ProtectSystem=strict
+ProtectHome=yes
 ProtectProc=invisible
+ProtectControlGroups=yes
+ProtectKernelModules=yes
+ProtectKernelTunables=yes
+ProtectKernelLogs=yes
+ProtectClock=yes
+ProtectHostname=yes
 CapabilityBoundingSet=
 AmbientCapabilities=
 RemoveIPC=yes
@@ -64,38 +65,58 @@ export function unitText(
 ): string {
   const isSystem = service.scope === 'system';
   const serve = [node, prefix.currentMain, 'serve', ...service.arguments].map(word).join(' ');
-  const state =
-    isSystem && prefix.dir.startsWith('/var/lib/') ? prefix.dir.slice('/var/lib/'.length) : undefined;
-  const writable = [...new Set([prefix.dir, store])].map(word).join(' ');
-  return `[Unit]
-Description=Memory and document search for AI agents (mcp-vector-server)
-Documentation=https://www.npmjs.com/package/mcp-vector-server
-${isSystem ? 'After=network-online.target\nWants=network-online.target\n' : ''}StartLimitIntervalSec=5min
-StartLimitBurst=5
+  const lines = [
+    '[Unit]',
+    'Description=Memory and document search for AI agents (mcp-vector-server)',
+    'Documentation=https://www.npmjs.com/package/mcp-vector-server',
+    ...(isSystem ? ['After=network-online.target', 'Wants=network-online.target'] : []),
+    'StartLimitIntervalSec=5min',
+    'StartLimitBurst=5',
+    '',
+    '[Service]',
+    'Type=notify',
+    '# Notices are sent by systemd-notify, a child of the server.',
+    'NotifyAccess=all',
+    `WatchdogSec=${WATCHDOG}`,
+    '# Finishes or undoes an update that was killed; does nothing where there was none.',
+    `ExecStartPre=${[node, prefix.path('resume.mjs')].map(word).join(' ')}`,
+    `ExecStart=${serve}`,
+    `EnvironmentFile=-${prefix.path('settings.env').replaceAll('%', '%%')}`,
+    'Environment=NODE_ENV=production',
+    `WorkingDirectory=${prefix.dir.replaceAll('%', '%%')}`,
+    'Restart=on-failure',
+    'RestartSec=2s',
+    'TimeoutStartSec=15min',
+    'TimeoutStopSec=60s',
+    'KillMode=mixed',
+    ...(memory.high === undefined ? [] : [`MemoryHigh=${memory.high}`]),
+    ...(memory.max === undefined ? [] : [`MemoryMax=${memory.max}`]),
+    'OOMPolicy=stop',
+    HARDENED,
+    ...(isSystem ? ofTheSystem(prefix, service, store) : []),
+    '',
+    '[Install]',
+    `WantedBy=${isSystem ? 'multi-user.target' : 'default.target'}`,
+  ];
+  return `${lines.join('\n')}\n`;
+}
 
-[Service]
-Type=notify
-# Notices are sent by systemd-notify, a child of the server's.
-NotifyAccess=all
-WatchdogSec=${WATCHDOG}
-# Finishes or undoes an update that was killed; at once where there was none.
-ExecStartPre=${[node, prefix.path('resume.mjs')].map(word).join(' ')}
-ExecStart=${serve}
-EnvironmentFile=-${word(prefix.path('settings.env'))}
-Environment=NODE_ENV=production
-WorkingDirectory=${prefix.dir.replaceAll('%', '%%')}
-Restart=on-failure
-RestartSec=2s
-TimeoutStartSec=15min
-TimeoutStopSec=60s
-KillMode=mixed
-${isSystem ? `User=${service.user}\nGroup=${service.user}\n` : ''}${state === undefined ? '' : `StateDirectory=${state}\nStateDirectoryMode=0700\n`}${memory.high === undefined ? '' : `MemoryHigh=${memory.high}\n`}${memory.max === undefined ? '' : `MemoryMax=${memory.max}\n`}OOMPolicy=stop
-ReadWritePaths=${writable}
-${HARDENED}
-${isSystem ? `${OF_THE_SYSTEM}\n` : ''}
-[Install]
-WantedBy=${isSystem ? 'multi-user.target' : 'default.target'}
-`;
+const STATE = '/var/lib/';
+
+/** The socket for commands lies in a directory of its own in /run: in a private /tmp no command would find it. */
+function ofTheSystem(prefix: Prefix, { user, name }: ServiceNote, store: string): string[] {
+  const isState = prefix.dir.startsWith(STATE);
+  return [
+    `User=${user}`,
+    `Group=${user}`,
+    ...(isState ? [`StateDirectory=${prefix.dir.slice(STATE.length)}`, 'StateDirectoryMode=0700'] : []),
+    `RuntimeDirectory=${name}`,
+    'RuntimeDirectoryMode=0700',
+    `Environment=XDG_RUNTIME_DIR=/run/${name}`,
+    `ReadWritePaths=${word(prefix.dir)}`,
+    ...(store.startsWith(`${prefix.dir}/`) ? [] : [`ReadWritePaths=${word(store)}`]),
+    OF_THE_SYSTEM,
+  ];
 }
 
 /** A word of a command line: in quotes where it has to be; % and $ would be replaced otherwise. */
