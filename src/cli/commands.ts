@@ -159,7 +159,7 @@ export const COMMANDS: readonly (Command | Delegated)[] = [
     details: [
       'For installations that `service install` made; of any other, --check says what to type. Before anything is changed the store is backed up, and the',
       'new version answers questions on a copy of it. If anything fails, at whatever step, also by kill -9, the old version serves the old data again.',
-      'The last five updates can be rolled back. Exit 0: done, or nothing newer. 1: there is a newer version. 2: could not be done.',
+      'The last five updates can be rolled back. Exit 0: done, or nothing newer. 1: there is a newer version, or it failed and was undone. 2: could not run.',
       '',
       'Examples:',
       '  mcp-vector-server update --check',
@@ -216,6 +216,43 @@ export const COMMANDS: readonly (Command | Delegated)[] = [
     },
     positionals: { min: 0, max: 0 },
     load: async () => (await import('./commands/migrate.js')).default,
+  },
+  {
+    name: 'recover',
+    summary: 'After an outage or damage: end what uses the store, verify it, repair or restore it, start it.',
+    usage: '[--from BACKUPS] [--until MOMENT] [--yes] [options]',
+    details: [
+      'Without --yes nothing is changed and nobody is ended: it says what would be done. A store in which nothing is wrong is started as it is; one whose events are all',
+      'there, in it or in the backups, is repaired; else the newest backup that is sound takes its place. The damaged one is kept whole, in damaged/ in the store.',
+      'It may be interrupted and repeated. Exit 0: sound, or recovered. 1: something is to be done, or cannot be. 2: could not run.',
+      '',
+      'Examples:',
+      '  mcp-vector-server recover                                  what is wrong, and what would be done',
+      '  mcp-vector-server recover --from /backups/memory --yes     do it',
+    ].join('\n'),
+    options: {
+      from: {
+        type: 'string',
+        value: 'BACKUPS',
+        meaning: 'A directory of backups. Default: those from before updates, where there are any.',
+      },
+      until: {
+        type: 'string',
+        value: 'MOMENT',
+        meaning: 'The last moment that is restored. Default: all of the backup.',
+      },
+      'dry-run': { type: 'boolean', meaning: 'Only tell, also where --yes is given.' },
+      ...YES,
+      prefix: {
+        type: 'string',
+        value: 'DIR',
+        meaning: 'The installation whose service is stopped and started. Default: where it is found.',
+      },
+      ...STORE,
+      ...JSON_OUT,
+    },
+    positionals: { min: 0, max: 0 },
+    load: async () => (await import('./commands/recover.js')).default,
   },
   {
     name: 'token',

@@ -32,6 +32,10 @@ const UNSOUND: ReadonlySet<string> = new Set([
   'EVENT_MALFORMED',
   'PROJECTION_FAILED',
   'MODEL_DAMAGED',
+  'FORMAT_NEWER',
+  'MIGRATION_FAILED',
+  'UPDATE_FAILED',
+  'RECOVERY_IMPOSSIBLE',
 ]);
 
 /** The exit code for a command that threw `error`. */

@@ -85,7 +85,7 @@ export function testDeps(prefix: Prefix, control: ServiceControl): TransitionDep
 }
 
 /** Ids, texts and versions of all items of the collection `default`. */
-export async function itemsOf(store: string): Promise<unknown[]> {
+export async function itemsOf(store: string): Promise<{ id: string; text: string; version: number }[]> {
   const engine = await openTestEngine(store, { create: false });
   try {
     const { items } = await engine.list({ collection: 'default', limit: 100 }, testContext);

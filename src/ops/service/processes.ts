@@ -53,6 +53,8 @@ export async function endProcess(
 ): Promise<'gone' | 'asked' | 'killed' | 'stays'> {
   if (!lives(pid)) return 'gone';
   process.kill(pid, 'SIGTERM');
+  // One that is stopped hears of it only when it goes on.
+  if (process.platform !== 'win32' && lives(pid)) process.kill(pid, 'SIGCONT');
   if (await waitForEnd(pid, graceMs)) return 'asked';
   process.kill(pid, 'SIGKILL');
   return (await waitForEnd(pid, 5_000)) ? 'killed' : 'stays';
