@@ -88,7 +88,8 @@ function listLines({ prefix, current, versions, updates, interrupted }: ListAnsw
             update.id,
             update.kind,
             update.fromVersion,
-            update.toVersion,
+            // Of one that failed before anything was installed there is none.
+            update.to === update.from ? '' : update.toVersion,
             update.outcome === 'done'
               ? `done${update.can_roll_back ? ', can be rolled back' : ''}`
               : `undone: ${oneLine(update.reason ?? '', 80)}`,

@@ -23,17 +23,13 @@ const OPERATIONS: readonly Operation[] = ['isRunning', 'pid', 'start', 'stop'];
 /** Root's part: runs the command again as the service's user. @returns its exit code */
 export function controlFor(prefix: Prefix, service: ServiceNote, argv: readonly string[]): Promise<number> {
   const control = controlOf(prefix, service);
-  const child = fork(
-    prefix.currentMain,
-    [...argv, ...(argv.includes('--prefix') ? [] : ['--prefix', prefix.dir])],
-    {
-      uid: uidOf(service.user!),
-      gid: gidOf(service.user!),
-      cwd: prefix.dir,
-      env: { PATH: process.env.PATH, HOME: prefix.dir, TMPDIR: prefix.dir, [MARK]: '1' },
-      execArgv: [],
-    },
-  );
+  // The named prefix is found already, and by its whole path it is the same from everywhere.
+  const child = fork(prefix.currentMain, [...withoutOption(argv, '--prefix'), '--prefix', prefix.dir], {
+    uid: uidOf(service.user!),
+    gid: gidOf(service.user!),
+    env: { PATH: process.env.PATH, HOME: prefix.dir, TMPDIR: prefix.dir, [MARK]: '1' },
+    execArgv: [],
+  });
   child.on('message', (question: Question) => {
     if (!OPERATIONS.includes(question.operation)) return;
     void control[question.operation]().then(
@@ -45,6 +41,12 @@ export function controlFor(prefix: Prefix, service: ServiceNote, argv: readonly 
     child.once('error', reject);
     child.once('exit', code => resolve(code ?? 2));
   });
+}
+
+function withoutOption(argv: readonly string[], name: string): string[] {
+  const at = argv.findIndex(word => word === name || word.startsWith(`${name}=`));
+  if (at < 0) return [...argv];
+  return [...argv.slice(0, at), ...argv.slice(at + (argv[at] === name ? 2 : 1))];
 }
 
 /** The child's part; undefined where nobody was asked to answer. */

@@ -4,7 +4,9 @@ import { chmodSync, chownSync, lchownSync, mkdirSync, readdirSync, rmSync } from
 import { dirname, join } from 'node:path';
 import { writeWhole } from '../../../wal/backup/sealed.js';
 import { makeDirectory } from '../../../wal/directory.js';
+import { WalError } from '../../../wal/errors.js';
 import { exists } from '../../../wal/exists.js';
+import { storeState } from '../../../wal/open.js';
 import { CodedError } from '../../domain/errors.js';
 import { installVersion, type Source } from '../update/install-version.js';
 import type { Installation, Prefix, ServiceNote } from '../update/prefix.js';
@@ -50,6 +52,7 @@ export async function installService(
   const { prefix, installation, settings, source, registry } = options;
   const { service } = installation;
   assertMayManage(service);
+  assertOurs(prefix, installation.store);
   if (service.user !== undefined) makeUser(service.user, prefix.dir);
   mkdirSync(prefix.dir, { recursive: true, mode: 0o700 });
   makeStoreDirectory(installation.store);
@@ -71,6 +74,18 @@ export async function installService(
     systemctl(service, 'enable', `${service.name}.service`);
   }
   return { version: prefix.packageVersion(prefix.current!), file: file?.path };
+}
+
+/** What is installed into belongs to the service from then on, and changes hands. @throws WalError STORE_FOREIGN */
+function assertOurs(prefix: Prefix, store: string): void {
+  const foreign = (dir: string) =>
+    new WalError('STORE_FOREIGN', `${dir} holds something else`, 'Name a directory of its own.');
+  if (storeState(store) === 'foreign') throw foreign(store);
+  const isOurs = !exists(prefix.dir) || exists(prefix.path('installation.json'));
+  // The system's holds the store, which may be older than the service.
+  const others = isOurs ? [] : readdirSync(prefix.dir).filter(name => prefix.path(name) !== store);
+  // What a first installation that failed left.
+  if (others.some(name => !['settings.env', 'versions'].includes(name))) throw foreign(prefix.dir);
 }
 
 /** What a hardened unit may write to has to be there before it starts. */

@@ -5,7 +5,7 @@ import { exists } from '../../../wal/exists.js';
 import { fsyncDirectory } from '../../../wal/head-file.js';
 import { readText } from '../../../wal/read-text.js';
 import { CodedError } from '../../domain/errors.js';
-import { npm } from './npm.js';
+import { npm, run } from './npm.js';
 import { PACKAGE, type Prefix } from './prefix.js';
 import { failed, lastLine } from './run-version.js';
 
@@ -79,34 +79,63 @@ async function npmInstall(
   seed: string | undefined,
   registry: string | undefined,
 ): Promise<void> {
-  writeFileSync(join(partial, 'package.json'), '{"private":true}\n');
-  const seedModules = seed === undefined ? undefined : join(prefix.versionDir(seed), 'node_modules');
-  if (source.kind !== 'registry' && seedModules !== undefined) {
-    for (const name of readdirSync(seedModules))
-      if (name !== PACKAGE && name !== '.bin')
-        cpSync(join(seedModules, name), join(partial, 'node_modules', name), {
-          recursive: true,
-          verbatimSymlinks: true,
-        });
-    const all = join(prefix.versionDir(seed!), 'package.json');
-    if (exists(all)) cpSync(all, join(partial, 'package.json'));
+  writeFileSync(join(partial, 'package.json'), `{"private":true,"dependencies":{"${PACKAGE}":"*"}}\n`);
+  const spec = source.kind === 'registry' ? `${PACKAGE}@${source.version}` : await tarballOf(source, partial);
+  if (source.kind !== 'registry' && seed !== undefined) {
+    await layOut(spec, prefix.versionDir(seed), partial);
+    if ((await unmet(partial)).length === 0) return;
+    rmSync(join(partial, 'node_modules'), { recursive: true, force: true });
   }
-  const spec = source.kind === 'registry' ? `${PACKAGE}@${source.version}` : source.path;
   const { code, stderr } = await npm(
-    [
-      'install',
-      spec,
-      '--prefix',
-      partial,
-      '--install-links',
-      '--prefer-offline',
-      '--omit=dev',
-      '--no-save',
-      '--ignore-scripts',
-    ],
+    ['install', spec, '--prefix', partial, '--prefer-offline', '--omit=dev', '--no-save', '--ignore-scripts'],
     registry,
   );
-  if (code !== 0) throw failed(`npm could not install it${lastLine(stderr)}`);
+  if (code !== 0) throw failed(`npm could not install it: ${npmError(stderr)}`);
+}
+
+/** A directory is packed first: npm would only link to it. */
+async function tarballOf(
+  { kind, path }: Exclude<Source, { kind: 'registry' | 'tree' }>,
+  into: string,
+): Promise<string> {
+  if (kind === 'tarball') return path;
+  const { code, stderr } = await npm(['pack', path, '--ignore-scripts', '--pack-destination', into]);
+  const packed = readdirSync(into).find(name => name.endsWith('.tgz'));
+  if (code !== 0 || packed === undefined) throw failed(`npm could not pack ${path}: ${npmError(stderr)}`);
+  return join(into, packed);
+}
+
+/** What is in a tarball, beside the dependencies of a version that is there. @throws CodedError UPDATE_FAILED */
+async function layOut(tarball: string, seedDir: string, partial: string): Promise<void> {
+  const modules = join(partial, 'node_modules');
+  const isDependency = (path: string) =>
+    !['.bin', '.package-lock.json', PACKAGE].some(name => path === join(seedDir, 'node_modules', name));
+  cpSync(join(seedDir, 'node_modules'), modules, {
+    recursive: true,
+    verbatimSymlinks: true,
+    filter: isDependency,
+  });
+  const own = join(modules, PACKAGE);
+  mkdirSync(own);
+  const { code, stderr } = await run('tar', ['-xzf', tarball, '-C', own, '--strip-components=1']);
+  if (code !== 0) throw failed(`${tarball} cannot be unpacked${lastLine(stderr)}`);
+}
+
+/** Dependencies that are not there, or not of a version that is asked for: npm says so without a network. */
+async function unmet(dir: string): Promise<readonly string[]> {
+  const { stdout } = await npm(['ls', '--all', '--omit=dev', '--json', '--prefix', dir]);
+  try {
+    const { problems = [] } = JSON.parse(stdout) as { problems?: string[] };
+    return problems.filter(problem => !problem.startsWith('extraneous'));
+  } catch {
+    return ['npm did not say'];
+  }
+}
+
+/** What npm says first: its code and what it means; the rest names its log. */
+function npmError(stderr: string): string {
+  const lines = stderr.split('\n').flatMap(line => /^npm error (.+)$/.exec(line)?.[1] ?? []);
+  return lines.slice(0, 2).join(', ').slice(0, 300) || lastLine(stderr).slice(2) || 'it did not say why';
 }
 
 /** A version that is there already may be the very one that runs: another one is put beside it. */

@@ -4,8 +4,8 @@ import { join } from 'node:path';
 import { writeWhole } from '../../../wal/backup/sealed.js';
 import { exists } from '../../../wal/exists.js';
 import { fsyncDirectory } from '../../../wal/head-file.js';
-import { readText } from '../../../wal/read-text.js';
 import type { Prefix } from './prefix.js';
+import { readJson } from './read-json.js';
 
 /** In order. Each is written down before what it names is begun. */
 export const STEPS = [
@@ -62,8 +62,11 @@ export interface UpdateRecord extends Omit<Journal, 'format' | 'step' | 'wasRunn
 const journalPath = (prefix: Prefix): string => prefix.path('update.json');
 const recordPath = (prefix: Prefix, id: string): string => prefix.path('updates', `${id}.json`);
 
+const LOOK_YOURSELF =
+  'It tells how far an update had come. See that the link `current` leads to the version that you want, and `mcp-vector-server recover`; then move the file elsewhere.';
+
 export function readJournal(prefix: Prefix): Journal | undefined {
-  return exists(journalPath(prefix)) ? (JSON.parse(readText(journalPath(prefix))) as Journal) : undefined;
+  return exists(journalPath(prefix)) ? readJson<Journal>(journalPath(prefix), LOOK_YOURSELF) : undefined;
 }
 
 export const writeJournal = (prefix: Prefix, journal: Journal): Promise<void> =>
@@ -86,7 +89,12 @@ export function readRecords(prefix: Prefix): UpdateRecord[] {
     .filter(name => name.endsWith('.json'))
     .sort()
     .reverse()
-    .map(name => JSON.parse(readText(prefix.path('updates', name))) as UpdateRecord);
+    .map(name =>
+      readJson<UpdateRecord>(
+        prefix.path('updates', name),
+        'Move it elsewhere: then this update is no longer listed.',
+      ),
+    );
 }
 
 export function removeRecord(prefix: Prefix, id: string): void {

@@ -16,8 +16,8 @@ import { basename, dirname, join } from 'node:path';
 import { writeWhole } from '../../../wal/backup/sealed.js';
 import { exists } from '../../../wal/exists.js';
 import { fsyncDirectory } from '../../../wal/head-file.js';
-import { readText } from '../../../wal/read-text.js';
 import { CodedError } from '../../domain/errors.js';
+import { readJson } from './read-json.js';
 
 export const PACKAGE = 'mcp-vector-server';
 
@@ -40,6 +40,9 @@ export interface Installation {
   readonly store: string;
   readonly service: ServiceNote;
 }
+
+const INSTALL_AGAIN =
+  'Put it back from a copy, or install the service anew with the same --prefix: store and backups stay as they are.';
 
 /** Ids of versions become names of directories. */
 const VERSION_ID = /^[0-9A-Za-z][0-9A-Za-z.+_-]{0,99}$/;
@@ -106,17 +109,14 @@ export class Prefix {
 
   /** What a version's package.json says. */
   packageVersion(id: string): string {
-    const { version } = JSON.parse(readText(join(this.packageDir(id), 'package.json'))) as {
-      version: string;
-    };
-    return version;
+    return readJson<{ version: string }>(join(this.packageDir(id), 'package.json'), INSTALL_AGAIN).version;
   }
 
   /** @throws CodedError UPDATE_NOT_MANAGED where there is none, CONFIG_UNREADABLE */
   installation(): Installation {
     const path = this.path('installation.json');
     if (!exists(path)) throw notManaged(`${this.dir} holds no installation that \`service install\` made`);
-    const read = JSON.parse(readText(path)) as Installation;
+    const read = readJson<Installation>(path, INSTALL_AGAIN);
     if (read.format === 1) return read;
     throw new CodedError(
       'CONFIG_UNREADABLE',
