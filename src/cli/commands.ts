@@ -93,7 +93,7 @@ export const COMMANDS: readonly (Command | Delegated)[] = [
     details: [
       'install makes an installation of its own, which `update` keeps up to date, and a unit for systemd or a job for launchd. Variables (VECTOR_…) of',
       'this environment become its settings. Where there is neither, as in a container, --manager process runs it by these commands alone.',
-      'Exit 0: done, or it runs. 1: status of one that does not run. 2: could not be done.',
+      'Exit 0: done, or it runs. 1: it does not run, or did not start. 2: could not be done.',
       '',
       'Examples:',
       '  mcp-vector-server service install                              for this user; --dry-run shows the unit',

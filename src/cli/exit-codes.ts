@@ -35,6 +35,7 @@ const UNSOUND: ReadonlySet<string> = new Set([
   'FORMAT_NEWER',
   'MIGRATION_FAILED',
   'UPDATE_FAILED',
+  'SERVICE_FAILED',
   'RECOVERY_IMPOSSIBLE',
 ]);
 

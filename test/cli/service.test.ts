@@ -5,7 +5,7 @@ import { join } from 'node:path';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { VERSION } from '#src/version.js';
 import { temporaryDirectory } from '../helpers/engine.js';
-import { versionTree } from '../helpers/managed.js';
+import { REAL, versionTree } from '../helpers/managed.js';
 import { McpProcess } from '../helpers/mcp-process.js';
 import { type CliResult, runCli } from '../helpers/run-cli.js';
 
@@ -84,6 +84,17 @@ test('killed while it switches, the next start of the service has the old versio
   expect(updating.signalCode).toBe('SIGKILL');
   const started = await service('start');
   expect(started).toMatchObject({ code: 0, stderr: expect.stringContaining('undone') });
+  expect(await state()).toMatchObject({ running: true, version: VERSION });
+  const { stdout } = await runCli(['get', 'a', '--store', store], { env });
+  expect(stdout).toContain('The owner holds the lock.');
+}, 90_000);
+
+test('a version whose service does not start is left again, and the old one serves', async () => {
+  const breakage = `if (process.argv[2] === 'serve') process.exit(5);\n${REAL}`;
+  const broken = versionTree(join(root, 'broken'), '1.1.0', breakage);
+  const { code, stderr } = await runCli(['update', '--apply', broken, '--prefix', prefix], { env });
+  expect(code).toBe(1);
+  expect(stderr).toMatch(/starting\nerror SERVICE_FAILED: the service ended with 5/);
   expect(await state()).toMatchObject({ running: true, version: VERSION });
   const { stdout } = await runCli(['get', 'a', '--store', store], { env });
   expect(stdout).toContain('The owner holds the lock.');

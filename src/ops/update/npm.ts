@@ -34,8 +34,9 @@ export function run(
 /** @param registry in place of the one that npm is configured with */
 export function npm(args: readonly string[], registry?: string): Promise<Ended> {
   const given = registry === undefined ? [] : [`--registry=${registry}`];
-  // Each try of a registry that does not answer takes npm minutes: one more is enough for a person who waits.
-  const quiet = ['--no-audit', '--no-fund', '--no-update-notifier', '--loglevel=error', '--fetch-retries=1'];
+  // npm's own patience is minutes, and a person waits.
+  const patience = ['--fetch-retries=1', '--fetch-retry-mintimeout=1000'];
+  const quiet = ['--no-audit', '--no-fund', '--no-update-notifier', '--loglevel=error', ...patience];
   return run('npm', [...args, ...given, ...quiet]);
 }
 
@@ -48,16 +49,23 @@ export interface Published {
 
 /** What the registry has of this package. @throws CodedError UPDATE_UNAVAILABLE with npm's own code */
 export async function published(registry?: string): Promise<Published> {
-  const { code, stdout, stderr } = await npm(['view', PACKAGE, 'versions', 'dist-tags', '--json'], registry);
-  const answer = jsonOf(stdout);
-  const error = answer?.error as { code?: string; summary?: string } | undefined;
-  if (code !== 0 || answer === undefined || error !== undefined)
-    throw unavailable(
-      `the npm registry did not tell of ${PACKAGE}: ${error?.code ?? /code (\w+)/.exec(stderr)?.[1] ?? `npm ended with ${code}`}`,
-    );
-  const versions = [answer.versions ?? []].flat().map(String).sort(compareVersions);
-  const tags = answer['dist-tags'] as Record<string, string> | undefined;
-  return { latest: tags?.latest ?? versions.at(-1) ?? '0.0.0', versions };
+  // From its cache npm would answer without a network, too: as of some day or other.
+  const cache = mkdtempSync(join(tmpdir(), 'mcp-vector-update-'));
+  try {
+    const args = ['view', PACKAGE, 'versions', 'dist-tags', '--json', '--cache', cache];
+    const { code, stdout, stderr } = await npm(args, registry);
+    const answer = jsonOf(stdout);
+    const error = answer?.error as { code?: string } | undefined;
+    if (code !== 0 || answer === undefined || error !== undefined) {
+      const why = error?.code ?? /code (\w+)/.exec(stderr)?.[1] ?? `npm ended with ${code}`;
+      throw unavailable(`the npm registry did not tell of ${PACKAGE}: ${why}`);
+    }
+    const versions = [answer.versions ?? []].flat().map(String).sort(compareVersions);
+    const tags = answer['dist-tags'] as Record<string, string> | undefined;
+    return { latest: tags?.latest ?? versions.at(-1) ?? '0.0.0', versions };
+  } finally {
+    rmSync(cache, { recursive: true, force: true });
+  }
 }
 
 function jsonOf(text: string): Record<string, unknown> | undefined {
