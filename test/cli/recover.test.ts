@@ -1,7 +1,8 @@
 /** The outage and the corruption procedure as one command, on stores that are really damaged and processes that really hang. */
-import { readdirSync, rmSync } from 'node:fs';
+import { existsSync, readdirSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { expect, test } from 'vitest';
+import { recover } from '#src/ops/recover/recover.js';
 import { listBackups } from '#wal/backup/manifest.js';
 import { verifyLog } from '#wal/verify.js';
 import { BackupSite } from '../helpers/backup-site.js';
@@ -17,6 +18,19 @@ async function backUp({ store, backups }: BackupSite, full = false): Promise<voi
   await engine.backup({ to: backups, full }, testContext);
   await engine.close();
 }
+
+/** As the command does it, without a service. */
+const recovered = ({ store }: BackupSite, from: string | undefined) =>
+  recover(store, {
+    apply: true,
+    from,
+    async health() {
+      const engine = await openTestEngine(store, { create: false });
+      const { store: of, head } = await engine.status({}, testContext);
+      await engine.close();
+      return { state: of.state, head };
+    },
+  });
 
 const damagedIn = (store: string) => readdirSync(join(store, 'damaged'));
 
@@ -50,8 +64,7 @@ test('one whose events are all in the backups is repaired', async () => {
   await backUp(site);
   await site.put('four');
   destroyRecord(site.store, 4);
-  const { code, answer } = await site.json('recover', '--store', site.store, '--from', site.backups, '--yes');
-  expect(code).toBe(0);
+  const answer = await recovered(site, site.backups);
   expect(answer).toMatchObject({ decision: 'repair', lost: [], aside: expect.stringContaining('damaged') });
   expect(await idsOf(site)).toEqual(['four', 'one', 'three', 'two']);
 }, 60_000);
@@ -97,9 +110,20 @@ test('a store that is gone comes back from the backups; without any, nothing is 
   await site.put('one', 'two');
   await backUp(site);
   rmSync(site.store, { recursive: true });
-  const { code, stderr } = await site.json('recover', '--store', site.store, '--yes');
-  expect([code, JSON.parse(stderr.split('\n')[0]!).error.code]).toEqual([2, 'STORE_MISSING']);
-  const { answer } = await site.json('recover', '--store', site.store, '--from', site.backups, '--yes');
-  expect(answer).toMatchObject({ decision: 'restore', done: true });
+  await expect(recovered(site, undefined)).rejects.toMatchObject({ code: 'STORE_MISSING' });
+  expect(existsSync(site.store)).toBe(false);
+  expect(await recovered(site, site.backups)).toMatchObject({ decision: 'restore', done: true });
   expect(await idsOf(site)).toEqual(['one', 'two']);
+}, 60_000);
+
+test('without backups what is there stays, and it is said what is lost; with nothing left it is refused', async () => {
+  const site = new BackupSite();
+  await site.put('one', 'two', 'three');
+  const { head } = await verifyLog(site.store);
+  destroyRecord(site.store, head!.seq);
+  const lost = [{ from: head!.seq, to: head!.seq }];
+  expect(await recovered(site, undefined)).toMatchObject({ decision: 'repair', lost });
+  expect(await idsOf(site)).toEqual(['one', 'two']);
+  for (const name of readdirSync(join(site.store, 'log'))) truncate(join(site.store, 'log', name), 1);
+  await expect(recovered(site, undefined)).rejects.toMatchObject({ code: 'RECOVERY_IMPOSSIBLE' });
 }, 60_000);
