@@ -17,7 +17,7 @@ const at = (name: string) => join(root, `${name}-${copied++}`);
 let fresh: string;
 let prefix: Prefix;
 let store: string;
-let items: unknown[];
+let items: Awaited<ReturnType<typeof itemsOf>>;
 
 async function write(...texts: string[]): Promise<void> {
   const engine = await openTestEngine(store, { create: true });
@@ -95,6 +95,27 @@ describe('a new version that is no good is never come to', () => {
   );
 });
 
+test('what was acknowledged while a version was tried is not lost with it', async () => {
+  // It starts, migrates nothing, and then spoils the store that it was given.
+  const breakage = `import { readdirSync, truncateSync } from 'node:fs';
+    if (process.argv[2] === 'status') {
+      const dir = process.env.VECTOR_DB_PATH + '/log';
+      for (const name of readdirSync(dir)) if (/(log|ldb)$/.test(name)) truncateSync(dir + '/' + name, 9);
+      process.exit(1);
+    }
+    ${REAL}`;
+  const tree = versionTree(at('spoils'), '1.1.0', breakage);
+  const onStep = async (step: Step) => {
+    // The service still serves; here it is this test that writes.
+    if (step === 'testing') await write('the owner holds the lock', 'written while it was tried');
+  };
+  const updating = applyUpdate({ ...testDeps(prefix, NOBODY), onStep }, { kind: 'tree', path: tree });
+  await expect(updating).rejects.toMatchObject({ code: 'UPDATE_FAILED' });
+  items = await itemsOf(store);
+  expect(items.map(({ text }) => text)).toContain('written while it was tried');
+  await expectAsBefore();
+}, 60_000);
+
 /** What is on the disk at each step is what kill -9 leaves there. */
 async function killedAtEachStep(
   work: (onStep: (step: Step) => void) => Promise<unknown>,
@@ -162,7 +183,7 @@ test('a rollback with its data brings back the store of then, and is undone like
   await expectAsBefore();
   const told = listUpdates(prefix).updates.map(({ kind, outcome }) => `${kind} ${outcome}`);
   expect(told.slice(0, 2)).toEqual(['rollback done', 'update done']);
-  expect(told.slice(2)).toEqual(Array(3).fill('update undone'));
+  expect(told.slice(2)).toEqual(Array(4).fill('update undone'));
   for (const step of ['changing data', 'switching', 'proving'] as const) {
     const { revived, itsStore } = await revive(copies.get(step)!);
     expect(await resume({ prefix: revived, control: NOBODY })).toBe('undone');

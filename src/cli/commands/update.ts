@@ -1,3 +1,4 @@
+import { resolve } from 'node:path';
 import { CodedError } from '../../domain/errors.js';
 import type { Prefix } from '../../ops/update/prefix.js';
 import type { CheckAnswer, ListAnswer, UpdateAnswer } from '../../ops/update/update.js';
@@ -117,7 +118,11 @@ async function change(call: Call, prefix: Prefix, action: 'apply' | 'rollback' |
   };
   const [value, ...rest] = call.positionals;
   if (rest.length > 0) throw usage(COMMAND, `--${action} takes one value`);
-  const options = { backups: call.text('backups'), registry: call.text('registry') };
+  const backups = call.text('backups');
+  const options = {
+    backups: backups === undefined ? undefined : resolve(backups),
+    registry: call.text('registry'),
+  };
   const answer = await withUpdateLock(prefix, () =>
     action === 'apply'
       ? applyUpdate(deps, sourceOf(value ?? 'latest'), options)

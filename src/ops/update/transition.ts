@@ -4,8 +4,9 @@
  * the log that it wrote is taken aside whole before another one takes its place.
  */
 import { mkdirSync, rmSync } from 'node:fs';
+import { backUp } from '../../../wal/backup/write.js';
 import { WalError } from '../../../wal/errors.js';
-import { storeState } from '../../../wal/open.js';
+import { openLog, storeState } from '../../../wal/open.js';
 import { takeOwnership } from '../../../wal/owner.js';
 import type { BackupAnswer } from '../../domain/backup.js';
 import { CodedError, isCoded } from '../../domain/errors.js';
@@ -85,15 +86,15 @@ export async function transition(deps: TransitionDeps, plan: TransitionPlan): Pr
     await go('backing up');
     keepConfig(prefix, journal.id);
     const backup = hasStore ? await deps.backUp(plan.backups) : undefined;
-    await go('installing', backup && { backup: { id: backup.id, ...backup.last } });
+    const before = backup && { id: backup.id, seq: backup.last.seq, time: backup.last.time };
+    await go('installing', before && { backup: before });
     const { id: to, isNew } = await plan.arrive();
     await go('testing', { to, isNew });
     await tryOut(deps, journal);
     await go('stopping');
     await control.stop();
     await deps.assertUnused();
-    await assertFree(store);
-    await go('changing data');
+    await go('changing data', hasStore ? { backup: await lastBackup(store, journal.backups, clock) } : {});
     await changeData(deps, journal);
     await go('switching');
     prefix.switchTo(to);
@@ -187,10 +188,19 @@ async function changeData({ prefix }: TransitionDeps, journal: Journal): Promise
   else if (state !== 'current') throw failed(`to the new version the store is ${state}`);
 }
 
-/** A window that was connected may have taken the store over when the service let go of it. @throws WalError STORE_IN_USE */
-async function assertFree(store: string): Promise<void> {
-  if (storeState(store) !== 'store') return;
-  await (await takeOwnership(store)).release();
+/**
+ * What was written while the new version was tried is backed up as well: of a log that nobody has open, without its indexes, so that the service is not waited for
+ * longer than it must be. A window that was connected may have taken the store over when the service let go of it.
+ * @throws WalError STORE_IN_USE, as backUp
+ */
+async function lastBackup(store: string, to: string, clock: () => number): Promise<Journal['backup']> {
+  const log = await openLog({ storeDir: store, clock });
+  try {
+    const { id, manifest } = await backUp(log, to, { clock });
+    return { id, seq: manifest.last.seq, time: new Date(manifest.lastMs).toISOString() };
+  } finally {
+    await log.close();
+  }
 }
 
 /** Asks for the store's state by the version that is to serve: of the service where it runs. */
