@@ -46,8 +46,14 @@ test('a path can say nothing to systemd but itself', () => {
   const none = { high: undefined, max: undefined };
   const unit = unitText(new Prefix('/a b%c$d"e'), user, { store: '/s', memory: none, node });
   expect(unit).toContain(`ExecStart=${node} "/a b%%c$$d\\"e/current/`);
-  expect(unit).not.toContain('Memory' + 'Max');
+  expect(unit).not.toContain('MemoryMax');
   expect(unit).not.toContain('User=');
+  const twoLines = { ...user, arguments: ['--allow-host', 'a\nExecStartPre=/bin/sh'] };
+  expect(() => unitText(new Prefix('/a'), twoLines, { store: '/s', memory: none, node })).toThrow(
+    expect.objectContaining({ code: 'INVALID_ARGUMENT' }),
+  );
+  const spaced = unitText(new Prefix('/var/lib/a b'), system, { store: '/s', memory: none, node });
+  expect(spaced).not.toContain('StateDirectory');
 });
 
 /** Where systemd is, it judges its own files. */

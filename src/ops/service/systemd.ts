@@ -1,6 +1,7 @@
 /** The unit of systemd (systemd.service(5), systemd.exec(5), systemd.resource-control(5)) that runs `serve`. */
 import { homedir } from 'node:os';
 import { join } from 'node:path';
+import { CodedError } from '../../domain/errors.js';
 import type { Prefix, ServiceNote } from '../update/prefix.js';
 
 export interface Memory {
@@ -105,7 +106,8 @@ const STATE = '/var/lib/';
 
 /** The socket for commands lies in a directory of its own in /run: in a private /tmp no command would find it. */
 function ofTheSystem(prefix: Prefix, { user, name }: ServiceNote, store: string): string[] {
-  const isState = prefix.dir.startsWith(STATE);
+  // A space would make two directories of it.
+  const isState = /^\/var\/lib\/[\w./-]+$/.test(prefix.dir);
   return [
     `User=${user}`,
     `Group=${user}`,
@@ -113,14 +115,26 @@ function ofTheSystem(prefix: Prefix, { user, name }: ServiceNote, store: string)
     `RuntimeDirectory=${name}`,
     'RuntimeDirectoryMode=0700',
     `Environment=XDG_RUNTIME_DIR=/run/${name}`,
-    `ReadWritePaths=${word(prefix.dir)}`,
-    ...(store.startsWith(`${prefix.dir}/`) ? [] : [`ReadWritePaths=${word(store)}`]),
+    `ReadWritePaths=${path(prefix.dir)}`,
+    ...(store.startsWith(`${prefix.dir}/`) ? [] : [`ReadWritePaths=${path(store)}`]),
     OF_THE_SYSTEM,
   ];
 }
 
-/** A word of a command line: in quotes where it has to be; % and $ would be replaced otherwise. */
-function word(text: string): string {
-  const plain = text.replaceAll('%', '%%').replaceAll('$', '$$$$');
+/** A word of a command line, in which $ would be replaced. */
+const word = (text: string): string => path(text.replaceAll('$', '$$$$'));
+
+/**
+ * A path in a list: in quotes where it has to be; % would be replaced otherwise.
+ * @throws CodedError INVALID_ARGUMENT for one with a line end, which would begin another line of the unit
+ */
+function path(text: string): string {
+  if (/[\n\r\0]/.test(text))
+    throw new CodedError(
+      'INVALID_ARGUMENT',
+      `${JSON.stringify(text.slice(0, 200))} holds a line end, and cannot stand in a unit`,
+      'Leave it out.',
+    );
+  const plain = text.replaceAll('%', '%%');
   return /^[\w./:=@%$+,-]+$/.test(plain) ? plain : `"${plain.replace(/["\\]/g, '\\$&')}"`;
 }
