@@ -47,7 +47,9 @@ beforeAll(async () => {
 });
 
 test('a store of this version is the present format, and so is one of every earlier release', async () => {
-  for (const store of [made, GOLDEN])
+  const golden = join(root, 'golden-format');
+  cpSync(GOLDEN, golden, { recursive: true });
+  for (const store of [made, golden])
     expect(await migrate(store)).toMatchObject({
       state: 'current',
       steps: [],
@@ -74,6 +76,14 @@ test('the items of a released version are read by every later one', async () => 
     ['owner', 'The owner of a store holds its lock.'],
   ]);
   expect((await engine.status({}, testContext)).head).toMatchObject({ seq: 9, hash: '7bdc044624751f83' });
+  await engine.close();
+});
+
+test('a store that a server has is not looked at, which would see its files move', async () => {
+  const store = copy();
+  const engine = await openTestEngine(store);
+  for (const apply of [false, true])
+    await expect(migrate(store, { apply })).rejects.toMatchObject({ code: 'STORE_IN_USE' });
   await engine.close();
 });
 

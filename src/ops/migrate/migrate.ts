@@ -10,10 +10,18 @@ import { writeWhole } from '../../../wal/backup/sealed.js';
 import { makeDirectory } from '../../../wal/directory.js';
 import { exists } from '../../../wal/exists.js';
 import { fsyncDirectory } from '../../../wal/head-file.js';
+import { storeState } from '../../../wal/open.js';
 import { takeOwnership } from '../../../wal/owner.js';
 import { PATHS } from '../../../wal/paths.js';
 import { readText } from '../../../wal/read-text.js';
-import { finishSwap, isSwapping, newStoreIn, removeWork, swap } from '../../../wal/repair/swap.js';
+import {
+  assertNotSwapping,
+  finishSwap,
+  isSwapping,
+  newStoreIn,
+  removeWork,
+  swap,
+} from '../../../wal/repair/swap.js';
 import { CodedError } from '../../domain/errors.js';
 import { verifyStore } from '../../engine/verify.js';
 import { asideOf, isReplaced } from '../replace-log.js';
@@ -43,22 +51,23 @@ export interface MigrateAnswer extends StoreFormat {
 
 /**
  * @param storeDir a store that nobody has open
- * @throws WalError STORE_IN_USE, STORE_FOREIGN, WAL_IO; CodedError FORMAT_NEWER, MIGRATION_FAILED: the store is as it was
+ * @throws WalError STORE_IN_USE, STORE_FOREIGN, REPAIR_UNFINISHED (a dry run), WAL_IO; CodedError FORMAT_NEWER, MIGRATION_FAILED: the store is as it was
  */
 export async function migrate(storeDir: string, options: MigrateOptions = {}): Promise<MigrateAnswer> {
   const { apply = false, clock = Date.now, migrations = MIGRATIONS, program = PROGRAM_FORMAT } = options;
   const time = options.time ?? new Date(clock());
-  if (apply && exists(storeDir)) {
-    const ownership = await takeOwnership(storeDir);
-    try {
-      // What an earlier attempt had begun to exchange is exchanged.
-      if (isSwapping(storeDir)) finishSwap(storeDir);
-      return await migrateOwned(storeDir, { ...options, apply, clock, migrations, program, time });
-    } finally {
-      await ownership.release();
-    }
+  const whole = { ...options, apply, clock, migrations, program, time };
+  // Of a swap that was interrupted the store's own names are missing.
+  if (!isSwapping(storeDir) && storeState(storeDir) !== 'store') return await migrateOwned(storeDir, whole);
+  // Also to look at it alone: a server that writes moves the files that are read.
+  const ownership = await takeOwnership(storeDir);
+  try {
+    if (apply && isSwapping(storeDir)) finishSwap(storeDir);
+    assertNotSwapping(storeDir);
+    return await migrateOwned(storeDir, whole);
+  } finally {
+    await ownership.release();
   }
-  return await migrateOwned(storeDir, { ...options, apply, clock, migrations, program, time });
 }
 
 async function migrateOwned(
