@@ -16,7 +16,7 @@ import { configOf } from '../engine.js';
 import { EXIT } from '../exit-codes.js';
 import { findInstallation } from '../installation.js';
 import { managedPrefix, SYSTEM_PREFIX, userPrefix } from '../managed.js';
-import { columns, say, sayJson } from '../printing.js';
+import { columns, printable, say, sayJson } from '../printing.js';
 
 const COMMAND = { name: 'service' };
 const NAME = 'mcp-vector-server';
@@ -59,8 +59,8 @@ async function install(call: Call, serveArguments: readonly string[]): Promise<n
     if (call.has('json')) sayJson({ prefix: prefix.dir, installation, file: file ?? null });
     else if (file === undefined) say(`Nothing but this program would run it, from ${prefix.dir}.`);
     else {
-      process.stderr.write(`${file.path}\n`);
-      process.stdout.write(file.text);
+      process.stderr.write(`${printable(file.path)}\n`);
+      for (const line of file.text.trimEnd().split('\n')) say(line);
     }
     return EXIT.ok;
   }
