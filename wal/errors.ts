@@ -51,6 +51,7 @@ export type WalErrorCode =
   /** Another process writes this store: two owners on a file system without working locks. */
   | 'WAL_FOREIGN_OWNER'
   | 'WAL_NEWER_FORMAT'
+  | 'WAL_OLDER_FORMAT'
   | 'WAL_IO'
   /** There is no such directory of backups, or none in it. */
   | 'BACKUP_MISSING'

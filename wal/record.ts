@@ -242,14 +242,14 @@ export function readHeader(bytes: Uint8Array): { -readonly [Field in keyof LogRe
  * key. The chain (prevHash against the record before) is the caller's to check.
  * @param value the bytes as LevelDB gave them; `body` is a view into them
  * @param seq the key it was found under
- * @throws WalError WAL_BAD_RECORD, or WAL_NEWER_FORMAT for a sound record of a later version
+ * @throws WalError WAL_BAD_RECORD, WAL_NEWER_FORMAT or WAL_OLDER_FORMAT for a sound record of another version
  */
 export function decodeRecord(value: Uint8Array, seq: number): LogRecord {
   const bad = (what: string) =>
     new WalError('WAL_BAD_RECORD', `record ${seq}: ${what}`, DAMAGE_WAY_OUT, { details: { seq } });
   if (value.length < HEADER_BYTES) throw bad(`${value.length} bytes are no record`);
   if (!isHeader(value)) throw bad('its header does not match its hash');
-  if (value[0] !== FORMAT_VERSION) throw newerFormat(seq, value[0]!);
+  if (value[0] !== FORMAT_VERSION) throw otherFormat(seq, value[0]!);
   const record = readHeader(value);
   if (record.seq !== seq) throw bad(`it says it is record ${record.seq}`);
   const view = new DataView(value.buffer, value.byteOffset, value.byteLength);
@@ -273,11 +273,14 @@ export function decodeRecord(value: Uint8Array, seq: number): LogRecord {
   return record;
 }
 
-export const newerFormat = (seq: number, version: number): WalError =>
+/** The refusal of a sound record of a format version that this program does not read. */
+export const otherFormat = (seq: number, version: number): WalError =>
   new WalError(
-    'WAL_NEWER_FORMAT',
+    version < FORMAT_VERSION ? 'WAL_OLDER_FORMAT' : 'WAL_NEWER_FORMAT',
     `record ${seq} has format version ${version}; this program reads version ${FORMAT_VERSION}`,
-    'Open the store with the program version that wrote it, or a later one.',
+    version < FORMAT_VERSION
+      ? 'Bring the store to the present format: `mcp-vector-server migrate`.'
+      : 'Open the store with the program version that wrote it, or a later one.',
     { details: { seq } },
   );
 

@@ -32,6 +32,11 @@ const UNSOUND: ReadonlySet<string> = new Set([
   'EVENT_MALFORMED',
   'PROJECTION_FAILED',
   'MODEL_DAMAGED',
+  'FORMAT_NEWER',
+  'MIGRATION_FAILED',
+  'UPDATE_FAILED',
+  'SERVICE_FAILED',
+  'RECOVERY_IMPOSSIBLE',
 ]);
 
 /** The exit code for a command that threw `error`. */

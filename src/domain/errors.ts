@@ -135,6 +135,20 @@ export type ErrorCode =
   /** An address that cannot be listened on, or not without TLS. */
   | 'ADDRESS_UNAVAILABLE'
   | 'ADDRESS_UNSAFE'
+  /** A store that a later version of the program wrote; a step to the present format that failed. */
+  | 'FORMAT_NEWER'
+  | 'MIGRATION_FAILED'
+  /** Updates of an installation that `service install` made. */
+  | 'UPDATE_NOT_MANAGED'
+  | 'UPDATE_UNAVAILABLE'
+  | 'UPDATE_RUNNING'
+  | 'UPDATE_FAILED'
+  | 'UPDATE_NOT_FOUND'
+  /** What runs the service is not there, or did not do what it was told. */
+  | 'SERVICE_UNAVAILABLE'
+  | 'SERVICE_FAILED'
+  /** Neither repair nor a backup gives a sound store. */
+  | 'RECOVERY_IMPOSSIBLE'
   | 'CLIENT_UNKNOWN'
   | 'CONFIG_UNREADABLE'
   | 'INTERNAL';

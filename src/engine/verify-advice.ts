@@ -21,6 +21,7 @@ const STEPS = {
     'If one slot is damaged, nothing is lost: the next start of the server writes it anew. If both are, put HEAD back from a copy of the store, of the same moment as the log.',
   WAL_HEAD_MISMATCH: HEAD,
   WAL_NEWER_FORMAT: UPGRADE,
+  WAL_OLDER_FORMAT: 'Stop the server, then: `mcp-vector-server migrate --yes`.',
   CURRENT_MISSING: REPAIR,
   CURRENT_DAMAGED: REPAIR,
   MANIFEST_MISSING: REPAIR,

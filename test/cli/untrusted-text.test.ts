@@ -133,6 +133,10 @@ const CALLS: readonly (readonly [args: readonly string[], shows: RegExp])[] = [
   [['token', 'list'], /./],
   [['doctor'], /Node|node/],
   [['setup'], /Claude/],
+  [['migrate'], /format/],
+  [['recover'], /start it/],
+  [['update', '--list'], /UPDATE_NOT_MANAGED/],
+  [['service', 'install', '--dry-run', '--manager', 'launchd', '--prefix', `${WITHOUT_NUL}PREFIX`], /PREFIX/],
 ];
 
 /** Servers: they print nothing but their log, on stderr. */

@@ -10,7 +10,7 @@ import {
   HEADER_BYTES,
   isHeader,
   type LogRecord,
-  newerFormat,
+  otherFormat,
   readHeader,
 } from '../record.js';
 
@@ -43,7 +43,7 @@ export function carve(bytes: Buffer, found: (carved: Carved) => void): void {
       continue;
     }
     const record = readHeader(header);
-    if (header[0] !== FORMAT_VERSION) throw newerFormat(record.seq, header[0]!);
+    if (header[0] !== FORMAT_VERSION) throw otherFormat(record.seq, header[0]!);
     const sizeBytes = findStubBytes(bytes.subarray(at)) ?? record.sizeBytes;
     const whole = decoded(bytes.subarray(at, at + sizeBytes), record.seq);
     found({ offset: at, sizeBytes: whole === undefined ? 0 : sizeBytes, record: whole ?? record });

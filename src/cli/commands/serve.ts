@@ -6,10 +6,11 @@ import { assertNamed, isLoopback } from '../../http/names.js';
 import { assertZone, createHttpServer, type ServeOptions } from '../../http/serve.js';
 import { DEFAULT_LIMITS } from '../../http/server.js';
 import { createLogger, type Logger } from '../../log.js';
+import { createNotifier } from '../../ops/service/notify.js';
 import { VERSION } from '../../version.js';
 import { usage } from '../arguments.js';
 import type { Call } from '../command.js';
-import { configOf } from '../engine.js';
+import { configOf, contextOf } from '../engine.js';
 import { EXIT } from '../exit-codes.js';
 import { endOnUnexpected } from '../last-words.js';
 import { renderLogLine } from '../log-line.js';
@@ -50,6 +51,11 @@ export default async function serve(call: Call): Promise<number> {
     logTexts,
   });
   const ended = signalled(logger);
+  const notifier = createNotifier({
+    env: process.env,
+    logger,
+    alive: () => store.engine.status({}, contextOf('serve')),
+  });
   try {
     // Before it listens: a server whose store does not open has nothing to serve.
     await store.reach();
@@ -63,7 +69,9 @@ export default async function serve(call: Call): Promise<number> {
       logger.warn(
         'there is no token, so nobody can use it: mcp-vector-server token create NAME --scope write',
       );
+    await notifier.ready(`serving MCP at ${scheme}://${urlHost(options.host)}:${port}/mcp`);
     logger.info({ signal: await ended }, 'ending');
+    await notifier.stopping();
     await server.close(GRACE_MS);
   } finally {
     await store.close();
