@@ -15,6 +15,7 @@ import {
   PROVIDERS,
   type Provider,
 } from './embedding/settings.js';
+import { type Monitoring, readMonitoring } from './monitoring.js';
 import { defaultModelsPath, defaultStorePath, expandHome, type Machine } from './paths.js';
 import { DEFAULT_VERIFY, LOG_LEVELS, VARIABLES, type VariableName } from './variables.js';
 
@@ -46,6 +47,8 @@ export interface Config {
   readonly roots: readonly string[] | undefined;
   /** What clients of a server may see and change. */
   readonly access: Access;
+  /** How a server watches over itself. */
+  readonly monitoring: Monitoring;
   readonly logLevel: LogLevel;
   /** Absolute; undefined logs to stderr. */
   readonly logFile: string | undefined;
@@ -93,6 +96,7 @@ export function readConfig(env: NodeJS.ProcessEnv, machine: Machine = thisMachin
     verify: { cron: readSchedule(env), bytesPerSecond: readVerifyRate(env) },
     roots: readRoots(env, machine),
     access: readAccess(env),
+    monitoring: readMonitoring(name => get(env, name)),
     logLevel: oneOf(env, 'VECTOR_LOG_LEVEL', LOG_LEVELS, 'info'),
     logFile: logFile === undefined ? undefined : readPath('VECTOR_LOG_FILE', logFile, machine),
   };

@@ -17,7 +17,7 @@ const MAY_IMPORT: Record<string, readonly string[]> = {
   'src/embedding': ['src/domain'],
   src: ['src/domain', 'src/embedding'],
   'src/engine': ['src', 'src/domain', 'src/projections', 'src/embedding', 'wal'],
-  'src/ops': ['src', 'src/domain', 'src/engine', 'wal'],
+  'src/ops': ['src', 'src/domain', 'src/embedding', 'src/engine', 'wal'],
   'src/local': ['src', 'src/domain', 'wal'],
   'src/mcp': ['src', 'src/domain', 'src/engine', 'src/ops', 'src/local'],
   'src/http': ['src', 'src/domain', 'src/engine', 'src/ops', 'src/mcp'],

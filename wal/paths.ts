@@ -26,4 +26,6 @@ export const PATHS = {
   tokens: 'tokens',
   /** How far the verification of the running store has come: a cache. */
   verified: 'verified.json',
+  /** What operations keep: samples, what alerts were sent, when a backup was made. None of it is truth, and all of it can go. */
+  ops: 'ops',
 } as const;

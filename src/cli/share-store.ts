@@ -4,7 +4,7 @@ import type { Engine } from '../domain/face.js';
 import type { LocalServer } from '../local/server.js';
 import type { OpenedStore, SharedStore } from '../local/shared-store.js';
 import type { Logger } from '../log.js';
-import type { Operation } from '../ops/operations.js';
+import type { Operations, OperationsContext } from '../ops/operations.js';
 
 /**
  * The store as a server uses it, together with any other process: nothing of it is touched before the first call. Code that only
@@ -17,18 +17,34 @@ export async function shareStore(config: Config, logger: Logger): Promise<Shared
     storePath,
     terms: termsOf(config),
     open: () => openStore(config, logger),
-    prepare: () => Promise.all([import('../engine/open.js'), import('../local/server.js')]),
+    prepare: () =>
+      Promise.all([
+        import('../engine/open.js'),
+        import('../local/server.js'),
+        import('../ops/call-meter.js'),
+      ]),
     logger,
   });
 }
 
 async function openStore(config: Config, logger: Logger): Promise<OpenedStore> {
-  const { openEngine } = await import('../engine/open.js');
+  const [{ openEngine }, { CallMeter, observedEngine }] = await Promise.all([
+    import('../engine/open.js'),
+    import('../ops/call-meter.js'),
+  ]);
   const { storePath, verify, keepHistory } = config;
-  const engine = await openEngine({ path: storePath, config, logger, verify, keepHistory });
+  const opened = await openEngine({ path: storePath, config, logger, verify, keepHistory });
+  const meter = new CallMeter(Date.now);
+  const engine = observedEngine(opened, meter.observe);
   // The first call does not wait for it.
   const listening = listen(engine, config, logger);
-  const operating = operate(engine, config, logger);
+  let local: LocalServer | undefined;
+  void listening.then(server => {
+    local = server;
+  });
+  const windows = () => local?.windows() ?? [];
+  const operating = operate({ engine: opened, config, logger, meter, windows });
+  opened.operate(operating.then(operations => operations?.face));
   return {
     engine,
     async close() {
@@ -40,10 +56,11 @@ async function openStore(config: Config, logger: Logger): Promise<OpenedStore> {
 }
 
 /** Serving goes on without: what could not be started is in the log. */
-async function operate(engine: Engine, config: Config, logger: Logger): Promise<Operation | undefined> {
+async function operate(context: OperationsContext): Promise<Operations | undefined> {
+  const { logger } = context;
   try {
     const { startOperations } = await import('../ops/operations.js');
-    return await startOperations({ engine, config, logger });
+    return await startOperations(context);
   } catch (error) {
     if (!isCoded(error)) throw error;
     logger.error({ code: error.code }, `${error.message} ${error.wayOut}`);

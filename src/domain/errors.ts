@@ -120,6 +120,15 @@ export type ErrorCode =
   /** An address that cannot be listened on, or not without TLS. */
   | 'ADDRESS_UNAVAILABLE'
   | 'ADDRESS_UNSAFE'
+  /** The process that has the store runs no operations: it does not serve. */
+  | 'OPERATIONS_OFF'
+  /** An alert that was not delivered: its program could not be started or failed; its webhook is not reached, refuses, or may not be asked. */
+  | 'ALERT_COMMAND_FAILED'
+  | 'ALERT_WEBHOOK_FAILED'
+  | 'ALERT_ADDRESS_FORBIDDEN'
+  | 'ALERT_TIMEOUT'
+  /** A file of operations was damaged, and begun anew. */
+  | 'OPS_FILE_DAMAGED'
   | 'CLIENT_UNKNOWN'
   | 'CONFIG_UNREADABLE'
   | 'INTERNAL';

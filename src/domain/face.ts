@@ -3,7 +3,17 @@
  * calls the same face over a local socket, so nothing in them is a function or a live object (except in CallContext).
  */
 import type { BackupAnswer, BackupCommand } from './backup.js';
+import type { CapacityAnswer, CapacityQuery } from './capacity.js';
 import type { HorizonAnswer, HorizonCommand } from './erase.js';
+import type {
+  AlertTestAnswer,
+  GrowthAnswer,
+  GrowthQuery,
+  HealthAnswer,
+  HealthQuery,
+  SamplesAnswer,
+  SamplesQuery,
+} from './health.js';
 import type { Actor, Erased, JsonValue, Metadata, Metric, Origin, Space } from './model.js';
 import type { ExportAnswer, ExportQuery, ImportAnswer, ImportCommand } from './portable.js';
 import type {
@@ -305,8 +315,17 @@ export interface StatusAnswer {
   readonly disk: { readonly store_bytes: number; readonly free_bytes: number };
 }
 
+/** What the owner's operations answer, which run beside its engine (see src/ops). Where none run: OPERATIONS_OFF. */
+export interface OperationsFace {
+  health(query: HealthQuery, context: CallContext): Promise<HealthAnswer>;
+  samples(query: SamplesQuery, context: CallContext): Promise<SamplesAnswer>;
+  capacity(query: CapacityQuery, context: CallContext): Promise<CapacityAnswer>;
+  /** Sends a test by every channel that is configured. */
+  testAlert(command: object, context: CallContext): Promise<AlertTestAnswer>;
+}
+
 /** The engine as every transport sees it. */
-export interface Engine {
+export interface Engine extends OperationsFace {
   upsert(command: UpsertCommand, context: CallContext): Promise<UpsertAnswer>;
   delete(command: DeleteCommand, context: CallContext): Promise<DeleteAnswer>;
   search(query: SearchQuery, context: CallContext): Promise<SearchAnswer>;
@@ -326,6 +345,7 @@ export interface Engine {
   verify(command: VerifyCommand, context: CallContext): Promise<VerifyAnswer>;
   export(query: ExportQuery, context: CallContext): Promise<ExportAnswer>;
   import(command: ImportCommand, context: CallContext): Promise<ImportAnswer>;
+  growth(query: GrowthQuery, context: CallContext): Promise<GrowthAnswer>;
   close(): Promise<void>;
 }
 
@@ -356,4 +376,10 @@ export const ENGINE_METHODS = {
   verify: 'read',
   export: 'read',
   import: 'write',
+  growth: 'read',
+  health: 'read',
+  samples: 'read',
+  capacity: 'read',
+  // Repeated at the next owner it only tells people twice.
+  testAlert: 'read',
 } as const satisfies Record<EngineMethod, 'read' | 'write'>;

@@ -4,6 +4,7 @@ import { withIoErrors } from '../../wal/io-error.js';
 import type { LogRecord } from '../../wal/record.js';
 import { readCommitted } from '../../wal/transactions.js';
 import type { BackupAnswer, BackupCommand } from '../domain/backup.js';
+import type { CapacityAnswer, CapacityQuery } from '../domain/capacity.js';
 import type { HorizonAnswer, HorizonCommand } from '../domain/erase.js';
 import { CodedError } from '../domain/errors.js';
 import type {
@@ -18,12 +19,22 @@ import type {
   IngestCommand,
   ListAnswer,
   ListQuery,
+  OperationsFace,
   SearchAnswer,
   SearchQuery,
   StatusAnswer,
   UpsertAnswer,
   UpsertCommand,
 } from '../domain/face.js';
+import type {
+  AlertTestAnswer,
+  GrowthAnswer,
+  GrowthQuery,
+  HealthAnswer,
+  HealthQuery,
+  SamplesAnswer,
+  SamplesQuery,
+} from '../domain/health.js';
 import type { ExportAnswer, ExportQuery, ImportAnswer, ImportCommand } from '../domain/portable.js';
 import type {
   DiffAnswer,
@@ -41,12 +52,14 @@ import type { VerifyAnswer, VerifyCommand } from '../domain/verify.js';
 import type { CompleteAnswer, CompleteQuery, WatchAnswer, WatchQuery } from '../domain/watch.js';
 import type { Logger } from '../log.js';
 import { backUpStore } from './backup.js';
+import { noteBackup } from './backup-note.js';
 import { listCheckpoints, saveCheckpoint } from './checkpoints.js';
 import { EngineChunkStore } from './chunk-store.js';
 import { Completer } from './complete.js';
 import { DiffReader } from './diff.js';
 import type { Embedders } from './embedders.js';
 import { assertOutside } from './fork.js';
+import { growthOf } from './growth.js';
 import { HistoryReader } from './history.js';
 import { Horizon } from './horizon.js';
 import { ingest } from './ingest/ingest.js';
@@ -110,6 +123,7 @@ export class StoreEngine implements Engine {
   /** A long transaction that is being applied; nothing else is written meanwhile. */
   private applying: Promise<void> | undefined;
   private closing: Promise<void> | undefined;
+  private operations: Promise<OperationsFace | undefined> = Promise.resolve(undefined);
   private readonly backups = new Set<Promise<unknown>>();
   private readonly ending = new AbortController();
   private readonly verifier: OnlineVerifier;
@@ -337,7 +351,14 @@ export class StoreEngine implements Engine {
     const backup = backUpStore(log, command, context, { clock, ending: this.ending.signal });
     this.backups.add(backup);
     try {
-      return await backup;
+      const answer = await backup;
+      try {
+        noteBackup(storeDir, log.lineage.storeId, answer, clock());
+      } catch (error) {
+        // The backup is what counts; health then does not know of it.
+        this.warn(`that a backup was made could not be noted: ${(error as Error).message}`);
+      }
+      return answer;
     } finally {
       this.backups.delete(backup);
     }
@@ -372,6 +393,46 @@ export class StoreEngine implements Engine {
   async import(command: ImportCommand, context: CallContext): Promise<ImportAnswer> {
     await this.ready();
     return this.importer.import(command, context);
+  }
+
+  async growth(query: GrowthQuery, context: CallContext): Promise<GrowthAnswer> {
+    await this.ready();
+    const { log, projections } = this.options;
+    return growthOf(log, projections.catalog, query, context);
+  }
+
+  /** From now on `operations` answers what they know. @param operations undefined where they could not be started */
+  operate(operations: Promise<OperationsFace | undefined>): void {
+    this.operations = operations;
+  }
+
+  health(query: HealthQuery, context: CallContext): Promise<HealthAnswer> {
+    return this.operated('health', query, context);
+  }
+
+  samples(query: SamplesQuery, context: CallContext): Promise<SamplesAnswer> {
+    return this.operated('samples', query, context);
+  }
+
+  capacity(query: CapacityQuery, context: CallContext): Promise<CapacityAnswer> {
+    return this.operated('capacity', query, context);
+  }
+
+  testAlert(command: object, context: CallContext): Promise<AlertTestAnswer> {
+    return this.operated('testAlert', command, context);
+  }
+
+  /** Not once the log reads again: what stands in the way is what they tell. */
+  private async operated<M extends keyof OperationsFace>(
+    method: M,
+    query: object,
+    context: CallContext,
+  ): Promise<Awaited<ReturnType<OperationsFace[M]>>> {
+    if (this.closing) throw closed();
+    const operations = await this.operations;
+    if (operations === undefined) throw operationsOff();
+    type Method = (query: object, context: CallContext) => ReturnType<OperationsFace[M]>;
+    return await (operations[method] as Method).call(operations, query, context);
   }
 
   /** Waits until no index has background work left: for benchmarks and tests. */
@@ -409,6 +470,13 @@ export class StoreEngine implements Engine {
 
 const closed = (): CodedError =>
   new CodedError('ENGINE_CLOSED', 'the server is shutting down', 'Start it again.');
+
+const operationsOff = (): CodedError =>
+  new CodedError(
+    'OPERATIONS_OFF',
+    'the process that has the store runs no operations: it is a command, or they could not be started',
+    'Run the command again once that process has ended; of a server look into its log.',
+  );
 
 const MAX_WARNINGS = 20;
 

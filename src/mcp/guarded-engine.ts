@@ -67,6 +67,11 @@ export function guardedEngine(engine: Engine, access: Access): Engine {
     verify: refused('verify'),
     export: refused('export'),
     import: refused('import'),
+    growth: refused('growth'),
+    health: refused('health'),
+    samples: refused('samples'),
+    capacity: refused('capacity'),
+    testAlert: refused('testAlert'),
     close: () => engine.close(),
   };
 }
