@@ -53,7 +53,6 @@ const AWAITED: ReadonlySet<EngineMethod> = new Set([
   'search',
   'get',
   'list',
-  'status',
   'complete',
   'history',
   'diff',
