@@ -1,7 +1,15 @@
 /** What of the configuration says how a server watches over itself. */
 import { isAbsolute } from 'node:path';
 import { CodedError } from './domain/errors.js';
-import { DEFAULT_LIMITS, type HealthLimits, LIMIT_NAMES, parseLimits } from './domain/health-limits.js';
+import {
+  DEFAULT_LIMITS,
+  DEFAULT_REPEAT_HOURS,
+  type HealthLimits,
+  type HealthSettings,
+  LIMIT_NAMES,
+  parseHealthSettings,
+  REPEAT,
+} from './domain/health-limits.js';
 import { ApiKey } from './embedding/settings.js';
 import type { VariableName } from './variables.js';
 
@@ -22,30 +30,30 @@ export interface AlertSettings {
 }
 
 export const DEFAULT_SAMPLE_SECONDS = 60;
-export const DEFAULT_REPEAT_HOURS = 6;
 
 /** @param value of a variable, undefined where it is not set @throws CodedError CONFIG_INVALID */
 export function readMonitoring(value: (name: VariableName) => string | undefined): Monitoring {
+  const { limits, repeatHours } = readSettings(value('VECTOR_HEALTH_LIMITS'));
   return {
-    limits: readLimits(value('VECTOR_HEALTH_LIMITS')),
+    limits,
     sampleSeconds: readSampleSeconds(value('VECTOR_SAMPLE_SECONDS')),
     alerts: {
       command: readCommand(value('VECTOR_ALERT_COMMAND')),
       webhook: readWebhook(value('VECTOR_ALERT_WEBHOOK')),
-      repeatMs: readRepeatHours(value('VECTOR_ALERT_REPEAT_HOURS')) * 3_600_000,
+      repeatMs: repeatHours * 3_600_000,
     },
   };
 }
 
-function readLimits(value: string | undefined): HealthLimits {
-  if (value === undefined) return DEFAULT_LIMITS;
+function readSettings(value: string | undefined): HealthSettings {
+  if (value === undefined) return { limits: DEFAULT_LIMITS, repeatHours: DEFAULT_REPEAT_HOURS };
   try {
-    return parseLimits(value);
+    return parseHealthSettings(value);
   } catch (error) {
     throw invalid(
       'VECTOR_HEALTH_LIMITS',
       (error as Error).message,
-      `Give name=warn or name=warn/critical or name=off, with commas, such as "memory=80,disk=85/95,backup=off". The names are: ${LIMIT_NAMES.join(', ')}.`,
+      `Give name=warn or name=warn/critical or name=off, with commas, such as "memory=80,disk=85/95,backup=off". The names are: ${LIMIT_NAMES.join(', ')}; and ${REPEAT}=hours.`,
     );
   }
 }
@@ -102,17 +110,6 @@ function readWebhook(value: string | undefined): ApiKey | undefined {
     name,
     url.protocol === 'http:' ? 'would send alerts in the open to another machine' : 'is no https:// URL',
     wayOut,
-  );
-}
-
-function readRepeatHours(value: string | undefined): number {
-  if (value === undefined) return DEFAULT_REPEAT_HOURS;
-  const hours = Number(value);
-  if (/^\d+(\.\d+)?$/.test(value) && hours >= 0.01 && hours <= 8760) return hours;
-  throw invalid(
-    'VECTOR_ALERT_REPEAT_HOURS',
-    `${JSON.stringify(value)} is no number from 0.01 to 8760`,
-    'Give hours, such as 6.',
   );
 }
 

@@ -106,7 +106,7 @@ export const VARIABLES = [
     name: 'VECTOR_HEALTH_LIMITS',
     defaultValue: 'memory=80/95,disk=85/95,cpu=80,…',
     meaning:
-      'From when on health warns, and from when on it is critical: name=warn, name=warn/critical or name=off, with commas. What is not named keeps its default; docs/health.md has all names.',
+      'From when on health warns, and from when on it is critical: name=warn, name=warn/critical or name=off, with commas; repeat=6 sends an alert again after six hours. What is not named keeps its default; docs/health.md has all names.',
   },
   {
     name: 'VECTOR_SAMPLE_SECONDS',
@@ -125,11 +125,6 @@ export const VARIABLES = [
     defaultValue: '',
     meaning:
       'A URL to which alerts are posted as JSON: https, or http on this machine. Redirects are not followed; link-local addresses and those of cloud metadata are refused.',
-  },
-  {
-    name: 'VECTOR_ALERT_REPEAT_HOURS',
-    defaultValue: '6',
-    meaning: 'After how many hours an alert is sent again while its state lasts; sooner it is not.',
   },
   {
     name: 'VECTOR_LOG_LEVEL',

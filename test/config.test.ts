@@ -2,6 +2,7 @@ import { delimiter } from 'node:path';
 import { inspect } from 'node:util';
 import { expect, test } from 'vitest';
 import { readConfig, settingsForChoice } from '#src/config.js';
+import { DEFAULT_LIMITS } from '#src/domain/health-limits.js';
 import { parseEmbedderChoice } from '#src/embedding/settings.js';
 import type { Machine } from '#src/paths.js';
 import { VARIABLES } from '#src/variables.js';
@@ -19,6 +20,11 @@ test('nothing set gives the defaults', () => {
     verify: { cron: '30 3 * * *', bytesPerSecond: 8_000_000 },
     roots: undefined,
     access: { readOnly: false },
+    monitoring: {
+      limits: DEFAULT_LIMITS,
+      sampleSeconds: 60,
+      alerts: { command: undefined, webhook: undefined, repeatMs: 21_600_000 },
+    },
     logLevel: 'info',
     logFile: undefined,
   });
@@ -179,7 +185,7 @@ test.each<[NodeJS.ProcessEnv, string, string]>([
 });
 
 test('there are few variables, each with a meaning', () => {
-  expect(VARIABLES.length).toBeLessThanOrEqual(17);
+  expect(VARIABLES.length).toBeLessThanOrEqual(21);
   for (const { name, meaning } of VARIABLES) {
     expect(name).toMatch(/^VECTOR_[A-Z_]+$/);
     expect(meaning).toMatch(/\.$/);

@@ -44,32 +44,49 @@ export type HealthLimits = Readonly<Record<LimitName, Limit>>;
 
 export const LIMIT_NAMES = Object.keys(LIMIT_MEANINGS) as LimitName[];
 
+/** Stands among the limits, and says after how many hours an alert is sent again while its state lasts. */
+export const REPEAT = 'repeat';
+export const DEFAULT_REPEAT_HOURS = 6;
+
+export interface HealthSettings {
+  readonly limits: HealthLimits;
+  readonly repeatHours: number;
+}
+
 /** Largest value of a limit: beyond it something is misread. */
 const MAX_LIMIT = 1e12;
 
 /**
  * Limits as people write them: `memory=80,disk=85/95,backup=off`; behind the slash from when on it is critical. What is not
- * named keeps its default.
+ * named keeps its default. `repeat=6` stands among them.
  * @throws Error saying what is wrong
  */
-export function parseLimits(text: string): HealthLimits {
+export function parseHealthSettings(text: string): HealthSettings {
   const limits: Record<LimitName, Limit> = { ...DEFAULT_LIMITS };
+  let repeatHours = DEFAULT_REPEAT_HOURS;
   const named = new Set<string>();
   for (const part of text.split(',')) {
     const [, rawName = '', value = ''] = /^\s*([^=\s]*)\s*=\s*(\S*)\s*$/.exec(part) ?? [];
     if (rawName === '') throw new Error(`${JSON.stringify(part.trim())} is not of the form name=value`);
-    const name = LIMIT_NAMES.find(known => known === rawName.toLowerCase());
+    const name = [...LIMIT_NAMES, REPEAT].find(known => known === rawName.toLowerCase());
     if (name === undefined) {
-      const near = nearest(rawName, LIMIT_NAMES);
+      const near = nearest(rawName, [...LIMIT_NAMES, REPEAT]);
       throw new Error(
         `${JSON.stringify(rawName)} is no limit${near === undefined ? '' : `, did you mean ${near}?`}`,
       );
     }
     if (named.has(name)) throw new Error(`${name} is given twice`);
     named.add(name);
-    limits[name] = parseLimit(name, value);
+    if (name === REPEAT) repeatHours = parseRepeat(value);
+    else limits[name as LimitName] = parseLimit(name as LimitName, value);
   }
-  return limits;
+  return { limits, repeatHours };
+}
+
+function parseRepeat(text: string): number {
+  const hours = Number(text);
+  if (/^\d+(\.\d+)?$/.test(text) && hours >= 0.01 && hours <= 8760) return hours;
+  throw new Error(`${REPEAT}=${text}: no hours from 0.01 to 8760`);
 }
 
 function parseLimit(name: LimitName, text: string): Limit {

@@ -244,7 +244,8 @@ export class HttpServer {
       const refusal = badRequest(405, 'this path has no such method', `It takes ${methods.join(', ')}.`);
       return { ...refusal, headers: { Allow: methods.join(', ') } };
     }
-    const isPublic = route === '/ready' || (route === '/health' && request.headers.authorization === undefined);
+    const isPublic =
+      route === '/ready' || (route === '/health' && request.headers.authorization === undefined);
     if (isPublic) return undefined;
     const token = this.tokenOf(request);
     if (token === undefined) {

@@ -30,7 +30,8 @@ export class Health {
   /** Looks at everything anew, or answers with what was seen a moment ago where the query is content with that. */
   async report({ max_age_ms: maxAgeMs = 0 }: HealthQuery = {}): Promise<HealthAnswer> {
     const { last } = this;
-    if (last !== undefined && this.options.clock() - last.readings.timeMs <= maxAgeMs) return last.answer;
+    if (maxAgeMs > 0 && last !== undefined && this.options.clock() - last.readings.timeMs <= maxAgeMs)
+      return last.answer;
     return (await this.look()).answer;
   }
 

@@ -78,6 +78,9 @@ afterAll(() => rmSync(dir, { recursive: true, force: true }));
 const CALLS: readonly (readonly [args: readonly string[], shows: RegExp])[] = [
   [['ingest', 'notes', '-c', 'docs'], /skipped .*EMPTY/],
   [['status'], /NOTE/],
+  [['health'], /store/],
+  [['health', '--history'], /amples/],
+  [['capacity'], /month/],
   [['search', 'text'], /AFTER/],
   [['search', 'monastery', '-c', 'docs'], /FILETEXT/],
   [['get', 'PLANTED'], /AFTER/],

@@ -1,11 +1,17 @@
 import { describe, expect, test } from 'vitest';
 import type { StatusAnswer } from '#src/domain/face.js';
 import { CHECKS, type CheckName, type Level } from '#src/domain/health.js';
-import { DEFAULT_LIMITS, type HealthLimits, LIMIT_NAMES, parseLimits } from '#src/domain/health-limits.js';
+import {
+  DEFAULT_LIMITS,
+  type HealthLimits,
+  LIMIT_NAMES,
+  parseHealthSettings,
+} from '#src/domain/health-limits.js';
 import { judge } from '#src/ops/checks.js';
 import type { Readings } from '#src/ops/readings.js';
 import { DAY_MS, daysAgo, NOW_MS, well, wellStatus } from './readings.js';
 
+const parseLimits = (text: string) => parseHealthSettings(text).limits;
 const levels = (readings: Readings, limits: HealthLimits = DEFAULT_LIMITS) =>
   Object.fromEntries(
     judge(readings, limits)

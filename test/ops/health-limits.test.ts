@@ -1,9 +1,18 @@
+import { readFileSync } from 'node:fs';
 import { expect, test } from 'vitest';
 import { readConfig } from '#src/config.js';
-import { DEFAULT_LIMITS, LIMIT_NAMES, parseLimits } from '#src/domain/health-limits.js';
+import { CHECKS } from '#src/domain/health.js';
+import {
+  DEFAULT_LIMITS,
+  LIMIT_MEANINGS,
+  LIMIT_NAMES,
+  type LimitName,
+  parseHealthSettings,
+} from '#src/domain/health-limits.js';
 import type { Machine } from '#src/paths.js';
 
 const LINUX: Machine = { platform: 'linux', home: '/home/ada', cwd: '/work/here' };
+const parseLimits = (text: string) => parseHealthSettings(text).limits;
 const read = (env: NodeJS.ProcessEnv) => readConfig(env, LINUX).monitoring;
 const refused = (message: RegExp) =>
   expect.objectContaining({ code: 'CONFIG_INVALID', message: expect.stringMatching(message) });
@@ -34,6 +43,9 @@ test.each([
   ['memory=90/80', /critical comes before the warning/],
   ['memory=1/2/3', /more than two/],
   ['memory=', /no number/],
+  ['repeat=0', /repeat=0: no hours/],
+  ['repeat=off', /no hours/],
+  ['repeat=6/12', /no hours/],
   ['__proto__=1', /"__proto__" is no limit/],
 ])('VECTOR_HEALTH_LIMITS=%s is refused, and the names are given', (VECTOR_HEALTH_LIMITS, message) => {
   const error = expect.objectContaining({ wayOut: expect.stringContaining(LIMIT_NAMES.join(', ')) });
@@ -48,8 +60,7 @@ test('how often is seconds, or off', () => {
   for (const VECTOR_SAMPLE_SECONDS of ['0', '1.5', '3601', 'often'])
     expect(() => read({ VECTOR_SAMPLE_SECONDS })).toThrow(refused(/VECTOR_SAMPLE_SECONDS/));
   expect(read({}).alerts.repeatMs).toBe(6 * 3_600_000);
-  expect(read({ VECTOR_ALERT_REPEAT_HOURS: '0.5' }).alerts.repeatMs).toBe(1_800_000);
-  expect(() => read({ VECTOR_ALERT_REPEAT_HOURS: '0' })).toThrow(refused(/VECTOR_ALERT_REPEAT_HOURS/));
+  expect(read({ VECTOR_HEALTH_LIMITS: 'repeat=0.5,cpu=off' }).alerts.repeatMs).toBe(1_800_000);
 });
 
 test('an alert command is a path, or an array that begins with one; nothing is split', () => {
@@ -80,5 +91,18 @@ test('a webhook is https, or http to this machine; its URL is in no error and do
   ]) {
     expect(() => webhook(wrong), wrong).toThrow(refused(/VECTOR_ALERT_WEBHOOK/));
     expect(() => webhook(wrong)).not.toThrow(secret);
+  }
+});
+
+test('the documentation has every check, with its limit', () => {
+  const text = readFileSync(new URL('../../docs/health.md', import.meta.url), 'utf8');
+  const rows = [...text.matchAll(/^\| `(\w+)` \| .* \| (?:`([^`]*)`)? ?\| ?(.*?) ?\|$/gm)];
+  expect(rows.map(([, name]) => name)).toEqual(CHECKS);
+  for (const [, name, written, unit] of rows) {
+    const { warn, critical } = DEFAULT_LIMITS[name as LimitName] ?? {};
+    const value = `${warn ?? 'off'}${critical === undefined ? '' : `/${critical}`}`;
+    const isLimit = (LIMIT_NAMES as string[]).includes(name!);
+    expect([name, written]).toEqual([name, isLimit ? `${name}=${value}` : undefined]);
+    expect([name, unit]).toEqual([name, isLimit ? LIMIT_MEANINGS[name as LimitName].unit : '']);
   }
 });

@@ -1,5 +1,6 @@
 /** Readings of a store that is well, for tests to change. */
 import type { StatusAnswer } from '#src/domain/face.js';
+import type { Sample } from '#src/domain/health.js';
 import type { Readings } from '#src/ops/readings.js';
 
 export const DAY_MS = 86_400_000;
@@ -84,3 +85,13 @@ export const well = (change: Partial<Readings> = {}, status: Partial<StatusAnswe
   slowLately: 0,
   ...change,
 });
+
+export function sampleAt(ms: number, change: Partial<Sample> = {}): Sample {
+  return {
+    time: new Date(ms).toISOString(),
+    ...{ rss_bytes: 1e8, windows: 1, heap_bytes: 1e7, memory_percent: 1, cpu_percent: 10 },
+    ...{ own_cpu_percent: 1, disk_percent: 50, free_bytes: 1e9, store_bytes: 1e6, files: 30 },
+    ...{ events: 10, items: 5, pending_rows: 0, level: 'ok', calls: { search: 2 }, errors: 0, slow: 0 },
+    ...change,
+  };
+}
