@@ -19,6 +19,7 @@ export interface MonitorOptions {
 }
 
 const DAY_MS = 86_400_000;
+const CLOSE_MS = 1_000;
 
 export class Monitor implements Operation {
   readonly face;
@@ -29,6 +30,7 @@ export class Monitor implements Operation {
   private ticking: Promise<void> | undefined;
   /** Said once, and again once it worked in between. */
   private isFailing = false;
+  private isClosed = false;
 
   constructor(
     private readonly context: OperationsContext,
@@ -82,7 +84,9 @@ export class Monitor implements Operation {
     const { logger, meter } = this.context;
     try {
       const { readings, answer } = await this.health.look();
+      if (this.isClosed) return;
       await this.alerts.take(answer);
+      if (this.isClosed) return;
       // Of a store that does not tell its state a sample would be zeros, and a lie.
       if (readings.status !== undefined)
         await this.history.add(sampleOf(readings, readings.status, answer.level, meter.take()));
@@ -96,10 +100,13 @@ export class Monitor implements Operation {
     }
   }
 
+  /** A look that hangs, as where the log is being reopened, is not waited for: nothing is written after it any more. */
   async close(): Promise<void> {
+    this.isClosed = true;
     clearInterval(this.timer);
     this.alerts.close();
-    await this.ticking;
+    const patience = new Promise<void>(resolve => setTimeout(resolve, CLOSE_MS).unref());
+    await Promise.race([this.ticking, patience]);
   }
 }
 

@@ -1,4 +1,5 @@
 /** `health`, `capacity` and GET /health with real servers, windows, programs and stores. */
+import { execFileSync } from 'node:child_process';
 import {
   chmodSync,
   existsSync,
@@ -149,7 +150,7 @@ describe('with a server, a window beside it and alerts', () => {
     );
     const [, mega] = / ([\d.]+) MB in 2 processes/.exec(checkOf(answer, 'memory').message)!;
     const rss = (pid: number) =>
-      Number(/VmRSS:\s+(\d+) kB/.exec(readFileSync(`/proc/${pid}/status`, 'utf8'))![1]) / 1000;
+      Number(execFileSync('ps', ['-o', 'rss=', '-p', String(pid)], { encoding: 'utf8' })) / 1000;
     const both = rss(server.pid) + rss(await window.pid());
     expect(Number(mega)).toBeGreaterThan(both / 2);
     expect(Number(mega)).toBeLessThan(both * 2);

@@ -3,8 +3,8 @@ import { thisMachine } from '../../ops/machine.js';
 import type { Call } from '../command.js';
 import { configOf, contextOf, reachConfigured } from '../engine.js';
 import { EXIT } from '../exit-codes.js';
+import { ownHistory } from '../own-history.js';
 import { columns, count, grouped, oneLine, say, sayJson, size } from '../printing.js';
-import { ownHistory } from './health.js';
 
 /** `capacity`: growth, forecast and advice. */
 export default async function capacity(call: Call): Promise<number> {
@@ -21,7 +21,7 @@ export default async function capacity(call: Call): Promise<number> {
   else
     try {
       const { capacityOf } = await import('../../ops/capacity.js');
-      const history = await ownHistory(config);
+      const history = ownHistory(config);
       const source = { engine: reached.own, config, machine: thisMachine, clock: Date.now, history };
       answer = await capacityOf(source, {}, context);
     } finally {

@@ -11,6 +11,7 @@ import { usage } from '../arguments.js';
 import type { Call } from '../command.js';
 import { configOf, contextOf, reachConfigured } from '../engine.js';
 import { HEALTH_EXIT } from '../exit-codes.js';
+import { ownHistory } from '../own-history.js';
 import { columns, count, grouped, oneLine, type Style, say, sayJson, size, styler } from '../printing.js';
 
 /** How long processors are watched where no server did. */
@@ -146,7 +147,7 @@ async function history(call: Call, config: Config): Promise<number> {
     async engine => {
       const { readSamples } = await import('../../ops/monitor.js');
       return readSamples(
-        { history: await ownHistory(config), engine, clock: Date.now, sampleSeconds: 0 },
+        { history: ownHistory(config), engine, clock: Date.now, sampleSeconds: 0 },
         query,
         context,
       );
@@ -157,19 +158,6 @@ async function history(call: Call, config: Config): Promise<number> {
     sayJson(isCut ? { ...answer, samples: answer.samples.slice(-limit) } : answer);
   } else for (const line of historyLines(answer, limit)) say(line);
   return HEALTH_EXIT.ok;
-}
-
-/** Of a store that no server has, and this process does. */
-export async function ownHistory(config: Config) {
-  const [{ SampleHistory }, { sayError }] = await Promise.all([
-    import('../../ops/sample-history.js'),
-    import('../printing.js'),
-  ]);
-  return new SampleHistory({
-    storeDir: config.storePath,
-    clock: Date.now,
-    warn: error => sayError(error, false),
-  });
 }
 
 function historyLines({ samples, resolution, every_seconds: every }: SamplesAnswer, limit: number): string[] {
