@@ -43,14 +43,40 @@ async function openStore(config: Config, logger: Logger): Promise<OpenedStore> {
     local = server;
   });
   const windows = () => local?.windows() ?? [];
-  const operating = operate({ engine: opened, config, logger, meter, windows });
-  opened.operate(operating.then(operations => operations?.face));
+  const operating = operateSoon({ engine: opened, config, logger, meter, windows });
+  opened.operate(async () => (await operating.started())?.face);
   return {
     engine,
     async close() {
       await (await listening)?.close();
-      await (await operating)?.close();
+      await operating.close();
       await engine.close();
+    },
+  };
+}
+
+/** When the first answers have been given. */
+const OPERATE_AFTER_MS = 1_000;
+
+/** Operations, begun in a quiet moment, or when somebody asks for what they know. */
+function operateSoon(context: OperationsContext): {
+  started(): Promise<Operations | undefined>;
+  close(): Promise<void>;
+} {
+  let operations: Promise<Operations | undefined> | undefined;
+  let isClosed = false;
+  const started = async () => {
+    if (isClosed) return undefined;
+    operations ??= operate(context);
+    return operations;
+  };
+  const timer = setTimeout(() => void started(), OPERATE_AFTER_MS).unref();
+  return {
+    started,
+    async close() {
+      isClosed = true;
+      clearTimeout(timer);
+      await (await operations)?.close();
     },
   };
 }

@@ -123,7 +123,7 @@ export class StoreEngine implements Engine {
   /** A long transaction that is being applied; nothing else is written meanwhile. */
   private applying: Promise<void> | undefined;
   private closing: Promise<void> | undefined;
-  private operations: Promise<OperationsFace | undefined> = Promise.resolve(undefined);
+  private operations: () => Promise<OperationsFace | undefined> = async () => undefined;
   private readonly backups = new Set<Promise<unknown>>();
   private readonly ending = new AbortController();
   private readonly verifier: OnlineVerifier;
@@ -401,8 +401,8 @@ export class StoreEngine implements Engine {
     return growthOf(log, projections.catalog, query, context);
   }
 
-  /** From now on `operations` answers what they know. @param operations undefined where they could not be started */
-  operate(operations: Promise<OperationsFace | undefined>): void {
+  /** From now on operations answer what they know. @param operations resolves to undefined where they could not be started */
+  operate(operations: () => Promise<OperationsFace | undefined>): void {
     this.operations = operations;
   }
 
@@ -429,7 +429,7 @@ export class StoreEngine implements Engine {
     context: CallContext,
   ): Promise<Awaited<ReturnType<OperationsFace[M]>>> {
     if (this.closing) throw closed();
-    const operations = await this.operations;
+    const operations = await this.operations();
     if (operations === undefined) throw operationsOff();
     type Method = (query: object, context: CallContext) => ReturnType<OperationsFace[M]>;
     return await (operations[method] as Method).call(operations, query, context);

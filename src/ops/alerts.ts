@@ -6,7 +6,6 @@ import { readOpsFile, setAside, writeOpsFile } from '../engine/ops-file.js';
 import type { Logger } from '../log.js';
 import type { AlertSettings } from '../monitoring.js';
 import { VERSION } from '../version.js';
-import { runAlertCommand } from './alert-command.js';
 import {
   type AlertState,
   afterSending,
@@ -19,7 +18,6 @@ import {
   NO_ALERTS,
   settle,
 } from './alert-state.js';
-import { postWebhook } from './webhook.js';
 
 /** What is sent. Fixed words and figures, and the name of the store's directory: nothing that was stored, and no path. */
 export interface AlertMessage {
@@ -100,18 +98,29 @@ export class Alerts {
   }
 
   private async send(channel: Channel, message: AlertMessage): Promise<AlertDelivery> {
-    const { settings, logger, timeoutMs = TIMEOUT_MS } = this.options;
+    const { logger, timeoutMs = TIMEOUT_MS } = this.options;
     const body = `${JSON.stringify(message)}\n`;
     try {
-      if (channel === 'command')
-        await runAlertCommand(settings.command!, body, timeoutMs, this.ending.signal);
-      else await postWebhook(settings.webhook!.reveal(), body, { timeoutMs, ending: this.ending.signal });
+      await this.deliver(channel, body, timeoutMs);
       logger.info({ channel, kind: message.kind, level: message.level }, 'alert sent');
       return { channel, sent: true };
     } catch (error) {
       const { code, message: what } = asCoded(error);
       if (!this.ending.signal.aborted) logger.error({ code, channel }, `alert not sent: ${what}`);
       return { channel, sent: false, code, message: what };
+    }
+  }
+
+  /** Loaded here: TLS and the like cost a start some ten milliseconds, and few need them. */
+  private async deliver(channel: Channel, body: string, timeoutMs: number): Promise<void> {
+    const { settings } = this.options;
+    const ending = this.ending.signal;
+    if (channel === 'command') {
+      const { runAlertCommand } = await import('./alert-command.js');
+      await runAlertCommand(settings.command!, body, timeoutMs, ending);
+    } else {
+      const { postWebhook } = await import('./webhook.js');
+      await postWebhook(settings.webhook!.reveal(), body, { timeoutMs, ending });
     }
   }
 

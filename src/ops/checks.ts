@@ -66,6 +66,12 @@ function processCheck({ isServed, pid, uptimeMs = 0, windows, refusal }: Reading
     const others = windows.length === 0 ? '' : `, with ${count(windows.length, 'other window')}`;
     return ok(`process ${pid} serves, for ${span(uptimeMs)}${others}`);
   }
+  if (refusal?.code === 'OWNER_UNRESPONSIVE')
+    return {
+      level: 'critical',
+      message: `process ${pid ?? '(unknown)'} has the store, and does not answer`,
+      advice: refusal.wayOut,
+    };
   if (refusal !== undefined && pid !== undefined)
     return {
       level: 'warn',

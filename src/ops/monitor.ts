@@ -1,11 +1,11 @@
 /** Looks at everything every minute or so: keeps a sample of it, and tells people when a level changes. */
+import type { CapacityQuery } from '../domain/capacity.js';
 import { isCoded } from '../domain/errors.js';
 import type { CallContext, Engine, StatusAnswer } from '../domain/face.js';
 import type { Level, Sample, SamplesAnswer, SamplesQuery } from '../domain/health.js';
 import { type Moment, parseMoment } from '../domain/moment.js';
 import { Alerts } from './alerts.js';
 import type { CallFigures } from './call-meter.js';
-import { capacityOf } from './capacity.js';
 import { Health } from './health.js';
 import { type Machine, thisMachine } from './machine.js';
 import type { Operation, OperationsContext } from './operations.js';
@@ -60,8 +60,10 @@ export class Monitor implements Operation {
           query,
           context,
         ),
-      capacity: (query: Parameters<typeof capacityOf>[1], context: CallContext) =>
-        capacityOf({ ...{ engine, config, machine, clock }, history: this.history }, query, context),
+      capacity: async (query: CapacityQuery, context: CallContext) => {
+        const { capacityOf } = await import('./capacity.js');
+        return capacityOf({ engine, config, machine, clock, history: this.history }, query, context);
+      },
       testAlert: async () => ({ deliveries: await this.alerts.test(await this.health.report()) }),
     };
   }

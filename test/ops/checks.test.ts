@@ -252,6 +252,10 @@ test('of a store that is not open only that is said', () => {
   const shut = (change: Partial<Readings>) =>
     levels(well({ status: undefined, isServed: false, pid: undefined, response: undefined, ...change }));
   expect(shut({ refusal })).toEqual({ process: 'warn', store: 'critical' });
+  expect(shut({ refusal: { ...refusal, code: 'OWNER_UNRESPONSIVE' }, pid: 12 })).toEqual({
+    process: 'critical',
+    store: 'critical',
+  });
   expect(shut({ refusal: { ...refusal, code: 'STORE_IN_USE' }, pid: 12 })).toEqual({
     process: 'warn',
     store: 'warn',

@@ -119,7 +119,7 @@ test('a sample has what the machine, the windows, the store and the calls say', 
 });
 
 const engineFace = () => {
-  engine.operate(Promise.resolve(monitor.face));
+  engine.operate(async () => monitor.face);
   return engine;
 };
 const engineSeq = () => monitor.history.read('sample', 0)[0]!.events;
