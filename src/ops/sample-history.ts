@@ -68,12 +68,18 @@ export class SampleHistory {
   async add(sample: Sample): Promise<void> {
     this.load();
     const [before] = this.current;
-    if (before !== undefined && hourOf(before) !== hourOf(sample)) {
-      await this.append(this.hours, meanOf(this.current));
-      this.current = [];
+    try {
+      if (before !== undefined && hourOf(before) !== hourOf(sample)) {
+        await this.append(this.hours, meanOf(this.current));
+        this.current = [];
+      }
+      await this.append(this.samples, sample);
+      this.current.push(sample);
+    } catch (error) {
+      // A full disk takes half a line: what is in the files is looked at before anything is put behind it.
+      this.isLoaded = false;
+      throw error;
     }
-    this.current.push(sample);
-    await this.append(this.samples, sample);
   }
 
   /** Those since a moment, oldest first; without the hour that goes on its mean so far is the last. @param sinceMs inclusive */

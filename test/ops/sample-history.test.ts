@@ -4,6 +4,7 @@ import {
   mkdirSync,
   readdirSync,
   readFileSync,
+  rmSync,
   statSync,
   writeFileSync,
 } from 'node:fs';
@@ -124,6 +125,20 @@ describe('samples', () => {
       expect(timesOf(played.open().read('sample', 0))).toEqual([START_MS, START_MS + 120_000]);
       expect(played.warned).toEqual([]);
     }
+  });
+
+  test('half a line that a full disk took is not written behind', async () => {
+    const played = new Played();
+    await played.add(START_MS);
+    const whole = readFileSync(played.file());
+    rmSync(played.file());
+    mkdirSync(played.file());
+    await expect(played.add(START_MS + 1_000)).rejects.toThrow(/EISDIR/);
+    rmSync(played.file(), { recursive: true });
+    writeFileSync(played.file(), Buffer.concat([whole, whole.subarray(20, 90)]));
+    await played.add(START_MS + 2_000);
+    expect(timesOf(played.open().read('sample', 0))).toEqual([START_MS, START_MS + 2_000]);
+    expect(played.warned).toEqual([]);
   });
 
   test.each([
