@@ -54,6 +54,10 @@ test('growth is what the store says as of each end, and bytes are those of the r
     });
   }
   expect(points.at(-1)!.versions).toBe(40 * 2 + 14);
+  // The end is exclusive: what was written at that very moment comes after it.
+  const [before, after] = (await engine.growth({ times_ms: [firstMs, firstMs + 1] }, testContext)).points;
+  expect(before).toMatchObject({ seq: 0, items: 0, versions: 0, log_bytes: 0 });
+  expect(after!.items).toBe(2);
   // So few records in each span are all read: the estimate is their very size.
   const daily = Array.from({ length: 41 }, (_, day) => firstMs + day * DAY_MS);
   const exact = (await engine.growth({ times_ms: daily }, testContext)).points.at(-1)!.log_bytes;
