@@ -44,10 +44,8 @@ export interface Advice {
   readonly text: string;
 }
 
-export interface CapacityQuery {
-  /** What now is, in ms; for whoever wants to know what was said then. Default: now. */
-  readonly now_ms?: number;
-}
+/** Nothing is to be said: it is always of now. */
+export type CapacityQuery = Readonly<Record<string, never>>;
 
 export interface CapacityAnswer {
   readonly time: string;

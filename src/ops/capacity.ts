@@ -26,11 +26,11 @@ export const RATE_DAYS = 30;
 
 export async function capacityOf(
   source: CapacitySource,
-  { now_ms: askedMs }: CapacityQuery,
+  _query: CapacityQuery,
   context: CallContext,
 ): Promise<CapacityAnswer> {
   const { engine, config, machine, clock, history } = source;
-  const nowMs = askedMs ?? clock();
+  const nowMs = clock();
   const status = await engine.status({}, context);
   // A clock that was set back does not hide what was written before.
   const endMs = Math.max(nowMs, Date.parse(status.head.time)) + 1;

@@ -1,7 +1,7 @@
 /** What the machine says: memory, processors and the disk of a store. Tests give their own. */
 import { readdirSync, readFileSync, statSync } from 'node:fs';
 import { statfs } from 'node:fs/promises';
-import { availableParallelism, cpus, totalmem } from 'node:os';
+import { cpus, totalmem } from 'node:os';
 import { join } from 'node:path';
 
 /** Milliseconds that processors worked, since some moment in the past: two of them tell the share between. */
@@ -69,9 +69,6 @@ export function cpuShare(
   const percent = (ms: number) => Math.min(100, Math.max(0, (100 * ms) / passedMs));
   return { all: percent(after.busyMs - before.busyMs), own: percent(after.ownMs - before.ownMs) };
 }
-
-/** How many processors there are for this process. */
-export const processors = (): number => availableParallelism();
 
 /** Files below a directory, without those that vanish meanwhile; 0 where there is none. */
 export function countFiles(dir: string): number {

@@ -33,7 +33,6 @@ interface Series {
   readonly keepMs: number;
   /** What is in the file. */
   bytes: number;
-  lines: number;
   /** ms of its first line. */
   oldestMs: number;
 }
@@ -57,7 +56,7 @@ export class SampleHistory {
   constructor(private readonly options: HistoryOptions) {
     this.bounds = { ...HISTORY_BOUNDS, ...options.bounds };
     const series = (name: string, keepMs: number): Series => ({
-      ...{ name, keepMs, bytes: 0, lines: 0 },
+      ...{ name, keepMs, bytes: 0 },
       oldestMs: Number.POSITIVE_INFINITY,
     });
     this.samples = series(SAMPLES, this.bounds.samplesMs);
@@ -114,7 +113,6 @@ export class SampleHistory {
   private readSeries(series: Series): Sample[] {
     const { storeDir, warn } = this.options;
     series.bytes = 0;
-    series.lines = 0;
     series.oldestMs = Number.POSITIVE_INFINITY;
     try {
       const text = readOpsFile(storeDir, series.name);
@@ -126,7 +124,6 @@ export class SampleHistory {
         series.bytes = Buffer.byteLength(text.slice(0, text.lastIndexOf('\n') + 1));
         truncateSync(opsPath(storeDir, series.name), series.bytes);
       }
-      series.lines = found.length;
       if (found.length > 0) series.oldestMs = Date.parse(found[0]!.time);
       return found;
     } catch (error) {
@@ -154,7 +151,6 @@ export class SampleHistory {
     await appendFile(path, text, { mode: 0o600 });
     if (isNew) await chmod(path, 0o600);
     series.bytes += Buffer.byteLength(text);
-    series.lines += 1;
     series.oldestMs = Math.min(series.oldestMs, Date.parse(sample.time));
     this.shortenIfDue(series);
   }
@@ -177,7 +173,6 @@ export class SampleHistory {
     const text = `${[HEADER, ...samples.map(sample => JSON.stringify(sample))].join('\n')}\n`;
     writeOpsFile(this.options.storeDir, series.name, text);
     series.bytes = Buffer.byteLength(text);
-    series.lines = samples.length;
     series.oldestMs = samples.length === 0 ? Number.POSITIVE_INFINITY : Date.parse(samples[0]!.time);
   }
 }
