@@ -22,6 +22,7 @@ import {
   parseKeep,
   parseRotation,
 } from './log/settings.js';
+import { type Monitoring, readMonitoring } from './monitoring.js';
 import { defaultModelsPath, defaultStorePath, expandHome, type Machine } from './paths.js';
 import { readScheduleSettings, type ScheduleSettings } from './schedule-settings.js';
 import {
@@ -63,6 +64,8 @@ export interface Config {
   readonly roots: readonly string[] | undefined;
   /** What clients of a server may see and change. */
   readonly access: Access;
+  /** How a server watches over itself. */
+  readonly monitoring: Monitoring;
   readonly logLevel: LogLevel;
   /** Absolute; undefined logs to stderr. */
   readonly logFile: string | undefined;
@@ -126,6 +129,7 @@ export function readConfig(env: NodeJS.ProcessEnv, machine: Machine = thisMachin
     schedules,
     roots: readRoots(env, machine),
     access: readAccess(env),
+    monitoring: readMonitoring(name => get(env, name)),
     logLevel: oneOf(env, 'VECTOR_LOG_LEVEL', LOG_LEVELS, 'info'),
     logFile: logFile === undefined ? undefined : readPath('VECTOR_LOG_FILE', logFile, machine),
     logRotation: readLogRotation(env),

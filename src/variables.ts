@@ -146,6 +146,30 @@ export const VARIABLES = [
       'The only collections that clients of an MCP server have, with their rights, such as "notes:rw,docs:r". Others do not exist for them. Commands at a terminal do not heed it.',
   },
   {
+    name: 'VECTOR_HEALTH_LIMITS',
+    defaultValue: 'memory=80/95,disk=85/95,cpu=80,…',
+    meaning:
+      'From when on health warns, and from when on it is critical: name=warn, name=warn/critical or name=off, with commas; repeat=6 sends an alert again after six hours. What is not named keeps its default; docs/health.md has all names.',
+  },
+  {
+    name: 'VECTOR_SAMPLE_SECONDS',
+    defaultValue: '60',
+    meaning:
+      'How often the server that has the store looks at its health and keeps a sample, 1 to 3600 seconds, or off: then no alerts are sent either.',
+  },
+  {
+    name: 'VECTOR_ALERT_COMMAND',
+    defaultValue: '',
+    meaning:
+      'A program that is started when a level of health changes, with the alert as JSON on its stdin: an absolute path, or a JSON array of it and its arguments. No shell reads it.',
+  },
+  {
+    name: 'VECTOR_ALERT_WEBHOOK',
+    defaultValue: '',
+    meaning:
+      'A URL to which alerts are posted as JSON: https, or http on this machine. Redirects are not followed; link-local addresses and those of cloud metadata are refused.',
+  },
+  {
     name: 'VECTOR_LOG_LEVEL',
     defaultValue: 'info',
     meaning: `What is logged: ${LOG_LEVELS.join(', ')}.`,

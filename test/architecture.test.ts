@@ -18,7 +18,7 @@ const MAY_IMPORT: Record<string, readonly string[]> = {
   'src/log': ['src/domain'],
   src: ['src/domain', 'src/embedding', 'src/log'],
   'src/engine': ['src', 'src/domain', 'src/projections', 'src/embedding', 'wal'],
-  'src/ops': ['src', 'src/domain', 'src/engine', 'src/log', 'wal'],
+  'src/ops': ['src', 'src/domain', 'src/embedding', 'src/engine', 'src/log', 'wal'],
   'src/local': ['src', 'src/domain', 'wal'],
   'src/mcp': ['src', 'src/domain', 'src/engine', 'src/ops', 'src/local'],
   'src/http': ['src', 'src/domain', 'src/engine', 'src/ops', 'src/mcp'],

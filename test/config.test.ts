@@ -2,6 +2,7 @@ import { delimiter } from 'node:path';
 import { inspect } from 'node:util';
 import { expect, test } from 'vitest';
 import { readConfig, settingsForChoice } from '#src/config.js';
+import { DEFAULT_LIMITS } from '#src/domain/health-limits.js';
 import { parseEmbedderChoice } from '#src/embedding/settings.js';
 import type { Machine } from '#src/paths.js';
 import { VARIABLES } from '#src/variables.js';
@@ -36,6 +37,11 @@ test('nothing set gives the defaults', () => {
     },
     roots: undefined,
     access: { readOnly: false },
+    monitoring: {
+      limits: DEFAULT_LIMITS,
+      sampleSeconds: 60,
+      alerts: { command: undefined, webhook: undefined, repeatMs: 21_600_000 },
+    },
     logLevel: 'info',
     logFile: undefined,
     logRotation: { maxBytes: 100_000_000, daily: true },
@@ -263,7 +269,7 @@ test.each<[NodeJS.ProcessEnv, string, string]>([
 });
 
 test('there are few variables, each with a meaning', () => {
-  expect(VARIABLES.length).toBeLessThanOrEqual(26);
+  expect(VARIABLES.length).toBeLessThanOrEqual(30);
   for (const { name, meaning } of VARIABLES) {
     expect(name).toMatch(/^VECTOR_[A-Z_]+$/);
     expect(meaning).toMatch(/\.$/);

@@ -43,6 +43,11 @@ export interface Command {
   readonly details?: string;
   readonly options: Options;
   readonly positionals: { readonly min: number; readonly max: number };
+  /**
+   * Of a command whose exit codes 0 to 2 are an answer: the one for whatever keeps it from answering, wrong usage included, and what its
+   * help says of them.
+   */
+  readonly exits?: { readonly failed: number; readonly meaning: string };
   /** Loads the command's code, so that --help and the other commands do not pay for it. */
   readonly load: () => Promise<Run>;
 }

@@ -3,6 +3,7 @@ import { PERIODS } from '../ops/periods.js';
 import { LOG_LEVELS } from '../variables.js';
 import { CLIENT_IDS, LAUNCHER_CHOICES, TOKEN_SCOPES } from './choices.js';
 import type { Command, Delegated } from './command.js';
+import { HEALTH_EXIT } from './exit-codes.js';
 import {
   AS_OF,
   BETWEEN,
@@ -448,6 +449,63 @@ export const COMMANDS: readonly (Command | Delegated)[] = [
     options: { ...STORE, ...JSON_OUT },
     positionals: { min: 0, max: 2 },
     load: async () => (await import('./commands/schedule.js')).default,
+  },
+  {
+    name: 'health',
+    summary: 'How the server and its store do: ok, warn or critical, and what to do.',
+    usage: '[options]',
+    details: [
+      'Asks the server that has the store, from any window or beside it; where none runs it reads the store itself and says so.',
+      'Limits are set by VECTOR_HEALTH_LIMITS, and count where the server was started.',
+      '',
+      'Examples:',
+      '  mcp-vector-server health                                what is not ok comes with what to do',
+      '  mcp-vector-server health --history --since "2 days ago" what the samples say',
+      '  mcp-vector-server health --test-alert                   whether alerts arrive',
+      MOMENTS,
+    ].join('\n'),
+    options: {
+      history: { type: 'boolean', meaning: 'The samples that were kept, instead of how it is now.' },
+      since: {
+        type: 'string',
+        value: 'MOMENT',
+        meaning: 'With --history: from then on. Default: a day ago.',
+      },
+      resolution: {
+        type: 'string',
+        value: 'WHICH',
+        meaning: 'With --history: as samples were taken, or hourly means. Default: whichever reaches back.',
+        choices: ['sample', 'hour'],
+      },
+      limit: {
+        type: 'string',
+        short: 'n',
+        value: 'N',
+        meaning: 'With --history: how many of the newest are printed. Default: 60; with --json all.',
+      },
+      'test-alert': { type: 'boolean', meaning: 'Send a test by every channel that is configured.' },
+      ...STORE,
+      ...JSON_OUT,
+    },
+    positionals: { min: 0, max: 0 },
+    exits: {
+      failed: HEALTH_EXIT.unknown,
+      meaning:
+        'Exit codes: 0 ok (or: the history was printed, the test was sent); 1 warn; 2 critical, or a test alert that was not sent; 3 it cannot be told: wrong usage or configuration, no store, a server of another version.',
+    },
+    load: async () => (await import('./commands/health.js')).default,
+  },
+  {
+    name: 'capacity',
+    summary: 'How the store grows, and when disk and memory will be full.',
+    usage: '[options]',
+    details: [
+      'Growth by day, week and month comes from the log itself; memory and latency from the samples of health.',
+      'A forecast rests on at least seven days, and says on how many.',
+    ].join('\n'),
+    options: { ...STORE, ...JSON_OUT },
+    positionals: { min: 0, max: 0 },
+    load: async () => (await import('./commands/capacity.js')).default,
   },
   {
     name: 'search',

@@ -53,7 +53,8 @@ export async function withEngine<T>(
   { create }: { create: boolean },
   work: (engine: Engine) => Promise<T>,
 ): Promise<T> {
-  const engine = await reachEngine(configOf(call), create);
+  const reached = await reachConfigured(configOf(call), create);
+  const engine = 'engine' in reached ? reached.engine : reached.own;
   try {
     return await work(engine);
   } finally {
@@ -61,10 +62,16 @@ export async function withEngine<T>(
   }
 }
 
-async function reachEngine(config: Config, create: boolean): Promise<Engine> {
+/**
+ * The engine of the process that has the store, or one of our own; whoever asks closes it.
+ * @throws as withEngine
+ */
+export async function reachConfigured(
+  config: Config,
+  create: boolean,
+): Promise<{ readonly engine: Engine } | { readonly own: Engine }> {
   const { reachStore } = await import('../local/reach.js');
-  const reached = await reachStore(config.storePath, () => openStore(config, create));
-  return 'engine' in reached ? reached.engine : reached.own;
+  return await reachStore(config.storePath, () => openStore(config, create));
 }
 
 async function openStore(config: Config, create: boolean): Promise<Engine> {

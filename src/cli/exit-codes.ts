@@ -10,6 +10,9 @@ export const EXIT = {
   couldNotRun: 2,
 } as const;
 
+/** What the exit code of `health` means: what monitoring systems expect of a check (0, 1, 2), and else 3. */
+export const HEALTH_EXIT = { ok: 0, warn: 1, critical: 2, unknown: 3 } as const;
+
 /** Errors that are a judgement on the store or the model, as opposed to a reason why nothing could be judged. */
 const UNSOUND: ReadonlySet<string> = new Set([
   'WAL_LOST_TAIL',

@@ -51,7 +51,7 @@ export function commandHelp(command: Command): string {
     'Options:',
     ...optionLines({ ...command.options, ...HELP_OPTIONS }),
     '',
-    EXIT_CODES,
+    command.exits?.meaning ?? EXIT_CODES,
   ].join('\n');
 }
 

@@ -18,7 +18,9 @@ export async function run(argv: readonly string[]): Promise<number> {
     return await dispatch(argv);
   } catch (error) {
     sayError(error, argv.includes('--json'));
-    return exitCodeOf(error);
+    const command = COMMANDS.find(c => c.name === argv[0]);
+    const exits = command !== undefined && 'exits' in command ? command.exits : undefined;
+    return exits?.failed ?? exitCodeOf(error);
   }
 }
 

@@ -2,12 +2,10 @@ import { homedir } from 'node:os';
 import { type Config, termsOf } from '../config.js';
 import { isCoded } from '../domain/errors.js';
 import type { Engine } from '../domain/face.js';
-import type { StoreEngine } from '../engine/engine.js';
 import type { LocalServer } from '../local/server.js';
 import type { OpenedStore, SharedStore } from '../local/shared-store.js';
 import type { Logger } from '../log.js';
-import type { CallFeed } from '../ops/call-feed.js';
-import type { Operations } from '../ops/operations.js';
+import type { Operations, OperationsContext } from '../ops/operations.js';
 
 /**
  * The store as a server uses it, together with any other process: nothing of it is touched before the first call. Code that only
@@ -20,7 +18,12 @@ export async function shareStore(config: Config, logger: Logger): Promise<Shared
     storePath,
     terms: termsOf(config),
     open: () => openStore(config, logger),
-    prepare: () => Promise.all([import('../engine/open.js'), import('../local/server.js')]),
+    prepare: () =>
+      Promise.all([
+        import('../engine/open.js'),
+        import('../local/server.js'),
+        import('../ops/call-meter.js'),
+      ]),
     logger,
   });
 }
@@ -32,32 +35,61 @@ async function openStore(config: Config, logger: Logger): Promise<OpenedStore> {
   ]);
   const { storePath, verify, keepHistory } = config;
   const calls = new CallFeed(logger);
-  const own = await openEngine({ path: storePath, config, logger, verify, keepHistory });
-  const engine = calls.observe(own);
+  const opened = await openEngine({ path: storePath, config, logger, verify, keepHistory });
+  const engine = calls.observe(opened);
   // The first call does not wait for it.
   const listening = listen(engine, config, logger);
-  const operating = operate(own, config, logger, calls);
-  own.operateBy(operating);
+  let local: LocalServer | undefined;
+  void listening.then(server => {
+    local = server;
+  });
+  const operating = operateSoon({
+    ...{ engine: opened, config, logger, calls },
+    windows: () => local?.windows() ?? [],
+    savedConfig: () => savedConfig(config, logger),
+  });
+  opened.operate(async () => (await operating.started())?.face);
   return {
     engine,
     async close() {
       await (await listening)?.close();
-      await (await operating)?.close();
+      await operating.close();
       await engine.close();
     },
   };
 }
 
+/** When the first answers have been given. */
+const OPERATE_AFTER_MS = 1_000;
+
+/** Operations, begun in a quiet moment, or when somebody asks for what they know. */
+function operateSoon(context: OperationsContext): {
+  started(): Promise<Operations | undefined>;
+  close(): Promise<void>;
+} {
+  let operations: Promise<Operations | undefined> | undefined;
+  let isClosed = false;
+  const started = async () => {
+    if (isClosed) return undefined;
+    operations ??= operate(context);
+    return operations;
+  };
+  const timer = setTimeout(() => void started(), OPERATE_AFTER_MS).unref();
+  return {
+    started,
+    async close() {
+      isClosed = true;
+      clearTimeout(timer);
+      await (await operations)?.close();
+    },
+  };
+}
+
 /** Serving goes on without: what could not be started is in the log. */
-async function operate(
-  engine: StoreEngine,
-  config: Config,
-  logger: Logger,
-  calls: CallFeed,
-): Promise<Operations | undefined> {
+async function operate(context: OperationsContext): Promise<Operations | undefined> {
+  const { logger } = context;
   try {
     const { startOperations } = await import('../ops/operations.js');
-    const context = { engine, config, logger, calls, savedConfig: () => savedConfig(config, logger) };
     return await startOperations(context);
   } catch (error) {
     if (!isCoded(error)) throw error;

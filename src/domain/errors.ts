@@ -110,8 +110,7 @@ export type ErrorCode =
   | 'PROFILE_RUNNING'
   /** The process of its own in which a load was run ended before it was through. */
   | 'LOAD_DIED'
-  /** Recurring work: nobody does it here; the job runs already; it cannot run here; a run ended with its server. */
-  | 'SCHEDULE_NOT_KEPT'
+  /** Recurring work: the job runs already; it cannot run here; a run ended with its server. */
   | 'JOB_RUNNING'
   | 'JOB_UNAVAILABLE'
   | 'RUN_INTERRUPTED'
@@ -149,6 +148,15 @@ export type ErrorCode =
   | 'SERVICE_FAILED'
   /** Neither repair nor a backup gives a sound store. */
   | 'RECOVERY_IMPOSSIBLE'
+  /** The process that has the store runs no operations: it does not serve. */
+  | 'OPERATIONS_OFF'
+  /** An alert that was not delivered: its program could not be started or failed; its webhook is not reached, refuses, or may not be asked. */
+  | 'ALERT_COMMAND_FAILED'
+  | 'ALERT_WEBHOOK_FAILED'
+  | 'ALERT_ADDRESS_FORBIDDEN'
+  | 'ALERT_TIMEOUT'
+  /** A file of operations was damaged, and begun anew. */
+  | 'OPS_FILE_DAMAGED'
   | 'CLIENT_UNKNOWN'
   | 'CONFIG_UNREADABLE'
   | 'INTERNAL';

@@ -3,7 +3,17 @@
  * calls the same face over a local socket, so nothing in them is a function or a live object (except in CallContext).
  */
 import type { BackupAnswer, BackupCommand } from './backup.js';
+import type { CapacityAnswer, CapacityQuery } from './capacity.js';
 import type { HorizonAnswer, HorizonCommand } from './erase.js';
+import type {
+  AlertTestAnswer,
+  GrowthAnswer,
+  GrowthQuery,
+  HealthAnswer,
+  HealthQuery,
+  SamplesAnswer,
+  SamplesQuery,
+} from './health.js';
 import type { Actor, Erased, JsonValue, Metadata, Metric, Origin, Space } from './model.js';
 import type { OptimizeAnswer, OptimizeCommand } from './optimize.js';
 import type { ExportAnswer, ExportQuery, ImportAnswer, ImportCommand } from './portable.js';
@@ -316,8 +326,18 @@ export interface StatusAnswer {
   readonly disk: { readonly store_bytes: number; readonly free_bytes: number };
 }
 
+/** What the owner's operations answer, which run beside its engine (see src/ops). Where none run: OPERATIONS_OFF. */
+export interface OperationsFace {
+  health(query: HealthQuery, context: CallContext): Promise<HealthAnswer>;
+  samples(query: SamplesQuery, context: CallContext): Promise<SamplesAnswer>;
+  capacity(query: CapacityQuery, context: CallContext): Promise<CapacityAnswer>;
+  /** Sends a test by every channel that is configured. */
+  testAlert(command: object, context: CallContext): Promise<AlertTestAnswer>;
+  schedule(command: ScheduleCommand, context: CallContext): Promise<ScheduleAnswer>;
+}
+
 /** The engine as every transport sees it. */
-export interface Engine {
+export interface Engine extends OperationsFace {
   upsert(command: UpsertCommand, context: CallContext): Promise<UpsertAnswer>;
   delete(command: DeleteCommand, context: CallContext): Promise<DeleteAnswer>;
   search(query: SearchQuery, context: CallContext): Promise<SearchAnswer>;
@@ -340,7 +360,7 @@ export interface Engine {
   profileCpu(command: CpuProfileCommand, context: CallContext): Promise<CpuProfileAnswer>;
   export(query: ExportQuery, context: CallContext): Promise<ExportAnswer>;
   import(command: ImportCommand, context: CallContext): Promise<ImportAnswer>;
-  schedule(command: ScheduleCommand, context: CallContext): Promise<ScheduleAnswer>;
+  growth(query: GrowthQuery, context: CallContext): Promise<GrowthAnswer>;
   close(): Promise<void>;
 }
 
@@ -375,4 +395,10 @@ export const ENGINE_METHODS = {
   export: 'read',
   import: 'write',
   schedule: 'read',
+  growth: 'read',
+  health: 'read',
+  samples: 'read',
+  capacity: 'read',
+  // Repeated at the next owner it only tells people twice.
+  testAlert: 'read',
 } as const satisfies Record<EngineMethod, 'read' | 'write'>;

@@ -4,6 +4,7 @@ import type { LogRecord } from '../../wal/record.js';
 import { readCommitted } from '../../wal/transactions.js';
 import type { OnlineResult } from '../../wal/verify-online.js';
 import type { BackupAnswer, BackupCommand } from '../domain/backup.js';
+import type { CapacityAnswer, CapacityQuery } from '../domain/capacity.js';
 import type { HorizonAnswer, HorizonCommand } from '../domain/erase.js';
 import { CodedError } from '../domain/errors.js';
 import type {
@@ -18,12 +19,22 @@ import type {
   IngestCommand,
   ListAnswer,
   ListQuery,
+  OperationsFace,
   SearchAnswer,
   SearchQuery,
   StatusAnswer,
   UpsertAnswer,
   UpsertCommand,
 } from '../domain/face.js';
+import type {
+  AlertTestAnswer,
+  GrowthAnswer,
+  GrowthQuery,
+  HealthAnswer,
+  HealthQuery,
+  SamplesAnswer,
+  SamplesQuery,
+} from '../domain/health.js';
 import type { OptimizeAnswer, OptimizeCommand } from '../domain/optimize.js';
 import type { ExportAnswer, ExportQuery, ImportAnswer, ImportCommand } from '../domain/portable.js';
 import type { CpuProfileAnswer, CpuProfileCommand } from '../domain/profile.js';
@@ -45,12 +56,14 @@ import type { VerifyAnswer, VerifyCommand } from '../domain/verify.js';
 import type { CompleteAnswer, CompleteQuery, WatchAnswer, WatchQuery } from '../domain/watch.js';
 import type { Logger } from '../log.js';
 import { backUpStore } from './backup.js';
+import { noteBackup } from './backup-note.js';
 import { listCheckpoints, saveCheckpoint } from './checkpoints.js';
 import { EngineChunkStore } from './chunk-store.js';
 import { Completer } from './complete.js';
 import { DiffReader } from './diff.js';
 import type { Embedders } from './embedders.js';
 import { assertOutside } from './fork.js';
+import { growthOf } from './growth.js';
 import { HistoryReader } from './history.js';
 import { Horizon } from './horizon.js';
 import { ingest } from './ingest/ingest.js';
@@ -90,9 +103,6 @@ export interface StoreEngineOptions {
   readonly caches?: CacheBytes | undefined;
 }
 
-/** What the owner of a store does beside serving it, as it is asked for through the engine: see src/ops. */
-export type OwnersWork = Pick<Engine, 'schedule'>;
-
 /** A checkpoint is due once this many events, or a quarter of all versions, are not in the newest one. */
 const CHECKPOINT_MIN_EVENTS = 10_000;
 const CHECKPOINT_SHARE = 0.25;
@@ -123,10 +133,10 @@ export class StoreEngine implements Engine {
   /** A long transaction that is being applied; nothing else is written meanwhile. */
   private applying: Promise<void> | undefined;
   private closing: Promise<void> | undefined;
+  private operations: () => Promise<OperationsFace | undefined> = async () => undefined;
   private readonly longWork = new Set<Promise<unknown>>();
   private readonly ending = new AbortController();
   private readonly verifier: OnlineVerifier;
-  private ownersWork: Promise<OwnersWork | undefined> | undefined;
 
   constructor(private readonly options: StoreEngineOptions) {
     const { log, projections, embedders, metric, clock } = options;
@@ -337,7 +347,14 @@ export class StoreEngine implements Engine {
     const backup = backUpStore(log, command, context, { clock, ending: this.ending.signal });
     this.longWork.add(backup);
     try {
-      return await backup;
+      const answer = await backup;
+      try {
+        noteBackup(storeDir, log.lineage.storeId, answer, clock());
+      } catch (error) {
+        // The backup is what counts; health then does not know of it.
+        this.warn(`that a backup was made could not be noted: ${(error as Error).message}`);
+      }
+      return answer;
     } finally {
       this.longWork.delete(backup);
     }
@@ -414,24 +431,6 @@ export class StoreEngine implements Engine {
     return this.importer.import(command, context);
   }
 
-  /** @throws CodedError SCHEDULE_NOT_KEPT where nobody does recurring work on this engine; what the owner's work answers with */
-  async schedule(command: ScheduleCommand, context: CallContext): Promise<ScheduleAnswer> {
-    await this.ready();
-    const work = await this.ownersWork;
-    if (work === undefined)
-      throw new CodedError(
-        'SCHEDULE_NOT_KEPT',
-        'the process that has the store does no recurring work: it is a command, or its work could not be started',
-        'Wait until the command is done, or see the log of the server.',
-      );
-    return work.schedule(command, context);
-  }
-
-  /** @param work what is asked of the owner goes there, once it has begun; undefined where it cannot */
-  operateBy(work: Promise<OwnersWork | undefined>): void {
-    this.ownersWork = work;
-  }
-
   /** The last event that is applied. */
   get headSeq(): number {
     return this.options.projections.through.seq;
@@ -457,6 +456,50 @@ export class StoreEngine implements Engine {
     const failure = await this.saving;
     if (failure !== undefined) throw failure;
     return { seq: this.checkpointSeq, isNew: true };
+  }
+
+  async growth(query: GrowthQuery, context: CallContext): Promise<GrowthAnswer> {
+    await this.ready();
+    const { log, projections } = this.options;
+    return growthOf(log, projections.catalog, query, context);
+  }
+
+  /** From now on operations answer what they know. @param operations resolves to undefined where they could not be started */
+  operate(operations: () => Promise<OperationsFace | undefined>): void {
+    this.operations = operations;
+  }
+
+  schedule(command: ScheduleCommand, context: CallContext): Promise<ScheduleAnswer> {
+    return this.operated('schedule', command, context);
+  }
+
+  health(query: HealthQuery, context: CallContext): Promise<HealthAnswer> {
+    return this.operated('health', query, context);
+  }
+
+  samples(query: SamplesQuery, context: CallContext): Promise<SamplesAnswer> {
+    return this.operated('samples', query, context);
+  }
+
+  capacity(query: CapacityQuery, context: CallContext): Promise<CapacityAnswer> {
+    return this.operated('capacity', query, context);
+  }
+
+  testAlert(command: object, context: CallContext): Promise<AlertTestAnswer> {
+    return this.operated('testAlert', command, context);
+  }
+
+  /** Not once the log reads again: what stands in the way is what they tell. */
+  private async operated<M extends keyof OperationsFace>(
+    method: M,
+    query: object,
+    context: CallContext,
+  ): Promise<Awaited<ReturnType<OperationsFace[M]>>> {
+    if (this.closing) throw closed();
+    const operations = await this.operations();
+    if (operations === undefined) throw operationsOff();
+    type Method = (query: object, context: CallContext) => ReturnType<OperationsFace[M]>;
+    return await (operations[method] as Method).call(operations, query, context);
   }
 
   /** Waits until no index has background work left: for benchmarks and tests. */
@@ -492,6 +535,13 @@ export class StoreEngine implements Engine {
 
 const closed = (): CodedError =>
   new CodedError('ENGINE_CLOSED', 'the server is shutting down', 'Start it again.');
+
+const operationsOff = (): CodedError =>
+  new CodedError(
+    'OPERATIONS_OFF',
+    'the process that has the store runs no operations: it is a command, or they could not be started',
+    'Run the command again once that process has ended; of a server look into its log.',
+  );
 
 const MAX_WARNINGS = 20;
 

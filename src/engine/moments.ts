@@ -160,7 +160,7 @@ export async function readMarks(log: ReadableLog): Promise<Marks> {
 }
 
 /** Logical time never runs backwards, so it can be searched; 0 when even the first event is later. */
-function lastAtOrBefore(log: ReadableLog, head: Head, timeMs: number): number {
+export function lastAtOrBefore(log: ReadableLog, head: Head, timeMs: number): number {
   if (timeMs >= head.logicalMs) return head.seq;
   let low = 0;
   let high = head.seq;

@@ -1,6 +1,7 @@
 /** What /metrics tells. Labels are names that this program gives: never a client's or a token's, which are anybody's words and without end. */
 import { Counter, collectDefaultMetrics, Gauge, Histogram, Registry } from 'prom-client';
 import type { StatusAnswer } from '../domain/face.js';
+import { type HealthAnswer, LEVELS } from '../domain/health.js';
 
 /** Seconds: from an answer out of memory to a long ingest. */
 const BUCKETS = [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60];
@@ -16,6 +17,8 @@ export interface Gauges {
   readonly sessions: () => number;
   /** The store's state; undefined where it cannot be told now. */
   readonly status: () => Promise<StatusAnswer | undefined>;
+  /** How it does; undefined where it cannot be told now. */
+  readonly health: () => Promise<HealthAnswer | undefined>;
 }
 
 export class Metrics {
@@ -30,6 +33,8 @@ export class Metrics {
     readonly reached: Gauge;
     readonly told: readonly (readonly [gauge: Gauge, of: (status: StatusAnswer) => number])[];
   };
+
+  private readonly health: Record<'level' | 'value', Gauge<'check'>>;
 
   constructor(private readonly gauges: Gauges) {
     const registers = [this.registry];
@@ -70,6 +75,12 @@ export class Metrics {
     this.gauge('mcp_http_event_streams', 'Event streams that are open.', gauges.streams);
     this.gauge('mcp_http_sessions', 'Sessions of revisions before 2026-07-28.', gauges.sessions);
     this.store = this.storeGauges();
+    const health = (name: string, help: string) =>
+      new Gauge({ name: `mcp_health_${name}`, help, labelNames: ['check'], registers });
+    this.health = {
+      level: health('level', 'Of each check, and of all: 0 ok, 1 warn, 2 critical.'),
+      value: health('value', 'What a check compares with its limit, in the unit of that limit.'),
+    };
   }
 
   onRequest(route: Route, method: string, status: number, seconds: number | undefined): void {
@@ -91,7 +102,9 @@ export class Metrics {
   }
 
   async text(): Promise<string> {
-    this.tellOfStore(await this.gauges.status());
+    const [status, health] = await Promise.all([this.gauges.status(), this.gauges.health()]);
+    this.tellOfStore(status);
+    this.tellOfHealth(health);
     return this.registry.metrics();
   }
 
@@ -126,6 +139,18 @@ export class Metrics {
         [gauge('disk_free_bytes', 'Bytes free on its disk.'), ({ disk }) => disk.free_bytes],
       ],
     };
+  }
+
+  private tellOfHealth(health: HealthAnswer | undefined): void {
+    const { level, value } = this.health;
+    level.reset();
+    value.reset();
+    if (health === undefined) return;
+    level.set({ check: 'all' }, LEVELS.indexOf(health.level));
+    for (const check of health.checks) {
+      level.set({ check: check.name }, LEVELS.indexOf(check.level));
+      if (check.value !== undefined) value.set({ check: check.name }, check.value);
+    }
   }
 
   /** One look at the store for all of them. Where it cannot be reached they are left out, since zero would be a lie. */

@@ -69,6 +69,7 @@ export function createHttpServer(options: ServeOptions): HttpServer {
     tokens: new TokenBook(tokensDir, logger),
     createServer: (token): Server => createServer(contextOf(token)),
     status: async () => (await engine()).status({}, { actor: PROBE }),
+    health: async maxAgeMs => (await engine()).health({ max_age_ms: maxAgeMs }, { actor: PROBE }),
     metrics: gauges => {
       metrics = new Metrics(gauges);
       return metrics;

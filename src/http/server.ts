@@ -10,6 +10,7 @@ import { createServer as createTlsServer } from 'node:https';
 import type { AddressInfo, Socket } from 'node:net';
 import { CodedError } from '../domain/errors.js';
 import type { StatusAnswer } from '../domain/face.js';
+import type { HealthAnswer } from '../domain/health.js';
 import type { Logger } from '../log.js';
 import { isJsonContentType } from '../mcp/sdk.js';
 import { Door, type DoorOptions, idOf, isStream } from './door.js';
@@ -64,6 +65,8 @@ export interface HttpServerOptions extends NamesOptions {
   readonly door?: Pick<DoorOptions, 'bus' | 'scopeOfCall' | 'sessions'>;
   /** The store's state. @throws where it cannot be told */
   status(): Promise<StatusAnswer>;
+  /** How it does. @param maxAgeMs how old the answer may be @throws where it cannot be told */
+  health(maxAgeMs: number): Promise<HealthAnswer>;
   readonly logger: Logger;
   readonly metrics: (gauges: ConstructorParameters<typeof Metrics>[0]) => Metrics;
   /** For tests. */
@@ -84,6 +87,10 @@ const MAX_BODIES_BYTES = 64 * 1024 * 1024;
 /** Wrong tokens from one address, a second. */
 const FAILURES_PER_SECOND = 10;
 const STATUS_MS = 5_000;
+/** Whoever asks without a token, every few milliseconds perhaps, costs one look in so many. */
+const HEALTH_AGE_MS = 10_000;
+/** Of those with one. */
+const REPORT_AGE_MS = 1_000;
 /** How soon a stream ends whose token was revoked. */
 const WATCH_MS = 5_000;
 const REQUEST_ID = /^[A-Za-z0-9._-]{1,64}$/;
@@ -133,6 +140,7 @@ export class HttpServer {
       streams: () => this.streamGate.size,
       sessions: () => this.door.sessionCount,
       status: () => this.status(),
+      health: () => this.health(HEALTH_AGE_MS),
     });
     const settings = {
       maxHeaderSize: MAX_HEADER_BYTES,
@@ -236,7 +244,9 @@ export class HttpServer {
       const refusal = badRequest(405, 'this path has no such method', `It takes ${methods.join(', ')}.`);
       return { ...refusal, headers: { Allow: methods.join(', ') } };
     }
-    if (route === '/health' || route === '/ready') return undefined;
+    const isPublic =
+      route === '/ready' || (route === '/health' && request.headers.authorization === undefined);
+    if (isPublic) return undefined;
     const token = this.tokenOf(request);
     if (token === undefined) {
       const waitS = this.failures.take(request.socket.remoteAddress ?? '');
@@ -258,7 +268,7 @@ export class HttpServer {
     const { route, response } = exchange;
     switch (route) {
       case '/health':
-        return this.text(response, 200, 'ok\n');
+        return this.answerHealth(exchange);
       case '/ready': {
         const state = this.isDraining ? 'ending' : (await this.status())?.store.state;
         return this.text(response, state === 'ok' ? 200 : 503, `${state ?? 'the store is not reached'}\n`);
@@ -268,6 +278,20 @@ export class HttpServer {
       default:
         return this.answerMcp(exchange, exchange.token!);
     }
+  }
+
+  /** The level alone, unless a token came along: then the whole report, but for what only the machine's user should see. */
+  private async answerHealth({ response, token }: Exchange): Promise<undefined> {
+    const report = await this.health(token === undefined ? HEALTH_AGE_MS : REPORT_AGE_MS);
+    const status = report === undefined || report.level === 'critical' ? 503 : 200;
+    if (token === undefined) return this.text(response, status, `${report?.level ?? 'unknown'}\n`);
+    const told = report && { ...report, checks: report.checks.map(({ detail: _, ...check }) => check) };
+    return this.text(
+      response,
+      status,
+      `${JSON.stringify(told ?? { level: 'unknown' })}\n`,
+      'application/json',
+    );
   }
 
   private text(
@@ -379,11 +403,19 @@ export class HttpServer {
     this.options.logger[isProbe ? 'debug' : 'info'](line, 'request');
   }
 
-  /** The store's state, or undefined where it does not answer, or not in time. */
-  private async status(): Promise<StatusAnswer | undefined> {
+  private status(): Promise<StatusAnswer | undefined> {
+    return this.told(() => this.options.status());
+  }
+
+  private health(maxAgeMs: number): Promise<HealthAnswer | undefined> {
+    return this.told(() => this.options.health(maxAgeMs));
+  }
+
+  /** What the store says, or undefined where it does not answer, or not in time. */
+  private async told<T>(ask: () => Promise<T>): Promise<T | undefined> {
     const late = new Promise<undefined>(resolve => setTimeout(() => resolve(undefined), STATUS_MS).unref());
     try {
-      return await Promise.race([this.options.status(), late]);
+      return await Promise.race([ask(), late]);
     } catch (error) {
       this.options.logger.debug({ err: error }, 'the store does not tell its state');
       return undefined;

@@ -17,6 +17,7 @@ import {
   type CallMessage,
   type CancelMessage,
   fromWire,
+  type MemoryMessage,
   type PingMessage,
   readId,
   readTrace,
@@ -32,10 +33,14 @@ export interface ClientOptions {
   readonly terms?: Terms | undefined;
   /** See ConnectOptions. */
   readonly silenceMs: number;
+  /** Tell the owner now and then what this process takes, as a window does that stays. Default: say nothing. */
+  readonly tellsMemory?: boolean | undefined;
 }
 
 /** How often an owner is asked within the time that it may be silent. */
 const PINGS = 3;
+/** More often than an owner takes samples. */
+const MEMORY_MS = 20_000;
 
 /** A call that has not been answered. */
 interface Pending {
@@ -60,6 +65,7 @@ export class ClientConnection {
   private waiting: { resolve(message: Message): void; reject(error: Error): void } | undefined;
   private isReady = false;
   private pulse: NodeJS.Timeout | undefined;
+  private telling: NodeJS.Timeout | undefined;
   private heardMs = 0;
   /** Why this side ended the connection. */
   private failure: CodedError | BadFrame | undefined;
@@ -90,6 +96,7 @@ export class ClientConnection {
       await this.next('welcome');
       this.isReady = true;
       this.reader.maxBytes = MAX_FRAME_BYTES;
+      if (this.options.tellsMemory) this.tellMemory();
       return true;
     } catch (error) {
       this.socket.destroy();
@@ -127,6 +134,17 @@ export class ClientConnection {
   async close(): Promise<void> {
     this.socket.destroySoon();
     await this.closed;
+  }
+
+  private tellMemory(): void {
+    const tell = () =>
+      this.send({
+        type: 'memory',
+        pid: process.pid,
+        rss_bytes: process.memoryUsage.rss(),
+      } satisfies MemoryMessage);
+    tell();
+    this.telling = setInterval(tell, MEMORY_MS).unref();
   }
 
   /** Watches over the owner while calls wait for it: a process that is stopped keeps its connections. */
@@ -183,6 +201,7 @@ export class ClientConnection {
   }
 
   private onClose(): void {
+    clearInterval(this.telling);
     this.stopListening();
     this.waiting?.reject(this.failure ?? new OwnerGone());
     for (const { isRead, reject } of this.pending.values()) reject(this.lost(isRead));

@@ -21,6 +21,8 @@ export interface ConnectOptions {
   readonly silenceMs?: number;
   /** What this process was configured with, where the owner must be alike (see termsOf). Default: the owner's configuration is taken as it is. */
   readonly terms?: Terms | undefined;
+  /** See ClientOptions. */
+  readonly tellsMemory?: boolean;
 }
 
 /** The engine of another process. Its `close` ends the connection, not that process. */
@@ -38,7 +40,7 @@ export interface RemoteEngine extends Engine {
  */
 export async function connectToOwner(
   storeDir: string,
-  { handshakeMs = HANDSHAKE_MS, silenceMs = SILENCE_MS, terms }: ConnectOptions = {},
+  { handshakeMs = HANDSHAKE_MS, silenceMs = SILENCE_MS, terms, tellsMemory }: ConnectOptions = {},
 ): Promise<RemoteEngine | undefined> {
   const note = readSocketNote(storeDir);
   if (note === undefined) return undefined;
@@ -51,6 +53,7 @@ export async function connectToOwner(
     storePath,
     terms,
     silenceMs,
+    tellsMemory,
     ownerName:
       owner === undefined ? 'the server that has the store' : `process ${owner.pid} (it has the store)`,
   });

@@ -2,6 +2,7 @@
 import { WalError, type WalErrorCode } from '../../wal/errors.js';
 import { type Coded, CodedError, type ErrorCode, isCoded } from '../domain/errors.js';
 import type { Progress } from '../domain/face.js';
+import type { WindowUse } from '../domain/health.js';
 import type { Actor } from '../domain/model.js';
 import type { SearchTrace } from '../domain/search-trace.js';
 import { BadFrame, isObject, type Message } from './frames.js';
@@ -33,6 +34,13 @@ export interface CancelMessage {
 /** client -> owner, where nothing was heard for a while: whether it still runs. */
 export interface PingMessage {
   readonly type: 'ping';
+}
+
+/** client -> owner, now and then: what the process takes, so that the owner can tell what all windows take together. */
+export interface MemoryMessage {
+  readonly type: 'memory';
+  readonly pid: number;
+  readonly rss_bytes: number;
 }
 
 /** owner -> client. */
@@ -140,6 +148,13 @@ export function readTrace({ trace }: Message): SearchTrace | undefined {
   )
     throw new BadFrame('a trace of another form');
   return trace as unknown as SearchTrace;
+}
+
+/** The word of a process of the same user: of the form of a figure, and no more is known. @throws BadFrame */
+export function readMemory({ pid, rss_bytes }: Message): WindowUse {
+  const isCount = (value: unknown): value is number => Number.isSafeInteger(value) && (value as number) > 0;
+  if (isCount(pid) && isCount(rss_bytes)) return { pid, rss_bytes };
+  throw new BadFrame('a memory message without its figures');
 }
 
 /** Whether there is such a zone is found out where a moment needs it. */

@@ -2,6 +2,7 @@ import type { Socket } from 'node:net';
 import type { Terms } from '../config.js';
 import { CodedError, isCoded } from '../domain/errors.js';
 import { type CallContext, ENGINE_METHODS, type Engine, type EngineMethod } from '../domain/face.js';
+import type { WindowUse } from '../domain/health.js';
 import type { SearchTrace } from '../domain/search-trace.js';
 import type { Logger } from '../log.js';
 import { BadFrame, encodeFrame, FrameReader, MAX_FRAME_BYTES, type Message } from './frames.js';
@@ -25,6 +26,7 @@ import {
   type RefusedMessage,
   readCall,
   readId,
+  readMemory,
   toWire,
 } from './protocol.js';
 
@@ -61,6 +63,8 @@ export class ServerConnection {
   /** Set by the hello. */
   private transcript: Transcript | undefined;
   private isProved = false;
+  /** What the other process said last of its memory; nothing of one that only calls, as a command does. */
+  use: WindowUse | undefined;
   private isClosing = false;
   private readonly calls = new Map<number, Running>();
   private onIdle: (() => void) | undefined;
@@ -176,8 +180,12 @@ export class ServerConnection {
       this.send({ type: 'pong' } satisfies PongMessage);
       return;
     }
+    if (message.type === 'memory') {
+      this.use = readMemory(message);
+      return;
+    }
     if (message.type !== 'call')
-      throw new BadFrame(`a ${described(message)} that is neither call, cancel nor ping`);
+      throw new BadFrame(`a ${described(message)} that is neither call, cancel, ping nor memory`);
     const call = readCall(message);
     if (this.calls.has(call.id)) throw new BadFrame('two calls of one id');
     void this.answer(call);

@@ -5,6 +5,7 @@ import { dirname } from 'node:path';
 import type { Terms } from '../config.js';
 import { CodedError, isCoded } from '../domain/errors.js';
 import type { Engine } from '../domain/face.js';
+import type { WindowUse } from '../domain/health.js';
 import type { Logger } from '../log.js';
 import { type Host, isPrivateDirectory, makePrivateDirectory, socketAddress, thisHost } from './address.js';
 import { ServerConnection } from './server-connection.js';
@@ -33,6 +34,8 @@ export interface LocalServerOptions {
 export interface LocalServer {
   /** A socket's absolute path, or the name of a pipe. */
   readonly address: string;
+  /** The processes that use the store through this one, as each last said of itself; commands say nothing. */
+  windows(): WindowUse[];
   /**
    * Takes no new calls, lets those in flight end for at most a second, and is gone. To be called before the
    * engine's close. Does not reject.
@@ -101,6 +104,7 @@ async function start(options: LocalServerOptions): Promise<LocalServer> {
   logger.debug({ address }, 'listening for other processes of this user');
   return {
     address,
+    windows: () => [...connections].flatMap(({ use }) => (use === undefined ? [] : [use])),
     async close() {
       clearInterval(watch);
       await watching;

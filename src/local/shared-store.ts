@@ -106,6 +106,7 @@ export class SharedStore {
     const reached = await reachStore(storePath, () => open(), {
       ...connect,
       terms,
+      tellsMemory: true,
       waitMs,
       signal: this.ending.signal,
     });

@@ -71,6 +71,11 @@ export function guardedEngine(engine: Engine, access: Access): Engine {
     export: refused('export'),
     import: refused('import'),
     schedule: refused('schedule'),
+    growth: refused('growth'),
+    health: refused('health'),
+    samples: refused('samples'),
+    capacity: refused('capacity'),
+    testAlert: refused('testAlert'),
     close: () => engine.close(),
   };
 }

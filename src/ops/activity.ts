@@ -4,9 +4,9 @@
  */
 import type { EngineMethod, SearchQuery } from '../domain/face.js';
 import { loggableNames, shapeOf } from '../domain/search-trace.js';
+import { opsPath, readOpsFile, setAside, writeOpsFile } from '../engine/ops-file.js';
 import type { CallRecord } from './call-feed.js';
 import { addLatency, type Latencies } from './latencies.js';
-import { opsPath, readOpsFile, writeOpsFile } from './ops-file.js';
 
 /** Searches alike in everything but their texts and values. */
 export interface SearchPattern {
@@ -119,18 +119,10 @@ export class Activity {
   }
 
   /** Writes what is new. @throws what the file system throws; the next time it is tried again */
-  async save(): Promise<void> {
+  save(): void {
     if (!this.isChanged) return;
+    writeOpsFile(this.storeDir, FILE, `${JSON.stringify({ format: FORMAT, hours: this.rows })}\n`);
     this.isChanged = false;
-    try {
-      await writeOpsFile(
-        opsPath(this.storeDir, FILE),
-        `${JSON.stringify({ format: FORMAT, hours: this.rows })}\n`,
-      );
-    } catch (error) {
-      this.isChanged = true;
-      throw error;
-    }
   }
 }
 
@@ -139,12 +131,20 @@ export function readActivity(
   storeDir: string,
   onDamaged: (path: string) => void = () => {},
 ): readonly ActivityHour[] {
-  return readOpsFile(opsPath(storeDir, FILE), hoursOf, onDamaged) ?? [];
+  try {
+    const text = readOpsFile(storeDir, FILE);
+    return text === undefined ? [] : hoursOf(JSON.parse(text));
+  } catch {
+    setAside(storeDir, FILE);
+    onDamaged(`${opsPath(storeDir, FILE)}.damaged`);
+    return [];
+  }
 }
 
-function hoursOf(value: unknown): ActivityHour[] | undefined {
+/** @throws TypeError where it is nothing of the kind */
+function hoursOf(value: unknown): ActivityHour[] {
   const { format, hours } = value as { format: unknown; hours: ActivityHour[] };
-  if (format !== FORMAT || !Array.isArray(hours)) return undefined;
+  if (format !== FORMAT || !Array.isArray(hours)) throw new TypeError('no hours of this form');
   const isHour = (row: ActivityHour) =>
     !Number.isNaN(Date.parse(row.hour)) &&
     Object.values(row.methods).every(
@@ -156,7 +156,8 @@ function hoursOf(value: unknown): ActivityHour[] | undefined {
         [k, count].every(number => typeof number === 'number') &&
         isCounts(latencies),
     );
-  return hours.every(isHour) ? hours : undefined;
+  if (!hours.every(isHour)) throw new TypeError('an hour of another form');
+  return hours;
 }
 
 const isCounts = (counts: Readonly<Record<string, number>>): boolean =>

@@ -24,8 +24,13 @@ export interface CallRecord {
 
 type Method = (command: object, context: CallContext) => Promise<unknown>;
 
+/** Calls that are kept for listeners that begin late. */
+const MAX_EARLY = 1_000;
+
 export class CallFeed {
   private readonly listeners = new Set<(call: CallRecord) => void>();
+  /** The first calls, until everybody listens who will. */
+  private early: CallRecord[] | undefined = [];
 
   /**
    * @param logger told of a listener that failed: the call is answered all the same
@@ -36,10 +41,16 @@ export class CallFeed {
     private readonly clock: () => number = Date.now,
   ) {}
 
-  /** @returns what ends it */
+  /** A listener is told of the calls before it too, until `begun`. @returns what ends it */
   subscribe(listener: (call: CallRecord) => void): () => void {
+    for (const record of this.early ?? []) this.tellOne(listener, record);
     this.listeners.add(listener);
     return () => this.listeners.delete(listener);
+  }
+
+  /** Everybody listens: no call is kept any more. */
+  begun(): void {
+    this.early = undefined;
   }
 
   /** The engine, whose calls are told of from now on. `watch`, which waits for what may never happen, is left out. */
@@ -77,11 +88,15 @@ export class CallFeed {
   }
 
   private tell(record: CallRecord): void {
-    for (const listener of this.listeners)
-      try {
-        listener(record);
-      } catch (error) {
-        this.logger.error({ err: error, method: record.method }, 'a call could not be noted');
-      }
+    if (this.early !== undefined && this.early.length < MAX_EARLY) this.early.push(record);
+    for (const listener of this.listeners) this.tellOne(listener, record);
+  }
+
+  private tellOne(listener: (call: CallRecord) => void, record: CallRecord): void {
+    try {
+      listener(record);
+    } catch (error) {
+      this.logger.error({ err: error, method: record.method }, 'a call could not be noted');
+    }
   }
 }

@@ -37,17 +37,19 @@ export async function noteActivity({
     }
   };
   const end = calls.subscribe(onCall);
-  let saving = Promise.resolve();
   const save = () => {
-    saving = saving.then(() => activity.save()).catch(failed);
-    return saving;
+    try {
+      activity.save();
+    } catch (error) {
+      failed(error);
+    }
   };
   const timer = setInterval(save, SAVE_MS).unref();
   return {
     async close() {
       clearInterval(timer);
       end();
-      await save();
+      save();
     },
   };
 }

@@ -6,8 +6,8 @@ import type { SearchQuery } from '../domain/face.js';
 import { printable } from '../domain/printable.js';
 import type { StageMs } from '../domain/profile.js';
 import { loggable, loggableNames, type SearchShape, shapeOf } from '../domain/search-trace.js';
+import { opsPath } from '../engine/ops-file.js';
 import type { CallRecord } from './call-feed.js';
-import { opsPath } from './ops-file.js';
 
 export interface SlowQuery extends SearchShape {
   /** When it ended, ISO 8601 in UTC. */

@@ -129,6 +129,8 @@ test('serve --debug shows what it logs on stderr, beside the file; stats tells o
     expect(report.writes).toMatchObject({ total: 1, by_collection: [{ name: 'notes', created: 1 }] });
     expect(report.memory.percent).toBeGreaterThan(0);
     expect(report.verification.schedule).toBe('30 3 * * *');
+    // What is asked is noted once operations have begun, which this waits for.
+    await runCli(['health'], { env });
   } finally {
     child.kill('SIGTERM');
     await once(child, 'exit');

@@ -61,6 +61,9 @@ export async function startFixture(options: Pick<HttpServerOptions, 'timeouts'> 
     status: async () => {
       throw new Error('there is no store');
     },
+    health: async () => {
+      throw new Error('there is no store');
+    },
     logger,
     metrics: gauges => new Metrics(gauges),
   });

@@ -7,6 +7,7 @@ import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { CodedError } from '#src/domain/errors.js';
 import type { CallContext, Engine } from '#src/domain/face.js';
 import type { JsonValue } from '#src/domain/model.js';
+import { connectToOwner } from '#src/local/client.js';
 import { temporaryDirectory, testContext, WordEmbedder } from '../helpers/engine.js';
 import { LocalOwner } from '../helpers/local-owner.js';
 
@@ -219,4 +220,32 @@ describe('long work', () => {
       expect((await remote.status({}, testContext)).head.seq).toBe(1);
     });
   });
+});
+
+test('what windows say of their memory is known while they are there; nonsense ends the connection', async () => {
+  const peer = await owner.peer();
+  const other = await owner.peer();
+  peer.send({ type: 'memory', pid: 7, rss_bytes: 1_000 });
+  peer.send({ type: 'memory', pid: 7, rss_bytes: 2_000 });
+  await expect.poll(() => owner.server.windows()).toEqual([{ pid: 7, rss_bytes: 2_000 }]);
+  for (const nonsense of [
+    { pid: '7', rss_bytes: 1 },
+    { pid: 7 },
+    { pid: 7, rss_bytes: -1 },
+    { pid: 7, rss_bytes: 0.5 },
+  ]) {
+    const stranger = await owner.peer();
+    stranger.send({ type: 'memory', ...nonsense });
+    await stranger.closed;
+  }
+  // A window's engine says it by itself, a command's does not.
+  const window = await connectToOwner(owner.storeDir, { tellsMemory: true });
+  await expect.poll(() => owner.server.windows().length).toBe(2);
+  const [, told] = owner.server.windows();
+  expect(told!.pid).toBe(process.pid);
+  expect(told!.rss_bytes / process.memoryUsage.rss()).toBeCloseTo(1, 0);
+  await window!.close();
+  peer.socket.destroy();
+  await expect.poll(() => owner.server.windows()).toEqual([]);
+  other.socket.destroy();
 });

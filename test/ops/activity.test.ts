@@ -120,6 +120,7 @@ test('what no client of ours sends is noted as far as it can be, and refused by 
   const feed = new CallFeed(logger, () => NOW_MS);
   const activity = new Activity(temporaryDirectory(), noDamage);
   feed.subscribe(call => activity.add(call));
+  feed.begun();
   const engine = feed.observe(await openTestEngine(temporaryDirectory()));
   const odd = [
     {},

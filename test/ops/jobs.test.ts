@@ -120,6 +120,6 @@ describe('the verification', () => {
 
 test('an engine whose process does no such work says so', async () => {
   await expect(engine.schedule({ action: 'list' }, testContext)).rejects.toMatchObject({
-    code: 'SCHEDULE_NOT_KEPT',
+    code: 'OPERATIONS_OFF',
   });
 });

@@ -11,9 +11,14 @@ import { isObject, type JsonObject } from '../setup/configure.js';
 /** Stands in place of a value that was not saved. */
 export const NOT_SAVED = '(not saved)';
 
-const SECRET_VARIABLE = 'VECTOR_EMBEDDER_KEY';
+/** A key; a URL whose path is often all that protects it; arguments of a program, which may be anything. */
+const SECRET_VARIABLES: readonly string[] = [
+  'VECTOR_EMBEDDER_KEY',
+  'VECTOR_ALERT_WEBHOOK',
+  'VECTOR_ALERT_COMMAND',
+];
 const PLAIN_VARIABLES: ReadonlySet<string> = new Set(
-  VARIABLES.map(({ name }) => name).filter(name => name !== SECRET_VARIABLE),
+  VARIABLES.map(({ name }) => name).filter(name => !SECRET_VARIABLES.includes(name)),
 );
 /** Members of a client's entry that say how a server is started and which of its tools may be called. */
 const PLAIN_MEMBERS: ReadonlySet<string> = new Set([
