@@ -20,7 +20,7 @@ export const DEFAULT_TIMES = {
   'backup-monthly': '47 4 1 * *',
   horizon: '20 * * * *',
   checkpoint: '10 5 * * *',
-  reports: 'off',
+  reports: '7 6 * * *',
   optimize: 'off',
   verify: '30 3 * * *',
 } as const satisfies Record<JobName, string>;

@@ -25,7 +25,7 @@ test('nothing set gives the defaults', () => {
         'backup-monthly': 'off',
         horizon: 'off',
         checkpoint: '10 5 * * *',
-        reports: 'off',
+        reports: '7 6 * * *',
         optimize: 'off',
         verify: '30 3 * * *',
       },

@@ -117,6 +117,7 @@ export type ErrorCode =
   /** A job's failure: the clock leapt; a backup was made and nothing pruned; the verification found something. */
   | 'CLOCK_DOUBTED'
   | 'PRUNE_FAILED'
+  | 'OPTIMIZE_FAILED'
   | 'VERIFY_FOUND'
   /** Over HTTP: no token that counts, or one that may not do this; a name by which the server is not reached; too much at once. */
   | 'UNAUTHORIZED'

@@ -2,8 +2,7 @@
 import type { Progress } from './face.js';
 
 /**
- * Every job, by priority: of several whose time has come the first one runs first. `reports` and `optimize` are there only where this
- * program has work for them.
+ * Every job, by priority: of several whose time has come the first one runs first.
  */
 export const JOB_NAMES = [
   'backup-continuous',

@@ -2,12 +2,15 @@
 import { statfs } from 'node:fs/promises';
 import { totalmem } from 'node:os';
 import { readOwner } from '../../wal/owner.js';
+import { isCoded } from '../domain/errors.js';
 import type { CallContext, Engine } from '../domain/face.js';
 import { overviewOf } from '../engine/backup-list.js';
 import { directoryFiles } from '../engine/disk-space.js';
 import { readActivity } from './activity.js';
+import { readSamples } from './monitor.js';
 import type { Period } from './periods.js';
 import { type Report, type ReportSample, reportOf } from './report.js';
+import { SampleHistory } from './sample-history.js';
 import { readSlowQueries } from './slow-queries.js';
 
 export interface GatherOptions {
@@ -18,8 +21,6 @@ export interface GatherOptions {
   readonly endMs: number;
   /** A directory of backups; undefined: nothing is said of any. */
   readonly backupsDir?: string | undefined;
-  /** What was sampled. Default: nothing. */
-  readonly samples?: readonly ReportSample[];
   /** Whether the engine is a server's, so that its memory is told. Default: where another process than this one has the store. */
   readonly isServed?: boolean;
   readonly context: CallContext;
@@ -28,7 +29,7 @@ export interface GatherOptions {
 
 /** @throws as the engine's tally and status do; WalError BACKUP_MISSING; what the file system throws */
 export async function gatherReport(options: GatherOptions): Promise<Report> {
-  const { engine, storeDir, period, endMs, backupsDir, samples = [], context, nowMs } = options;
+  const { engine, storeDir, period, endMs, backupsDir, context, nowMs } = options;
   const bounds = boundsOf(period, endMs);
   const tally = await engine.tally({ bounds }, context);
   const status = await engine.status({}, context);
@@ -41,13 +42,29 @@ export async function gatherReport(options: GatherOptions): Promise<Report> {
     status,
     activity: readActivity(storeDir),
     slow: readSlowQueries(storeDir, bounds[0]!),
-    samples,
+    samples: await samplesSince(options, bounds[0]!),
     backups: backupsDir === undefined ? undefined : overviewOf(backupsDir),
     files: directoryFiles(storeDir),
     diskBytes: disk.blocks * disk.bsize,
     systemMemoryBytes: totalmem(),
     isServed: options.isServed ?? (owner !== undefined && owner.pid !== process.pid),
   });
+}
+
+/** What was sampled, from the server that has the store; where no server does, this process has it, and reads its notes. */
+async function samplesSince(
+  { engine, storeDir, context, nowMs }: GatherOptions,
+  sinceMs: number,
+): Promise<readonly ReportSample[]> {
+  const query = { since: new Date(sinceMs).toISOString() };
+  try {
+    return (await engine.samples(query, context)).samples;
+  } catch (error) {
+    if (!isCoded(error) || error.code !== 'OPERATIONS_OFF') throw error;
+  }
+  const clock = () => nowMs;
+  const history = new SampleHistory({ storeDir, clock, warn: () => {} });
+  return (await readSamples({ history, engine, clock, sampleSeconds: 0 }, query, context)).samples;
 }
 
 const STRETCHES = { day: 24, week: 7, month: 30 } as const satisfies Record<Period, number>;

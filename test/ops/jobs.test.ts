@@ -1,13 +1,14 @@
 /** The work of each job, on a real store. */
-import { readdirSync } from 'node:fs';
+import { readdirSync, readFileSync, statSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { readConfig } from '#src/config.js';
 import type { StoreEngine } from '#src/engine/engine.js';
+import { writeReports } from '#src/ops/kept-reports.js';
 import type { Job } from '#src/ops/schedules/job.js';
 import { jobsOf } from '#src/ops/schedules/jobs.js';
 import { statesAsNoted } from '#src/ops/schedules/state.js';
-import type { Work } from '#src/ops/schedules/work.js';
+import { workOf } from '#src/ops/schedules/work.js';
 import { flip } from '../helpers/damage.js';
 import { openTestEngine, temporaryDirectory, testContext } from '../helpers/engine.js';
 
@@ -25,14 +26,18 @@ beforeEach(async () => {
 });
 afterEach(() => engine.close());
 
-const jobs = (env: NodeJS.ProcessEnv = {}, work: Work = {}): Job[] =>
-  jobsOf({
+const logger = { fatal() {}, error() {}, warn() {}, info() {}, debug() {} };
+function jobs(env: NodeJS.ProcessEnv = {}): Job[] {
+  const config = readConfig({ VECTOR_DB_PATH: storeDir, VECTOR_VERIFY_RATE: '10000', ...env });
+  const savedConfig = async () => '{}';
+  return jobsOf({
     engine: () => engine,
-    config: readConfig({ VECTOR_DB_PATH: storeDir, VECTOR_VERIFY_RATE: '10000', ...env }),
-    savedConfig: async () => '{}',
+    config,
+    savedConfig,
     states: statesAsNoted(storeDir, message => expect.fail(message)),
-    work,
+    work: workOf(() => ({ engine, config, logger, savedConfig })),
   });
+}
 const job = (name: string, env?: NodeJS.ProcessEnv): Job => jobs(env).find(one => one.name === name)!;
 
 test('those that lack what they need are there, and say what', () => {
@@ -42,16 +47,31 @@ test('those that lack what they need are there, and say what', () => {
     ['backup-monthly', 'VECTOR_BACKUP_DIR is not set'],
     ['horizon', 'VECTOR_KEEP_HISTORY is not set'],
     ['checkpoint', undefined],
+    ['reports', undefined],
+    ['optimize', undefined],
     ['verify', undefined],
   ]);
 });
 
-test('work of other parts is there if it is given, and named where it is configured without', async () => {
-  const reports = jobs({}, { reports: async () => 'written' }).find(({ name }) => name === 'reports')!;
-  expect([reports.times, await reports.run(going)]).toEqual(['off', 'written']);
-  expect(job('reports', { VECTOR_SCHEDULE: 'reports=0 6 * * mon' })).toMatchObject({
-    unavailable: 'this version has no work for it',
-  });
+test('reports of the last whole week and month are written once, for the user alone, and the oldest go', async () => {
+  expect(await job('reports').run(going)).toMatch(/^week-to-.*html and month-to-.*html written$/);
+  expect(await job('reports').run(going)).toBe('the reports of the last week and month are there');
+  const directory = join(storeDir, 'ops', 'reports');
+  for (const name of readdirSync(directory)) {
+    expect(statSync(join(directory, name)).mode & 0o777).toBe(0o600);
+    expect(readFileSync(join(directory, name), 'utf8')).toMatch(/^<!doctype html>[\s\S]*<\/html>\s*$/);
+  }
+  const config = readConfig({ VECTOR_DB_PATH: storeDir });
+  for (let week = 1; week <= 30; week++)
+    await writeReports({ engine, config }, testContext, Date.UTC(2026, 5, 3, 12) + week * 7 * DAY_MS);
+  const weeks = readdirSync(directory).filter(name => name.startsWith('week-'));
+  expect(weeks).toHaveLength(26);
+  expect(weeks.at(-1)).toBe('week-to-2026-12-27.html');
+});
+
+test('an optimization says what it did', async () => {
+  expect(await job('optimize').run(going)).toMatch(/./);
+  expect(await job('optimize').run(going)).toBe('there was nothing to do');
 });
 
 test('a checkpoint is saved if there is anything new', async () => {

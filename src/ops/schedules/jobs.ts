@@ -1,7 +1,6 @@
 /** The jobs that this program has, with their work. */
 import type { Config } from '../../config.js';
 import { CodedError } from '../../domain/errors.js';
-import type { JobName } from '../../domain/schedule.js';
 import type { StoreEngine } from '../../engine/engine.js';
 import type { HistoryKeeper } from '../../engine/keep-history.js';
 import { Backups } from './backups.js';
@@ -16,7 +15,6 @@ export interface JobsOptions {
   /** See OperationsContext. */
   readonly savedConfig: () => Promise<string>;
   readonly states: States;
-  /** A job without work is not there, unless it is configured. */
   readonly work: Work;
 }
 
@@ -25,23 +23,13 @@ export function jobsOf(options: JobsOptions): Job[] {
   const { schedules } = options.config;
   const { times } = schedules;
   const jobs: Job[] = [...backupJobs(options), horizonJob(options), checkpointJob(options)];
-  for (const name of ['reports', 'optimize'] as const) {
-    const run = options.work[name];
-    if (run !== undefined) jobs.push({ name, times: times[name], run });
-    else if (times[name] !== 'off') jobs.push(withoutWork(name, times[name]));
-  }
+  for (const name of ['reports', 'optimize'] as const)
+    jobs.push({ name, times: times[name], run: options.work[name] });
   jobs.push(verifyJob(options));
   return jobs;
 }
 
 const CANNOT_RUN = () => Promise.reject(new Error('a job that cannot run was run'));
-
-const withoutWork = (name: JobName, times: string): Job => ({
-  name,
-  times,
-  unavailable: 'this version has no work for it',
-  run: CANNOT_RUN,
-});
 
 function backupJobs({ engine, config, savedConfig, states }: JobsOptions): Job[] {
   const { times, backup } = config.schedules;
