@@ -122,6 +122,9 @@ describe('a write that fails', () => {
         this.held.push({ batch, end: error => (error ? reject(error) : resolve()) });
       }).then(() => super.writeBatch(batch));
     }
+    stop(failure: WalError): void {
+      this.latch(failure);
+    }
   }
   const codeOf = (durable: Promise<void>) =>
     durable.then(
@@ -151,6 +154,20 @@ describe('a write that fails', () => {
       await log.close();
     },
   );
+
+  test('makes way for a failure that does not heal, and does not take its place', async () => {
+    const foreign = new WalError('WAL_FOREIGN_OWNER', 'another process writes', 'Stop it.');
+    for (const isFirst of [true, false]) {
+      const log = new HeldLog();
+      const write = codeOf(log.append([event('a')]).durable);
+      await vi.waitFor(() => expect(log.held).toHaveLength(1));
+      if (isFirst) log.stop(foreign);
+      log.held[0]!.end(new Error('EIO'));
+      expect(await write).toBe('WAL_OUTCOME_UNKNOWN');
+      if (!isFirst) log.stop(foreign);
+      expect(log.failure).toBe(foreign);
+    }
+  });
 
   test('is the only one in flight: what comes meanwhile waits, in order, and close waits for it', async () => {
     const log = new HeldLog();
