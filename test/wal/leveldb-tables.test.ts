@@ -173,6 +173,12 @@ describe('the index', () => {
       same,
     ],
     [
+      'with a key of nobody before a lower one of ours',
+      moved((_, i) => (i === 0 ? { separator: Buffer.alloc(9, 0xff) } : {})),
+      'has an index whose keys do not ascend',
+      same,
+    ],
+    [
       'whose first block begins behind the first byte',
       moved(({ offset, sizeBytes }, i) => (i === 0 ? { offset: 1, sizeBytes: sizeBytes - 1 } : { offset })),
       'has an index that leaves a gap at byte 0',
@@ -474,6 +480,16 @@ describe('data blocks', () => {
     expect(reports).toMatchObject([
       { offset: 0, sizeBytes: 3, firstSeq: undefined, lastSeq: 3, problem: 'has a block that is too short' },
       { offset: 8, firstSeq: 4, lastSeq: 6, problem: undefined },
+    ]);
+  });
+
+  test('of which the last cannot be trusted, under a separator that is none of ours: nothing tells what it ended with', async () => {
+    write({ ...second(Buffer.alloc(3)), separators: [internalKey(3, 3), Buffer.alloc(9, 0xff)] });
+    const reports = [];
+    for await (const report of checkTableBlocks(pathOf(5))) reports.push(report);
+    expect(reports).toMatchObject([
+      { problem: undefined },
+      { problem: 'has a block that is too short', firstSeq: 3, lastSeq: undefined },
     ]);
   });
 
