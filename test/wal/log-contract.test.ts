@@ -41,7 +41,11 @@ describe.each(implementations)('%s', (_, make) => {
   describe('begin', () => {
     test('a transaction in parts counts with its commit, and followers are told of that alone', async () => {
       const told: number[][] = [];
-      log.subscribe(records => told.push(records.map(({ seq }) => seq)));
+      const prepared: unknown[] = [];
+      log.subscribe(
+        records => told.push(records.map(({ seq }) => seq)),
+        records => prepared.push(records),
+      );
       const transaction = log.begin();
       expect(transaction.firstSeq).toBe(start + 1);
       await transaction.append([event('a'), event('b')]);
@@ -52,7 +56,7 @@ describe.each(implementations)('%s', (_, make) => {
       const { firstSeq, lastSeq, hash } = await transaction.commit();
       expect({ firstSeq, lastSeq }).toEqual({ firstSeq: start + 1, lastSeq: start + 4 });
       expect(log.head).toMatchObject({ seq: lastSeq, hash });
-      expect(told).toEqual([[lastSeq]]);
+      expect([told, prepared]).toEqual([[[lastSeq]], []]);
       expect(log.get(lastSeq)).toMatchObject({ type: RecordType.commit, txFirst: start + 1, last: true });
       await log.append([event('d')]).durable;
       const committed = [];
