@@ -124,6 +124,28 @@ describe('a cut', () => {
     expect(readdirSync(at(PATHS.evidence))).toEqual([]);
   });
 
+  test('of more records than are deleted at once goes from the head downwards, each batch told', async () => {
+    await made('a', 'b');
+    const log = await open();
+    await log.append(Array.from({ length: 9000 }, (_, i) => event(`of many ${i}`))).durable;
+    const { seq } = log.head;
+    await log.close();
+    const steps: [CutStep, number, number][] = [];
+    const onCutStep = (...step: [CutStep, number, number]) => steps.push(step);
+    await cutAfter(2, { onCutStep });
+    const total = seq - 2;
+    expect(steps).toEqual([
+      ...[1, 2].map(done => ['intent', done, 2]),
+      ...[4096, 8192, total].map(done => ['delete', done, total]),
+      ['compact', 1, 1],
+      ['epoch', 1, 1],
+      ...[1, 2].map(done => ['head', done, 2]),
+    ]);
+    expect(onDisk('of many')).toBe(false);
+    expect(proof()).toMatchObject({ seq: 3, epoch: 2, epochSeq: 3 });
+    expect([await texts(), await findings()]).toEqual([['a'], []]);
+  });
+
   test('again and again, each in its own epoch and its own quarantine', async () => {
     await made('a', 'b', 'c');
     await cutAfter(3);
