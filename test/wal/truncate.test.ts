@@ -173,6 +173,11 @@ describe('a cut', () => {
     await log.close();
     await expect(open({ cut })).rejects.toMatchObject({ code: 'WAL_CONFLICT' });
     const now = { seq: 4, hash: proof().hash };
+    for (const head of [
+      { ...now, seq: 3 },
+      { ...now, hash: now.hash ^ 1n },
+    ])
+      await expect(open({ cut: { ...cut, head } })).rejects.toMatchObject({ code: 'WAL_CONFLICT' });
     for (const seq of [0, 4, 5])
       await expect(open({ cut: { after: { seq, hash: 1n }, head: now } })).rejects.toMatchObject({
         code: 'WAL_IO',
