@@ -30,6 +30,8 @@ describe('records that are missing', () => {
     ['in the middle', [3, 4], {}, 3, 4],
     ['one alone', [5], {}, 5, 5],
     ['the first', [1, 2], {}, 1, 2],
+    ['the first alone', [1], {}, 1, 1],
+    ['the last alone of what is asked for', [5], { to: 5 }, 5, 5],
     ['the last of what is asked for', [4, 5], { from: 2, to: 5 }, 4, 5],
     ['all of what is asked for', [2, 3], { from: 2, to: 3 }, 2, 3],
   ])('%s, in both directions', async (_, lost, range, from, to) => {
