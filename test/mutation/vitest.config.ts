@@ -11,6 +11,7 @@ const SHORT = [
   'backup-strangers',
   'compare-leveldb',
   'disk-answers',
+  'erase',
   'group-commit',
   'head-file',
   'io-error',
