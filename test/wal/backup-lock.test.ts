@@ -71,6 +71,15 @@ describe('the lock', () => {
     expect(readdirSync(dir)).toHaveLength(1);
   });
 
+  test('of another process of this machine, while that one lives, is left where it is', async () => {
+    hold(process.ppid);
+    await expect(withLock(dir, () => {})).rejects.toMatchObject({
+      code: 'BACKUP_BUSY',
+      details: { pid: process.ppid },
+    });
+    expect(readdirSync(dir)).toHaveLength(1);
+  });
+
   test('that is let go of while another waits is had by that one', async () => {
     let second: Promise<string> | undefined;
     await withLock(dir, async () => {

@@ -192,6 +192,16 @@ describe('an opening by LevelDB', () => {
     await expectTexts('a', 'b');
   });
 
+  test('that writes over a file in its place leaves what was kept of it as it was', () => {
+    const files = evidenceOf(at(PATHS.log));
+    const manifest = files.find(name => name.startsWith('MANIFEST'))!;
+    const before = readFileSync(at(PATHS.log, manifest));
+    const evidence = setAside(storeDir, files, [manifest]);
+    writeFileSync(at(PATHS.log, manifest), 'another');
+    evidence.keep();
+    expect(readFileSync(join(evidence.folder, manifest)).equals(before)).toBe(true);
+  });
+
   test('that a power loss cut off, so that only its deletions survived, is undone by the next one', async () => {
     const folder = at(PATHS.evidence, '2026-01-01T00-00-00-000Z-7.opening');
     mkdirSync(folder, { recursive: true });

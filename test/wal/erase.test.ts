@@ -87,12 +87,17 @@ describe('erased', () => {
   });
 });
 
+/** Of more than a megabyte, so that closing makes tables of the log. */
+const tables = () =>
+  readdirSync(join(storeDir, PATHS.log))
+    .filter(name => name.endsWith('.ldb'))
+    .sort()
+    .map(name => join(storeDir, PATHS.log, name))
+    .filter(path => statSync(path).size > 1e6);
+
 test('a damaged table is not written anew with checksums of its own: the erasing is refused', async () => {
-  // More than a megabyte, so that closing makes a table of it.
   await (await made(400)).close();
-  const tables = readdirSync(join(storeDir, PATHS.log)).filter(name => name.endsWith('.ldb'));
-  const table = tables.map(name => join(storeDir, PATHS.log, name)).find(path => statSync(path).size > 1e6)!;
-  flip(table, 700_000, 3);
+  flip(tables()[0]!, 700_000, 3);
   const log = await open();
   await expect(log.erase([erasureOf(5)])).rejects.toMatchObject({ code: 'WAL_BAD_RECORD' });
   expect(textOf(log.get(5))).toBe(secret(5));
@@ -100,3 +105,28 @@ test('a damaged table is not written anew with checksums of its own: the erasing
   await log.close();
   expect(holding(5)).not.toEqual([]);
 });
+
+test.each([
+  ['lower', 0, 600],
+  ['higher', 1, 5],
+])(
+  'nor where the damage is in the %s of two tables that are concerned; the other one alone is erased from',
+  async (_, damaged, sound) => {
+    await (await made(400)).close();
+    let log = await open();
+    for (let n = 402; n < 802; n++) await put(log, secret(n));
+    await log.close();
+    flip(tables()[damaged]!, 700_000, 3);
+    log = await open();
+    for (const seqs of [
+      [5, 600],
+      [600, 5],
+    ]) {
+      await expect(log.erase(seqs.map(erasureOf))).rejects.toMatchObject({ code: 'WAL_BAD_RECORD' });
+      for (const seq of seqs) expect(textOf(log.get(seq))).toBe(secret(seq));
+    }
+    expect(await log.erase([erasureOf(sound)])).toBeGreaterThan(0);
+    expect(log.get(sound).body).toBeUndefined();
+    await log.close();
+  },
+);

@@ -114,7 +114,10 @@ describe('KeyRanges', () => {
           .gaps(1, 50)
           .flatMap(({ first, last }) => Array.from({ length: last - first + 1 }, (_, i) => first + i));
         expect(gaps).toEqual(Array.from({ length: 50 }, (_, i) => i + 1).filter(key => !set.has(key)));
-        for (let key = 0; key <= 50; key++) expect(ranges.has(key)).toBe(set.has(key));
+        for (let key = 0; key <= 50; key++) {
+          expect(ranges.has(key)).toBe(set.has(key));
+          expect(ranges.gaps(key, key)).toEqual(set.has(key) ? [] : [{ first: key, last: key }]);
+        }
         expect(ranges.gaps(7, 30)).toEqual(
           new KeyRangesOf(Array.from({ length: 24 }, (_, i) => 7 + i).filter(key => !set.has(key))).ranges,
         );

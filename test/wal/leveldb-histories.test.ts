@@ -13,7 +13,7 @@ import { readLiveValues } from '#wal/leveldb/live-values.js';
 import { look } from '#wal/leveldb/look.js';
 import { readTableBlocks, type TableBlocks } from '#wal/leveldb/table-blocks.js';
 import { TableGuard } from '#wal/leveldb/table-guard.js';
-import { keysByReading } from '#wal/leveldb/table-keys.js';
+import { applyRuns, keysByReading } from '#wal/leveldb/table-keys.js';
 import { readManifest } from '#wal/leveldb/version-edit.js';
 import { flip, refuse, seeded } from '../helpers/damage.js';
 import { DatabaseProcess } from '../helpers/database-process.js';
@@ -483,4 +483,22 @@ test('an index is told by columns', async () => {
     [2, 3],
     [0, 0],
   ]);
+});
+
+test('what was written last counts, whichever of two tables is applied first', () => {
+  const put = { first: 1, last: 9, stamp: 10, deleted: false };
+  const deletion = { first: 4, last: 9, stamp: 30, deleted: true };
+  const again = { first: 6, last: 7, stamp: 40, deleted: false };
+  for (const runs of [
+    [put, deletion, again],
+    [again, deletion, put],
+    [deletion, again, put],
+  ]) {
+    const keys = new KeyRanges();
+    applyRuns(runs, keys);
+    expect([...keys]).toEqual([
+      { first: 1, last: 3 },
+      { first: 6, last: 7 },
+    ]);
+  }
 });

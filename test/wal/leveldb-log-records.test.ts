@@ -109,6 +109,16 @@ describe('sound logs', () => {
       });
   });
 
+  test('a record whose beginning is a header alone, the last of its block, is found behind a damaged one', async () => {
+    const log = logOf(text('a', BLOCK_BYTES - 7 - 7), text('b', 10));
+    log[100]! ^= 1;
+    expect(await scan(log)).toMatchObject({
+      given: [[BLOCK_BYTES - 7, 'b'.repeat(10)]],
+      damage: [{ offset: 0 }],
+      tornTail: undefined,
+    });
+  });
+
   test.each([1024 * 1024 - 1, 1024 * 1024, 1024 * 1024 + 1, 3 * 1024 * 1024])('of %i bytes', async size => {
     const blocks = Math.ceil(size / BLOCK_BYTES);
     const log = logOf(text('a', size - 7 * blocks - 7 * 2), text('b', 7));

@@ -244,6 +244,16 @@ describe('the look', () => {
     ]);
   });
 
+  test.each(['000005.ldb', '000007.log'])('where CURRENT is missing beside %s alone', async name => {
+    writeFileSync(manifest, '');
+    expect(await look(dir)).toMatchObject({ state: 'absent', findings: [] });
+    writeFileSync(join(dir, name), '');
+    expect(await look(dir)).toMatchObject({
+      state: 'damaged',
+      findings: [{ code: 'CURRENT_MISSING', file: 'CURRENT' }],
+    });
+  });
+
   test('where CURRENT names a MANIFEST that is not there', async () => {
     writeDatabase(dir, { tables: [table()] });
     rmSync(manifest);

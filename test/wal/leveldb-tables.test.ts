@@ -173,6 +173,12 @@ describe('the index', () => {
       same,
     ],
     [
+      'with a key of nobody before a lower one of ours',
+      moved((_, i) => (i === 0 ? { separator: Buffer.alloc(9, 0xff) } : {})),
+      'has an index whose keys do not ascend',
+      same,
+    ],
+    [
       'whose first block begins behind the first byte',
       moved(({ offset, sizeBytes }, i) => (i === 0 ? { offset: 1, sizeBytes: sizeBytes - 1 } : { offset })),
       'has an index that leaves a gap at byte 0',
@@ -236,25 +242,28 @@ describe('the index', () => {
     });
   });
 
-  test('a number of seven bytes is one', async () => {
-    write({}, [[putOf(2 ** 48 + 1, 2 ** 50, eventValue(1))]]);
+  test.each([
+    ['of seven bytes', 2 ** 48 + 1, 2 ** 50],
+    ['as high as a double counts', Number.MAX_SAFE_INTEGER, Number.MAX_SAFE_INTEGER],
+  ])('a number %s is one', async (_, seq, stamp) => {
+    write({}, [[putOf(seq, stamp, eventValue(1))]]);
     expect(await problemsOf()).toEqual(['is sound', 'is sound']);
-    const { seqs, stamps } = readTableBlocks(pathOf(5));
-    expect([seqs[0], stamps[0]]).toEqual([2 ** 48 + 1, 2 ** 50]);
+    const { seqs, stamps, otherSeparators } = readTableBlocks(pathOf(5));
+    expect([[...seqs], [...stamps], otherSeparators.size]).toEqual([[seq], [stamp], 0]);
   });
 
   test.each([
-    ['a number beyond 2^53', internalKey(Buffer.from([0, 32, 0, 0, 0, 0, 0, 0]), 1)],
-    ['a stamp beyond 2^53', internalKey(4, 2 ** 53)],
-    ['a kind that is neither put nor deletion', internalKey(4, 1, 2)],
-    ['sequence number 0', internalKey(0, 1)],
-    ['another length', Buffer.alloc(9, 1)],
-  ])('a separator that is none of ours, for %s, is kept as it stands', async (_, separator) => {
-    const isLowest = separator.equals(internalKey(0, 1));
-    const separators = isLowest ? [separator, internalKey(6, 6)] : [internalKey(3, 3), separator];
-    write({ separators });
+    ['a number beyond 2^53', 1, internalKey(Buffer.from([0, 32, 0, 0, 0, 0, 0, 0]), 1)],
+    ['a stamp beyond 2^53', 1, internalKey(4, 2 ** 53)],
+    ['a kind that is neither put nor deletion', 1, internalKey(4, 1, 2)],
+    ['sequence number 0', 0, internalKey(0, 1)],
+    ['another length', 1, Buffer.alloc(9, 1)],
+    // Of eight bytes nothing is left for the user's part of it: the lowest key of all.
+    ['the shortest length', 0, Buffer.alloc(8, 1)],
+  ])('a separator that is none of ours, for %s, is kept as it stands', async (_, at, separator) => {
+    write({ separators: at === 0 ? [separator, internalKey(6, 6)] : [internalKey(3, 3), separator] });
+    expect(await problemsOf()).toEqual(['is sound', 'is sound']);
     const columns = readTableBlocks(pathOf(5));
-    const at = isLowest ? 0 : 1;
     expect([columns.seqs[at], [...columns.otherSeparators]]).toEqual([0, [[at, separator]]]);
   });
 
@@ -471,6 +480,16 @@ describe('data blocks', () => {
     expect(reports).toMatchObject([
       { offset: 0, sizeBytes: 3, firstSeq: undefined, lastSeq: 3, problem: 'has a block that is too short' },
       { offset: 8, firstSeq: 4, lastSeq: 6, problem: undefined },
+    ]);
+  });
+
+  test('of which the last cannot be trusted, under a separator that is none of ours: nothing tells what it ended with', async () => {
+    write({ ...second(Buffer.alloc(3)), separators: [internalKey(3, 3), Buffer.alloc(9, 0xff)] });
+    const reports = [];
+    for await (const report of checkTableBlocks(pathOf(5))) reports.push(report);
+    expect(reports).toMatchObject([
+      { problem: undefined },
+      { problem: 'has a block that is too short', firstSeq: 3, lastSeq: undefined },
     ]);
   });
 

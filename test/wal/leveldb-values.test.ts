@@ -2,7 +2,7 @@
  * Values read from LevelDB's files without LevelDB: all of them in order, or a few by their numbers. The newest write of a key counts, wherever it
  * stands, and what cannot be read is told.
  */
-import { rmSync, truncateSync } from 'node:fs';
+import { rmSync, truncateSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { afterAll, beforeEach, describe, expect, test } from 'vitest';
 import { Findings } from '#wal/leveldb/findings.js';
@@ -143,6 +143,15 @@ describe('of several writes of a key the newest counts', () => {
     expect(await all()).toMatchObject({ values: COUNT, findings: [] });
     expect(await some(1, 2, 3, 4, 5, 6, 7)).toEqual({ values: COUNT, findings: [] });
     expect(await some(2, 6)).toEqual({ values: versionsOf([2, 1]), findings: [] });
+  });
+
+  test('of those that the MANIFEST names: tables and logs of before it hold nothing that counts', async () => {
+    const before = batchOf(60, [batchPut(2, eventValue(2, 8)), batchPut(8, eventValue(8, 8))]);
+    writeDatabase(dir, { ...WRITES, logs: { ...WRITES.logs, 8: logOf(before) }, logNumber: 9 });
+    const table = tableFile(11, [[putOf(1, 50, eventValue(1, 7)), putOf(7, 51, eventValue(7, 7))]]);
+    writeFileSync(pathOf(11), table.bytes);
+    expect(await all()).toMatchObject({ values: COUNT, findings: [] });
+    expect(await some(1, 2, 3, 4, 5, 6, 7, 8)).toEqual({ values: COUNT, findings: [] });
   });
 
   test('whichever table is read first', async () => {

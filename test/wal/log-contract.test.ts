@@ -3,7 +3,7 @@
  */
 import fc from 'fast-check';
 import { afterAll, afterEach, beforeEach, describe, expect, test } from 'vitest';
-import type { Log, RecordSource } from '#wal/log.js';
+import type { GroupCommitLog } from '#wal/group-commit.js';
 import { MemoryLog } from '#wal/memory-log.js';
 import { openLog } from '#wal/open.js';
 import type { QueueLimits } from '#wal/queue.js';
@@ -19,13 +19,13 @@ interface Options {
   readonly limits?: Partial<QueueLimits>;
 }
 
-const implementations: [string, (options?: Options) => Promise<Log & RecordSource>][] = [
+const implementations: [string, (options?: Options) => Promise<GroupCommitLog>][] = [
   ['MemoryLog', async options => new MemoryLog(options)],
   ['LevelLog', options => openLog({ storeDir: directories.path(), create: true, ...options })],
 ];
 
 describe.each(implementations)('%s', (_, make) => {
-  let log: Log & RecordSource;
+  let log: GroupCommitLog;
   /** What is in a log before anything is appended: LevelLog begins with its genesis record. */
   let start: number;
 
@@ -41,7 +41,11 @@ describe.each(implementations)('%s', (_, make) => {
   describe('begin', () => {
     test('a transaction in parts counts with its commit, and followers are told of that alone', async () => {
       const told: number[][] = [];
-      log.subscribe(records => told.push(records.map(({ seq }) => seq)));
+      const prepared: unknown[] = [];
+      log.subscribe(
+        records => told.push(records.map(({ seq }) => seq)),
+        records => prepared.push(records),
+      );
       const transaction = log.begin();
       expect(transaction.firstSeq).toBe(start + 1);
       await transaction.append([event('a'), event('b')]);
@@ -52,14 +56,14 @@ describe.each(implementations)('%s', (_, make) => {
       const { firstSeq, lastSeq, hash } = await transaction.commit();
       expect({ firstSeq, lastSeq }).toEqual({ firstSeq: start + 1, lastSeq: start + 4 });
       expect(log.head).toMatchObject({ seq: lastSeq, hash });
-      expect(told).toEqual([[lastSeq]]);
+      expect([told, prepared]).toEqual([[[lastSeq]], []]);
       expect(log.get(lastSeq)).toMatchObject({ type: RecordType.commit, txFirst: start + 1, last: true });
       await log.append([event('d')]).durable;
       const committed = [];
       for await (const records of readCommitted(log, start + 1, log.head.seq))
         committed.push(...records.filter(({ type }) => type !== RecordType.commit).map(textOf));
       expect(committed).toEqual(['a', 'b', 'c', 'd']);
-      await expect(transaction.append([event('e')])).rejects.toThrowError();
+      await expect(transaction.append([event('e')])).rejects.toMatchObject({ code: 'WAL_POISONED' });
     });
 
     test('an aborted one only takes up numbers', async () => {
@@ -346,6 +350,16 @@ describe.each(implementations)('%s', (_, make) => {
     });
     expect(times).toEqual(expected);
     expect(log.head.logicalMs).toBe(logical);
+  });
+
+  test('erases contents: what is left stands in their place, and the records around them stay', async () => {
+    await put(log, 'first', 'second and long', 'third');
+    const residue = Buffer.from('left');
+    expect(await log.erase([{ seq: start + 2, residue }])).toBe('second and long'.length - residue.length);
+    await log.reclaim(start + 1, start + 3);
+    expect(log.get(start + 2).body).toBeUndefined();
+    expect(Buffer.from(log.get(start + 2).residue!)).toEqual(residue);
+    expect(await allTexts(log)).toEqual(['first', '', 'third']);
   });
 
   describe('close', () => {

@@ -51,6 +51,12 @@ test('through to the platter: each write waits for a flush of the newest file, a
   expect(new LogFileSync(dir, false).settle(1)).toBeUndefined();
 });
 
+test('the newest file is that of the highest number, however many digits it has', () => {
+  const dir = temporaryDirectory('mvs-log-files-');
+  for (const name of ['1000000.log', '999999.log', '000003.log']) writeFileSync(join(dir, name), '');
+  expect(new LogFileSync(dir, false).newestFlushed).toBe('1000000.log');
+});
+
 test(`no write is acknowledged before the entry of its log file is flushed, whatever the sizes (seed ${SEED})`, async () => {
   const dir = temporaryDirectory('mvs-log-files-');
   const database = new Level<Buffer, Uint8Array>(dir, LOG_OPTIONS);

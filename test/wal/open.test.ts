@@ -206,6 +206,16 @@ describe('HEAD', () => {
     await expect(open({ create: true })).rejects.toMatchObject({ code: 'WAL_HEAD_MISMATCH' });
   });
 
+  test('of another store, though all else that it says is true', async () => {
+    await made('a');
+    const { proof } = readHeadFile(at(PATHS.head))!;
+    HeadFile.create(at(PATHS.head), { ...proof, storeId: '0'.repeat(32) });
+    await expect(open()).rejects.toMatchObject({
+      code: 'WAL_HEAD_MISMATCH',
+      message: `the log belongs to store ${proof.storeId}, HEAD to store ${'0'.repeat(32)}`,
+    });
+  });
+
   test('of another history of the same store', async () => {
     await made('a');
     const copy = crashedCopy();

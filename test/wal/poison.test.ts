@@ -1,24 +1,12 @@
 /**
  * The poison rule: after any write error nothing is written until the disk is proved well and the tail is known; reads go on;
- * every caller learns what became of its write. First with errors injected into the real database, then on disks that are full.
+ * every caller learns what became of its write. With errors injected into the real database; on full disks: poison-disks.test.ts.
  */
-import { execFileSync } from 'node:child_process';
-import {
-  closeSync,
-  existsSync,
-  mkdirSync,
-  openSync,
-  readdirSync,
-  renameSync,
-  rmSync,
-  statfsSync,
-  writeFileSync,
-  writeSync,
-} from 'node:fs';
+import { mkdirSync, readdirSync, renameSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterAll, afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { WalError } from '#wal/errors.js';
-import type { HeadFile } from '#wal/head-file.js';
+import { type HeadFile, readHeadFile } from '#wal/head-file.js';
 import type { LevelLog } from '#wal/level-log.js';
 import { type OpenLogOptions, openLog } from '#wal/open.js';
 import type { LogDatabase } from '#wal/open-database.js';
@@ -28,7 +16,6 @@ import { RecordType } from '#wal/record.js';
 import { readCommitted } from '#wal/transactions.js';
 import { verifyLog } from '#wal/verify.js';
 import { truncate } from '../helpers/damage.js';
-import { StoreProcess } from '../helpers/store-process.js';
 import { allTexts, Directories, event, put, textOf, textsOf } from '../helpers/wal.js';
 
 const directories = new Directories();
@@ -227,6 +214,46 @@ describe('a failed write', () => {
   });
 });
 
+describe('a transaction in parts', () => {
+  test('is in strict mode proved by HEAD once it is committed, and not before', async () => {
+    await start({ durability: 'strict' });
+    const proven = () => readHeadFile(join(storeDir, PATHS.head))!.proof.seq;
+    await put(log, 'a');
+    const transaction = log.begin();
+    await transaction.append([event('b')]);
+    expect(proven()).toBe(2);
+    await transaction.commit();
+    expect([log.head.seq, proven()]).toEqual([4, 4]);
+    const other = log.begin();
+    await other.append([event('c')]);
+    await other.abort();
+    expect([log.head.seq, proven()]).toEqual([6, 6]);
+    await expectSound('a', 'b');
+  });
+
+  test('is void once a part has failed, though that part is there after all', async () => {
+    await put(log, 'a');
+    const transaction = log.begin();
+    failBatch('present');
+    await expect(transaction.append([event('b')])).rejects.toMatchObject({ code: 'WAL_POISONED' });
+    await expect(transaction.commit()).rejects.toMatchObject({ code: 'WAL_POISONED' });
+    await put(log, 'c');
+    expect(followed).toEqual(['a', 'c']);
+    await expectSound('a', 'c');
+  });
+
+  test('is not taken for written where its abort stands in the place of its commit', async () => {
+    await start({ limits: { maxBatchBytes: 500 } });
+    // Each a part of its own, and so is the commit.
+    failBatch('absent', 3);
+    const long = log.append(Array.from({ length: 3 }, (_, i) => event(`long ${i}`, 450)));
+    await expect(long.durable).rejects.toMatchObject({ code: 'WAL_POISONED' });
+    expect(log.get(long.lastSeq).type).toBe(RecordType.abort);
+    expect([log.head.seq, followed]).toEqual([long.lastSeq, []]);
+    await expectSound();
+  });
+});
+
 test('a failure that can heal does not take the place of one that cannot', async () => {
   const { headFile } = insides();
   headFile.write = () =>
@@ -351,100 +378,4 @@ describe('the reopening', () => {
     await last;
     expect((await verifyLog(storeDir)).findings).toEqual([]);
   });
-});
-
-interface SmallDisk {
-  readonly storeDir: string;
-  readonly fileLimitKb?: number;
-  /** Leaves so much room. */
-  fill(): void;
-  free(writer: StoreProcess): void;
-  remove(): void;
-}
-
-/** A file system of 48 MB in memory. @returns undefined where mounting is not allowed */
-function tmpfs(): SmallDisk | undefined {
-  const mount = directories.path('disk');
-  mkdirSync(mount);
-  try {
-    execFileSync('mount', ['-t', 'tmpfs', '-o', 'size=48m', 'none', mount], { stdio: 'ignore' });
-  } catch {
-    return undefined;
-  }
-  const ballast = join(mount, 'ballast');
-  return {
-    storeDir: join(mount, 'store'),
-    fill() {
-      const { bavail, bsize } = statfsSync(mount);
-      const fd = openSync(ballast, 'w');
-      const piece = Buffer.alloc(1024 * 1024);
-      for (let left = bavail * bsize - 6 * piece.length; left > 0; left -= piece.length) writeSync(fd, piece);
-      closeSync(fd);
-    },
-    free: () => rmSync(ballast),
-    remove() {
-      execFileSync('umount', [mount]);
-    },
-  };
-}
-
-/** No file grows beyond 4 MB: for LevelDB the same as a full disk, and allowed everywhere. */
-const fileLimit = (): SmallDisk => ({
-  storeDir: directories.path(),
-  fileLimitKb: 4096,
-  fill() {},
-  free: writer => writer.liftFileLimit(),
-  remove() {},
-});
-
-describe.each([
-  ['a full file system, or a limit where mounting is not allowed', () => tmpfs() ?? fileLimit()],
-  ['a limit on the size of files', fileLimit],
-])('%s', (_, makeDisk) => {
-  test.each(['interval', 'strict'] as const)(
-    'loses no acknowledged write and is no outage (%s)',
-    async durability => {
-      const disk = makeDisk();
-      const writer = await StoreProcess.start(
-        disk.storeDir,
-        { create: true, durability, intervalMs: 50 },
-        disk.fileLimitKb,
-      );
-      try {
-        disk.fill();
-        const acked: string[] = [];
-        const failed: string[] = [];
-        for (let i = 0; failed.length < 5 && i < 2000; i++) {
-          const text = `${i} `.padEnd(20_000, 'x');
-          const { acked: seq, failed: code } = await writer.append(text);
-          if (seq !== undefined) acked.push(text);
-          else failed.push(code!);
-        }
-        expect(acked.length).toBeGreaterThan(50);
-        expect(failed[0]).toMatch(/^(WAL_OUTCOME_UNKNOWN|WAL_POISONED)$/);
-        expect(new Set(failed.slice(1))).toEqual(new Set(['WAL_POISONED']));
-        expect(await writer.texts()).toEqual(acked);
-        disk.free(writer);
-        await expect
-          .poll(() => writer.append('after'), { timeout: 20_000, interval: 50 })
-          .toHaveProperty('acked');
-        acked.push('after');
-        const unknown = failed[0] === 'WAL_OUTCOME_UNKNOWN' ? 1 : 0;
-        const texts = await writer.texts();
-        // What was unknown may be there; what was refused is not.
-        expect(texts.length - acked.length).toBeLessThanOrEqual(unknown);
-        expect(acked.every(text => texts.includes(text))).toBe(true);
-        await writer.kill();
-        expect((await verifyLog(disk.storeDir)).findings).toEqual([]);
-        const successor = await StoreProcess.start(disk.storeDir);
-        expect(successor.opened.failed).toBeUndefined();
-        expect(await successor.texts()).toEqual(texts);
-        await successor.close();
-        expect(existsSync(join(disk.storeDir, PROBE_FILE))).toBe(false);
-      } finally {
-        await writer.kill();
-        disk.remove();
-      }
-    },
-  );
 });

@@ -149,3 +149,22 @@ test('a folder whose replacement never came has its name back, and one whose rep
   expect(readFileSync(join(parent(), 'a', 'name'), 'utf8')).toBe(`a${REPLACED}`);
   expect(readFileSync(join(parent(), 'b', 'name'), 'utf8')).toBe('b');
 });
+
+test('a manifest in which anything is missing, or of another kind, is none', async () => {
+  const { path, manifest } = await exported();
+  const problemWith = (change: object) => {
+    writeFileSync(join(path, MANIFEST), JSON.stringify({ ...manifest, ...change }));
+    return listQuarantines(storeDir)[0]!.problem;
+  };
+  expect(problemWith({})).toBeUndefined();
+  const texts = ['storeId', 'sha256', 'reason', 'time'];
+  const numbers = ['format', 'epoch', 'nextEpoch', 'records', 'sizeBytes'];
+  const records = ['after', 'first', 'last'];
+  for (const key of [...texts, ...numbers, ...records])
+    expect(problemWith({ [key]: undefined }), key).toMatch(/is not one of format/);
+  for (const key of texts) expect(problemWith({ [key]: 1 }), key).toMatch(/is not one of format/);
+  for (const key of numbers) expect(problemWith({ [key]: '1' }), key).toMatch(/is not one of format/);
+  for (const key of records)
+    for (const change of [{ seq: 1 }, { hash: '0' }, { seq: 1, hash: 0 }, { seq: 1.5, hash: '0' }, null])
+      expect(problemWith({ [key]: change }), key).toMatch(/is not one of format/);
+});

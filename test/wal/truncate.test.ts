@@ -124,6 +124,28 @@ describe('a cut', () => {
     expect(readdirSync(at(PATHS.evidence))).toEqual([]);
   });
 
+  test('of more records than are deleted at once goes from the head downwards, each batch told', async () => {
+    await made('a', 'b');
+    const log = await open();
+    await log.append(Array.from({ length: 9000 }, (_, i) => event(`of many ${i}`))).durable;
+    const { seq } = log.head;
+    await log.close();
+    const steps: [CutStep, number, number][] = [];
+    const onCutStep = (...step: [CutStep, number, number]) => steps.push(step);
+    await cutAfter(2, { onCutStep });
+    const total = seq - 2;
+    expect(steps).toEqual([
+      ...[1, 2].map(done => ['intent', done, 2]),
+      ...[4096, 8192, total].map(done => ['delete', done, total]),
+      ['compact', 1, 1],
+      ['epoch', 1, 1],
+      ...[1, 2].map(done => ['head', done, 2]),
+    ]);
+    expect(onDisk('of many')).toBe(false);
+    expect(proof()).toMatchObject({ seq: 3, epoch: 2, epochSeq: 3 });
+    expect([await texts(), await findings()]).toEqual([['a'], []]);
+  });
+
   test('again and again, each in its own epoch and its own quarantine', async () => {
     await made('a', 'b', 'c');
     await cutAfter(3);
@@ -151,6 +173,11 @@ describe('a cut', () => {
     await log.close();
     await expect(open({ cut })).rejects.toMatchObject({ code: 'WAL_CONFLICT' });
     const now = { seq: 4, hash: proof().hash };
+    for (const head of [
+      { ...now, seq: 3 },
+      { ...now, hash: now.hash ^ 1n },
+    ])
+      await expect(open({ cut: { ...cut, head } })).rejects.toMatchObject({ code: 'WAL_CONFLICT' });
     for (const seq of [0, 4, 5])
       await expect(open({ cut: { after: { seq, hash: 1n }, head: now } })).rejects.toMatchObject({
         code: 'WAL_IO',

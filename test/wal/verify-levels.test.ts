@@ -105,6 +105,23 @@ describe('a sound store', () => {
   });
 });
 
+test('quick compares the epoch with the record that began it, in whatever table that lies', async () => {
+  storeDir = directories.path();
+  await fill(storeDir, 1);
+  const log = await openLog({ storeDir });
+  const cut = { after: { seq: 10, hash: log.get(10).hash }, head: log.head };
+  await log.close();
+  await (await openLog({ storeDir, cut })).close();
+  await fill(storeDir, 3);
+  const path = join(storeDir, PATHS.head);
+  const { proof } = readHeadFile(path)!;
+  const report = await verify('quick');
+  expect([proof.epoch, proof.epochSeq, codesOf(report)]).toEqual([2, 11, []]);
+  expect(report.first!.seq).toBeGreaterThan(11);
+  HeadFile.create(path, { ...proof, epoch: 3 });
+  expect(codesOf(await verify('quick'))).toEqual(['WAL_HEAD_MISMATCH']);
+});
+
 describe('quick', () => {
   test('finds a flipped bit anywhere but in a data block of an older table', async () => {
     const [oldest] = files(/\.ldb$/);

@@ -67,10 +67,14 @@ test('a sound log is read whole, on the disk and through LevelDB', async () => {
 });
 
 test('goes on behind a record; of the tail it reads the newest table alone', async () => {
-  expect(await online({ after: 41 })).toMatchObject({
-    ...{ range: { first: 42, last: 62 }, records: 21, findings: [] },
+  const tail = { range: { first: 42, last: 62 }, records: 21, tables: 1, findings: [] };
+  expect(await online({ after: 41 })).toMatchObject(tail);
+  expect(await online({ tailOnly: true })).toMatchObject(tail);
+  expect(await online({ after: 61 })).toMatchObject({
+    range: { first: 62, last: 62 },
+    records: 1,
+    tables: 0,
   });
-  expect((await online({ tailOnly: true })).range!.first).toBeGreaterThan(21);
 });
 
 test.each([1_000_000, 8_000_000])('holds to %i bytes a second', async bytesPerSecond => {
@@ -273,6 +277,8 @@ test('a table that LevelDB merges with another while it is read is no longer nee
   const result = await online({ pace });
   expect(result).toMatchObject({ range: { first: 1, last: 62 }, records: 62, findings: [] });
   expect(before.filter(table => !tables().includes(table))).not.toEqual([]);
+  // Those that it was merged into were read on the disk as well.
+  expect(result.tables).toBeGreaterThanOrEqual(tables().length);
 });
 
 test('what goes wrong with LevelDB while records are read one by one is told as it is', async () => {
