@@ -13,13 +13,19 @@ export interface CliResult {
 /**
  * Runs the command line as a user would, in a process of its own.
  * @param options.env is the whole environment but for PATH; so the machine's own VECTOR_ variables and HOME stay out
+ * @param options.main another entry than that of what was built
  */
 export function runCli(
   args: readonly string[],
-  { cwd, env = {}, stdin = '' }: { cwd?: string; env?: NodeJS.ProcessEnv; stdin?: string } = {},
+  {
+    cwd,
+    env = {},
+    stdin = '',
+    main = MAIN,
+  }: { cwd?: string; env?: NodeJS.ProcessEnv; stdin?: string; main?: string } = {},
 ): Promise<CliResult> {
   return new Promise((resolve, reject) => {
-    const child = spawn(process.execPath, [MAIN, ...args], {
+    const child = spawn(process.execPath, [main, ...args], {
       cwd,
       env: { PATH: process.env.PATH, ...env },
       stdio: ['pipe', 'pipe', 'pipe'],
