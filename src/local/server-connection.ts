@@ -32,9 +32,12 @@ import {
 
 /** Calls of one connection that may run at once: more are refused, not queued. */
 const MAX_CALLS = 64;
-/** How long calls may still run once the owner closes, and how long after that they have to notice that they were aborted. */
-const DRAIN_MS = 500;
-const ABORTED_MS = 500;
+/**
+ * How long calls may still run once the owner closes, and how long after that they have to notice that they were aborted. Clients of the SDK give a server
+ * two seconds after they closed its stdin.
+ */
+const DRAIN_MS = 1_000;
+const ABORTED_MS = 400;
 
 export interface ConnectionOptions {
   readonly engine: Engine;
