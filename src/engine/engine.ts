@@ -3,6 +3,7 @@ import type { GroupCommitLog } from '../../wal/group-commit.js';
 import { withIoErrors } from '../../wal/io-error.js';
 import type { LogRecord } from '../../wal/record.js';
 import { readCommitted } from '../../wal/transactions.js';
+import type { ActivityAnswer, ActivityQuery } from '../domain/activity.js';
 import type { BackupAnswer, BackupCommand } from '../domain/backup.js';
 import type { HorizonAnswer, HorizonCommand } from '../domain/erase.js';
 import { CodedError } from '../domain/errors.js';
@@ -40,6 +41,7 @@ import type {
 import type { VerifyAnswer, VerifyCommand } from '../domain/verify.js';
 import type { CompleteAnswer, CompleteQuery, WatchAnswer, WatchQuery } from '../domain/watch.js';
 import type { Logger } from '../log.js';
+import { ActivityReader } from './activity.js';
 import { backUpStore } from './backup.js';
 import { listCheckpoints, saveCheckpoint } from './checkpoints.js';
 import { EngineChunkStore } from './chunk-store.js';
@@ -95,6 +97,7 @@ export class StoreEngine implements Engine {
   private readonly reverter: Reverter;
   private readonly reembedder: Reembedder;
   private readonly historyReader: HistoryReader;
+  private readonly activityReader: ActivityReader;
   private readonly diffReader: DiffReader;
   private readonly chunks: EngineChunkStore;
   private readonly horizonMover: Horizon;
@@ -133,6 +136,7 @@ export class StoreEngine implements Engine {
       writer: this.writer,
     });
     this.historyReader = new HistoryReader(shared);
+    this.activityReader = new ActivityReader(shared);
     this.diffReader = new DiffReader(shared);
     this.chunks = new EngineChunkStore({ ...shared, storeDir: options.storeDir, writer: this.writer });
     this.horizonMover = new Horizon({
@@ -303,6 +307,11 @@ export class StoreEngine implements Engine {
   async complete(query: CompleteQuery, context: CallContext): Promise<CompleteAnswer> {
     await this.ready();
     return this.completer.complete(query, context);
+  }
+
+  async activity(query: ActivityQuery, context: CallContext): Promise<ActivityAnswer> {
+    await this.ready();
+    return this.activityReader.activity(query, context);
   }
 
   async history(query: HistoryQuery, context: CallContext): Promise<HistoryAnswer> {
