@@ -134,7 +134,11 @@ export const COMMANDS: readonly (Command | Delegated)[] = [
     options: {
       write: { type: 'boolean', meaning: 'Also set marks and undo what sessions wrote.' },
       open: { type: 'boolean', meaning: 'Open it in the browser of this machine.' },
-      url: { type: 'string', value: 'URL', meaning: 'Where serve is reached. Default: http://127.0.0.1:3000.' },
+      url: {
+        type: 'string',
+        value: 'URL',
+        meaning: 'Where serve is reached. Default: http://127.0.0.1:3000.',
+      },
       ...STORE,
       ...JSON_OUT,
     },

@@ -68,8 +68,7 @@ export class ActivityReader extends Reader {
     const moments = this.momentContext(context);
     const span = spanOf(resolveBounds(query.since, query.until, moments), moments);
     const begin = describeSeq(log, 1);
-    if (span.lastSeq < span.firstSeq)
-      return { begin, moment, ...NOTHING };
+    if (span.lastSeq < span.firstSeq) return { begin, moment, ...NOTHING };
     const minuteOf = (seq: number) => Math.floor(log.get(seq).logicalMs / MINUTE_MS);
     const bounds = { from: minuteOf(span.firstSeq), through: minuteOf(span.lastSeq) };
     const within = idsWithin(this.options.projections(), query.within);
@@ -79,7 +78,14 @@ export class ActivityReader extends Reader {
       if (at.minute[row]! > bounds.through) break;
       const collection = at.collection[row]!;
       if (within !== undefined && collection !== 0 && !within.has(collection)) continue;
-      tally.add(at.minute[row]!, at.actor[row]!, collection, at.events[row]!, at.firstSeq[row]!, at.lastSeq[row]!);
+      tally.add(
+        at.minute[row]!,
+        at.actor[row]!,
+        collection,
+        at.events[row]!,
+        at.firstSeq[row]!,
+        at.lastSeq[row]!,
+      );
       if (row % ROWS_A_LOOK === 0 && slices.isOver) await slices.next();
     }
     const listed = tally.sessionsLatestFirst();
@@ -99,7 +105,15 @@ export class ActivityReader extends Reader {
     return this.options.projections().catalog.actor(seq);
   }
 
-  private session({ actor, clients, tools, collections, events, firstSeq, lastSeq }: FoundSession): SessionActivity {
+  private session({
+    actor,
+    clients,
+    tools,
+    collections,
+    events,
+    firstSeq,
+    lastSeq,
+  }: FoundSession): SessionActivity {
     const { registry } = this.options.projections().catalog;
     return {
       session: actor.session,

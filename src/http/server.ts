@@ -244,7 +244,11 @@ export class HttpServer {
     if (!this.names.isHost(host)) return forbidden('HOST_FORBIDDEN');
     if (!this.names.isOrigin(origin)) return forbidden('ORIGIN_FORBIDDEN');
     if (route === 'other')
-      return badRequest(404, 'there is nothing at this path', `There are ${ROUTES.join(', ')}${this.options.page === undefined ? '' : ', and the page at /'}.`);
+      return badRequest(
+        404,
+        'there is nothing at this path',
+        `There are ${ROUTES.join(', ')}${this.options.page === undefined ? '' : ', and the page at /'}.`,
+      );
     const methods = route === '/mcp' ? ['POST', 'GET', 'DELETE'] : ['GET', 'HEAD'];
     if (!methods.includes(request.method ?? '')) {
       const refusal = badRequest(405, 'this path has no such method', `It takes ${methods.join(', ')}.`);
@@ -334,10 +338,12 @@ export class HttpServer {
     return waitS > 0 ? rateLimited(waitS) : undefined;
   }
 
-  /** A try with a code costs as much as one with a wrong token, right or wrong. */
+  /** A wrong code counts as a wrong token does. */
   private logIn(page: PageDoor, body: unknown, { request, response }: Exchange): Refusal | undefined {
+    const refusal = page.login(body, request, response);
+    if (refusal === undefined) return undefined;
     const waitS = this.failures.take(request.socket.remoteAddress ?? '');
-    return waitS > 0 ? rateLimited(waitS) : page.login(body, request, response);
+    return waitS > 0 ? rateLimited(waitS) : refusal;
   }
 
   private text(

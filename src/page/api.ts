@@ -86,7 +86,11 @@ export async function call<N extends keyof Calls>(
     });
   } catch (error) {
     if (signal?.aborted) throw error;
-    throw new CallError('UNREACHABLE', 'the server does not answer', 'Look whether serve runs, then try again.');
+    throw new CallError(
+      'UNREACHABLE',
+      'the server does not answer',
+      'Look whether serve runs, then try again.',
+    );
   }
   if (response.ok) return response.json();
   const refusal = (await response.json().catch(() => ({}))) as Partial<CallError>;

@@ -19,7 +19,6 @@ export function useAnswer<T>(
   quietMs = 0,
 ): Loaded<T> {
   const [loaded, setLoaded] = useState<Loaded<T>>({ value: undefined, error: undefined, isLoading: false });
-  // biome-ignore lint/correctness/useExhaustiveDependencies: the key stands for the question
   useEffect(() => {
     if (ask === undefined) {
       setLoaded({ value: undefined, error: undefined, isLoading: false });
@@ -33,7 +32,8 @@ export function useAnswer<T>(
           if (!ending.signal.aborted) setLoaded({ value, error: undefined, isLoading: false });
         },
         (error: unknown) => {
-          if (!ending.signal.aborted) setLoaded({ value: undefined, error: asCallError(error), isLoading: false });
+          if (!ending.signal.aborted)
+            setLoaded({ value: undefined, error: asCallError(error), isLoading: false });
         },
       );
     }, quietMs);

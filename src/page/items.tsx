@@ -94,7 +94,6 @@ function ItemHistory({ collection, id }: { collection: string; id: string }) {
     setCursor(page.cursor);
     setLoaded(true);
   };
-  // biome-ignore lint/correctness/useExhaustiveDependencies: the item is the question
   useEffect(() => {
     const ending = new AbortController();
     setError(undefined);
@@ -120,7 +119,8 @@ function ItemHistory({ collection, id }: { collection: string; id: string }) {
       </h2>
       <Failure error={error} />
       <p role="status" class="quiet">
-        {isLoaded && (changes.length === 0 ? 'It never was there.' : `${count(changes.length, 'change')}, newest first`)}
+        {isLoaded &&
+          (changes.length === 0 ? 'It never was there.' : `${count(changes.length, 'change')}, newest first`)}
       </p>
       <ol class="changes">
         {changes.map(change => (
@@ -155,7 +155,9 @@ export function ChangeEntry({ change, isLinked = false }: { change: ShownChange;
           event {change.seq} · <Who actor={change.actor} />
         </span>
       </p>
-      {change.restored_from !== undefined && <p class="quiet">the content of event {change.restored_from} came back</p>}
+      {change.restored_from !== undefined && (
+        <p class="quiet">the content of event {change.restored_from} came back</p>
+      )}
       {whole?.erased !== undefined && <p class="quiet">its content is erased ({whole.erased})</p>}
       {words !== undefined && <Words runs={words} />}
       {words === undefined && after !== undefined && before === undefined && (

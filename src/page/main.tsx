@@ -80,9 +80,9 @@ function App({ me }: { me: Me }) {
   const line = activity.value;
   return (
     <>
-      <a class="skip" href="#content" onClick={focusContent}>
+      <button type="button" class="skip" onClick={focusContent}>
         Skip to the content
-      </a>
+      </button>
       <header>
         <h1>mcp-vector-server</h1>
         <p class="quiet">
@@ -152,9 +152,8 @@ function App({ me }: { me: Me }) {
   );
 }
 
-/** The link itself would change the view that the address names. */
-function focusContent(event: Event): void {
-  event.preventDefault();
+/** A link to it would change the view that the address names. */
+function focusContent(): void {
   document.getElementById('content')!.focus();
 }
 

@@ -38,7 +38,12 @@ export function MarksView({ status, me, onMove, onChanged }: Props) {
         <form class="row" onSubmit={set}>
           <label>
             Name this moment
-            <input value={name} required maxLength={128} onInput={event => setName(event.currentTarget.value)} />
+            <input
+              value={name}
+              required
+              maxLength={128}
+              onInput={event => setName(event.currentTarget.value)}
+            />
           </label>
           <label class="grow">
             Note
@@ -47,7 +52,9 @@ export function MarksView({ status, me, onMove, onChanged }: Props) {
           <button type="submit">Set the mark</button>
         </form>
       ) : (
-        <p class="quiet">This login only reads: mcp-vector-server page --write makes a link that can set marks.</p>
+        <p class="quiet">
+          This login only reads: mcp-vector-server page --write makes a link that can set marks.
+        </p>
       )}
       <Failure error={error} />
       <p role="status">{told}</p>

@@ -95,7 +95,12 @@ export function SearchView({ status, atMs, asked, onAsk }: Props) {
       {isAsked && (
         <div class={asOf === undefined ? 'sides one' : 'sides'}>
           {asOf !== undefined && (
-            <Side title={dateTime(atMs!)} answer={then} other={now.value?.results} where="not among those of now" />
+            <Side
+              title={dateTime(atMs!)}
+              answer={then}
+              other={now.value?.results}
+              where="not among those of now"
+            />
           )}
           <Side
             title="Now"
@@ -148,7 +153,11 @@ function Side({ title, answer: { value, error, isLoading }, other, where }: Side
   );
 }
 
-function differenceOf(hit: FoundHit, other: readonly FoundHit[] | undefined, where: string): string | undefined {
+function differenceOf(
+  hit: FoundHit,
+  other: readonly FoundHit[] | undefined,
+  where: string,
+): string | undefined {
   if (other === undefined) return undefined;
   const same = other.find(({ collection, id }) => collection === hit.collection && id === hit.id);
   if (same === undefined) return where;
@@ -157,6 +166,8 @@ function differenceOf(hit: FoundHit, other: readonly FoundHit[] | undefined, whe
 
 function Hit({ hit, difference }: { hit: FoundHit; difference: string | undefined }) {
   const { text, passage } = hit;
+  const isPart = passage.end - passage.start < text.trimEnd().length;
+  const found = visible(text.slice(passage.start, passage.end));
   return (
     <li class={difference === undefined ? 'hit' : 'hit differs'}>
       <p class="hit-head">
@@ -170,7 +181,8 @@ function Hit({ hit, difference }: { hit: FoundHit; difference: string | undefine
       </p>
       <p class="text">
         {visible(text.slice(0, passage.start))}
-        <mark>{visible(text.slice(passage.start, passage.end))}</mark>
+        {/* Where all of it was found there is nothing to point at. */}
+        {isPart ? <mark>{found}</mark> : found}
         {visible(text.slice(passage.end))}
         {hit.is_cut && ' …'}
       </p>

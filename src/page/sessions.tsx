@@ -22,7 +22,8 @@ export function SessionsView({ activity, me, onChanged }: Props) {
       <h2 id="sessions-title">Sessions</h2>
       <p class="quiet">
         Those of the span that the time line shows, the latest first.
-        {!me.may_write && ' This login only reads: mcp-vector-server page --write makes a link that can undo.'}
+        {!me.may_write &&
+          ' This login only reads: mcp-vector-server page --write makes a link that can undo.'}
       </p>
       {activity !== undefined && sessions.length === 0 && <p>Nobody wrote anything.</p>}
       <ul class="sessions">
@@ -84,7 +85,7 @@ function SessionEntry({ session, mayUndo, onUndo }: EntryProps) {
       </p>
       <div class="row">
         <button type="button" aria-expanded={isOpen} onClick={() => setOpen(!isOpen)}>
-          What it wrote<span class="spoken">: {visible(session.session)}</span>
+          What it wrote<span class="spoken"> in {visible(session.session)}</span>
         </button>
         {mayUndo && (
           <button type="button" onClick={onUndo}>
@@ -143,15 +144,16 @@ function UndoDialog({ session, onClose, onChanged }: UndoProps) {
         {preview.isLoading && <p>Looking at what would change…</p>}
         {plan !== undefined && done === undefined && (
           <p>
-            <strong>Nothing is changed yet.</strong> {count(plan.counts.restored, 'item')} would come back to an earlier version,{' '}
-            {number(plan.counts.deleted)} would go, and {count(plan.counts.conflicts, 'item')} would be left, since someone else changed
-            them later.
+            <strong>Nothing is changed yet.</strong> {count(plan.counts.restored, 'item')} would come back to
+            an earlier version and {number(plan.counts.deleted)} would go.
+            {plan.counts.conflicts > 0 &&
+              ` ${number(plan.counts.conflicts)} would be left, since someone else changed them later.`}
           </p>
         )}
         {done !== undefined && (
           <p>
-            <strong>Done.</strong> {count(done.counts.restored, 'item')} came back and {number(done.counts.deleted)} went, by event{' '}
-            {done.seq}. This can be undone as well.
+            <strong>Done.</strong> {count(done.counts.restored, 'item')} came back and{' '}
+            {number(done.counts.deleted)} went, by event {done.seq}. This can be undone as well.
           </p>
         )}
       </div>
@@ -176,7 +178,7 @@ const number = (value: number) => count(value, 'item');
 function Steps({ plan }: { plan: RevertAnswer }) {
   return (
     // biome-ignore lint/a11y/noNoninteractiveTabindex: what scrolls must be reached by the keyboard
-    <div class="scroll" tabIndex={0} role="region" aria-label="What would change">
+    <section class="scroll" tabIndex={0} aria-label="What would change">
       <table class="fields">
         <thead>
           <tr>
@@ -207,6 +209,6 @@ function Steps({ plan }: { plan: RevertAnswer }) {
           ))}
         </tbody>
       </table>
-    </div>
+    </section>
   );
 }

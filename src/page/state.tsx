@@ -48,7 +48,7 @@ export function StateView({ status }: { status: StatusAnswer | undefined }) {
       <Verification status={status} />
       <Section title="Collections" id="collections-title">
         {/* biome-ignore lint/a11y/noNoninteractiveTabindex: what scrolls must be reached by the keyboard */}
-        <div class="scroll" tabIndex={0} role="region" aria-label="Collections">
+        <section class="scroll" tabIndex={0} aria-label="Table of collections">
           <table>
             <thead>
               <tr>
@@ -76,7 +76,7 @@ export function StateView({ status }: { status: StatusAnswer | undefined }) {
               ))}
             </tbody>
           </table>
-        </div>
+        </section>
       </Section>
     </>
   );

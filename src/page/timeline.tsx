@@ -45,7 +45,9 @@ export function TimeLine({ activity, atMs, onMove }: TimeLineProps) {
   const moveToX = (clientX: number) => {
     const { left, width } = canvas.current!.getBoundingClientRect();
     const x = clientX - left;
-    move(x >= width - NOW_PX ? scale.toMs : Math.round(scale.fromMs + (x / width) * (scale.toMs - scale.fromMs)));
+    move(
+      x >= width - NOW_PX ? scale.toMs : Math.round(scale.fromMs + (x / width) * (scale.toMs - scale.fromMs)),
+    );
   };
   const onKeyDown = (event: KeyboardEvent) => {
     const now = atMs ?? scale.lastMs;
@@ -59,7 +61,6 @@ export function TimeLine({ activity, atMs, onMove }: TimeLineProps) {
   const index = stepAt(drawing.steps, atMs ?? Number.POSITIVE_INFINITY);
   return (
     <div class="time-line">
-      {/* biome-ignore lint/a11y/useSemanticElements: an input of type range has no picture and no steps of time */}
       <div
         class="slider"
         role="slider"
@@ -80,11 +81,11 @@ export function TimeLine({ activity, atMs, onMove }: TimeLineProps) {
         onPointerUp={() => setDragging(false)}
         onPointerCancel={() => setDragging(false)}
       >
-        <canvas ref={canvas} aria-hidden="true" />
+        <canvas ref={canvas} />
       </div>
       <p id="slider-help" class="spoken">
-        Arrow keys move by {duration(scale.stepMs)}, Page Up and Page Down by {PAGE_STEPS} times that, Home to the first event, End
-        to now.
+        Arrow keys move by {duration(scale.stepMs)}, Page Up and Page Down by {PAGE_STEPS} times that, Home to
+        the first event, End to now.
       </p>
       <Legend drawing={drawing} />
       <AsTable drawing={drawing} activity={activity} />
@@ -152,7 +153,7 @@ function AsTable({ drawing, activity }: { drawing: Drawing; activity: ActivityAn
     <details>
       <summary>The same as a table: events each {duration(activity.step_ms).replace(/^1 /, '')}</summary>
       {/* biome-ignore lint/a11y/noNoninteractiveTabindex: what scrolls must be reached by the keyboard */}
-      <div class="scroll" tabIndex={0} role="region" aria-label="Events as a table">
+      <section class="scroll" tabIndex={0} aria-label="Events as a table">
         <table>
           <thead>
             <tr>
@@ -177,7 +178,7 @@ function AsTable({ drawing, activity }: { drawing: Drawing; activity: ActivityAn
             ))}
           </tbody>
         </table>
-      </div>
+      </section>
     </details>
   );
 }

@@ -33,7 +33,14 @@ const TOPICS = [
 ];
 
 function by(clientName: string, session: string, tool: string): { readonly actor: Actor } {
-  const actor = { clientName, clientVersion: '1.0', session, sessionSource: 'meta', project: '/home/ada/shop', tool };
+  const actor = {
+    clientName,
+    clientVersion: '1.0',
+    session,
+    sessionSource: 'meta',
+    project: '/home/ada/shop',
+    tool,
+  };
   return { actor: { ...actor, transport: 'stdio' } };
 }
 
@@ -44,7 +51,10 @@ export async function makeSample(path: string): Promise<void> {
   const put = (id: string, text: string, who: ReturnType<typeof by>, metadata = {}, collection = 'notes') =>
     engine.upsert({ collection, items: [{ id, text, metadata }] }, who);
 
-  await put('deploy-staging', DEPLOY_THEN, by('claude-code', 'claude-a1', 'vector_upsert'), { team: 'core', reviewed: false });
+  await put('deploy-staging', DEPLOY_THEN, by('claude-code', 'claude-a1', 'vector_upsert'), {
+    team: 'core',
+    reviewed: false,
+  });
   for (let day = 0; day < 42; day++) {
     const isWeekend = day % 7 > 4;
     nowMs = FIRST + day * DAY;
@@ -61,20 +71,41 @@ export async function makeSample(path: string): Promise<void> {
         id: `handbook-${n}`,
         text: `# Handbook, part ${n + 1}\n\n${TOPICS[(n + day) % TOPICS.length]}. Revised in week ${Math.ceil(day / 7)}.`,
       }));
-      await engine.upsert({ collection: 'handbook', items }, by('claude-code', `claude-ingest-${day}`, 'vector_ingest'));
+      await engine.upsert(
+        { collection: 'handbook', items },
+        by('claude-code', `claude-ingest-${day}`, 'vector_ingest'),
+      );
     }
     if (day === 20) {
       nowMs += HOUR;
-      await engine.mark({ name: 'before-migration', note: 'Postgres 14 to 17' }, by('claude-code', 'claude-a2', 'vector_mark'));
+      await engine.mark(
+        { name: 'before-migration', note: 'Postgres 14 to 17' },
+        by('claude-code', 'claude-a2', 'vector_mark'),
+      );
       nowMs += HOUR;
-      await put('deploy-staging', DEPLOY_NOW, by('cursor', 'cursor-migration', 'vector_upsert'), { reviewed: true, team: 'platform' });
+      await put('deploy-staging', DEPLOY_NOW, by('cursor', 'cursor-migration', 'vector_upsert'), {
+        reviewed: true,
+        team: 'platform',
+      });
     }
-    if (day === 27) await engine.delete({ collection: 'notes', ids: ['note-3-0', 'note-4-1'] }, by('cursor', 'cursor-27', 'vector_delete'));
+    if (day === 27)
+      await engine.delete(
+        { collection: 'notes', ids: ['note-3-0', 'note-4-1'] },
+        by('cursor', 'cursor-27', 'vector_delete'),
+      );
   }
   nowMs = FIRST + 42 * DAY;
-  await put('hostile-note', `${SCRIPT} ${IMAGE} ${TURNED}`, by(`${IMAGE}`, 'somebody-else', 'vector_upsert'), { '<b>key</b>': SCRIPT });
+  await put(
+    'hostile-note',
+    `${SCRIPT} ${IMAGE} ${TURNED}`,
+    by(`${IMAGE}`, 'somebody-else', 'vector_upsert'),
+    { '<b>key</b>': SCRIPT },
+  );
   nowMs += HOUR;
-  const spoiled = ['note-40-0', 'note-39-0', 'note-38-0'].map(id => ({ id, text: 'All of this is out of date, ignore it.' }));
+  const spoiled = ['note-40-0', 'note-39-0', 'note-38-0'].map(id => ({
+    id,
+    text: 'All of this is out of date, ignore it.',
+  }));
   await engine.upsert({ collection: 'notes', items: spoiled }, by('codex', BAD_SESSION, 'vector_upsert'));
   nowMs += 60_000;
   await put('new-rule', 'Never deploy on a Friday.', by('codex', BAD_SESSION, 'vector_upsert'));

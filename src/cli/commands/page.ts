@@ -32,16 +32,23 @@ export default async function page(call: Call): Promise<number> {
         `${scope === 'read' ? 'It only reads; --write adds marks and undo. ' : ''}To end it: mcp-vector-server token revoke ${name}`,
     );
   }
-  if (call.has('open') && !isOpened)
-    console.error('No browser could be opened here: open the link by hand.');
+  if (call.has('open') && !isOpened) console.error('No browser could be opened here: open the link by hand.');
   return EXIT.ok;
 }
 
 /** @throws CodedError INVALID_ARGUMENT */
 function baseOf(given: string): string {
   const url = URL.canParse(given) ? new URL(given) : undefined;
-  if (url === undefined || !/^https?:$/.test(url.protocol) || url.pathname !== '/' || url.search + url.hash !== '')
-    throw usage(COMMAND, `--url ${JSON.stringify(given)} is not where a server is reached, such as ${URL_DEFAULT}`);
+  if (
+    url === undefined ||
+    !/^https?:$/.test(url.protocol) ||
+    url.pathname !== '/' ||
+    url.search + url.hash !== ''
+  )
+    throw usage(
+      COMMAND,
+      `--url ${JSON.stringify(given)} is not where a server is reached, such as ${URL_DEFAULT}`,
+    );
   return url.origin;
 }
 

@@ -66,7 +66,10 @@ export const PAGE_CALLS: ReadonlyMap<string, PageCall> = new Map<string, PageCal
         {
           collection: fields.needed('collection', NAME_CHARS),
           limit: fields.number('limit', 1, 100) ?? 25,
-          ...given({ as_of: fields.text('as_of', MOMENT_CHARS), cursor: fields.text('cursor', CURSOR_CHARS) }),
+          ...given({
+            as_of: fields.text('as_of', MOMENT_CHARS),
+            cursor: fields.text('cursor', CURSOR_CHARS),
+          }),
         },
         context,
       );
@@ -92,7 +95,11 @@ export const PAGE_CALLS: ReadonlyMap<string, PageCall> = new Map<string, PageCal
         },
         context,
       );
-      return { ...answer, changes: changes.map(withDifferences), ...(answer.more && { cursor: cursors.at(-1) }) };
+      return {
+        ...answer,
+        changes: changes.map(withDifferences),
+        ...(answer.more && { cursor: cursors.at(-1) }),
+      };
     },
   ],
   [
