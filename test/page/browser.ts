@@ -22,18 +22,41 @@ const FLAGS = [
   '--disable-dev-shm-usage',
 ];
 
-/** @throws where there is none: a test that needs a browser and has none has failed */
-export function chromiumPath(): string {
-  const { CHROMIUM } = process.env;
-  if (CHROMIUM !== undefined && CHROMIUM !== '') return CHROMIUM;
-  const found = PLACES.find(path => existsSync(path));
-  if (found !== undefined) return found;
-  throw new Error(
-    'The tests of the page need Chromium: install it (apt-get install chromium), or name one with CHROMIUM=/path/to/it.',
-  );
+interface Found {
+  readonly executablePath: string;
+  readonly env?: Record<string, string>;
+  readonly args?: string[];
+}
+
+/**
+ * $CHROMIUM, or the machine's, or the one that npm installed (Linux on x64); CHROMIUM=npm takes that in any case.
+ * @throws where there is none: a test that needs a browser and has none has failed
+ */
+async function findChromium(): Promise<Found> {
+  const { CHROMIUM = '' } = process.env;
+  if (CHROMIUM !== '' && CHROMIUM !== 'npm') return { executablePath: CHROMIUM };
+  const installed = PLACES.find(path => existsSync(path));
+  if (installed !== undefined && CHROMIUM === '') return { executablePath: installed };
+  if (process.platform === 'linux' && process.arch === 'x64') return unpackChromium();
+  throw new Error('The tests of the page need Chromium: install it, or name one with CHROMIUM=/path/to/it.');
+}
+
+/** It is made for functions in a cloud, and brings the libraries that it needs where it believes to be in one. */
+async function unpackChromium(): Promise<Found> {
+  const before = { ...process.env };
+  process.env.AWS_LAMBDA_JS_RUNTIME = 'nodejs20.x';
+  try {
+    const { default: packed } = await import('@sparticuz/chromium');
+    const executablePath = await packed.executablePath();
+    const args = packed.args.filter(flag => !/^--(single-process|headless)/.test(flag));
+    return { executablePath, args, env: { ...process.env } as Record<string, string> };
+  } finally {
+    process.env = before;
+  }
 }
 
 /** With a new, empty profile, which is gone when it is closed. */
-export function launchBrowser(): Promise<Browser> {
-  return chromium.launch({ executablePath: chromiumPath(), args: FLAGS });
+export async function launchBrowser(): Promise<Browser> {
+  const { args = [], ...found } = await findChromium();
+  return chromium.launch({ ...found, args: [...FLAGS, ...args] });
 }
