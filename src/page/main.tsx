@@ -59,6 +59,12 @@ function App({ me }: { me: Me }) {
   const [asked, setAsked] = useState<Asked>(NOTHING_ASKED);
   const [round, setRound] = useState(0);
   const again = useCallback(() => setRound(one => one + 1), []);
+  useEffect(() => {
+    // What agents wrote while nobody looked.
+    const seen = () => document.visibilityState === 'visible' && again();
+    document.addEventListener('visibilitychange', seen);
+    return () => document.removeEventListener('visibilitychange', seen);
+  }, [again]);
   const status = useAnswer(signal => call('status', {}, signal), round);
   const activity = useAnswer(
     signal =>

@@ -25,7 +25,6 @@ const FLAGS = [
 interface Found {
   readonly executablePath: string;
   readonly env?: Record<string, string>;
-  readonly args?: string[];
 }
 
 /**
@@ -48,15 +47,17 @@ async function unpackChromium(): Promise<Found> {
   try {
     const { default: packed } = await import('@sparticuz/chromium');
     const executablePath = await packed.executablePath();
-    const args = packed.args.filter(flag => !/^--(single-process|headless)/.test(flag));
-    return { executablePath, args, env: { ...process.env } as Record<string, string> };
+    // Its libraries, but not its fonts: with these it crashes here.
+    const { LD_LIBRARY_PATH } = process.env;
+    return { executablePath, env: { ...before, LD_LIBRARY_PATH } as Record<string, string> };
   } finally {
-    process.env = before;
+    for (const name of ['AWS_LAMBDA_JS_RUNTIME', 'LD_LIBRARY_PATH', 'FONTCONFIG_PATH', 'FONTCONFIG_FILE'])
+      if (before[name] === undefined) delete process.env[name];
+      else process.env[name] = before[name];
   }
 }
 
 /** With a new, empty profile, which is gone when it is closed. */
 export async function launchBrowser(): Promise<Browser> {
-  const { args = [], ...found } = await findChromium();
-  return chromium.launch({ ...found, args: [...FLAGS, ...args] });
+  return chromium.launch({ ...(await findChromium()), args: FLAGS });
 }
