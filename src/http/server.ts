@@ -303,6 +303,7 @@ export class HttpServer {
     const leave = this.gate.enter(exchange.token?.name ?? '');
     if (leave === undefined) return tooBusy('as many requests as the server takes at once are at work');
     try {
+      if (request.headers.expect !== undefined) response.writeContinue();
       const body = await readBody(request, MAX_CALL_BYTES, this.bodies);
       if (body.kind !== 'whole')
         return body.kind === 'cut off'

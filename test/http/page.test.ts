@@ -345,6 +345,12 @@ describe('a call', () => {
     }
   });
 
+  test('is answered to a client that waits for leave to send it', async () => {
+    const { cookie } = await logIn();
+    const { status } = await ask('/api/me', own({ Cookie: cookie, Expect: '100-continue' }), {});
+    expect(status).toBe(200);
+  });
+
   test('has a body of at most 64 KiB', async () => {
     const { cookie } = await logIn();
     const answer = await ask('/api/search', own({ Cookie: cookie }), { query: 'x'.repeat(70_000) });
