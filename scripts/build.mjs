@@ -1,10 +1,11 @@
-// Builds dist/: the WebAssembly kernels from their AssemblyScript, then everything TypeScript, then one file of the MCP SDK
+// Builds dist/: the WebAssembly kernels from their AssemblyScript, then everything TypeScript, then the page, one file of the MCP SDK
 // and a few of the program; with --modules the program stays as many files as there are modules.
 import { execFileSync } from 'node:child_process';
 import { existsSync, mkdirSync, readdirSync, readFileSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
+import { bundlePage } from './bundle-page.mjs';
 import { bundleProgram } from './bundle-program.mjs';
 import { bundleSdk } from './bundle-sdk.mjs';
 
@@ -48,5 +49,6 @@ for (const folder of folders) {
 const tsc = join(dirname(require.resolve('typescript/package.json')), 'bin/tsc');
 run(existsSync(tsc) ? tsc : `${tsc}.js`, ['-p', 'tsconfig.build.json']);
 
+await bundlePage(join(root, 'src/page'), join(root, 'dist/src/page'));
 await bundleSdk(join(root, 'dist/src/mcp/sdk.js'));
 if (!process.argv.includes('--modules')) await bundleProgram(join(root, 'dist/src/cli/main.js'));

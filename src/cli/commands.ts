@@ -295,6 +295,33 @@ export const COMMANDS: readonly (Command | Delegated)[] = [
     load: async () => (await import('./commands/token.js')).default,
   },
   {
+    name: 'page',
+    summary: 'A link that opens the page of serve in a browser, once.',
+    usage: '[options]',
+    details: [
+      'The link works once, within 5 minutes; the page then stays open for 12 hours, or until token revoke.',
+      'It only reads, unless --write. serve must run on this store; --url says where, if not on port 3000 of this machine.',
+      '',
+      'Examples:',
+      '  mcp-vector-server page --open                                  in the browser of this machine',
+      '  mcp-vector-server page --write                                 with marks and undo',
+      '  mcp-vector-server page --url https://memory.example.org',
+    ].join('\n'),
+    options: {
+      write: { type: 'boolean', meaning: 'Also set marks and undo what sessions wrote.' },
+      open: { type: 'boolean', meaning: 'Open it in the browser of this machine.' },
+      url: {
+        type: 'string',
+        value: 'URL',
+        meaning: 'Where serve is reached. Default: http://127.0.0.1:3000.',
+      },
+      ...STORE,
+      ...JSON_OUT,
+    },
+    positionals: { min: 0, max: 0 },
+    load: async () => (await import('./commands/page.js')).default,
+  },
+  {
     name: 'setup',
     summary: 'Print, or write, what makes the server known to a client.',
     usage: '[--client NAME [--write] [--project]] | --rules [--write FILE]',

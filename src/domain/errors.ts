@@ -127,6 +127,8 @@ export type ErrorCode =
   | 'RATE_LIMITED'
   | 'SERVER_BUSY'
   | 'SESSION_NOT_FOUND'
+  /** The link to the page: used, too old or revoked. */
+  | 'LOGIN_INVALID'
   /** Tokens as commands manage them. */
   | 'TOKEN_EXISTS'
   | 'TOKEN_NOT_FOUND'

@@ -2,6 +2,7 @@
  * The engine's public face: serialisable commands and queries and their answers. A process that does not own the store
  * calls the same face over a local socket, so nothing in them is a function or a live object (except in CallContext).
  */
+import type { ActivityAnswer, ActivityQuery } from './activity.js';
 import type { BackupAnswer, BackupCommand } from './backup.js';
 import type { CapacityAnswer, CapacityQuery } from './capacity.js';
 import type { HorizonAnswer, HorizonCommand } from './erase.js';
@@ -347,6 +348,7 @@ export interface Engine extends OperationsFace {
   status(query: AsOf, context: CallContext): Promise<StatusAnswer>;
   watch(query: WatchQuery, context: CallContext): Promise<WatchAnswer>;
   complete(query: CompleteQuery, context: CallContext): Promise<CompleteAnswer>;
+  activity(query: ActivityQuery, context: CallContext): Promise<ActivityAnswer>;
   history(query: HistoryQuery, context: CallContext): Promise<HistoryAnswer>;
   diff(query: DiffQuery, context: CallContext): Promise<DiffAnswer>;
   mark(command: MarkCommand, context: CallContext): Promise<MarkAnswer>;
@@ -381,6 +383,7 @@ export const ENGINE_METHODS = {
   status: 'read',
   watch: 'read',
   complete: 'read',
+  activity: 'read',
   history: 'read',
   diff: 'read',
   mark: 'write',

@@ -3,6 +3,7 @@ import { withIoErrors } from '../../wal/io-error.js';
 import type { LogRecord } from '../../wal/record.js';
 import { readCommitted } from '../../wal/transactions.js';
 import type { OnlineResult } from '../../wal/verify-online.js';
+import type { ActivityAnswer, ActivityQuery } from '../domain/activity.js';
 import type { BackupAnswer, BackupCommand } from '../domain/backup.js';
 import type { CapacityAnswer, CapacityQuery } from '../domain/capacity.js';
 import type { HorizonAnswer, HorizonCommand } from '../domain/erase.js';
@@ -55,6 +56,7 @@ import type {
 import type { VerifyAnswer, VerifyCommand } from '../domain/verify.js';
 import type { CompleteAnswer, CompleteQuery, WatchAnswer, WatchQuery } from '../domain/watch.js';
 import type { Logger } from '../log.js';
+import { ActivityReader } from './activity.js';
 import { backUpStore } from './backup.js';
 import { noteBackup } from './backup-note.js';
 import { listCheckpoints, saveCheckpoint } from './checkpoints.js';
@@ -114,6 +116,7 @@ export class StoreEngine implements Engine {
   private readonly reverter: Reverter;
   private readonly reembedder: Reembedder;
   private readonly historyReader: HistoryReader;
+  private readonly activityReader: ActivityReader;
   private readonly diffReader: DiffReader;
   private readonly tallyReader: TallyReader;
   private readonly chunks: EngineChunkStore;
@@ -157,6 +160,7 @@ export class StoreEngine implements Engine {
       writer: this.writer,
     });
     this.historyReader = new HistoryReader(shared);
+    this.activityReader = new ActivityReader(shared);
     this.diffReader = new DiffReader(shared);
     this.tallyReader = new TallyReader(shared);
     this.chunks = new EngineChunkStore({ ...shared, storeDir: options.storeDir, writer: this.writer });
@@ -313,6 +317,11 @@ export class StoreEngine implements Engine {
   async complete(query: CompleteQuery, context: CallContext): Promise<CompleteAnswer> {
     await this.ready();
     return this.completer.complete(query, context);
+  }
+
+  async activity(query: ActivityQuery, context: CallContext): Promise<ActivityAnswer> {
+    await this.ready();
+    return this.activityReader.activity(query, context);
   }
 
   async history(query: HistoryQuery, context: CallContext): Promise<HistoryAnswer> {

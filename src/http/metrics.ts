@@ -7,7 +7,8 @@ import { type HealthAnswer, LEVELS } from '../domain/health.js';
 const BUCKETS = [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60];
 
 export const ROUTES = ['/mcp', '/health', '/ready', '/metrics'] as const;
-export type Route = (typeof ROUTES)[number] | 'other';
+/** The page's files and calls count as one each. */
+export type Route = (typeof ROUTES)[number] | 'page' | 'api' | 'other';
 const METHODS: ReadonlySet<string> = new Set(['GET', 'HEAD', 'POST', 'DELETE', 'OPTIONS']);
 
 /** What is counted elsewhere and read when it is asked for. */

@@ -8,6 +8,7 @@ import type { Server } from '../mcp/sdk.js';
 import { createServer, type ServerContext } from '../mcp/server.js';
 import { LogEventBus } from '../mcp/subscriptions/event-bus.js';
 import { Metrics } from './metrics.js';
+import { PageDoor } from './page/door.js';
 import { holds, scopeInsufficient, scopeOfTool } from './scopes.js';
 import { HttpServer, type HttpServerOptions } from './server.js';
 import { TokenBook } from './token-book.js';
@@ -63,10 +64,12 @@ export function createHttpServer(options: ServeOptions): HttpServer {
     actor: PROBE,
     logger,
   });
+  const tokens = new TokenBook(tokensDir, logger);
   return new HttpServer({
     ...options,
+    page: new PageDoor({ engine, version, tokensDir, tokens, access }),
     door: { bus },
-    tokens: new TokenBook(tokensDir, logger),
+    tokens,
     createServer: (token): Server => createServer(contextOf(token)),
     status: async () => (await engine()).status({}, { actor: PROBE }),
     health: async maxAgeMs => (await engine()).health({ max_age_ms: maxAgeMs }, { actor: PROBE }),

@@ -18,6 +18,8 @@ import { readBody, sendResponse, webRequest } from './exchange.js';
 import { Budget, Gate, RateLimiter } from './limits.js';
 import { type Metrics, ROUTES, type Route } from './metrics.js';
 import { Names, type NamesOptions } from './names.js';
+import { MAX_CALL_BYTES, noSuchMethod, notLoggedIn, type PageDoor } from './page/door.js';
+import { PAGE_HEADERS } from './page/files.js';
 import {
   badRequest,
   bodyTooLarge,
@@ -69,6 +71,8 @@ export interface HttpServerOptions extends NamesOptions {
   health(maxAgeMs: number): Promise<HealthAnswer>;
   readonly logger: Logger;
   readonly metrics: (gauges: ConstructorParameters<typeof Metrics>[0]) => Metrics;
+  /** What is at / and below /api/. Default: nothing is. */
+  readonly page?: PageDoor;
   /** For tests. */
   readonly timeouts?: { readonly headersMs: number; readonly requestMs: number };
 }
@@ -208,7 +212,14 @@ export class HttpServer {
     const id = typeof given === 'string' && REQUEST_ID.test(given) ? given : randomUUID();
     // To the letter, as it was sent: whatever has to be decoded or resolved first is no path of ours.
     const path = (request.url ?? '').split('?', 1)[0]!;
-    const route = ROUTES.find(known => known === path) ?? 'other';
+    const { page } = this.options;
+    const kind = page?.kindOf(path);
+    const route: Route =
+      kind === undefined
+        ? (ROUTES.find(known => known === path) ?? 'other')
+        : kind === 'file'
+          ? 'page'
+          : 'api';
     const exchange: Exchange = {
       request,
       response,
@@ -222,7 +233,10 @@ export class HttpServer {
     response.setHeader('Cache-Control', 'no-store');
     response.once('close', () => this.finished(exchange));
     try {
-      const refusal = this.refusalOf(exchange) ?? (await this.answer(exchange));
+      const refusal =
+        kind === undefined
+          ? (this.refusalOf(exchange) ?? (await this.answer(exchange)))
+          : await this.answerPage(exchange, page!, path);
       if (refusal !== undefined) this.refuse(exchange, refusal);
     } catch (error) {
       this.options.logger.error({ err: error, requestId: id }, 'a request failed without a code');
@@ -238,7 +252,11 @@ export class HttpServer {
     if (!this.names.isHost(host)) return forbidden('HOST_FORBIDDEN');
     if (!this.names.isOrigin(origin)) return forbidden('ORIGIN_FORBIDDEN');
     if (route === 'other')
-      return badRequest(404, 'there is nothing at this path', `There are ${ROUTES.join(', ')}.`);
+      return badRequest(
+        404,
+        'there is nothing at this path',
+        `There are ${ROUTES.join(', ')}${this.options.page === undefined ? '' : ', and the page at /'}.`,
+      );
     const methods = route === '/mcp' ? ['POST', 'GET', 'DELETE'] : ['GET', 'HEAD'];
     if (!methods.includes(request.method ?? '')) {
       const refusal = badRequest(405, 'this path has no such method', `It takes ${methods.join(', ')}.`);
@@ -292,6 +310,65 @@ export class HttpServer {
       `${JSON.stringify(told ?? { level: 'unknown' })}\n`,
       'application/json',
     );
+  }
+
+  private async answerPage(exchange: Exchange, page: PageDoor, path: string): Promise<Refusal | undefined> {
+    const { request, response, route } = exchange;
+    if (!this.names.isHost(request.headersDistinct.host)) return forbidden('HOST_FORBIDDEN');
+    if (route === 'page')
+      return request.method === 'GET' || request.method === 'HEAD'
+        ? page.sendFile(path, request, response)
+        : noSuchMethod('GET, HEAD');
+    if (request.method !== 'POST') return noSuchMethod('POST');
+    const refusal = page.refusalOf(request) ?? this.admitToPage(exchange, page, path);
+    if (refusal !== undefined) return refusal;
+    if (!isJsonContentType(request.headers['content-type']))
+      return badRequest(415, 'the body is not declared as JSON', 'Send Content-Type: application/json.');
+    const leave = this.gate.enter(exchange.token?.name ?? '');
+    if (leave === undefined) return tooBusy('as many requests as the server takes at once are at work');
+    try {
+      if (request.headers.expect !== undefined) response.writeContinue();
+      const body = await readBody(request, MAX_CALL_BYTES, this.bodies);
+      if (body.kind !== 'whole')
+        return body.kind === 'cut off'
+          ? undefined
+          : body.kind === 'no room'
+            ? tooBusy('the server is taking in as much as it can hold')
+            : bodyTooLarge(MAX_CALL_BYTES);
+      const parsed = parseJson(body.bytes);
+      body.release();
+      if (parsed === undefined) return notJson();
+      if (exchange.token === undefined) return this.logIn(page, parsed, exchange);
+      const gone = new AbortController();
+      response.once('close', () => gone.abort());
+      return await page.call(path, parsed, exchange.token, request, response, gone.signal);
+    } finally {
+      leave();
+      if (this.isDraining && this.gate.size === 0) this.wasIdle();
+    }
+  }
+
+  /** Whose call it is, where it is not a login, and whether it is one too many. */
+  private admitToPage(exchange: Exchange, page: PageDoor, path: string): Refusal | undefined {
+    const { request } = exchange;
+    if (this.isDraining) return shuttingDown();
+    if (page.isLogin(path)) return undefined;
+    const token = page.tokenOf(request);
+    if (token === undefined) {
+      const waitS = this.failures.take(request.socket.remoteAddress ?? '');
+      return waitS > 0 ? rateLimited(waitS) : notLoggedIn();
+    }
+    exchange.token = token;
+    const waitS = this.rate.take(token.name);
+    return waitS > 0 ? rateLimited(waitS) : undefined;
+  }
+
+  /** A wrong code counts as a wrong token does. */
+  private logIn(page: PageDoor, body: unknown, { request, response }: Exchange): Refusal | undefined {
+    const refusal = page.login(body, request, response);
+    if (refusal === undefined) return undefined;
+    const waitS = this.failures.take(request.socket.remoteAddress ?? '');
+    return waitS > 0 ? rateLimited(waitS) : refusal;
   }
 
   private text(
@@ -378,6 +455,7 @@ export class HttpServer {
     response.writeHead(refusal.status, {
       'Content-Type': 'application/json',
       'Content-Length': Buffer.byteLength(body),
+      ...((route === 'page' || route === 'api') && PAGE_HEADERS),
       ...refusal.headers,
       ...(isUnread && { Connection: 'close' }),
     });

@@ -2,7 +2,8 @@
 import type { CallContext } from '../domain/face.js';
 import type { Actor } from '../domain/model.js';
 import { printable } from '../domain/printable.js';
-import { loggable, loggableNames, type SearchTrace } from '../domain/search-trace.js';
+import { loggable, loggableNames } from '../domain/search-shape.js';
+import type { SearchTrace } from '../domain/search-trace.js';
 import type { Logger } from '../log.js';
 
 const MAX_QUERY_CHARS = 1000;

@@ -35,6 +35,7 @@ export function guardedEngine(engine: Engine, access: Access): Engine {
     get: (query, context) => engine.get(scoped(query), context),
     list: (query, context) => engine.list(scoped(query), context),
     status: (query, context) => engine.status(scoped(query), context),
+    activity: (query, context) => engine.activity(scoped(query), context),
     history: (query, context) => engine.history(scoped(query), context),
     diff: (query, context) => engine.diff(scoped(query), context),
     watch: (query, context) => engine.watch(scoped(query), context),

@@ -3,7 +3,7 @@
  * no values. A cache of bounded size; lost, it begins anew.
  */
 import type { EngineMethod, SearchQuery } from '../domain/face.js';
-import { loggableNames, shapeOf } from '../domain/search-trace.js';
+import { loggableNames, shapeOf } from '../domain/search-shape.js';
 import { opsPath, readOpsFile, setAside, writeOpsFile } from '../engine/ops-file.js';
 import type { CallRecord } from './call-feed.js';
 import { addLatency, type Latencies } from './latencies.js';

@@ -1,5 +1,5 @@
 /** A report as titled tables of texts: what its text and its HTML have in common. */
-import { loggable } from '../domain/search-trace.js';
+import { loggable } from '../domain/search-shape.js';
 import type { NamedCounts } from '../domain/tally.js';
 import { type Change, type Report, totalOf } from './report.js';
 

@@ -5,7 +5,7 @@ import type { SlowQueryMs } from '../config.js';
 import type { SearchQuery } from '../domain/face.js';
 import { printable } from '../domain/printable.js';
 import type { StageMs } from '../domain/profile.js';
-import { loggable, loggableNames, type SearchShape, shapeOf } from '../domain/search-trace.js';
+import { loggable, loggableNames, type SearchShape, shapeOf } from '../domain/search-shape.js';
 import { opsPath } from '../engine/ops-file.js';
 import type { CallRecord } from './call-feed.js';
 

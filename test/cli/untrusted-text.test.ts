@@ -134,6 +134,7 @@ const CALLS: readonly (readonly [args: readonly string[], shows: RegExp])[] = [
   [['schedule'], /verify/],
   [['schedule', 'run', 'verify'], /sound/],
   [['token', 'list'], /./],
+  [['page', '--url', 'http://127.0.0.1:3000'], /login#/],
   [['doctor'], /Node|node/],
   [['setup'], /Claude/],
   [['migrate'], /format/],

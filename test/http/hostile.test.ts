@@ -156,7 +156,7 @@ describe('DNS rebinding', () => {
 
 describe('paths', () => {
   test.each([
-    '/',
+    '/index.html',
     '//mcp',
     '/mcp/',
     '/mcp/../metrics',

@@ -1,6 +1,6 @@
 import type { SearchHit, SearchMode, SearchQuery } from '../../domain/face.js';
 import { LIMITS } from '../../domain/limits.js';
-import { shapeOf } from '../../domain/search-trace.js';
+import { shapeOf } from '../../domain/search-shape.js';
 import { excerpt, fitEntries } from '../fit.js';
 import { asOf, integer, maxChars, since, strings, text, until, vector, where } from '../schema.js';
 import { READS, type Tool } from './tool.js';
