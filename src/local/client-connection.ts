@@ -20,6 +20,7 @@ import {
   type MemoryMessage,
   type PingMessage,
   readId,
+  readLeaving,
   readTrace,
 } from './protocol.js';
 
@@ -61,6 +62,8 @@ export class ClientConnection {
   /** Resolves when the connection has ended, whoever ended it. */
   readonly closed: Promise<void>;
   private nextId = 1;
+  /** The last call that an owner in good order received before it ended: later ones were not begun. */
+  private received = Number.POSITIVE_INFINITY;
   /** Set while the handshake waits for the owner's next word. */
   private waiting: { resolve(message: Message): void; reject(error: Error): void } | undefined;
   private isReady = false;
@@ -204,7 +207,7 @@ export class ClientConnection {
     clearInterval(this.telling);
     this.stopListening();
     this.waiting?.reject(this.failure ?? new OwnerGone());
-    for (const { isRead, reject } of this.pending.values()) reject(this.lost(isRead));
+    for (const [id, { isRead, reject }] of this.pending) reject(this.lost(isRead || id > this.received));
     this.pending.clear();
   }
 
@@ -231,6 +234,10 @@ export class ClientConnection {
 
   private settle(message: Message): void {
     if (message.type === 'pong') return;
+    if (message.type === 'leaving') {
+      this.received = readLeaving(message);
+      return;
+    }
     const id = readId(message);
     const call = this.pending.get(id);
     if (message.type === 'progress') {

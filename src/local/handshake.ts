@@ -19,7 +19,7 @@ import { VERSION } from '../version.js';
 import { BadFrame, isObject, type Message } from './frames.js';
 
 /** Raised with every change to what goes over the socket. */
-export const PROTOCOL = 4;
+export const PROTOCOL = 5;
 
 const NONCE_BYTES = 32;
 /** A nonce and a proof both: 32 bytes as hex. */

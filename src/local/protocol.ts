@@ -48,6 +48,12 @@ export interface PongMessage {
   readonly type: 'pong';
 }
 
+/** owner -> client, its last word where it ends in good order: calls with later ids than it received were not begun, and are not. */
+export interface LeavingMessage {
+  readonly type: 'leaving';
+  readonly received: number;
+}
+
 /** owner -> client. */
 export interface AnswerMessage {
   readonly type: 'answer';
@@ -155,6 +161,12 @@ export function readMemory({ pid, rss_bytes }: Message): WindowUse {
   const isCount = (value: unknown): value is number => Number.isSafeInteger(value) && (value as number) > 0;
   if (isCount(pid) && isCount(rss_bytes)) return { pid, rss_bytes };
   throw new BadFrame('a memory message without its figures');
+}
+
+/** The last call that an owner which ends has received; 0 for none. @throws BadFrame */
+export function readLeaving({ received }: Message): number {
+  if (Number.isSafeInteger(received) && (received as number) >= 0) return received as number;
+  throw new BadFrame('a leaving without the last call');
 }
 
 /** Whether there is such a zone is found out where a moment needs it. */

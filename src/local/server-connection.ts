@@ -21,6 +21,7 @@ import {
   type AnswerMessage,
   type CallMessage,
   type ErrorMessage,
+  type LeavingMessage,
   type PongMessage,
   type ProgressMessage,
   type RefusedMessage,
@@ -70,6 +71,8 @@ export class ServerConnection {
   use: WindowUse | undefined;
   private isClosing = false;
   private readonly calls = new Map<number, Running>();
+  /** The latest call that came. */
+  private received = 0;
   private onIdle: (() => void) | undefined;
   private readonly handshakeTimer: NodeJS.Timeout;
 
@@ -101,6 +104,8 @@ export class ServerConnection {
       await this.idle(DRAIN_MS);
       for (const { abort } of this.calls.values()) abort.abort();
       await this.idle(ABORTED_MS);
+      // What is on its way is not read any more: whoever sent it must know that it was not begun.
+      this.send({ type: 'leaving', received: this.received } satisfies LeavingMessage);
     }
     this.socket.destroySoon();
     // A client that does not read must not hold up the owner's end.
@@ -191,6 +196,7 @@ export class ServerConnection {
       throw new BadFrame(`a ${described(message)} that is neither call, cancel, ping nor memory`);
     const call = readCall(message);
     if (this.calls.has(call.id)) throw new BadFrame('two calls of one id');
+    this.received = Math.max(this.received, call.id);
     void this.answer(call);
   }
 

@@ -5,8 +5,8 @@ import { openTestEngine, temporaryDirectory } from '../helpers/engine.js';
 import { KillCampaign } from './campaign.js';
 import { printReport } from './report.js';
 
-const STORES = 3;
-const CYCLES = Number(process.env.KILL_CYCLES ?? 100);
+const STORES = 6;
+const CYCLES = Number(process.env.KILL_CYCLES ?? 50);
 const SEED = Number(process.env.KILL_SEED ?? 20_261_122);
 
 // Several stores, as what a kill is judged by takes longer the longer a store has lived, and side by side, as each waits for processes and

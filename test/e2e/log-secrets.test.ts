@@ -5,7 +5,7 @@ import { Client } from '@modelcontextprotocol/client';
 import { StdioClientTransport } from '@modelcontextprotocol/client/stdio';
 import { expect, test } from 'vitest';
 import { temporaryDirectory } from '../helpers/engine.js';
-import { MAIN } from '../helpers/run-cli.js';
+import { MAIN, runCli } from '../helpers/run-cli.js';
 
 /** A text of somebody's, which is no name of anything. */
 const TEXT = 'zebrafinch quarterly layoffs';
@@ -123,6 +123,8 @@ test('no text, value or credential is in the log or in what the owner notes; SIG
   process.kill(transport.pid!, 'SIGHUP');
   await expect.poll(() => readFileSync(logFile, 'utf8'), { timeout: 10_000 }).toContain('opened anew');
   expect((await client.callTool({ name: 'vector_status', arguments: {} })).isError).toBeFalsy();
+  // Operations begin a second after the store was opened, or when they are asked.
+  await runCli(['health'], { env: { HOME: dir, VECTOR_DB_PATH: store } });
   await client.close();
 
   const files = [...filesBelow(logs), ...filesBelow(join(store, 'ops'))];

@@ -249,3 +249,29 @@ test('what windows say of their memory is known while they are there; nonsense e
   await expect.poll(() => owner.server.windows()).toEqual([]);
   other.socket.destroy();
 });
+
+test.each([
+  ['before', 0],
+  ['as', 1],
+  ['a moment after', 2],
+])(
+  'a write that is sent %s the owner begins to end is done, or was not begun, and whoever sent it knows',
+  async (_, when) => {
+    const remote = await owner.client();
+    await remote.upsert(text('first', 'tea'), testContext);
+    const write = () =>
+      remote.upsert(text('last', 'tea'), testContext).then(
+        () => 'done',
+        ({ code }) => code,
+      );
+    let written = when === 0 ? write() : undefined;
+    const closing = owner.server.close();
+    if (when === 2) await Promise.resolve();
+    written ??= write();
+    const outcome = await written;
+    await closing;
+    const { items } = await owner.engine.get({ collection: 'default', ids: ['last'] }, testContext);
+    expect(['done', 'OWNER_LOST', 'ENGINE_CLOSED']).toContain(outcome);
+    expect(items[0] !== undefined).toBe(outcome === 'done');
+  },
+);
