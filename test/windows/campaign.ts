@@ -19,6 +19,8 @@ export interface WindowsOptions {
   readonly dir: string;
   /** From the moment at which all windows are served to the next kill, on average. Default 1000. */
   readonly restMs?: number;
+  /** See WindowOptions. Default 0: as fast as they are answered. */
+  readonly pauseMs?: number;
   readonly isOver?: () => boolean;
   readonly onKill?: (kills: number) => void;
 }
@@ -45,7 +47,16 @@ const PATIENCE_MS = 30_000;
 const END_MS = 10_000;
 
 export async function runWindowsCampaign(options: WindowsOptions): Promise<WindowsReport> {
-  const { windows: count, kills, seed, dir, restMs = REST_MS, isOver = () => false, onKill } = options;
+  const {
+    windows: count,
+    kills,
+    seed,
+    dir,
+    restMs = REST_MS,
+    pauseMs = 0,
+    isOver = () => false,
+    onKill,
+  } = options;
   const random = seeded(seed);
   const store = join(dir, 'store');
   const runtime = join(dir, 'run');
@@ -53,7 +64,8 @@ export async function runWindowsCampaign(options: WindowsOptions): Promise<Windo
   const env = { XDG_RUNTIME_DIR: runtime };
   const windows = Array.from(
     { length: count },
-    (_, at) => new Window({ name: `w${at}`, store, root: dir, env, random: seeded(seed * 100 + at) }),
+    (_, at) =>
+      new Window({ name: `w${at}`, store, root: dir, env, pauseMs, random: seeded(seed * 100 + at) }),
   );
   const report: WindowsReport = {
     kills: 0,

@@ -1,4 +1,5 @@
 /** One editor window: a client of the SDK with a server of its own, which writes, reads back and searches as fast as it is answered. */
+import { setTimeout as sleep } from 'node:timers/promises';
 import { isDeepStrictEqual } from 'node:util';
 import type { GetAnswer, SearchAnswer, UpsertAnswer } from '#src/domain/face.js';
 import type { Metadata } from '#src/domain/model.js';
@@ -20,6 +21,8 @@ const RETRYABLE = ['OWNER_LOST'];
 const UNKNOWN = ['OUTCOME_UNKNOWN', 'WAL_OUTCOME_UNKNOWN'];
 
 export interface WindowOptions {
+  /** Between an answer and the next call, on average. */
+  readonly pauseMs: number;
   readonly name: string;
   readonly store: string;
   readonly root: string;
@@ -73,6 +76,7 @@ export class Window {
         else await this.look();
         this.begunMs = begunMs;
         this.answeredMs = performance.now();
+        if (this.options.pauseMs > 0) await sleep(this.options.pauseMs * 2 * this.options.random());
       } catch (error) {
         if (error instanceof Unanswered) await this.restart();
         else if (error instanceof ToolError && RETRYABLE.includes(error.code)) this.retried++;
