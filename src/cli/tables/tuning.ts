@@ -1,0 +1,112 @@
+import type { Command, Delegated } from '../command.js';
+import { COLLECTION, JSON_OUT, STORE, WHERE } from '../options.js';
+
+/** Commands that make a store smaller and faster, or say where the time goes. */
+export const TUNING: readonly (Command | Delegated)[] = [
+  {
+    name: 'optimize',
+    summary: 'Merge duplicates, drop dead vectors, renew indexes and files; before and after in figures.',
+    usage: '[--duplicates | --near X] [--merge] [--dry-run] [options]',
+    details: [
+      'Beside a running server, whose searches and writes go on, or alone. Dead vectors are given up for codes, graphs become one, small files of the log are merged,',
+      'useless checkpoints removed, history erased as far as VECTOR_KEEP_HISTORY of the server allows. It may be stopped at any point and run again.',
+      '',
+      'Duplicates are looked for only when asked, and merged only with --merge: the item that was written last is kept and gets what metadata the others have',
+      'besides; the others are deleted. What somebody writes meanwhile is left alone; a revert takes a merge back.',
+      '',
+      'Examples:',
+      '  mcp-vector-server optimize --dry-run                           what would be done',
+      '  mcp-vector-server optimize --duplicates --merge --dry-run      every group, and what would become of it',
+      '  mcp-vector-server optimize --near 0.97 -c notes                also texts that say nearly the same',
+      '',
+      'Exit codes: 0 done, 1 a step failed, 2 could not run.',
+    ].join('\n'),
+    options: {
+      duplicates: { type: 'boolean', meaning: 'Look for items of equal text.' },
+      near: {
+        type: 'string',
+        value: 'X',
+        meaning: 'Also for texts of one passage whose cosine similarity is X or more, 0.8 to 1.',
+      },
+      merge: { type: 'boolean', meaning: 'Merge what was found.' },
+      collection: { ...COLLECTION.collection!, meaning: 'Only duplicates of this collection. Default: all.' },
+      evidence: {
+        type: 'string',
+        value: 'DAYS',
+        meaning: 'Remove evidence of damaged openings that is so many days old. Default: it stays.',
+      },
+      'dry-run': { type: 'boolean', meaning: 'Only tell what would be done.' },
+      ...STORE,
+      ...JSON_OUT,
+    },
+    positionals: { min: 0, max: 0 },
+    load: async () => (await import('../commands/optimize.js')).default,
+  },
+  {
+    name: 'profile',
+    summary: 'Where the time of searches goes; how fast the disk is; whether memory grows.',
+    usage: '[--query TEXT…] [--queries FILE] [options] | --disk | --heap | --cpu SECONDS',
+    details: [
+      'Asks each query several times, by the server that has the store or alone, and tells what each stage takes. Without queries it takes beginnings of stored texts.',
+      '--disk measures flushed appends and reads on a file of its own in the store, which is gone afterwards whatever happens.',
+      '--heap runs a mixed load on a copy of the store in a process of its own and tells whether the heap grows; the store itself is only read.',
+      '--cpu writes a CPU profile of the process that has the store.',
+      '',
+      'Examples:',
+      '  mcp-vector-server profile --guide                              the guide’s three queries',
+      '  mcp-vector-server profile --queries queries.txt --repeat 10',
+      '  mcp-vector-server profile --heap --snapshots ./heap            and the constructors that grew',
+      '  mcp-vector-server profile --cpu 10 --out busy.cpuprofile',
+      '',
+      'Exit codes: 0 well, 1 a query took over a second, the heap grows or the disk is unsafe, 2 could not run.',
+    ].join('\n'),
+    options: {
+      query: { type: 'string', value: 'TEXT', meaning: 'A query; may be repeated.', isRepeatable: true },
+      queries: { type: 'string', value: 'FILE', meaning: 'Queries, one a line; # begins a comment.' },
+      guide: { type: 'boolean', meaning: 'The sample queries of the maintenance guide.' },
+      repeat: {
+        type: 'string',
+        value: 'N',
+        meaning: 'How often each is asked, the first time cold. Default: 5.',
+      },
+      k: { type: 'string', short: 'k', value: 'N', meaning: 'How many results, 1 to 100. Default: 10.' },
+      mode: {
+        type: 'string',
+        value: 'MODE',
+        meaning: 'Default: hybrid.',
+        choices: ['hybrid', 'semantic', 'keyword'],
+      },
+      collection: { ...COLLECTION.collection!, meaning: 'Only this collection. Default: all.' },
+      ...WHERE,
+      disk: { type: 'boolean', meaning: 'Measure the disk instead.' },
+      heap: { type: 'boolean', meaning: 'Hunt for leaks instead.' },
+      rounds: { type: 'string', value: 'N', meaning: 'With --heap: rounds that are judged. Default: 12.' },
+      operations: {
+        type: 'string',
+        value: 'N',
+        meaning: 'With --heap: operations of a round. Default: 300.',
+      },
+      snapshots: {
+        type: 'string',
+        value: 'DIR',
+        meaning: 'With --heap: keep heap snapshots of the first round and the last there, and compare them.',
+      },
+      work: {
+        type: 'string',
+        value: 'DIR',
+        meaning:
+          'With --heap: where the copy lies meanwhile. Default: the system’s directory for temporary files.',
+      },
+      cpu: {
+        type: 'string',
+        value: 'SECONDS',
+        meaning: 'Take a CPU profile for so long, up to 60, instead.',
+      },
+      out: { type: 'string', value: 'FILE', meaning: 'With --cpu: where to. Default: a new file here.' },
+      ...STORE,
+      ...JSON_OUT,
+    },
+    positionals: { min: 0, max: 0 },
+    load: async () => (await import('../commands/profile.js')).default,
+  },
+];
