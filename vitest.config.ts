@@ -51,6 +51,8 @@ export default defineConfig({
     pool: 'forks',
     // Two, also where there are only two cores: the longest campaign mostly waits for processes that it kills.
     maxWorkers: 2,
+    // Stores of one campaign side by side: more would take the time from what runs beside it.
+    maxConcurrency: 2,
     setupFiles: process.env.PROFILES_DIR === undefined ? [] : ['test/helpers/profiles.ts'],
     coverage: {
       provider: 'v8',

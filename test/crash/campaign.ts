@@ -209,7 +209,7 @@ export class KillCampaign implements Ground {
       allowedCodes: phase === 'shutdown' ? ['ENGINE_CLOSED', 'CANCELLED'] : [],
     });
     const writers = Array.from({ length: WRITERS }, (_, writer) => workload.write(writer));
-    const kill = { after: this.random() * 250 };
+    const kill = { after: this.random() * 150 };
     if (phase === 'embedding') {
       writers.push(workload.writeNotes(), this.changeFolder(server));
       kill.after = this.random() * 900;

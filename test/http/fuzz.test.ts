@@ -2,7 +2,7 @@ import { expect, test } from 'vitest';
 import { temporaryDirectory } from '../helpers/engine.js';
 import { describeFuzz, fuzzHttp } from './fuzz.js';
 
-const COUNT = 1_500;
+const COUNT = 800;
 const SEED = 20_261_128;
 
 test(`${COUNT} hostile requests: the server lives, gives nothing away, and its store is sound (seed ${SEED})`, async () => {

@@ -247,9 +247,12 @@ describe('what LevelDB gives and its files do not explain', () => {
   });
 
   test('is no damage where the log is closed meanwhile', async () => {
-    const running = online({ pace: new Pace(4_000_000) });
+    // Waited for from the start: it may be refused before the log has closed.
+    const refused = expect(online({ pace: new Pace(4_000_000) })).rejects.toMatchObject({
+      code: 'WAL_CLOSED',
+    });
     await log.close();
-    await expect(running).rejects.toMatchObject({ code: 'WAL_CLOSED' });
+    await refused;
   });
 });
 

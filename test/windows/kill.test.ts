@@ -18,7 +18,7 @@ test(`${KILLS} owners killed under 8 windows: nothing acknowledged is lost, ever
     seed: SEED,
     dir: temporaryDirectory(),
     restMs: 100,
-    pauseMs: 10,
+    pauseMs: 40,
   });
   printReport(report, (performance.now() - startedMs) / 1000);
   expect(report).toMatchObject({ kills: KILLS, failures: [], orphans: [] });
