@@ -15,9 +15,14 @@ export interface BackupNote {
 }
 
 /** @throws what the file system throws */
-export function noteBackup(storeDir: string, storeId: string, answer: BackupAnswer, timeMs: number): void {
+export async function noteBackup(
+  storeDir: string,
+  storeId: string,
+  answer: BackupAnswer,
+  timeMs: number,
+): Promise<void> {
   const note: BackupNote = { timeMs, to: answer.path, seq: answer.last.seq };
-  writeOpsFile(storeDir, NAME, `${JSON.stringify({ format: FORMAT, storeId, ...note })}\n`);
+  await writeOpsFile(storeDir, NAME, `${JSON.stringify({ format: FORMAT, storeId, ...note })}\n`);
 }
 
 /** @returns undefined where there is none of this store that can be read */

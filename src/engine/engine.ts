@@ -358,7 +358,7 @@ export class StoreEngine implements Engine {
     try {
       const answer = await backup;
       try {
-        noteBackup(storeDir, log.lineage.storeId, answer, clock());
+        await noteBackup(storeDir, log.lineage.storeId, answer, clock());
       } catch (error) {
         // The backup is what counts; health then does not know of it.
         this.warn(`that a backup was made could not be noted: ${(error as Error).message}`);

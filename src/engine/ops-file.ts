@@ -1,17 +1,7 @@
 /** Small files of operations, in <store>/ops: whole or not there, whatever crash comes between. None of them is truth. */
-import {
-  closeSync,
-  fsyncSync,
-  mkdirSync,
-  openSync,
-  readFileSync,
-  renameSync,
-  rmSync,
-  statSync,
-  writeSync,
-} from 'node:fs';
+import { mkdirSync, readFileSync, renameSync, rmSync, statSync } from 'node:fs';
 import { join } from 'node:path';
-import { fsyncDirectory } from '../../wal/head-file.js';
+import { writeWhole } from '../../wal/backup/sealed.js';
 import { PATHS } from '../../wal/paths.js';
 
 export const opsPath = (storeDir: string, name: string): string => join(storeDir, PATHS.ops, name);
@@ -32,20 +22,10 @@ export function readOpsFile(storeDir: string, name: string): string | undefined 
   return readFileSync(path, 'utf8');
 }
 
-/** Written under another name, flushed and renamed. @throws what the file system throws */
-export function writeOpsFile(storeDir: string, name: string, text: string): void {
+/** Written beside the calls, which do not wait for the disk; one write of a file after the other. @throws what the file system throws */
+export async function writeOpsFile(storeDir: string, name: string, text: string): Promise<void> {
   makeOpsDirectory(storeDir);
-  const path = opsPath(storeDir, name);
-  const temporary = `${path}.tmp`;
-  const file = openSync(temporary, 'w', 0o600);
-  try {
-    writeSync(file, text);
-    fsyncSync(file);
-  } finally {
-    closeSync(file);
-  }
-  renameSync(temporary, path);
-  fsyncDirectory(join(storeDir, PATHS.ops));
+  await writeWhole(opsPath(storeDir, name), text);
 }
 
 export function makeOpsDirectory(storeDir: string): void {

@@ -60,6 +60,11 @@ interface Hour {
 export class Activity {
   private readonly rows: Hour[];
   private isChanged = false;
+  /** The patterns of the hour that goes on, by their key: each search looks for its own. */
+  private readonly indexed: {
+    searches: readonly Mutable<SearchPattern>[];
+    byKey: Map<string, Mutable<SearchPattern>>;
+  } = { searches: [], byKey: new Map() };
 
   /** @param onDamaged told of a file that could not be read and was set aside */
   constructor(
@@ -90,13 +95,18 @@ export class Activity {
     const { mode, k, filter, query_chars } = shapeOf(query);
     const collections = loggableNames(query.collections, 8).sort();
     const length = lengthOf(query_chars);
-    const key = [mode, k, filter, length, ...collections].join('\n');
-    const found = searches.find(pattern => keyOf(pattern) === key);
+    const key = keyOf({ mode, k, filter, length, collections });
+    if (this.indexed.searches !== searches) {
+      this.indexed.searches = searches;
+      this.indexed.byKey = new Map(searches.map(pattern => [keyOf(pattern), pattern]));
+    }
+    const { byKey } = this.indexed;
     const pattern =
-      found ??
+      byKey.get(key) ??
       (searches.length < MAX_PATTERNS
         ? begin(searches, { mode, k, filter, collections, length })
-        : (searches.find(({ mode: other }) => other === OTHER.mode) ?? begin(searches, OTHER)));
+        : (byKey.get(keyOf(OTHER)) ?? begin(searches, OTHER)));
+    if (pattern.count === 0) byKey.set(keyOf(pattern), pattern);
     pattern.count++;
     addLatency(pattern.latencies, durationMs);
   }
@@ -119,10 +129,15 @@ export class Activity {
   }
 
   /** Writes what is new. @throws what the file system throws; the next time it is tried again */
-  save(): void {
+  async save(): Promise<void> {
     if (!this.isChanged) return;
-    writeOpsFile(this.storeDir, FILE, `${JSON.stringify({ format: FORMAT, hours: this.rows })}\n`);
     this.isChanged = false;
+    try {
+      await writeOpsFile(this.storeDir, FILE, `${JSON.stringify({ format: FORMAT, hours: this.rows })}\n`);
+    } catch (error) {
+      this.isChanged = true;
+      throw error;
+    }
   }
 }
 
@@ -163,7 +178,13 @@ function hoursOf(value: unknown): ActivityHour[] {
 const isCounts = (counts: Readonly<Record<string, number>>): boolean =>
   Object.values(counts).every(count => typeof count === 'number');
 
-const keyOf = ({ mode, k, filter, length, collections }: SearchPattern): string =>
+const keyOf = ({
+  mode,
+  k,
+  filter,
+  length,
+  collections,
+}: Omit<SearchPattern, 'count' | 'latencies'>): string =>
   [mode, k, filter, length, ...collections].join('\n');
 
 function begin(

@@ -79,7 +79,7 @@ export class Alerts {
     );
     for (const { channel, due } of sent)
       if (due.length > 0) state = afterSending(state, channel, due, clock());
-    if (JSON.stringify(state) !== JSON.stringify(before)) this.save(state);
+    if (JSON.stringify(state) !== JSON.stringify(before)) await this.save(state);
   }
 
   /** Sends a test by each channel. */
@@ -145,11 +145,11 @@ export class Alerts {
     return this.state;
   }
 
-  private save(state: AlertState): void {
+  private async save(state: AlertState): Promise<void> {
     const { storeDir, logger } = this.options;
     this.state = state;
     try {
-      writeOpsFile(storeDir, FILE, `${JSON.stringify({ format: FORMAT, state })}\n`);
+      await writeOpsFile(storeDir, FILE, `${JSON.stringify({ format: FORMAT, state })}\n`);
     } catch (error) {
       // It is still known here; the next owner may send something once more.
       logger.warn(`which alerts were sent could not be noted: ${(error as Error).message}`);

@@ -1,8 +1,10 @@
 /** When something is full, at the rate of the last month: pure. */
+
 import type { Forecast } from '../domain/capacity.js';
 import type { StatusAnswer } from '../domain/face.js';
 import type { GrowthPoint, Sample } from '../domain/health.js';
 import type { DiskUse } from './machine.js';
+import { slopeOf } from './slope.js';
 import { amount } from './wording.js';
 
 const DAY_MS = 86_400_000;
@@ -46,7 +48,7 @@ export function diskForecast({ nowMs, hours, trend, status, disk }: Asked & { di
     used_bytes: disk.totalBytes - disk.freeBytes,
     limit_bytes: disk.totalBytes,
   } as const;
-  const sampled = slopeOf(hours, ({ store_bytes }) => store_bytes);
+  const sampled = growthPerDay(hours, ({ store_bytes }) => store_bytes);
   if (sampled !== undefined)
     return full(base, disk.freeBytes, nowMs, {
       ...sampled,
@@ -74,7 +76,7 @@ export function memoryForecast({
   const used = hours.at(-1)?.rss_bytes ?? status.memory.rss_bytes;
   const base = { resource: 'memory', used_bytes: used, limit_bytes: memoryBytes } as const;
   const free = Math.max(0, memoryBytes - used);
-  const sampled = slopeOf(hours, ({ rss_bytes }) => rss_bytes);
+  const sampled = growthPerDay(hours, ({ rss_bytes }) => rss_bytes);
   if (sampled !== undefined)
     return full(base, free, nowMs, {
       ...sampled,
@@ -131,7 +133,7 @@ const spanDays = (hours: readonly Sample[]): number | undefined =>
 const MIN_SAMPLED_DAYS = 5;
 
 /** Bytes a day by ordinary least squares; undefined of less than a week, or of less than five days with samples in it. */
-export function slopeOf(
+export function growthPerDay(
   hours: readonly Sample[],
   figure: (sample: Sample) => number,
 ): { readonly perDay: number; readonly days: number } | undefined {
@@ -139,13 +141,5 @@ export function slopeOf(
   if (days === undefined || days < MIN_HISTORY_DAYS) return undefined;
   const xs = hours.map(({ time }) => Date.parse(time) / DAY_MS);
   if (new Set(xs.map(Math.floor)).size < MIN_SAMPLED_DAYS) return undefined;
-  const ys = hours.map(figure);
-  const mean = (values: readonly number[]) => values.reduce((sum, value) => sum + value, 0) / values.length;
-  const [meanX, meanY] = [mean(xs), mean(ys)];
-  let [above, below] = [0, 0];
-  for (const [n, x] of xs.entries()) {
-    above += (x - meanX) * (ys[n]! - meanY);
-    below += (x - meanX) ** 2;
-  }
-  return { perDay: above / below, days };
+  return { perDay: slopeOf(hours.map(figure), xs).per_step, days };
 }

@@ -1,8 +1,8 @@
 /** Reports that a server writes by itself: HTML files below <store>/ops/reports, one for each week and each month. */
-import { chmodSync, existsSync, mkdirSync, readdirSync, renameSync, rmSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdirSync, readdirSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import type { CallContext } from '../domain/face.js';
-import { opsPath } from '../engine/ops-file.js';
+import { opsPath, writeOpsFile } from '../engine/ops-file.js';
 import { gatherReport } from './gather-report.js';
 import type { SchedulesContext } from './operations.js';
 import type { Period } from './periods.js';
@@ -38,9 +38,7 @@ export async function writeReports(
       backupsDir: schedules.backup.dir,
     });
     mkdirSync(directory, { recursive: true, mode: 0o700 });
-    writeFileSync(`${path}.tmp`, reportHtml(report), { mode: 0o600 });
-    chmodSync(`${path}.tmp`, 0o600);
-    renameSync(`${path}.tmp`, path);
+    await writeOpsFile(storeDir, join(DIRECTORY, name), reportHtml(report));
     written.push(name);
     dropOldest(directory, period);
   }

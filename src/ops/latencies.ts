@@ -31,22 +31,24 @@ export interface Percentiles {
 }
 
 export function percentilesOf(latencies: Latencies): Percentiles {
+  const [p50, p95, p99, max] = percentiles(latencies, [0.5, 0.95, 0.99, 1]).map(ms =>
+    Number(ms.toPrecision(3)),
+  );
+  return { p50: p50!, p95: p95!, p99: p99!, max: max! };
+}
+
+/** The upper bounds in ms of the buckets in which the values of these ranks lie (nearest rank, shares in (0, 1]); 0 where nothing was counted. */
+export function percentiles(latencies: Latencies, shares: readonly number[]): number[] {
   const buckets = Object.entries(latencies)
     .map(([bucket, count]) => [Number(bucket), count] as const)
     .sort(([a], [b]) => a - b);
   const total = buckets.reduce((sum, [, count]) => sum + count, 0);
-  const at = (share: number): number => {
+  return shares.map(share => {
     let rank = Math.max(1, Math.ceil(total * share));
     for (const [bucket, count] of buckets) {
       rank -= count;
-      if (rank <= 0) return upperMs(bucket);
+      if (rank <= 0) return 2 ** (bucket / PER_OCTAVE - OCTAVES_BELOW_1_MS);
     }
     return 0;
-  };
-  return { p50: at(0.5), p95: at(0.95), p99: at(0.99), max: at(1) };
+  });
 }
-
-const upperMs = (bucket: number): number => {
-  const ms = 2 ** (bucket / PER_OCTAVE - OCTAVES_BELOW_1_MS);
-  return Number(ms.toPrecision(3));
-};

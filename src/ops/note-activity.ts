@@ -37,19 +37,17 @@ export async function noteActivity({
     }
   };
   const end = calls.subscribe(onCall);
+  let saving = Promise.resolve();
   const save = () => {
-    try {
-      activity.save();
-    } catch (error) {
-      failed(error);
-    }
+    saving = saving.then(() => activity.save()).catch(failed);
+    return saving;
   };
   const timer = setInterval(save, SAVE_MS).unref();
   return {
     async close() {
       clearInterval(timer);
       end();
-      save();
+      await save();
     },
   };
 }

@@ -152,10 +152,10 @@ export class SampleHistory {
     if (isNew) await chmod(path, 0o600);
     series.bytes += Buffer.byteLength(text);
     series.oldestMs = Math.min(series.oldestMs, Date.parse(sample.time));
-    this.shortenIfDue(series);
+    await this.shortenIfDue(series);
   }
 
-  private shortenIfDue(series: Series): void {
+  private async shortenIfDue(series: Series): Promise<void> {
     const { maxBytes } = this.bounds;
     const tooOld = this.options.clock() - series.oldestMs > series.keepMs * SLACK;
     if (series.bytes <= maxBytes && !tooOld) return;
@@ -166,12 +166,12 @@ export class SampleHistory {
     let bytes = kept.reduce((sum, sample) => sum + Buffer.byteLength(JSON.stringify(sample)) + 1, 0);
     while (kept.length > 1 && bytes > maxBytes / SLACK)
       bytes -= Buffer.byteLength(JSON.stringify(kept.shift())) + 1;
-    this.rewrite(series, kept);
+    await this.rewrite(series, kept);
   }
 
-  private rewrite(series: Series, samples: readonly Sample[]): void {
+  private async rewrite(series: Series, samples: readonly Sample[]): Promise<void> {
     const text = `${[HEADER, ...samples.map(sample => JSON.stringify(sample))].join('\n')}\n`;
-    writeOpsFile(this.options.storeDir, series.name, text);
+    await writeOpsFile(this.options.storeDir, series.name, text);
     series.bytes = Buffer.byteLength(text);
     series.oldestMs = samples.length === 0 ? Number.POSITIVE_INFINITY : Date.parse(samples[0]!.time);
   }

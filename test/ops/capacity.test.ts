@@ -3,7 +3,7 @@ import type { Sample } from '#src/domain/health.js';
 import type { StoreEngine } from '#src/engine/engine.js';
 import { capacityOf, spanStarts } from '#src/ops/capacity.js';
 import { adviceOn } from '#src/ops/capacity-advice.js';
-import { diskForecast, memoryForecast, slopeOf, type Trend } from '#src/ops/forecast.js';
+import { diskForecast, growthPerDay, memoryForecast, type Trend } from '#src/ops/forecast.js';
 import { thisMachine } from '#src/ops/machine.js';
 import { SampleHistory } from '#src/ops/sample-history.js';
 import type { ReadableLog } from '#wal/log.js';
@@ -194,8 +194,8 @@ describe('a forecast', () => {
 
   test('does not rest on two evenings a week apart', () => {
     const evenings = [...hours(8, 1e7).slice(0, 3), ...hours(8, 1e7).slice(-3)];
-    expect(slopeOf(evenings, ({ store_bytes }) => store_bytes)).toBeUndefined();
-    expect(slopeOf(hours(8, 1e7), ({ store_bytes }) => store_bytes)!.perDay).toBeCloseTo(1e7, 0);
+    expect(growthPerDay(evenings, ({ store_bytes }) => store_bytes)).toBeUndefined();
+    expect(growthPerDay(hours(8, 1e7), ({ store_bytes }) => store_bytes)!.perDay).toBeCloseTo(1e7, 0);
   });
 });
 
