@@ -1,5 +1,4 @@
 /** Everything that a report is made of, from the engine and from the files beside the log. */
-import { statfs } from 'node:fs/promises';
 import { totalmem } from 'node:os';
 import { readOwner } from '../../wal/owner.js';
 import { isCoded } from '../domain/errors.js';
@@ -7,6 +6,7 @@ import type { CallContext, Engine } from '../domain/face.js';
 import { overviewOf } from '../engine/backup-list.js';
 import { directoryFiles } from '../engine/disk-space.js';
 import { readActivity } from './activity.js';
+import { thisMachine } from './machine.js';
 import { readSamples } from './monitor.js';
 import type { Period } from './periods.js';
 import { type Report, type ReportSample, reportOf } from './report.js';
@@ -33,7 +33,7 @@ export async function gatherReport(options: GatherOptions): Promise<Report> {
   const bounds = boundsOf(period, endMs);
   const tally = await engine.tally({ bounds }, context);
   const status = await engine.status({}, context);
-  const disk = await statfs(storeDir);
+  const disk = await thisMachine.disk(storeDir);
   const owner = readOwner(storeDir);
   return reportOf({
     period,
@@ -45,7 +45,7 @@ export async function gatherReport(options: GatherOptions): Promise<Report> {
     samples: await samplesSince(options, bounds[0]!),
     backups: backupsDir === undefined ? undefined : overviewOf(backupsDir),
     files: directoryFiles(storeDir),
-    diskBytes: disk.blocks * disk.bsize,
+    diskBytes: disk.totalBytes,
     systemMemoryBytes: totalmem(),
     isServed: options.isServed ?? (owner !== undefined && owner.pid !== process.pid),
   });

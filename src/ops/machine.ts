@@ -17,6 +17,7 @@ export interface DiskUse {
   readonly usedPercent: number;
   /** For this user. */
   readonly freeBytes: number;
+  /** What is used, and what is free for this user: as df, what is kept for root is no room. */
   readonly totalBytes: number;
 }
 
@@ -50,11 +51,11 @@ export const thisMachine: Machine = {
   async disk(path) {
     const { blocks, bfree, bavail, bsize } = await statfs(path);
     const used = blocks - bfree;
-    // As df does it: what is kept for root is no room.
+    const total = used + bavail;
     return {
-      usedPercent: used + bavail === 0 ? 0 : (100 * used) / (used + bavail),
+      usedPercent: total === 0 ? 0 : (100 * used) / total,
       freeBytes: bavail * bsize,
-      totalBytes: blocks * bsize,
+      totalBytes: total * bsize,
     };
   },
 };
