@@ -12,7 +12,7 @@ import type { StoreEngine } from '#src/engine/engine.js';
 import { openTestEngine, temporaryDirectory, testContext, wordVector } from '../helpers/engine.js';
 import { fastDirectory } from '../helpers/fast-directory.js';
 
-const RUNS = Number(process.env.PROPERTY_RUNS ?? 500);
+const RUNS = Number(process.env.PROPERTY_RUNS ?? 250);
 const SEED = Number(process.env.PROPERTY_SEED ?? Date.now() % 2 ** 31);
 const COLLECTIONS = ['default', 'notes'];
 

@@ -2,7 +2,7 @@ import { it } from 'vitest';
 import { playHistories } from './history.js';
 import { MemoryHistory } from './memory-history.js';
 
-const RUNS = Number(process.env.PROPERTY_RUNS ?? 2000);
+const RUNS = Number(process.env.PROPERTY_RUNS ?? 1000);
 const SEED = Number(process.env.PROPERTY_SEED ?? Date.now() % 2 ** 31);
 
 it(
