@@ -1,10 +1,12 @@
 // Builds dist/: the WebAssembly kernels from their AssemblyScript, then everything TypeScript, then the page, one file of the MCP SDK
-// and a few of the program; with --modules the program stays as many files as there are modules.
+// and a few of the program; with --modules the program stays as many files as there are modules. Nothing is done where dist/ is as the
+// last build of the same sources left it; --force builds all the same.
 import { execFileSync } from 'node:child_process';
 import { existsSync, mkdirSync, readdirSync, readFileSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
+import { isBuilt, noteBuild } from './build-note.mjs';
 import { bundlePage } from './bundle-page.mjs';
 import { bundleProgram } from './bundle-program.mjs';
 import { bundleSdk } from './bundle-sdk.mjs';
@@ -13,6 +15,10 @@ const root = join(dirname(fileURLToPath(import.meta.url)), '..');
 const require = createRequire(import.meta.url);
 const run = (script, args) =>
   execFileSync(process.execPath, [script, ...args], { cwd: root, stdio: 'inherit' });
+
+const isOfModules = process.argv.includes('--modules');
+const kind = isOfModules ? 'modules' : 'bundle';
+if (!process.argv.includes('--force') && isBuilt(root, kind)) process.exit();
 
 // Every **/assembly/<name>.ts of src/ and wal/ becomes dist/**/<name>.wasm. Flags that only one of them needs stand in its
 // first line: "// asc: --enable threads".
@@ -51,4 +57,5 @@ run(existsSync(tsc) ? tsc : `${tsc}.js`, ['-p', 'tsconfig.build.json']);
 
 await bundlePage(join(root, 'src/page'), join(root, 'dist/src/page'));
 await bundleSdk(join(root, 'dist/src/mcp/sdk.js'));
-if (!process.argv.includes('--modules')) await bundleProgram(join(root, 'dist/src/cli/main.js'));
+if (!isOfModules) await bundleProgram(join(root, 'dist/src/cli/main.js'));
+noteBuild(root, kind);
