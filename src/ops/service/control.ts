@@ -72,6 +72,8 @@ function systemd({ scope, name }: ServiceNote): ServiceControl {
       return pid > 0 ? pid : undefined;
     },
     async start() {
+      // Starts are counted, ours too, and the sixth within five minutes refused: an update that goes back would end with nothing running.
+      await run('systemctl', [...how, 'reset-failed', unit]);
       await must('systemctl', [...how, 'start', unit], wayOut);
     },
     async stop() {
