@@ -26,6 +26,13 @@ for unit in systemd-sysctl systemd-modules-load systemd-binfmt systemd-udevd sys
   ln -s /dev/null "run/systemd/system/$unit.service"
 done
 printf '[Unit]\nDescription=Nothing by itself\nDefaultDependencies=no\n' >run/systemd/system/nothing.target
+# What logind does at a login: the manager of a user needs the directory.
+cat >run/systemd/system/user-runtime-dir@.service <<'UNIT'
+[Service]
+Type=oneshot
+RemainAfterExit=yes
+ExecStart=/bin/sh -c 'mkdir -p /run/user/%i && chown %i /run/user/%i && chmod 700 /run/user/%i'
+UNIT
 mkdir .old
 pivot_root . .old
 umount -l /.old

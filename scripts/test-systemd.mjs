@@ -11,6 +11,7 @@ const SERVICE = 'mcp-vector-server';
 const HOME = `/var/lib/${SERVICE}`;
 const STORE = `${HOME}/store`;
 const PORT = '3097';
+const USER = 'somebody';
 /** The service's watchdog, its restart, and time to open. */
 const WATCHDOG_MS = 110_000;
 /** Enough for a graph, which native threads build. */
@@ -123,6 +124,57 @@ async function check() {
   holds('verify is content', sound.code === 0, sound.out);
   await must('service uninstall', await own(['service', 'uninstall']));
   holds('its unit is gone', (await property('LoadState')) === 'not-found');
+}
+
+/** The unit of a user, below a manager of this user's own, which a login would start. */
+async function checkUser() {
+  await must('a user', await inside(['useradd', '--create-home', USER]));
+  const uid = (await inside(['id', '--user', USER])).out.trim();
+  const runtime = `/run/user/${uid}`;
+  await must(
+    '… with a manager',
+    await inside(['systemctl', 'start', `user-runtime-dir@${uid}`, `user@${uid}`]),
+  );
+  const as = (command, input) =>
+    inside(
+      [
+        'runuser',
+        '-u',
+        USER,
+        '--',
+        'env',
+        '-i',
+        `PATH=${process.env.PATH}`,
+        `HOME=/home/${USER}`,
+        `XDG_RUNTIME_DIR=${runtime}`,
+        ...command,
+      ],
+      input,
+    );
+  const own = args => as([process.execPath, mine, ...args]);
+  const show = async property =>
+    (await as(['systemctl', '--user', 'show', '--property', property, '--value', SERVICE])).out.trim();
+  // What was installed for the system: whole, so that no network is needed.
+  const tree = `cp -aL ${HOME}/current /srv/tree && chmod -R a+rX /srv/tree`;
+  await must('a copy of it', await inside(['sh', '-c', tree]));
+  await must(
+    'service install, for a user',
+    await own(['service', 'install', '--from', '/srv/tree', '--', '--port', PORT]),
+  );
+  await must('service start', await own(['service', 'start']));
+  await must('upsert beside it', await own(['upsert', 'the quarry is closed', '-c', 'notes']));
+  await inside(['kill', '-KILL', await show('MainPID')]);
+  await until(
+    'kill -9: it is back by itself',
+    async () => (await show('NRestarts')) === '1' && (await show('ActiveState')) === 'active',
+    30_000,
+  );
+  const { out } = await own(['search', 'quarry', '-c', 'notes', '--json']);
+  holds('… with what was written', JSON.parse(out).results[0]?.text === 'the quarry is closed');
+  for (let time = 1; time <= 6; time++) await must('service restart', await own(['service', 'restart']));
+  await must('service logs', await own(['service', 'logs']));
+  await must('service uninstall', await own(['service', 'uninstall']));
+  holds('its unit is gone', (await show('LoadState')) === 'not-found');
 }
 
 async function killAnd(signal, restarts, what, withinMs) {
@@ -272,6 +324,7 @@ async function until(what, isSo, withinMs) {
 
 try {
   await check();
+  await checkUser();
 } catch (error) {
   failed++;
   console.error(`failed: ${error.stack}`);
