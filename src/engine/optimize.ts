@@ -20,6 +20,7 @@ import type {
   OptimizeStepName,
   StoreFigures,
 } from '../domain/optimize.js';
+import type { CheckpointSaver } from './checkpoint-saver.js';
 import { checkedManifest, listCheckpoints, removeCheckpoints } from './checkpoints.js';
 import { assertSpace } from './disk-space.js';
 import { checkNear, DEFAULT_NEAR, findDuplicates } from './duplicates.js';
@@ -39,8 +40,7 @@ export interface OptimizerOptions {
   readonly metric: Metric;
   /** What gives up old history where the configuration says how long it is kept. */
   readonly keeper: () => HistoryKeeper | undefined;
-  /** Saves a checkpoint if it would hold anything new. @returns whether it was saved; undefined where there was no need */
-  readonly saveCheckpoint: () => Promise<boolean | undefined>;
+  readonly checkpoints: CheckpointSaver;
   /** Wall clock in ms. */
   readonly clock: () => number;
 }
@@ -215,9 +215,9 @@ export class Optimizer {
   }
 
   private async checkpoint(): Promise<Outcome> {
-    const saved = await this.options.saveCheckpoint();
+    const saved = await this.options.checkpoints.saveIfNewer();
     if (saved === undefined) return none('the newest one holds all there is');
-    return saved
+    return saved.failure === undefined
       ? done(`saved as of event ${this.options.projections().through.seq}`)
       : { outcome: 'failed', message: 'not saved: see the warnings of status. The log is what counts' };
   }
