@@ -20,6 +20,7 @@ import type {
   OptimizeStepName,
   StoreFigures,
 } from '../domain/optimize.js';
+import { throwIfCancelled } from './cancelled.js';
 import type { CheckpointSaver } from './checkpoint-saver.js';
 import { checkedManifest, listCheckpoints, removeCheckpoints } from './checkpoints.js';
 import { assertSpace } from './disk-space.js';
@@ -29,7 +30,8 @@ import { mergeDuplicates } from './merge-duplicates.js';
 import type { Projections } from './projections.js';
 import { storeFigures } from './store-figures.js';
 import type { Versions } from './versions.js';
-import { collectionNotFound, throwIfCancelled, type Writer } from './write.js';
+import { collectionNotFound } from './within.js';
+import type { Writer } from './write.js';
 
 export interface OptimizerOptions {
   readonly storeDir: string;

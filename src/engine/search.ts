@@ -6,12 +6,12 @@ import { parseWhere } from '../domain/where.js';
 import type { KeywordHits } from '../projections/keywords/keyword-hits.js';
 import type { CollectionState } from '../projections/registry.js';
 import type { VectorIndex } from '../projections/vectors/vector-index.js';
+import { throwIfCancelled } from './cancelled.js';
 import type { Embedders } from './embedders.js';
 import { fuse, round } from './fusion.js';
 import { type At, generationOf, momentOf, Reader, type ReadOptions } from './read.js';
 import { type Scope, Scopes } from './scopes.js';
 import { SearchClock } from './search-clock.js';
-import { throwIfCancelled } from './write.js';
 
 export interface SearchOptions extends ReadOptions {
   readonly embedders: Embedders;
