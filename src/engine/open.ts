@@ -11,7 +11,7 @@ import { createEmbedder } from '../embedding/create.js';
 import type { Embedder } from '../embedding/embedder.js';
 import { parseEmbedderChoice } from '../embedding/settings.js';
 import type { Logger } from '../log.js';
-import { CheckpointLoading } from './checkpoints.js';
+import { CheckpointLoading } from './checkpoint-loading.js';
 import { type EmbedderSource, Embedders } from './embedders.js';
 import { StoreEngine } from './engine.js';
 import type { Projections } from './projections.js';

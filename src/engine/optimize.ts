@@ -21,8 +21,9 @@ import type {
   StoreFigures,
 } from '../domain/optimize.js';
 import { throwIfCancelled } from './cancelled.js';
+import { checkedManifest } from './checkpoint-checks.js';
 import type { CheckpointSaver } from './checkpoint-saver.js';
-import { checkedManifest, listCheckpoints, removeCheckpoints } from './checkpoints.js';
+import { listCheckpoints, removeCheckpoints } from './checkpoints.js';
 import { assertSpace } from './disk-space.js';
 import { checkNear, DEFAULT_NEAR, findDuplicates } from './duplicates.js';
 import type { HistoryKeeper } from './keep-history.js';
