@@ -1,6 +1,5 @@
 /** What of the configuration says how a server watches over itself. */
 import { isAbsolute } from 'node:path';
-import { CodedError } from './domain/errors.js';
 import {
   DEFAULT_LIMITS,
   DEFAULT_REPEAT_HOURS,
@@ -11,6 +10,7 @@ import {
   REPEAT,
 } from './domain/health-limits.js';
 import { ApiKey } from './embedding/settings.js';
+import { invalid } from './environment.js';
 import type { VariableName } from './variables.js';
 
 export interface Monitoring {
@@ -112,6 +112,3 @@ function readWebhook(value: string | undefined): ApiKey | undefined {
     wayOut,
   );
 }
-
-const invalid = (name: VariableName, what: string, wayOut: string) =>
-  new CodedError('CONFIG_INVALID', `${name}: ${what}`, wayOut, { details: { variable: name } });

@@ -1,3 +1,4 @@
+import { homedir } from 'node:os';
 import { isAbsolute, join } from 'node:path';
 
 /** The parts of the machine that paths depend on; tests pass their own. */
@@ -7,6 +8,12 @@ export interface Machine {
   readonly home: string;
   readonly cwd: string;
 }
+
+export const thisMachine = (): Machine => ({
+  platform: process.platform,
+  home: homedir(),
+  cwd: process.cwd(),
+});
 
 /**
  * Where the store lies unless VECTOR_DB_PATH says otherwise: `mcp-vector-server/store` in the user's data directory,

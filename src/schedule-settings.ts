@@ -1,9 +1,9 @@
 /** When the owner of a store does its recurring work, and where backups go: what VECTOR_SCHEDULE and its neighbours say. */
 import { createRequire } from 'node:module';
 import { relative, sep } from 'node:path';
-import type { CodedError } from './domain/errors.js';
 import { nearest } from './domain/nearest.js';
 import { JOB_NAMES, type JobName } from './domain/schedule.js';
+import { invalid } from './environment.js';
 import { DEFAULT_TIMES, type VariableName } from './variables.js';
 
 /** How many backups pruning keeps, each the newest of its day, week or month (UTC); `updates` are those made before an update. */
@@ -40,14 +40,12 @@ export interface ScheduleVariables {
   readonly storePath: string;
 }
 
-type Invalid = (name: VariableName, what: string, wayOut: string) => CodedError;
-
 const BACKUPS: readonly JobName[] = ['backup-continuous', 'backup', 'backup-monthly'];
 const CRON_WAY_OUT =
   'Give minute, hour, day of month, month and weekday, such as "30 3 * * *" for half past three each night, or off.';
 
 /** @throws CodedError CONFIG_INVALID naming the variable and the job */
-export function readScheduleSettings(given: ScheduleVariables, invalid: Invalid): ScheduleSettings {
+export function readScheduleSettings(given: ScheduleVariables): ScheduleSettings {
   const { backupDir, hasHorizon, storePath } = given;
   if (backupDir !== undefined && isInside(storePath, backupDir))
     throw invalid(
@@ -61,9 +59,8 @@ export function readScheduleSettings(given: ScheduleVariables, invalid: Invalid)
   const times = Object.fromEntries(
     JOB_NAMES.map(job => [job, isAllOff || !isDue(job) ? 'off' : DEFAULT_TIMES[job]]),
   ) as Record<JobName, string>;
-  if (given.verify !== undefined)
-    times.verify = readTimes('VECTOR_VERIFY_SCHEDULE', 'verify', given.verify, invalid);
-  const pairs = isAllOff ? [] : pairsOf(given.schedule, invalid);
+  if (given.verify !== undefined) times.verify = readTimes('VECTOR_VERIFY_SCHEDULE', 'verify', given.verify);
+  const pairs = isAllOff ? [] : pairsOf(given.schedule);
   for (const [job, value] of pairs) {
     if (job === 'verify' && given.verify !== undefined)
       throw invalid(
@@ -71,7 +68,7 @@ export function readScheduleSettings(given: ScheduleVariables, invalid: Invalid)
         'verify: VECTOR_VERIFY_SCHEDULE gives it too',
         'Leave one of them out.',
       );
-    times[job] = readTimes('VECTOR_SCHEDULE', job, value, invalid);
+    times[job] = readTimes('VECTOR_SCHEDULE', job, value);
     if (times[job] === 'off' || isDue(job)) continue;
     const needed: VariableName = job === 'horizon' ? 'VECTOR_KEEP_HISTORY' : 'VECTOR_BACKUP_DIR';
     throw invalid(
@@ -84,14 +81,14 @@ export function readScheduleSettings(given: ScheduleVariables, invalid: Invalid)
     times,
     backup: {
       dir: backupDir,
-      keep: readKeep(given.backupKeep, invalid),
+      keep: readKeep(given.backupKeep),
       bytesPerSecond: given.backupBytesPerSecond,
     },
   };
 }
 
 /** `backup=17 2 * * *, verify=off`: a comma belongs to an expression unless a name and = follow it. */
-function pairsOf(text: string | undefined, invalid: Invalid): [JobName, string][] {
+function pairsOf(text: string | undefined): [JobName, string][] {
   if (text === undefined) return [];
   const pairs: [JobName, string][] = [];
   for (const part of text.split(/,(?=\s*[a-z-]+\s*=)/i)) {
@@ -120,7 +117,7 @@ function split(part: string): [string, string | undefined] {
   return [part.slice(0, at).trim(), part.slice(at + 1).trim()];
 }
 
-function readTimes(variable: VariableName, job: JobName, value: string, invalid: Invalid): string {
+function readTimes(variable: VariableName, job: JobName, value: string): string {
   if (value.toLowerCase() === 'off') return 'off';
   const named = variable === 'VECTOR_SCHEDULE' ? `${job}: ` : '';
   if (job === 'backup-continuous') {
@@ -156,7 +153,7 @@ export function parseLag(text: string): number | undefined {
 }
 
 /** `monthly=6, updates=5`: those that are not named keep their defaults. */
-function readKeep(text: string | undefined, invalid: Invalid): BackupKeep {
+function readKeep(text: string | undefined): BackupKeep {
   const keep: Record<string, number> = { ...DEFAULT_KEEP };
   for (const part of text?.split(',') ?? []) {
     const [name, value] = split(part);

@@ -1,8 +1,9 @@
 import { delimiter } from 'node:path';
 import { inspect } from 'node:util';
 import { expect, test } from 'vitest';
-import { readConfig, settingsForChoice } from '#src/config.js';
+import { readConfig } from '#src/config.js';
 import { DEFAULT_LIMITS } from '#src/domain/health-limits.js';
+import { settingsForChoice } from '#src/embedder-settings.js';
 import { parseEmbedderChoice } from '#src/embedding/settings.js';
 import type { Machine } from '#src/paths.js';
 import { VARIABLES } from '#src/variables.js';

@@ -10,6 +10,7 @@ import { Pace } from '../../wal/pace.js';
 import type { BackupAnswer, BackupCommand } from '../domain/backup.js';
 import type { CallContext, Progress, ResolvedMoment } from '../domain/face.js';
 import { type BackupSummary, chosenBackup, summaryOf } from './backup-list.js';
+import { throwIfCancelled } from './cancelled.js';
 import { assertSpace, type DiskSpace, storeBytes } from './disk-space.js';
 import { eraseAgain } from './erase-again.js';
 import { givesUpContents } from './event-codec.js';
@@ -18,7 +19,6 @@ import { beyondHorizon } from './moments.js';
 import { replayCatalog } from './replay.js';
 import { resolveRange } from './replay-range.js';
 import { type VerifyReport, verifyStore } from './verify.js';
-import { throwIfCancelled } from './write.js';
 
 const isoOf = (ms: number): string => new Date(ms).toISOString();
 

@@ -1,6 +1,6 @@
 /** What a command must fulfil whoever sends it: sizes, counts, and no credentials. Shapes are the transport's to check. */
 import { CodedError } from '../domain/errors.js';
-import type { DeleteCommand, UpsertCommand } from '../domain/face.js';
+import type { DeleteCommand, SearchQuery, UpsertCommand } from '../domain/face.js';
 import { LIMITS } from '../domain/limits.js';
 import type { JsonValue, Metadata } from '../domain/model.js';
 import { isMarkName } from '../domain/moment.js';
@@ -129,6 +129,21 @@ export function checkCount(at: string, count: number, max: number = LIMITS.items
 export function checkLimit(limit: number): void {
   if (!Number.isInteger(limit) || limit < 1 || limit > LIMITS.listLimit)
     throw invalid(`limit: ${limit}`, `Give 1 to ${LIMITS.listLimit}.`);
+}
+
+/** @throws CodedError INVALID_ARGUMENT, TOO_LARGE */
+export function checkSearch(query: SearchQuery): void {
+  if (!Number.isInteger(query.k) || query.k < 1 || query.k > LIMITS.k)
+    throw invalid(`k: ${query.k}`, `Give 1 to ${LIMITS.k}.`);
+  if (query.collections?.length === 0)
+    throw invalid('collections: it is empty', 'Leave it out to search everything.');
+  const text = query.query?.trim() ?? '';
+  if (text === '' && query.mode === 'keyword')
+    throw invalid('query: mode "keyword" needs words', 'Give a query.');
+  if (text === '' && query.vector === undefined)
+    throw invalid('neither query nor vector was given', 'Say what to look for in `query`.');
+  if (query.query !== undefined && Buffer.byteLength(query.query) > LIMITS.queryBytes)
+    throw new CodedError('TOO_LARGE', `query: more than ${LIMITS.queryBytes} bytes`, 'Ask in fewer words.');
 }
 
 /** @throws CodedError INVALID_ARGUMENT */

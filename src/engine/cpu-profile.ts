@@ -4,7 +4,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { CodedError } from '../domain/errors.js';
 import type { CallContext } from '../domain/face.js';
 import type { CpuProfileAnswer, CpuProfileCommand } from '../domain/profile.js';
-import { throwIfCancelled } from './write.js';
+import { throwIfCancelled } from './cancelled.js';
 
 const MAX_SECONDS = 60;
 /** Between two samples: as fine as is of use, and a profile of a minute stays some megabytes. */

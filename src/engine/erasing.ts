@@ -4,8 +4,7 @@ import type { Erasure } from '../../wal/log.js';
 import type { Progress } from '../domain/face.js';
 import type { Erased } from '../domain/model.js';
 import type { Catalog } from '../projections/catalog.js';
-import { encodeResidue } from './event-codec.js';
-import { eventOf } from './projections.js';
+import { encodeResidue, eventOf } from './event-codec.js';
 
 /** Contents that are erased by one synced write. */
 const BATCH_EVENTS = 256;

@@ -8,6 +8,7 @@
  * Type numbers never change meaning; a retired one keeps its comment.
  */
 import { endianness } from 'node:os';
+import { isOwnType, type LogRecord } from '../../wal/record.js';
 import { CodedError } from '../domain/errors.js';
 import type { DomainEvent, Erased, ItemPut, PassageRange, VectorsAdded } from '../domain/model.js';
 import { assertFields } from './event-fields.js';
@@ -259,4 +260,10 @@ function malformed(seq: number, cause: unknown): CodedError {
     'It was written by a faulty program version; report it with the version that wrote it.',
     { cause, details: { seq } },
   );
+}
+
+/** The domain event of a record, without its content where that was erased; undefined for the log's own records and what may be skipped. */
+export function eventOf({ type, body, residue, seq }: LogRecord): DomainEvent | undefined {
+  if (isOwnType(type)) return undefined;
+  return body === undefined ? residue && decodeResidue(type, residue, seq) : decodeEvent(type, body, seq);
 }

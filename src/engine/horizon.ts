@@ -7,12 +7,13 @@ import { hashHex } from '../../wal/hash.js';
 import type { HorizonAnswer, HorizonCommand } from '../domain/erase.js';
 import { CodedError } from '../domain/errors.js';
 import type { CallContext, ResolvedMoment } from '../domain/face.js';
+import { throwIfCancelled } from './cancelled.js';
 import { type ErasingOptions, eraseContents } from './erasing.js';
 import { describeSeq, endOf, resolveMoment } from './moments.js';
 import type { Projections } from './projections.js';
 import type { Reader } from './read.js';
 import { Slices } from './slices.js';
-import { throwIfCancelled, type Writer } from './write.js';
+import type { Writer } from './write.js';
 
 export interface HorizonOptions {
   readonly log: GroupCommitLog;

@@ -3,8 +3,9 @@ import { decideDelete, decideUpsert } from '../domain/decide.js';
 import type { CallContext } from '../domain/face.js';
 import type { DomainEvent, Metric } from '../domain/model.js';
 import type { DuplicateGroup } from '../domain/optimize.js';
+import { throwIfCancelled } from './cancelled.js';
 import type { WriteView } from './view.js';
-import { throwIfCancelled, type Writer } from './write.js';
+import type { Writer } from './write.js';
 
 /** Groups of one transaction: decided in one step of the event loop, each with reads of the log. */
 const GROUPS_AT_ONCE = 16;

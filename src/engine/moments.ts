@@ -7,8 +7,7 @@ import { type Moment, parseMoment } from '../domain/moment.js';
 import { nearest } from '../domain/nearest.js';
 import type { ErasedSpan } from '../projections/erased-spans.js';
 import type { WrittenWithin } from '../projections/version-table.js';
-import { MARK_TYPE } from './event-codec.js';
-import { eventOf } from './projections.js';
+import { eventOf, MARK_TYPE } from './event-codec.js';
 
 /** The marks of a store, as the catalog keeps them. */
 export interface Marks {

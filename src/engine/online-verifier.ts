@@ -6,10 +6,10 @@ import { type OnlineResult, verifyOnline } from '../../wal/verify-online.js';
 import { CodedError } from '../domain/errors.js';
 import type { CallContext, Progress } from '../domain/face.js';
 import type { Finding, OnlineState, VerifiedRecord, VerifyAnswer, VerifyCommand } from '../domain/verify.js';
+import { throwIfCancelled } from './cancelled.js';
 import { readOnlineState, writeOnlineState } from './online-state.js';
 import { nextSteps } from './verify-advice.js';
 import { coverageOf, divergence, hasGoneOn, newestIn } from './verify-coverage.js';
-import { throwIfCancelled } from './write.js';
 
 export interface OnlineVerifierOptions {
   readonly storeDir: string;

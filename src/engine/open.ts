@@ -6,20 +6,22 @@ import type { Log } from '../../wal/log.js';
 import { openLog } from '../../wal/open.js';
 import { PATHS } from '../../wal/paths.js';
 import { readCommitted } from '../../wal/transactions.js';
-import { type Config, settingsForChoice } from '../config.js';
+import type { Config } from '../config.js';
+import { settingsForChoice } from '../embedder-settings.js';
 import { createEmbedder } from '../embedding/create.js';
 import type { Embedder } from '../embedding/embedder.js';
 import { parseEmbedderChoice } from '../embedding/settings.js';
 import type { Logger } from '../log.js';
-import { CheckpointLoading } from './checkpoints.js';
+import { CheckpointLoading } from './checkpoint-loading.js';
 import { type EmbedderSource, Embedders } from './embedders.js';
-import { noteWarning, StoreEngine } from './engine.js';
+import { StoreEngine } from './engine.js';
 import type { Projections } from './projections.js';
 import { finishRedactions } from './redact.js';
 import type { BatchSizes } from './reembed-run.js';
 import { emptyScratch } from './scratch.js';
 import type { VerifySchedule } from './status.js';
 import type { CacheBytes } from './versions.js';
+import { Warnings } from './warnings.js';
 
 export interface OpenEngineOptions {
   /** The store directory; created where there is none. */
@@ -65,11 +67,8 @@ async function open(options: OpenEngineOptions): Promise<StoreEngine> {
     source: options.embedderSource ?? sourceOf(process.env),
   });
   let hasFinishedCut = false;
-  const warnings: string[] = [];
-  const warn = (error: Error) => {
-    noteWarning(warnings, error.message);
-    logger.warn(error.message);
-  };
+  const warnings = new Warnings(logger);
+  const warn = (error: Error) => warnings.add(error.message);
   const indexOptions = {
     engine: config.indexEngine,
     scratchDir: join(storeDir, PATHS.scratch),

@@ -20,7 +20,10 @@ import type {
   OptimizeStepName,
   StoreFigures,
 } from '../domain/optimize.js';
-import { checkedManifest, listCheckpoints, removeCheckpoints } from './checkpoints.js';
+import { throwIfCancelled } from './cancelled.js';
+import { checkedManifest } from './checkpoint-checks.js';
+import type { CheckpointSaver } from './checkpoint-saver.js';
+import { listCheckpoints, removeCheckpoints } from './checkpoints.js';
 import { assertSpace } from './disk-space.js';
 import { checkNear, DEFAULT_NEAR, findDuplicates } from './duplicates.js';
 import type { HistoryKeeper } from './keep-history.js';
@@ -28,7 +31,8 @@ import { mergeDuplicates } from './merge-duplicates.js';
 import type { Projections } from './projections.js';
 import { storeFigures } from './store-figures.js';
 import type { Versions } from './versions.js';
-import { collectionNotFound, throwIfCancelled, type Writer } from './write.js';
+import { collectionNotFound } from './within.js';
+import type { Writer } from './write.js';
 
 export interface OptimizerOptions {
   readonly storeDir: string;
@@ -39,8 +43,7 @@ export interface OptimizerOptions {
   readonly metric: Metric;
   /** What gives up old history where the configuration says how long it is kept. */
   readonly keeper: () => HistoryKeeper | undefined;
-  /** Saves a checkpoint if it would hold anything new. @returns whether it was saved; undefined where there was no need */
-  readonly saveCheckpoint: () => Promise<boolean | undefined>;
+  readonly checkpoints: CheckpointSaver;
   /** Wall clock in ms. */
   readonly clock: () => number;
 }
@@ -215,9 +218,9 @@ export class Optimizer {
   }
 
   private async checkpoint(): Promise<Outcome> {
-    const saved = await this.options.saveCheckpoint();
+    const saved = await this.options.checkpoints.saveIfNewer();
     if (saved === undefined) return none('the newest one holds all there is');
-    return saved
+    return saved.failure === undefined
       ? done(`saved as of event ${this.options.projections().through.seq}`)
       : { outcome: 'failed', message: 'not saved: see the warnings of status. The log is what counts' };
   }

@@ -7,8 +7,7 @@ import { FIRST_CALLER_TYPE, type LogRecord, MAY_SKIP, RecordType } from '../../w
 import { readCommitted } from '../../wal/transactions.js';
 import type { Progress } from '../domain/face.js';
 import type { Actor, DomainEvent, Erased } from '../domain/model.js';
-import { nameOfType } from './event-codec.js';
-import { eventOf } from './projections.js';
+import { eventOf, nameOfType } from './event-codec.js';
 import { type RangeOptions, resolveRange } from './replay-range.js';
 
 export interface PrintOptions extends RangeOptions {

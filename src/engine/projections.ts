@@ -1,6 +1,5 @@
 import { isLost } from '../../wal/lost.js';
 import type { LogRecord } from '../../wal/record.js';
-import { isOwnType } from '../../wal/record.js';
 import { CodedError } from '../domain/errors.js';
 import type { DomainEvent, EventContext, ItemPut, ItemRestored, VectorsAdded } from '../domain/model.js';
 import { type Applied, Catalog } from '../projections/catalog.js';
@@ -10,7 +9,8 @@ import { MetadataIndex } from '../projections/metadata.js';
 import { type CollectionState, generationAt } from '../projections/registry.js';
 import { VectorIndex, type VectorIndexOptions } from '../projections/vectors/vector-index.js';
 import { presupposed } from './after-loss.js';
-import { decodeEvent, decodeResidue } from './event-codec.js';
+import { applyToCatalog, contextOf } from './catalog-events.js';
+import { eventOf } from './event-codec.js';
 import { Words } from './words.js';
 
 export type IndexOptions = Pick<
@@ -303,74 +303,3 @@ const NO_VECTORS = new Float32Array(0);
 
 /** Key of a collection's vectors of one generation; also the name of their files in a checkpoint. */
 export const vectorsKey = (collection: number, generation: number): string => `${collection}-${generation}`;
-
-const contextOf = (record: LogRecord): EventContext => ({
-  seq: record.seq,
-  timeMs: record.logicalMs,
-  actor: record.actor,
-});
-
-/** The domain event of a record, without its content where that was erased; undefined for the log's own records and what may be skipped. */
-export function eventOf({ type, body, residue, seq }: LogRecord): DomainEvent | undefined {
-  if (isOwnType(type)) return undefined;
-  return body === undefined ? residue && decodeResidue(type, residue, seq) : decodeEvent(type, body, seq);
-}
-
-/** Brings a catalog one record further. @returns the event, if it is one that counts */
-export function followCatalog(catalog: Catalog, record: LogRecord): DomainEvent | undefined {
-  if (isLost(record)) catalog.registry.noteLost(record.seq);
-  const event = eventOf(record);
-  if (event !== undefined)
-    for (const each of presupposed(catalog, event)) applyToCatalog(catalog, each, record);
-  return event;
-}
-
-function applyToCatalog(catalog: Catalog, event: DomainEvent, record: LogRecord): void {
-  const context = contextOf(record);
-  const { registry } = catalog;
-  switch (event.type) {
-    case 'collection_created': {
-      const { type, ...collection } = event;
-      registry.createCollection(collection, context);
-      break;
-    }
-    case 'actor_declared': {
-      const { type, ...actor } = event;
-      registry.declareActor(record.seq, actor);
-      break;
-    }
-    case 'mark_set':
-      registry.setMark(event, context);
-      break;
-    case 'space_begun':
-      registry.beginSpace(event, context);
-      break;
-    case 'space_abandoned':
-      registry.abandonSpace(event.collection, event.space, context);
-      break;
-    case 'space_switched':
-      registry.switchSpace(event.collection, event.space, context);
-      catalog.recountPassages(catalog.collectionById(event.collection)!);
-      break;
-    case 'item_put':
-      catalog.put(event, context);
-      break;
-    case 'item_restored':
-      catalog.restore(event, context);
-      break;
-    case 'item_deleted':
-      catalog.delete(event, context);
-      break;
-    case 'vectors_added':
-      catalog.addVectors(event, context);
-      break;
-    case 'history_erased':
-      catalog.eraseHistory(event, context);
-      break;
-    case 'item_redacted':
-      catalog.redact(event, context);
-      break;
-    case 'erasure_finished':
-      registry.finishErasure(event.of, context.seq);
-  }
-}

@@ -22,8 +22,7 @@ import { badCursor, readCursor, writeCursor } from './cursor.js';
 import { beyondHorizon, describeSeq, type MomentContext, resolveBounds, resolveMoment } from './moments.js';
 import type { Projections } from './projections.js';
 import type { StoredItem, Versions } from './versions.js';
-import { isWithin } from './within.js';
-import { collectionNotFound } from './write.js';
+import { collectionNotFound, isWithin } from './within.js';
 
 export interface ReadOptions {
   readonly log: Log;

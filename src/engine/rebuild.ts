@@ -7,14 +7,9 @@ import { CodedError, isCoded } from '../domain/errors.js';
 import type { Progress, ResolvedMoment } from '../domain/face.js';
 import type { IndexEngine } from '../domain/model.js';
 import { buildCheckpoint } from './build-checkpoint.js';
+import { checkedManifest } from './checkpoint-checks.js';
 import type { Manifest } from './checkpoint-files.js';
-import {
-  checkedManifest,
-  describeExactParts,
-  listCheckpoints,
-  removeOthers,
-  removeUnfinished,
-} from './checkpoints.js';
+import { describeExactParts, listCheckpoints, removeOthers, removeUnfinished } from './checkpoints.js';
 import { assertSpace, checkpointBytes, type DiskSpace, directoryBytes } from './disk-space.js';
 import { describeSeq } from './moments.js';
 import type { Projections } from './projections.js';

@@ -11,7 +11,7 @@ import { decodeRecord, type LogRecord } from '../../wal/record.js';
 import { readRecordFile } from '../../wal/record-file.js';
 import type { ItemPut, VectorsAdded } from '../domain/model.js';
 import type { Catalog } from '../projections/catalog.js';
-import { eventOf } from './projections.js';
+import { eventOf } from './event-codec.js';
 
 export interface HeldQuarantine {
   readonly path: string;

@@ -17,11 +17,11 @@ import type { Progress, Receipt } from '../domain/face.js';
 import type { Actor, DomainEvent, IndexEngine } from '../domain/model.js';
 import type { Catalog } from '../projections/catalog.js';
 import { buildCheckpoint } from './build-checkpoint.js';
+import { followCatalog } from './catalog-events.js';
 import { checkId } from './check.js';
 import { type ErasingOptions, eraseContents } from './erasing.js';
 import { encodeResidue, eventToAppend } from './event-codec.js';
 import { describeSeq } from './moments.js';
-import { followCatalog } from './projections.js';
 import {
   backupsHolding,
   type HeldBackup,

@@ -5,11 +5,12 @@ import type { DomainEvent, Embedded, Space, SpaceSwitched, VectorsAdded } from '
 import type { ReembeddedCollection } from '../domain/travel.js';
 import type { Embedder } from '../embedding/embedder.js';
 import type { CollectionState } from '../projections/registry.js';
+import { throwIfCancelled } from './cancelled.js';
 import { embedChecked } from './embedders.js';
 import type { Projections } from './projections.js';
 import { readItemPut, type Versions } from './versions.js';
 import type { WriteView } from './view.js';
-import { throwIfCancelled, type Writer } from './write.js';
+import type { Writer } from './write.js';
 
 export interface ReembedOptions {
   readonly log: Log;

@@ -6,7 +6,7 @@ import type { CollectionState } from '../projections/registry.js';
 import { checkReembed } from './check.js';
 import type { Embedders } from './embedders.js';
 import { noText, type ReembedOptions, ReembedRun, type Target } from './reembed-run.js';
-import { collectionNotFound } from './write.js';
+import { collectionNotFound } from './within.js';
 
 export interface ReembedderOptions extends ReembedOptions {
   readonly embedders: Embedders;

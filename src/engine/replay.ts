@@ -5,9 +5,9 @@ import { readCommitted } from '../../wal/transactions.js';
 import type { Progress, ResolvedMoment } from '../domain/face.js';
 import type { IndexEngine } from '../domain/model.js';
 import { Catalog } from '../projections/catalog.js';
+import { followCatalog } from './catalog-events.js';
 import { checkTarget, type ForkedStore, type ForkPlan, fork, planFork } from './fork.js';
 import { beyondHorizon, describeSeq } from './moments.js';
-import { followCatalog } from './projections.js';
 import { type Range, type RangeOptions, resolveRange } from './replay-range.js';
 
 export interface ReplayOptions extends RangeOptions {

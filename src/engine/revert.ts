@@ -11,6 +11,7 @@ import { CodedError } from '../domain/errors.js';
 import type { CallContext } from '../domain/face.js';
 import type { DomainEvent, Embedded, Space } from '../domain/model.js';
 import type { RevertAnswer, RevertCommand, RevertConflict, RevertStep } from '../domain/travel.js';
+import { throwIfCancelled } from './cancelled.js';
 import { changesOf } from './changes.js';
 import { type Embedders, embedChecked } from './embedders.js';
 import type { Reader, ReadOptions } from './read.js';
@@ -18,7 +19,7 @@ import { planRevert, type RevertPlan, type Selection } from './revert-plan.js';
 import { argumentsOf, selectionOf } from './revert-selection.js';
 import { Slices } from './slices.js';
 import { VectorSpool } from './vector-spool.js';
-import { headReceipt, throwIfCancelled, type Writer } from './write.js';
+import { headReceipt, type Writer } from './write.js';
 
 export interface RevertOptions extends ReadOptions {
   readonly storeDir: string;

@@ -8,9 +8,9 @@ import { readCommitted } from '../../wal/transactions.js';
 import { isCoded } from '../domain/errors.js';
 import type { Progress, ResolvedMoment } from '../domain/face.js';
 import { Catalog } from '../projections/catalog.js';
+import { followCatalog } from './catalog-events.js';
 import { listCheckpoints } from './checkpoints.js';
 import { beyondHorizon, describeSeq } from './moments.js';
-import { followCatalog } from './projections.js';
 
 export interface RollbackPlan {
   /** What stays, up to and including this. */

@@ -1,17 +1,16 @@
-import { assertEmbeddable, checkVector, wayToSpace } from '../domain/decide.js';
-import { CodedError } from '../domain/errors.js';
 import type { CallContext, SearchAnswer, SearchHit, SearchQuery } from '../domain/face.js';
-import { LIMITS } from '../domain/limits.js';
 import { parseWhere } from '../domain/where.js';
 import type { KeywordHits } from '../projections/keywords/keyword-hits.js';
 import type { CollectionState } from '../projections/registry.js';
 import type { VectorIndex } from '../projections/vectors/vector-index.js';
+import { throwIfCancelled } from './cancelled.js';
+import { checkSearch } from './check.js';
 import type { Embedders } from './embedders.js';
 import { fuse, round } from './fusion.js';
+import { type QueryVectors, queryVectors, type VectorOf } from './query-vectors.js';
 import { type At, generationOf, momentOf, Reader, type ReadOptions } from './read.js';
 import { type Scope, Scopes } from './scopes.js';
 import { SearchClock } from './search-clock.js';
-import { throwIfCancelled } from './write.js';
 
 export interface SearchOptions extends ReadOptions {
   readonly embedders: Embedders;
@@ -38,15 +37,6 @@ interface Plan {
   readonly clock: SearchClock | undefined;
 }
 
-/** The query's vector in a collection's space; undefined where there is none. */
-type VectorOf = (collection: CollectionState) => Float32Array | undefined;
-
-interface QueryVectors {
-  readonly vectorOf: VectorOf;
-  /** Collections of models that are not at hand, with what would make them so. */
-  readonly unsearched: readonly { readonly collection: CollectionState; readonly way: string }[];
-}
-
 /** Candidates that each side brings to the fusion. */
 const candidatesFor = (k: number): number => Math.max(50, 3 * k);
 
@@ -59,7 +49,7 @@ export class Searcher extends Reader {
   }
 
   async search(query: SearchQuery, context: CallContext): Promise<SearchAnswer> {
-    checkQuery(query);
+    checkSearch(query);
     const clock = query.timings === true || context.onTrace !== undefined ? new SearchClock() : undefined;
     const asked = this.at(query.as_of, context, query.within);
     const named = query.collections?.map(name => this.collection(name, asked));
@@ -69,7 +59,7 @@ export class Searcher extends Reader {
     let generations: readonly number[];
     do {
       generations = candidatesFrom.map(({ generation }) => generation);
-      vectors = await this.queryVectors(query, candidatesFrom, named, asked, context);
+      vectors = await queryVectors(this.options.embedders, query, candidatesFrom, named, asked, context);
       if (query.mode !== 'keyword') clock?.lap('embed');
       // All words, without holding up whatever else is asked meanwhile.
       if (query.query !== undefined && query.mode !== 'semantic') {
@@ -114,47 +104,6 @@ export class Searcher extends Reader {
       ...(clock &&
         query.timings === true && { timings: clock.timings(query.mode, at.isPast, candidates.length) }),
     };
-  }
-
-  /**
-   * The query's vector for each collection, in the space that the collection had: none where the query has none there.
-   * @throws CodedError SPACE_MISMATCH, DIMENSION_MISMATCH for a collection that was asked for by name
-   */
-  private async queryVectors(
-    query: SearchQuery,
-    candidates: readonly CollectionState[],
-    named: readonly CollectionState[] | undefined,
-    at: At,
-    context: CallContext,
-  ): Promise<QueryVectors> {
-    if (query.mode === 'keyword') return { vectorOf: () => undefined, unsearched: [] };
-    const spaceOf = (collection: CollectionState) =>
-      collection.generations[generationOf(collection, at)]!.space;
-    if (query.vector !== undefined) {
-      const given = query.vector;
-      let vector: Float32Array | undefined;
-      for (const collection of named ?? [])
-        vector = checkVector(given, 'query', { ...collection, space: spaceOf(collection) });
-      const checked = vector ?? anyFinite(given);
-      const vectorOf: VectorOf = collection =>
-        spaceOf(collection).dimension === checked.length ? checked : undefined;
-      return { vectorOf, unsearched: [] };
-    }
-    const vectors = new Map<string, Float32Array>();
-    const unsearched: { collection: CollectionState; way: string }[] = [];
-    for (const collection of candidates) {
-      const space = spaceOf(collection);
-      if (vectors.has(space.id)) continue;
-      const embedder = await this.options.embedders.of(space);
-      if (embedder !== undefined)
-        vectors.set(space.id, await embedder.embedQuery(query.query ?? '', context.signal));
-      else if (named !== undefined || space.provider !== 'given') {
-        const configured = await this.options.embedders.configured.space();
-        if (named !== undefined) assertEmbeddable({ ...collection, space }, configured);
-        unsearched.push({ collection, way: wayToSpace(space, configured) });
-      }
-    }
-    return { vectorOf: collection => vectors.get(spaceOf(collection).id), unsearched };
   }
 
   private candidates(
@@ -375,32 +324,4 @@ export class Searcher extends Reader {
       ? 'No item has these words: try mode "hybrid", which also searches by meaning.'
       : `Nothing matches in ${counts(searched)}.`;
   }
-}
-
-function anyFinite(vector: readonly number[]): Float32Array {
-  // Not Float32Array.from, which takes each component from an iterator.
-  const values = new Float32Array(vector);
-  if (vector.length === 0 || vector.length > LIMITS.dimension || !values.every(Number.isFinite))
-    throw new CodedError(
-      'INVALID_ARGUMENT',
-      'vector: it needs 1 to 4096 finite components',
-      'Give the vector of your query.',
-    );
-  return values;
-}
-
-/** @throws CodedError INVALID_ARGUMENT, TOO_LARGE */
-function checkQuery(query: SearchQuery): void {
-  const invalid = (message: string, wayOut: string) => new CodedError('INVALID_ARGUMENT', message, wayOut);
-  if (!Number.isInteger(query.k) || query.k < 1 || query.k > LIMITS.k)
-    throw invalid(`k: ${query.k}`, `Give 1 to ${LIMITS.k}.`);
-  if (query.collections?.length === 0)
-    throw invalid('collections: it is empty', 'Leave it out to search everything.');
-  const text = query.query?.trim() ?? '';
-  if (text === '' && query.mode === 'keyword')
-    throw invalid('query: mode "keyword" needs words', 'Give a query.');
-  if (text === '' && query.vector === undefined)
-    throw invalid('neither query nor vector was given', 'Say what to look for in `query`.');
-  if (query.query !== undefined && Buffer.byteLength(query.query) > LIMITS.queryBytes)
-    throw new CodedError('TOO_LARGE', `query: more than ${LIMITS.queryBytes} bytes`, 'Ask in fewer words.');
 }

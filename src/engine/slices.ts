@@ -1,5 +1,5 @@
 import type { CallContext } from '../domain/face.js';
-import { throwIfCancelled } from './write.js';
+import { throwIfCancelled } from './cancelled.js';
 
 /** Short enough that nobody waits for it, long enough that handing over costs next to nothing. */
 const SLICE_MS = 8;

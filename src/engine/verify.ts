@@ -13,7 +13,7 @@ import type { CodedError } from '../domain/errors.js';
 import type { Progress } from '../domain/face.js';
 import type { Coverage, NextStep, OnlineState, RestorableWindow } from '../domain/verify.js';
 import { checkRecord } from './check-record.js';
-import { type InspectedCheckpoint, inspectCheckpoints } from './checkpoints.js';
+import { type InspectedCheckpoint, inspectCheckpoints } from './checkpoint-checks.js';
 import { readOnlineState } from './online-state.js';
 import { nextSteps } from './verify-advice.js';
 import { compareCatalog, compareRebuilt } from './verify-checkpoints.js';

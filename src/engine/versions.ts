@@ -4,8 +4,8 @@ import type { ItemView } from '../domain/face.js';
 import type { Embedded, Erased, ItemPut, PassageRange } from '../domain/model.js';
 import type { CollectionState } from '../projections/registry.js';
 import { BoundedCache } from './bounded-cache.js';
-import { decodeEvent, decodeVectors } from './event-codec.js';
-import { eventOf, type Projections } from './projections.js';
+import { decodeEvent, decodeVectors, eventOf } from './event-codec.js';
+import type { Projections } from './projections.js';
 
 /** An item version as answers show it. Shared between answers: never changed. */
 export interface StoredItem {

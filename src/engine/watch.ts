@@ -3,12 +3,12 @@ import type { Log } from '../../wal/log.js';
 import type { CallContext } from '../domain/face.js';
 import type { WatchAnswer, WatchedChange, WatchQuery } from '../domain/watch.js';
 import type { Catalog } from '../projections/catalog.js';
+import { throwIfCancelled } from './cancelled.js';
 import { checkWatch } from './check.js';
 import type { Projections } from './projections.js';
 import type { Reader } from './read.js';
 import { Slices } from './slices.js';
 import { idsWithin } from './within.js';
-import { throwIfCancelled } from './write.js';
 
 export interface WatcherOptions {
   readonly log: Log;

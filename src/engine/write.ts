@@ -21,6 +21,7 @@ import type { Actor, DomainEvent, Embedded, Metric, Space } from '../domain/mode
 import type { MarkAnswer, MarkCommand } from '../domain/travel.js';
 import { matches, parseWhere } from '../domain/where.js';
 import type { Embedder } from '../embedding/embedder.js';
+import { throwIfCancelled } from './cancelled.js';
 import { checkDelete, checkMark, checkUpsert } from './check.js';
 import { type Embedders, embedChecked } from './embedders.js';
 import { eventToAppend } from './event-codec.js';
@@ -30,7 +31,7 @@ import { similarTo } from './similar.js';
 import { chain, commitInParts, partsOf } from './stream-commit.js';
 import type { Versions } from './versions.js';
 import { WriteView } from './view.js';
-import { isWithin } from './within.js';
+import { collectionNotFound, isWithin } from './within.js';
 
 export interface WriteOptions {
   readonly log: Log;
@@ -326,31 +327,4 @@ export class Writer {
 
 export function headReceipt(log: Log): Receipt {
   return { seq: log.head.seq, hash: hashHex(log.head.hash) };
-}
-
-export function throwIfCancelled(context: CallContext): void {
-  if (context.signal?.aborted)
-    throw new CodedError(
-      'CANCELLED',
-      'the call was cancelled',
-      'What was acknowledged before stays; repeat the call to go on.',
-    );
-}
-
-/** Names the collections that are there, so that the caller need not ask. */
-export function collectionNotFound(
-  projections: Projections,
-  name: string,
-  within?: readonly string[],
-): CodedError {
-  const names = projections.catalog.collections
-    .filter(collection => isWithin(collection.name, within))
-    .map(collection => `"${collection.name}"`);
-  return new CodedError(
-    'COLLECTION_NOT_FOUND',
-    `there is no collection "${name}"`,
-    names.length === 0
-      ? 'The store is empty: vector_upsert or vector_ingest creates a collection.'
-      : `There are: ${names.slice(0, 20).join(', ')}${names.length > 20 ? ', …' : ''}.`,
-  );
 }

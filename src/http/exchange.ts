@@ -1,86 +1,68 @@
-/** Between Node's requests and responses and those of the web standard, in which the SDK speaks. */
+import { randomUUID } from 'node:crypto';
 import type { IncomingMessage, ServerResponse } from 'node:http';
-import type { Budget } from './limits.js';
+import type { Route } from './metrics.js';
+import { PAGE_HEADERS } from './page/files.js';
+import { plainBody, type Refusal, rpcBody } from './refusals.js';
+import type { Token } from './tokens.js';
 
-interface WholeBody {
-  readonly kind: 'whole';
-  readonly bytes: Buffer;
-  release(): void;
-}
-/** Why there is no body. */
-interface NoBody {
-  readonly kind: 'too large' | 'no room' | 'cut off';
-}
+const REQUEST_ID = /^[A-Za-z0-9._-]{1,64}$/;
 
-/**
- * Reads a request's body, and stops reading once it is clear that it is too large.
- * @param budget from which every byte is taken until `release`
- */
-export async function readBody(
-  request: IncomingMessage,
-  maxBytes: number,
-  budget: Budget,
-): Promise<WholeBody | NoBody> {
-  if (Number(request.headers['content-length'] ?? 0) > maxBytes) return { kind: 'too large' };
-  const chunks: Buffer[] = [];
-  let sizeBytes = 0;
-  let isKept = false;
-  try {
-    for await (const chunk of request as AsyncIterable<Buffer>) {
-      if (sizeBytes + chunk.length > maxBytes) return { kind: 'too large' };
-      if (!budget.take(chunk.length)) return { kind: 'no room' };
-      sizeBytes += chunk.length;
-      chunks.push(chunk);
-    }
-    isKept = true;
-    return { kind: 'whole', bytes: Buffer.concat(chunks), release: () => budget.give(sizeBytes) };
-  } catch {
-    // The connection is gone, or the parser refused what came: Node has answered, and nobody listens any more.
-    return { kind: 'cut off' };
-  } finally {
-    if (!isKept) budget.give(sizeBytes);
+/** One request on its way, what became known of it, and its answer. */
+export class Exchange {
+  /** The client's, where it gave one. */
+  readonly id: string;
+  private readonly startedMs = performance.now();
+  token?: Token;
+  /** Of the error that it was refused with. */
+  code?: string;
+  isStream = false;
+  /** The JSON-RPC id of the request, once it is read. */
+  rpcId?: string | number | null;
+
+  constructor(
+    readonly request: IncomingMessage,
+    readonly response: ServerResponse,
+    readonly route: Route,
+  ) {
+    const given = request.headers['x-request-id'];
+    this.id = typeof given === 'string' && REQUEST_ID.test(given) ? given : randomUUID();
+    response.setHeader('X-Request-Id', this.id);
+    response.setHeader('X-Content-Type-Options', 'nosniff');
+    response.setHeader('Cache-Control', 'no-store');
   }
-}
 
-/**
- * The request as the SDK wants it. Its body has been read and parsed already, and travels beside it.
- * @param requestId takes the place of what the client sent in X-Request-Id
- */
-export function webRequest(request: IncomingMessage, requestId: string, signal: AbortSignal): Request {
-  const headers = new Headers();
-  for (const [name, values] of Object.entries(request.headersDistinct))
-    for (const value of values ?? []) headers.append(name, value);
-  headers.set('x-request-id', requestId);
-  // Whoever gets to see it has no use for the secret.
-  headers.delete('authorization');
-  return new Request('http://mcp-vector-server/mcp', { method: request.method ?? 'GET', headers, signal });
-}
-
-const EVENT_STREAM = 'text/event-stream';
-
-/** Writes an answer, no faster than the client reads it. Resolves when it is written, or the client is gone. */
-export async function sendResponse(response: Response, to: ServerResponse): Promise<void> {
-  const headers = Object.fromEntries(response.headers);
-  if (response.headers.get('content-type') !== EVENT_STREAM) {
-    const whole = Buffer.from(await response.arrayBuffer());
-    to.writeHead(response.status, { ...headers, 'Content-Length': whole.length });
-    to.end(whole);
-    return;
+  /** How long it has taken. */
+  get seconds(): number {
+    return (performance.now() - this.startedMs) / 1000;
   }
-  to.writeHead(response.status, headers);
-  // An event stream's client waits for the headers.
-  to.flushHeaders();
-  const reader = response.body!.getReader();
-  const gone = new Promise<void>(resolve => to.once('close', resolve));
-  try {
-    for (;;) {
-      const next = await Promise.race([reader.read(), gone]);
-      if (next === undefined || next.done || to.destroyed) break;
-      if (!to.write(next.value))
-        await Promise.race([new Promise<void>(resolve => to.once('drain', resolve)), gone]);
-    }
-  } finally {
-    await reader.cancel().catch(() => undefined);
-    to.end();
+
+  /** 499: the client left. */
+  get status(): number {
+    return this.response.writableFinished ? this.response.statusCode : 499;
+  }
+
+  sendText(status: number, text: string, type = 'text/plain; charset=utf-8'): undefined {
+    const { request, response } = this;
+    response.writeHead(status, { 'Content-Type': type, 'Content-Length': Buffer.byteLength(text) });
+    response.end(request.method === 'HEAD' ? undefined : text);
+  }
+
+  /** @returns false where an answer is on its way already, or nobody waits for one */
+  refuse(refusal: Refusal): boolean {
+    const { request, response, route } = this;
+    if (response.headersSent || response.destroyed) return false;
+    this.code = refusal.error.code;
+    const body = route === '/mcp' ? rpcBody(refusal, this.rpcId) : plainBody(refusal);
+    // A body that was not read would be taken for the next request.
+    const isUnread = !request.readableEnded && request.method === 'POST';
+    response.writeHead(refusal.status, {
+      'Content-Type': 'application/json',
+      'Content-Length': Buffer.byteLength(body),
+      ...((route === 'page' || route === 'api') && PAGE_HEADERS),
+      ...refusal.headers,
+      ...(isUnread && { Connection: 'close' }),
+    });
+    response.end(request.method === 'HEAD' ? undefined : body);
+    return true;
   }
 }

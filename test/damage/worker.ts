@@ -6,7 +6,7 @@ import { createHash } from 'node:crypto';
 import { cpSync, existsSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { basename, join } from 'node:path';
 import { checkRecord } from '#src/engine/check-record.js';
-import { inspectCheckpoints } from '#src/engine/checkpoints.js';
+import { inspectCheckpoints } from '#src/engine/checkpoint-checks.js';
 import { verifyStore } from '#src/engine/verify.js';
 import { PATHS } from '#wal/paths.js';
 import { type LogFinding, verifyLog } from '#wal/verify.js';

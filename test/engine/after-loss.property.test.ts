@@ -5,7 +5,7 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import type { StoreEngine } from '#src/engine/engine.js';
-import { eventOf } from '#src/engine/projections.js';
+import { eventOf } from '#src/engine/event-codec.js';
 import { encodeLost, isLost } from '#wal/lost.js';
 import { MemoryLog } from '#wal/memory-log.js';
 import { decodeRecord } from '#wal/record.js';

@@ -5,8 +5,7 @@
 import { expect, test } from 'vitest';
 import type { DomainEvent } from '#src/domain/model.js';
 import type { StoreEngine } from '#src/engine/engine.js';
-import { eventToAppend } from '#src/engine/event-codec.js';
-import { eventOf } from '#src/engine/projections.js';
+import { eventOf, eventToAppend } from '#src/engine/event-codec.js';
 import { encodeLost } from '#wal/lost.js';
 import { MemoryLog } from '#wal/memory-log.js';
 import { decodeRecord } from '#wal/record.js';

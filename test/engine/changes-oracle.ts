@@ -1,6 +1,6 @@
 import type { Actor } from '#src/domain/model.js';
 import type { Change, VersionView } from '#src/domain/travel.js';
-import { eventOf } from '#src/engine/projections.js';
+import { eventOf } from '#src/engine/event-codec.js';
 import type { MemoryLog } from '#wal/memory-log.js';
 
 /** Every change, oldest first, as the events of a log tell it, read one after the other. */

@@ -5,8 +5,7 @@ import { readFileSync } from 'node:fs';
 import { describe, expect, test } from 'vitest';
 import type { DomainEvent } from '#src/domain/model.js';
 import { givenSpace } from '#src/domain/space.js';
-import { decodeEvent, encodeEvent, eventToAppend } from '#src/engine/event-codec.js';
-import { eventOf } from '#src/engine/projections.js';
+import { decodeEvent, encodeEvent, eventOf, eventToAppend } from '#src/engine/event-codec.js';
 import { decodeRecord, encodeRecord, RecordType } from '#wal/record.js';
 
 const document = readFileSync(new URL('../../docs/events.md', import.meta.url), 'utf8');

@@ -5,7 +5,6 @@ import { join } from 'node:path';
 import { beforeAll, beforeEach, describe, expect, test } from 'vitest';
 import type { VerifyAnswer } from '#src/domain/verify.js';
 import type { StoreEngine } from '#src/engine/engine.js';
-import type { OnlineVerifier } from '#src/engine/online-verifier.js';
 import { type VerifyReport, verifyStore } from '#src/engine/verify.js';
 import { FINDING_CODES, nextSteps } from '#src/engine/verify-advice.js';
 import { verifyApart } from '#src/engine/verify-apart.js';
@@ -280,23 +279,22 @@ describe('beside the work', () => {
     expect(verified!.seq).toBeLessThan(head.seq);
     await engine.close();
     engine = await openTestEngine(storeDir);
-    const { verifier } = engine as unknown as { verifier: OnlineVerifier };
-    const goOn = async () => (await verifier.goOn({ bytesPerSecond: Number.POSITIVE_INFINITY }))!.range;
+    const goOn = async () =>
+      (await engine.goOnVerifying({ bytesPerSecond: Number.POSITIVE_INFINITY }))!.range;
     expect(await goOn()).toEqual({ first: verified!.seq + 1, last: head.seq });
     expect((await status()).completed).toMatchObject({ seq: head.seq, hash: head.hash });
     expect(await goOn()).toEqual({ first: 1, last: head.seq });
   });
 
   test('never two at once: what is asked for goes before the schedule, and the schedule waits for nothing', async () => {
-    const { verifier } = engine as unknown as { verifier: OnlineVerifier };
-    const scheduled = verifier.goOn({ bytesPerSecond: 1 });
-    expect(await verifier.goOn({ bytesPerSecond: 1 })).toBeUndefined();
+    const scheduled = engine.goOnVerifying({ bytesPerSecond: 1 });
+    expect(await engine.goOnVerifying({ bytesPerSecond: 1 })).toBeUndefined();
     expect((await verify()).findings).toEqual([]);
     expect(await scheduled).toBeUndefined();
     const stop = new AbortController();
     const asked = verify({ bytes_per_second: 1 }, { signal: stop.signal });
     await status();
-    expect(await verifier.goOn({ bytesPerSecond: 1 })).toBeUndefined();
+    expect(await engine.goOnVerifying({ bytesPerSecond: 1 })).toBeUndefined();
     stop.abort();
     await expect(asked).rejects.toMatchObject({ code: 'CANCELLED' });
   });

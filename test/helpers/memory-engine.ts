@@ -5,6 +5,7 @@ import { replayTail } from '#src/engine/open.js';
 import { Projections } from '#src/engine/projections.js';
 import type { BatchSizes } from '#src/engine/reembed-run.js';
 import { readItemPut } from '#src/engine/versions.js';
+import { Warnings } from '#src/engine/warnings.js';
 import type { MemoryLog } from '#wal/memory-log.js';
 import { namedEmbedders, silent, TEST_CONFIG, temporaryDirectory, WordEmbedder } from './engine.js';
 
@@ -54,7 +55,7 @@ export async function memoryEngine(log: MemoryLog, options: MemoryEngineOptions 
     durability: 'interval',
     logger: silent,
     clock: options.clock ?? Date.now,
-    warnings: [],
+    warnings: new Warnings(silent),
     reembedBatches: options.reembedBatches,
   });
 }

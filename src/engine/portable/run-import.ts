@@ -2,7 +2,7 @@
 import { CodedError, isCoded } from '../../domain/errors.js';
 import type { CallContext, Engine } from '../../domain/face.js';
 import type { ImportAnswer, ImportItem, ImportOutcome } from '../../domain/portable.js';
-import { throwIfCancelled } from '../write.js';
+import { throwIfCancelled } from '../cancelled.js';
 import { conflict } from './importer.js';
 import { type ImportOptions, type Plan, planImport } from './plan-import.js';
 import {

@@ -3,8 +3,8 @@ import type { CallContext } from '../../domain/face.js';
 import type { Metric } from '../../domain/model.js';
 import type { ImportSpace } from '../../domain/portable.js';
 import { givenSpace } from '../../domain/space.js';
+import { throwIfCancelled } from '../cancelled.js';
 import { checkCollectionName, checkImported } from '../check.js';
-import { throwIfCancelled } from '../write.js';
 import { checkEmbedded } from './check-vectors.js';
 import { type ImportSource, isProblem, type SourceItem } from './source.js';
 

@@ -1,0 +1,83 @@
+import type { GroupCommitLog } from '../../wal/group-commit.js';
+import type { Logger } from '../log.js';
+import { listCheckpoints, saveCheckpoint } from './checkpoints.js';
+import type { Projections } from './projections.js';
+import type { Warnings } from './warnings.js';
+
+export interface CheckpointSaverOptions {
+  readonly storeDir: string;
+  readonly log: GroupCommitLog;
+  /** As they were opened: complete through the newest checkpoint, or further. */
+  readonly projections: Projections;
+  readonly logger: Logger;
+  readonly warnings: Warnings;
+}
+
+/** A checkpoint is due once this many events, or a quarter of all versions, are not in the newest one. */
+const CHECKPOINT_MIN_EVENTS = 10_000;
+const CHECKPOINT_SHARE = 0.25;
+
+/** Saves checkpoints of an open store, one at a time: when one is due, and when it is told to. */
+export class CheckpointSaver {
+  private newestSeq: number;
+  /** How far what goes on without an event is in the newest checkpoint: see Projections.progress. */
+  private newestProgress: string;
+  private saving: Promise<Error | undefined> | undefined;
+
+  constructor(private readonly options: CheckpointSaverOptions) {
+    this.newestSeq = listCheckpoints(options.storeDir)[0] ?? 0;
+    this.newestProgress = options.projections.progress;
+  }
+
+  /** The event through which the newest checkpoint is complete; 0 where there is none. */
+  get seq(): number {
+    return this.newestSeq;
+  }
+
+  /** Begins with one in the background, if it is time. */
+  saveIfDue(): void {
+    const { projections } = this.options;
+    const due = Math.max(CHECKPOINT_MIN_EVENTS, projections.catalog.size * CHECKPOINT_SHARE);
+    if (projections.through.seq - this.newestSeq >= due) this.saving ??= this.save();
+  }
+
+  /**
+   * Saves one if it would hold anything that the newest one lacks.
+   * @returns undefined where it would not; `failure` where it could not be saved: a warning tells of that, since the log is what counts
+   */
+  async saveIfNewer(): Promise<{ readonly failure: Error | undefined } | undefined> {
+    await this.saving;
+    if (!this.isNewer) return undefined;
+    this.saving ??= this.save();
+    return { failure: await this.saving };
+  }
+
+  /** Resolves when none is being saved. */
+  async idle(): Promise<void> {
+    await this.saving;
+  }
+
+  /** Whether a checkpoint would hold anything that the newest one lacks. */
+  private get isNewer(): boolean {
+    const { through, progress } = this.options.projections;
+    return through.seq > this.newestSeq || progress !== this.newestProgress;
+  }
+
+  private async save(): Promise<Error | undefined> {
+    const { storeDir, log, projections, logger, warnings } = this.options;
+    try {
+      projections.assertUsable();
+      this.newestProgress = projections.progress;
+      this.newestSeq = await saveCheckpoint(storeDir, log.lineage.storeId, projections);
+      logger.info({ seq: this.newestSeq }, 'checkpoint saved');
+      return undefined;
+    } catch (error) {
+      // Not before as many events again: a full disk must not be written to at every event.
+      this.newestSeq = projections.through.seq;
+      warnings.add(`checkpoint not saved: ${(error as Error).message}`);
+      return error as Error;
+    } finally {
+      this.saving = undefined;
+    }
+  }
+}
