@@ -109,7 +109,7 @@ export const VARIABLES = [
     name: 'VECTOR_BACKUP_DIR',
     defaultValue: '',
     meaning:
-      'A directory of its own for backups of this store: set, a running server backs up into it by itself, daily and monthly, and prunes what is old. See docs/schedules.md.',
+      'A directory of its own for backups of this store: set, a running server backs up into it by itself, daily and monthly, and prunes what is old. Also where backup, restore, update and recover look unless told otherwise. See docs/schedules.md.',
   },
   {
     name: 'VECTOR_BACKUP_KEEP',
