@@ -3,7 +3,7 @@ import { join, resolve } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { usage } from '../src/cli/arguments.js';
 import type { Call } from '../src/cli/command.js';
-import { configOf, contextOf, withEngine } from '../src/cli/engine.js';
+import { backupsOf, configOf, contextOf, withEngine } from '../src/cli/engine.js';
 import { EXIT } from '../src/cli/exit-codes.js';
 import { count, oneLine, say, sayError, sayJson, size, toJson } from '../src/cli/printing.js';
 import { ProgressLine } from '../src/cli/progress-line.js';
@@ -21,11 +21,11 @@ const COMMAND = {
   name: 'backup',
   summary: 'Back up a store into a directory; list, verify, pin or prune the backups there.',
   usage:
-    '--to DIR [options] | list DIR | verify DIR [--trial TMP] | pin DIR ID | unpin DIR ID | prune DIR [--yes]',
+    '[--to DIR] [options] | list [DIR] | verify [DIR] [--trial TMP] | pin [DIR] ID | unpin [DIR] ID | prune [DIR] [--yes]',
   details: [
     'The server may run and be written to meanwhile. The first backup into a directory is a full one, later ones write only what is new',
     'and share the rest. What an interrupted backup finished is not written again. A backup that the store cannot have',
-    'grown from is refused (BACKUP_DIVERGED): the store lost records, or is an older copy.',
+    'grown from is refused (BACKUP_DIVERGED): the store lost records, or is an older copy. Without DIR it is the one of VECTOR_BACKUP_DIR.',
     '',
     'With --every the backup is repeated until it is stopped, and pruned after each: what is not in it yet was written since the last one',
     'began, so within that time and as long as one takes.',
@@ -51,7 +51,11 @@ const COMMAND = {
     'To S3: docs/backup.md has the line.',
   ].join('\n'),
   options: {
-    to: { type: 'string', value: 'DIR', meaning: 'A directory of its own for the backups of this store.' },
+    to: {
+      type: 'string',
+      value: 'DIR',
+      meaning: 'A directory of its own for the backups of this store. Default: VECTOR_BACKUP_DIR.',
+    },
     full: { type: 'boolean', meaning: 'Write everything anew, into files that no other backup shares.' },
     'with-config': { type: 'boolean', meaning: 'Take the configuration along, without secrets.' },
     every: { type: 'string', value: 'SECONDS', meaning: 'Repeat it so often, until it is stopped.' },
@@ -88,7 +92,7 @@ const ACTIONS: Readonly<Record<string, readonly OptionName[]>> = {
 /** `tools/backup`, `mcp-vector-server backup`. */
 export function main(argv: string[]): Promise<number> {
   return runProgram(COMMAND, argv, async call => {
-    const [action = 'make', dir, id, ...rest] = call.positionals;
+    const [action = 'make', ...given] = call.positionals;
     const taken = ACTIONS[action];
     if (taken === undefined) throw usage(COMMAND, `unknown: ${oneLine(action, 40)}`);
     for (const name of Object.keys(COMMAND.options) as OptionName[])
@@ -96,23 +100,29 @@ export function main(argv: string[]): Promise<number> {
         throw usage(COMMAND, `--${name} does not go with ${action === 'make' ? '--to' : action}`);
     if (action === 'make') return call.has('every') ? await makeRepeatedly(call) : await makeOnce(call);
     const isAboutOne = action === 'pin' || action === 'unpin';
-    if (dir === undefined || (id !== undefined) !== isAboutOne || rest.length > 0)
+    const id = isAboutOne ? given.pop() : undefined;
+    if ((isAboutOne && id === undefined) || given.length > 1)
       throw usage(
         COMMAND,
         `${action} takes the directory of the backups${isAboutOne ? ', and the backup' : ''}`,
       );
-    if (action === 'pin') return await pin(call, resolve(dir), id!);
-    if (action === 'unpin') return await unpin(call, resolve(dir), id!);
-    if (action === 'list') return await list(call, resolve(dir));
-    return action === 'verify' ? await verify(call, resolve(dir)) : await prune(call, resolve(dir));
+    const dir = directoryOf(call, given[0], `${action} DIR${isAboutOne ? ' ID' : ''}`);
+    if (action === 'pin') return await pin(call, dir, id!);
+    if (action === 'unpin') return await unpin(call, dir, id!);
+    if (action === 'list') return await list(call, dir);
+    return action === 'verify' ? await verify(call, dir) : await prune(call, dir);
   });
 }
 
-function targetOf(call: Call): string {
-  const to = call.text('to');
-  if (to === undefined) throw usage(COMMAND, '--to is missing: the directory of the backups');
-  return resolve(to);
+/** @param where how it could have been named */
+function directoryOf(call: Call, named: string | undefined, where: string): string {
+  const dir = backupsOf(call, named);
+  if (dir === undefined)
+    throw usage(COMMAND, `the directory of the backups is missing: ${where}, or VECTOR_BACKUP_DIR`);
+  return dir;
 }
+
+const targetOf = (call: Call): string => directoryOf(call, call.text('to'), '--to DIR');
 
 function retentionOf(call: Call): Retention {
   const keep = (name: string, fallback: number) => call.integer(name, { min: 0, max: 1_000_000, fallback });

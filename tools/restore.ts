@@ -2,6 +2,7 @@ import { resolve } from 'node:path';
 import { usage } from '../src/cli/arguments.js';
 import type { Call } from '../src/cli/command.js';
 import type { WrittenOut } from '../src/cli/config/write-out.js';
+import { backupsOf } from '../src/cli/engine.js';
 import { EXIT } from '../src/cli/exit-codes.js';
 import { columns, oneLine, say, sayJson, size } from '../src/cli/printing.js';
 import { ProgressLine } from '../src/cli/progress-line.js';
@@ -13,7 +14,7 @@ export function main(argv: string[]): Promise<number> {
   const command = {
     name: 'restore',
     summary: 'Make a store of a backup, up to any moment that it holds.',
-    usage: '--from BACKUPS --to DIR [--until MOMENT] [--config-to DIR] [options]',
+    usage: '[--from BACKUPS] --to DIR [--until MOMENT] [--config-to DIR] [options]',
     details: [
       'The backup is verified first, the new store afterwards; it appears only when it is whole. It is the same store in a new epoch, and goes on into',
       'the same directory of backups. Nothing is changed in the backups, nor in a store that is still there.',
@@ -27,7 +28,11 @@ export function main(argv: string[]): Promise<number> {
       '  VECTOR_DB_PATH=~/restored mcp-vector-server status',
     ].join('\n'),
     options: {
-      from: { type: 'string', value: 'BACKUPS', meaning: 'The directory of backups.' },
+      from: {
+        type: 'string',
+        value: 'BACKUPS',
+        meaning: 'The directory of backups. Default: VECTOR_BACKUP_DIR.',
+      },
       to: {
         type: 'string',
         value: 'DIR',
@@ -50,9 +55,10 @@ export function main(argv: string[]): Promise<number> {
     positionals: { min: 0, max: 0 },
   } as const;
   return runProgram(command, argv, async call => {
-    const from = call.text('from');
+    const from = backupsOf(call, call.text('from'));
     const to = call.text('to');
-    if (from === undefined) throw usage(command, '--from is missing: the directory of backups');
+    if (from === undefined)
+      throw usage(command, 'the directory of backups is missing: --from BACKUPS, or VECTOR_BACKUP_DIR');
     const configTo = call.text('config-to');
     if (to === undefined && configTo === undefined)
       throw usage(command, '--to is missing: where the store is to be');
@@ -110,7 +116,7 @@ async function writtenConfig(call: Call, from: string, to: string): Promise<Writ
     import('../src/engine/backup-list.js'),
     import('../src/cli/config/write-out.js'),
   ]);
-  const { id, text } = configIn(resolve(from), call.text('backup'));
+  const { id, text } = configIn(from, call.text('backup'));
   return { backup: id, to, files: call.has('dry-run') ? [] : writeOutConfig(text, to) };
 }
 

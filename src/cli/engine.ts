@@ -1,6 +1,7 @@
 /** Reaching a store for one command. */
 import { randomUUID } from 'node:crypto';
 import { homedir } from 'node:os';
+import { resolve } from 'node:path';
 import { type Config, type LogLevel, readConfig } from '../config.js';
 import { CodedError } from '../domain/errors.js';
 import type { AsOf, CallContext, Engine, ResolvedMoment, Where } from '../domain/face.js';
@@ -23,6 +24,15 @@ export function configOf(call: Pick<Call, 'text'>, logLevel: LogLevel = 'warn'):
   if (store !== undefined) env.VECTOR_DB_PATH = store;
   env.VECTOR_LOG_LEVEL ??= logLevel;
   return readConfig(env, machine);
+}
+
+/**
+ * The directory of backups that a command is about: the one that it names, else the configured one.
+ * @returns absolute; undefined where neither is there
+ * @throws CodedError CONFIG_INVALID, unless one is named
+ */
+export function backupsOf(call: Pick<Call, 'text'>, named: string | undefined): string | undefined {
+  return named === undefined ? configOf(call).schedules.backup.dir : resolve(named);
 }
 
 /** Who calls, as the log will name it. */

@@ -8,7 +8,7 @@ import { RawServer } from '../e2e/raw-server.js';
 import { BackupSite } from '../helpers/backup-site.js';
 import { seeded } from '../helpers/damage.js';
 import { openTestEngine, testContext } from '../helpers/engine.js';
-import { MAIN } from '../helpers/run-cli.js';
+import { MAIN, runCli } from '../helpers/run-cli.js';
 
 let dir: string;
 let store: string;
@@ -239,16 +239,33 @@ describe('damage', () => {
   });
 });
 
+test('VECTOR_BACKUP_DIR is the directory of a command that names none', async () => {
+  await put('one');
+  const env = { HOME: dir, VECTOR_DB_PATH: store, VECTOR_BACKUP_DIR: backups };
+  const answer = async (...args: string[]) => {
+    const { code, stdout, stderr } = await runCli([...args, '--json'], { env });
+    expect([args, code], stderr).toEqual([args, 0]);
+    return JSON.parse(stdout);
+  };
+  const { id, path } = await answer('backup');
+  expect(path).toBe(backups);
+  await answer('backup', 'pin', id);
+  expect(await answer('backup', 'list')).toMatchObject({ backups: [{ id }] });
+  expect(await answer('restore', '--to', join(dir, 'x'), '--dry-run')).toMatchObject({ backup: { id } });
+  // What is named counts.
+  expect(await answer('backup', '--to', join(dir, 'y'))).toMatchObject({ path: join(dir, 'y') });
+});
+
 test('wrong usage is told of, and changes nothing', async () => {
   await put('one');
   await cli('backup', '--to', backups, '--store', store);
   for (const [args, said] of [
-    [['backup', '--store', store], '--to is missing'],
+    [['backup', '--store', store], 'the directory of the backups is missing: --to DIR, or VECTOR_BACKUP_DIR'],
     [['backup', 'lst', backups], 'unknown: lst'],
-    [['backup', 'list'], 'list takes the directory'],
+    [['backup', 'list'], 'the directory of the backups is missing: list DIR'],
     [['backup', 'verify', backups, '--full'], '--full does not go with verify'],
     [['backup', 'list', backups, '--trial', dir], '--trial does not go with list'],
-    [['restore', '--to', join(dir, 'x')], '--from is missing'],
+    [['restore', '--to', join(dir, 'x')], 'is missing: --from BACKUPS, or VECTOR_BACKUP_DIR'],
     [['restore', '--from', backups], '--to is missing'],
     [['restore', '--from', backups, '--to', store], 'STORE_FOREIGN'],
     [['restore', '--from', backups, '--to', join(backups, 'x')], 'lies inside the backups'],
@@ -261,7 +278,8 @@ test('wrong usage is told of, and changes nothing', async () => {
     [['backup', '--to', backups, '--keep-last', '1', '--store', store], '--keep-last goes with'],
     [['backup', '--to', backups, '--every', '0', '--store', store], '--every'],
     [['backup', 'prune', backups, '--to', dir], '--to does not go with prune'],
-    [['backup', 'pin', backups], 'pin takes the directory of the backups, and the backup'],
+    [['backup', 'pin'], 'pin takes the directory of the backups, and the backup'],
+    [['backup', 'pin', 'id'], 'is missing: pin DIR ID, or VECTOR_BACKUP_DIR'],
     [['backup', 'list', backups, 'x'], 'list takes the directory'],
     [['backup', 'unpin', backups, 'x', '--reason', 'x'], '--reason does not go with unpin'],
   ] as const) {

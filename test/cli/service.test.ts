@@ -3,14 +3,17 @@ import { spawn } from 'node:child_process';
 import { readFileSync, statSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterAll, beforeAll, expect, test } from 'vitest';
+import { readRecords } from '#src/ops/update/journal.js';
+import { Prefix } from '#src/ops/update/prefix.js';
 import { VERSION } from '#src/version.js';
+import { listBackups } from '#wal/backup/manifest.js';
 import { temporaryDirectory } from '../helpers/engine.js';
 import { REAL, versionTree } from '../helpers/managed.js';
 import { McpProcess } from '../helpers/mcp-process.js';
 import { type CliResult, runCli } from '../helpers/run-cli.js';
 
 const root = temporaryDirectory('service-');
-const [store, prefix] = [join(root, 'store'), join(root, 'prefix')];
+const [store, prefix, backups] = [join(root, 'store'), join(root, 'prefix'), join(root, 'backups')];
 const env = { HOME: root, TMPDIR: root };
 let fresh: string;
 
@@ -22,7 +25,14 @@ const state = async () =>
 beforeAll(async () => {
   fresh = versionTree(join(root, 'fresh'), '1.1.0');
   const first = versionTree(join(root, 'first'), VERSION);
-  const settings = { ...env, VECTOR_DB_PATH: store, VECTOR_EMBEDDER_KEY: '', VECTOR_VERIFY_SCHEDULE: 'off' };
+  const settings = {
+    ...env,
+    VECTOR_DB_PATH: store,
+    VECTOR_EMBEDDER_KEY: '',
+    VECTOR_VERIFY_SCHEDULE: 'off',
+    VECTOR_SCHEDULE: 'off',
+    VECTOR_BACKUP_DIR: backups,
+  };
   const args = [
     'service',
     'install',
@@ -98,6 +108,9 @@ test('a version whose service does not start is left again, and the old one serv
   expect(await state()).toMatchObject({ running: true, version: VERSION });
   const { stdout } = await runCli(['get', 'a', '--store', store], { env });
   expect(stdout).toContain('The owner holds the lock.');
+  // The store of before was backed up where the service backs up.
+  expect(readRecords(new Prefix(prefix))[0]).toMatchObject({ backups });
+  expect(listBackups(backups).backups).not.toEqual([]);
 }, 90_000);
 
 test('stopped and uninstalled, everything but the service stays', async () => {

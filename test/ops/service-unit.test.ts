@@ -2,6 +2,7 @@ import { execFileSync, spawnSync } from 'node:child_process';
 import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { expect, test } from 'vitest';
+import { managerFile } from '#src/ops/service/install.js';
 import { plistText } from '#src/ops/service/launchd.js';
 import { unitText } from '#src/ops/service/systemd.js';
 import { Prefix, type ServiceNote } from '#src/ops/update/prefix.js';
@@ -40,6 +41,18 @@ test('the unit of the system has a user of its own, and writes to its own direct
     expect(unit.split('\n')).toContain(line);
   const elsewhere = unitText(new Prefix(PREFIX), system, { store: '/srv/my store', memory, node });
   expect(elsewhere).toContain('ReadWritePaths="/srv/my store"\n');
+});
+
+test('it may write to where its settings have it write', () => {
+  const file = managerFile({
+    prefix: new Prefix(PREFIX),
+    installation: { format: 1, store: `${PREFIX}/store`, service: system },
+    settings: { VECTOR_BACKUP_DIR: '/backups/my memory', VECTOR_LOG_FILE: `${PREFIX}/logs/server.log` },
+    source: { kind: 'tree', path: '/nowhere' },
+    memory,
+  });
+  const lines = file!.text.split('\n').filter(line => line.startsWith('ReadWritePaths='));
+  expect(lines).toEqual([`ReadWritePaths=${PREFIX}`, 'ReadWritePaths="-/backups/my memory"']);
 });
 
 test('a path can say nothing to systemd but itself', () => {

@@ -1,13 +1,15 @@
 import { realpathSync } from 'node:fs';
-import { resolve } from 'node:path';
+import { join, resolve } from 'node:path';
+import { SEGMENTS } from '../../../wal/backup/manifest.js';
 import { exists } from '../../../wal/exists.js';
+import { readConfig } from '../../config.js';
 import { isCoded } from '../../domain/errors.js';
 import type { Loss, RecoverAnswer } from '../../ops/recover/recover.js';
 import { controlOf } from '../../ops/service/control.js';
 import type { Prefix } from '../../ops/update/prefix.js';
 import { usage } from '../arguments.js';
 import type { Call } from '../command.js';
-import { configOf, contextOf, withEngine } from '../engine.js';
+import { backupsOf, configOf, contextOf, withEngine } from '../engine.js';
 import { EXIT } from '../exit-codes.js';
 import { managedPrefix } from '../managed.js';
 import { columns, count, oneLine, say, sayJson, size } from '../printing.js';
@@ -25,8 +27,12 @@ export default async function recover(call: Call): Promise<number> {
     call.text('store') === undefined && prefix !== undefined
       ? prefix.installation().store
       : configOf(call).storePath;
-  const from = call.text('from') === undefined ? ownBackups(prefix) : resolve(call.text('from')!);
-  if (from === undefined && call.has('until')) throw usage({ name: 'recover' }, '--until goes with --from');
+  const from =
+    call.texts('from').length === 0
+      ? knownBackups(call, prefix)
+      : call.texts('from').map(dir => resolve(dir));
+  if (from.length === 0 && call.text('until') !== undefined)
+    throw usage({ name: 'recover' }, '--until goes with backups, and none are known: name them with --from');
   const { recover: run } = await import('../../ops/recover/recover.js');
   const progress = new ProgressLine(process.stderr, { unit: 'records' });
   const answer = await run(store, {
@@ -75,18 +81,22 @@ function sameStore(prefix: Prefix, store: string): Prefix | undefined {
   return real(prefix.installation().store) === real(store) ? prefix : undefined;
 }
 
-function ownBackups(prefix: Prefix | undefined): string | undefined {
-  const path = prefix?.path('backups', 'updates');
-  return path !== undefined && exists(path) ? path : undefined;
+/** Where there are backups of the store by what is configured: for its service, else here; and those from before its updates. */
+function knownBackups(call: Call, prefix: Prefix | undefined): string[] {
+  const ofService = prefix && readConfig(prefix.settings()).schedules.backup.dir;
+  const dirs = [ofService ?? backupsOf(call, undefined), prefix?.path('backups', 'updates')];
+  return [...new Set(dirs)].filter(dir => dir !== undefined && exists(join(dir, SEGMENTS))) as string[];
 }
 
 function linesOf(answer: RecoverAnswer): string[] {
-  const { done, resources, stopped, findings, decision, why, lost, backup, aside, started, head } = answer;
+  const { done, from, resources, stopped, findings, decision, why, lost, backup, aside, started, head } =
+    answer;
   const { memory, disk, users } = resources;
   return [
     ...columns([
       ['memory', `${size(memory.free_bytes)} of ${size(memory.total_bytes)} free`],
       ['disk', `${size(disk.free_bytes)} of ${size(disk.total_bytes)} free`],
+      ...from.map(dir => ['backups', oneLine(dir, 200)]),
       ...users.map(({ pid, role, command }) => [role, `process ${pid} (${oneLine(command, 40)})`]),
       ...stopped.map(({ pid, how }) => ['ended', `process ${pid}: ${ENDED[how] ?? how}`]),
       ...findings

@@ -1,10 +1,10 @@
-import { resolve } from 'node:path';
 import { CodedError } from '../../domain/errors.js';
 import type { Prefix } from '../../ops/update/prefix.js';
 import type { CheckAnswer, ListAnswer, UpdateAnswer } from '../../ops/update/update.js';
 import { VERSION } from '../../version.js';
 import { usage } from '../arguments.js';
 import type { Call } from '../command.js';
+import { backupsOf } from '../engine.js';
 import { EXIT } from '../exit-codes.js';
 import { findInstallation } from '../installation.js';
 import { managedPrefix, nobody, otherWay, transitionDeps, useSettings } from '../managed.js';
@@ -118,9 +118,9 @@ async function change(call: Call, prefix: Prefix, action: 'apply' | 'rollback' |
   };
   const [value, ...rest] = call.positionals;
   if (rest.length > 0) throw usage(COMMAND, `--${action} takes one value`);
-  const backups = call.text('backups');
   const options = {
-    backups: backups === undefined ? undefined : resolve(backups),
+    // Of the variables: the service's, which are this process' own by now.
+    backups: backupsOf({ text: () => undefined }, call.text('backups')),
     registry: call.text('registry'),
   };
   const answer = await withUpdateLock(prefix, () =>

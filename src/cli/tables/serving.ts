@@ -182,7 +182,8 @@ export const SERVING: readonly (Command | Delegated)[] = [
       backups: {
         type: 'string',
         value: 'DIR',
-        meaning: 'Where the backup goes. Default: backups/updates in the installation.',
+        meaning:
+          'Where the backup goes. Default: VECTOR_BACKUP_DIR of the service, else backups/updates in the installation.',
       },
       registry: { type: 'string', value: 'URL', meaning: 'In place of the npm registry that npm is set to.' },
       ...JSON_OUT,
@@ -227,7 +228,9 @@ export const SERVING: readonly (Command | Delegated)[] = [
       from: {
         type: 'string',
         value: 'BACKUPS',
-        meaning: 'A directory of backups. Default: those from before updates, where there are any.',
+        meaning:
+          'A directory of backups; may be repeated. Default: VECTOR_BACKUP_DIR (of the service, where it has this store), and the backups from before updates.',
+        isRepeatable: true,
       },
       until: {
         type: 'string',

@@ -4,10 +4,9 @@
  * may be repeated: whoever comes after a kill -9 calls it again.
  */
 
-import { statfsSync } from 'node:fs';
 import { freemem, totalmem } from 'node:os';
 import { dirname, join } from 'node:path';
-import { listBackups } from '../../../wal/backup/manifest.js';
+import { type Backup, inOrder, listBackups } from '../../../wal/backup/manifest.js';
 import { WalError } from '../../../wal/errors.js';
 import { exists } from '../../../wal/exists.js';
 import { readHeadFile } from '../../../wal/head-file.js';
@@ -20,6 +19,7 @@ import { type Restored, restore } from '../../engine/backup.js';
 import { repair } from '../../engine/repair.js';
 import type { VerifyReport } from '../../engine/verify.js';
 import { verifyApart } from '../../engine/verify-apart.js';
+import { thisMachine } from '../machine.js';
 import { finishReplacing, replaceLog } from '../replace-log.js';
 import type { ServiceControl } from '../service/control.js';
 import { endProcess, type StoreUser, usersOf } from '../service/processes.js';
@@ -37,8 +37,11 @@ export interface Loss {
 
 export interface RecoverAnswer {
   readonly done: boolean;
+  /** The directories of backups that were looked into. */
+  readonly from: readonly string[];
   readonly resources: {
     readonly memory: { readonly total_bytes: number; readonly free_bytes: number };
+    /** As df: what is kept for root counts neither as free nor in the total. */
     readonly disk: { readonly total_bytes: number; readonly free_bytes: number };
     /** Processes that have the store or use it, the service's among them. */
     readonly users: readonly StoreUser[];
@@ -68,8 +71,8 @@ export interface RecoverAnswer {
 
 export interface RecoverOptions {
   readonly apply: boolean;
-  /** A directory of backups. */
-  readonly from?: string | undefined;
+  /** Directories of backups of this store. Default: none. */
+  readonly from?: readonly string[];
   /** The last moment that is restored, where a backup is. */
   readonly until?: string | undefined;
   /** Of the service on this store; undefined where there is none. */
@@ -93,12 +96,13 @@ const NEWER = ['WAL_NEWER_FORMAT', 'EVENT_UNKNOWN'];
  *   STORE_FOREIGN, WAL_IO: what is damaged is where it was, or in damaged/
  */
 export async function recover(storeDir: string, options: RecoverOptions): Promise<RecoverAnswer> {
-  const { apply, control, health, onStep } = options;
+  const { apply, from = [], control, health, onStep } = options;
   onStep?.('looking at memory, disk and processes');
-  const resources = resourcesOf(storeDir);
+  const resources = await resourcesOf(storeDir);
   if (!apply && resources.users.length > 0)
     return {
       done: false,
+      from,
       resources,
       stopped: [],
       findings: [],
@@ -109,7 +113,7 @@ export async function recover(storeDir: string, options: RecoverOptions): Promis
   const stopped = apply ? await stopAll(storeDir, resources.users, options) : [];
   if (apply) await finishReplacing(storeDir);
   const judged = await judge(storeDir, options);
-  if (!apply) return { done: false, resources, stopped, ...judged };
+  if (!apply) return { done: false, from, resources, stopped, ...judged };
   const changed = await act(storeDir, judged, options);
   onStep?.('starting');
   if (control !== undefined) await control.start();
@@ -117,16 +121,16 @@ export async function recover(storeDir: string, options: RecoverOptions): Promis
   const { state, head } = await health();
   if (state !== 'ok') throw impossible(`the store was opened, and takes no writes: ${state}`);
   const started = control === undefined ? 'nothing' : 'service';
-  return { done: true, resources, stopped, ...judged, ...changed, started, head };
+  return { done: true, from, resources, stopped, ...judged, ...changed, started, head };
 }
 
-function resourcesOf(storeDir: string): RecoverAnswer['resources'] {
+async function resourcesOf(storeDir: string): Promise<RecoverAnswer['resources']> {
   let place = storeDir;
   while (!exists(place)) place = dirname(place);
-  const { blocks, bavail, bsize } = statfsSync(place);
+  const { totalBytes, freeBytes } = await thisMachine.disk(place);
   return {
     memory: { total_bytes: totalmem(), free_bytes: freemem() },
-    disk: { total_bytes: blocks * bsize, free_bytes: bavail * bsize },
+    disk: { total_bytes: totalBytes, free_bytes: freeBytes },
     users: exists(storeDir) ? usersOf(storeDir) : [],
   };
 }
@@ -157,7 +161,7 @@ async function judge(storeDir: string, options: RecoverOptions): Promise<Judged>
   const { onStep } = options;
   if (storeState(storeDir) === 'none') {
     const findings = [{ code: 'STORE_MISSING', message: `there is no store in ${storeDir}` }];
-    if (options.from === undefined)
+    if (hasNone(options))
       throw new WalError(
         'STORE_MISSING',
         findings[0]!.message,
@@ -196,14 +200,14 @@ async function judge(storeDir: string, options: RecoverOptions): Promise<Judged>
         : `every event to ${plan.end} is there; without HEAD nobody knows whether there were more`,
       lost: [],
     };
-  if (options.from !== undefined)
+  if (!hasNone(options))
     return await fromBackup(storeDir, findings, 'not every event can be repaired', options);
   if (plan === undefined)
     throw impossible('not one event of the store can be read', 'Name a directory of backups with --from.');
   return {
     findings,
     decision: 'repair',
-    why: 'events are lost, and no backups were named: what is there stays, what is not becomes a gap',
+    why: 'events are lost, and no backups are known: what is there stays, what is not becomes a gap',
     lost: plan.lost.map(({ from, to, after, before }) => ({ from, to, after, before })),
   };
 }
@@ -213,9 +217,8 @@ async function verified(storeDir: string, { onProgress }: RecoverOptions): Promi
 }
 
 /** @returns undefined where nothing at all can be kept */
-async function planOf(storeDir: string, { from, onProgress }: RecoverOptions) {
+async function planOf(storeDir: string, { from: backups = [], onProgress }: RecoverOptions) {
   try {
-    const backups = from === undefined ? [] : [from];
     return (await repair(storeDir, { backups, apply: false, onProgress })).plan;
   } catch (error) {
     if (isCoded(error) && error.code === 'REPAIR_IMPOSSIBLE') return undefined;
@@ -228,21 +231,20 @@ async function fromBackup(
   storeDir: string,
   findings: Judged['findings'],
   why: string,
-  { from, until, onStep }: RecoverOptions,
+  { from: dirs = [], until, onStep }: RecoverOptions,
 ): Promise<Judged> {
   onStep?.('looking for a backup that is sound');
-  const { backups } = listBackups(from!);
+  const backups = dirs.flatMap(from => listBackups(from).backups.map(backup => ({ from, ...backup })));
   const problems: string[] = [];
-  const newestFirst = [...backups].sort((a, b) => b.manifest.time.localeCompare(a.manifest.time));
-  for (const { id } of newestFirst) {
+  for (const { from, id } of backups.sort((a: Backup, b: Backup) => inOrder(b, a))) {
     try {
-      const { moment } = await tryRestore(from!, join(storeDir, PATHS.repairing, 'trial'), id, until);
+      const { moment } = await tryRestore(from, join(storeDir, PATHS.repairing, 'trial'), id, until);
       return {
         findings,
         decision: 'restore',
         why,
         lost: lossAfter(storeDir, moment),
-        backup: { id, from: from!, seq: moment.seq, time: moment.time },
+        backup: { id, from, seq: moment.seq, time: moment.time },
       };
     } catch (error) {
       if (!isCoded(error) || error.code !== 'BACKUP_DAMAGED') throw error;
@@ -250,10 +252,12 @@ async function fromBackup(
     }
   }
   throw impossible(
-    `no backup in ${from} is sound${problems.length === 0 ? '' : `: ${problems.join('; ')}`}`,
-    'Name another directory with --from; or see `mcp-vector-server repair` for what of the store can be kept.',
+    `no backup in ${dirs.join(' and ')} is sound${problems.length === 0 ? '' : `: ${problems.join('; ')}`}`,
+    'Name other directories with --from; or see `mcp-vector-server repair` for what of the store can be kept.',
   );
 }
+
+const hasNone = ({ from = [] }: RecoverOptions): boolean => from.length === 0;
 
 const tryRestore = (from: string, to: string, backup: string, until: string | undefined): Promise<Restored> =>
   restore({ from, to, backup, until, dryRun: true });
@@ -276,12 +280,11 @@ async function act(
   { decision, lost, backup }: Judged,
   options: RecoverOptions,
 ): Promise<Pick<RecoverAnswer, 'aside'>> {
-  const { from, until, onStep, onProgress, clock = Date.now } = options;
+  const { from: backups = [], until, onStep, onProgress, clock = Date.now } = options;
   if (decision === 'start') return {};
   let aside: string | undefined;
   if (decision === 'repair') {
     onStep?.('repairing');
-    const backups = from === undefined ? [] : [from];
     const choice = lost.length === 0 ? 'fill' : 'keep';
     aside = (await repair(storeDir, { backups, choice, apply: true, onProgress })).damaged;
   } else {

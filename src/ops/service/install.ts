@@ -7,6 +7,7 @@ import { makeDirectory } from '../../../wal/directory.js';
 import { WalError } from '../../../wal/errors.js';
 import { exists } from '../../../wal/exists.js';
 import { storeState } from '../../../wal/open.js';
+import { readConfig } from '../../config.js';
 import { CodedError } from '../../domain/errors.js';
 import { installVersion, type Source } from '../update/install-version.js';
 import type { Installation, Prefix, ServiceNote } from '../update/prefix.js';
@@ -36,8 +37,10 @@ export function managerFile({
   const { service, store } = installation;
   if (service.manager === 'process') return undefined;
   const node = process.execPath;
+  const { schedules, logFile } = readConfig(settings);
+  const written = [schedules.backup.dir, logFile && dirname(logFile)].filter(dir => dir !== undefined);
   return service.manager === 'systemd'
-    ? { path: unitPath(service), text: unitText(prefix, service, { store, memory, node }) }
+    ? { path: unitPath(service), text: unitText(prefix, service, { store, written, memory, node }) }
     : { path: plistPath(service), text: plistText(prefix, service, settings, node) };
 }
 

@@ -56,13 +56,19 @@ RemoveIPC=yes
 KeyringMode=private`;
 
 /**
- * @param store absolute; what of it lies outside the prefix is made writable too
+ * @param store absolute; where it lies outside the prefix it is made writable too
+ * @param written further directories that the settings have it write to, absolute; where one is not there when it starts, it stays without
  * @param node the program that runs Node, absolute
  */
 export function unitText(
   prefix: Prefix,
   service: ServiceNote,
-  { store, memory, node }: { store: string; memory: Memory; node: string },
+  {
+    store,
+    written = [],
+    memory,
+    node,
+  }: { store: string; written?: readonly string[]; memory: Memory; node: string },
 ): string {
   const isSystem = service.scope === 'system';
   const serve = [node, prefix.currentMain, 'serve', ...service.arguments].map(word).join(' ');
@@ -94,7 +100,7 @@ export function unitText(
     ...(memory.max === undefined ? [] : [`MemoryMax=${memory.max}`]),
     'OOMPolicy=stop',
     HARDENED,
-    ...(isSystem ? ofTheSystem(prefix, service, store) : []),
+    ...(isSystem ? ofTheSystem(prefix, service, store, written) : []),
     '',
     '[Install]',
     `WantedBy=${isSystem ? 'multi-user.target' : 'default.target'}`,
@@ -105,7 +111,12 @@ export function unitText(
 const STATE = '/var/lib/';
 
 /** The socket for commands lies in a directory of its own in /run: in a private /tmp no command would find it. */
-function ofTheSystem(prefix: Prefix, { user, name }: ServiceNote, store: string): string[] {
+function ofTheSystem(
+  prefix: Prefix,
+  { user, name }: ServiceNote,
+  store: string,
+  written: readonly string[],
+): string[] {
   // A space would make two directories of it.
   const isState = /^\/var\/lib\/[\w./-]+$/.test(prefix.dir);
   return [
@@ -116,7 +127,9 @@ function ofTheSystem(prefix: Prefix, { user, name }: ServiceNote, store: string)
     'RuntimeDirectoryMode=0700',
     `Environment=XDG_RUNTIME_DIR=/run/${name}`,
     `ReadWritePaths=${path(prefix.dir)}`,
-    ...(store.startsWith(`${prefix.dir}/`) ? [] : [`ReadWritePaths=${path(store)}`]),
+    ...[store, ...written.map(dir => `-${dir}`)]
+      .filter(dir => !dir.startsWith(`${prefix.dir}/`) && !dir.startsWith(`-${prefix.dir}/`))
+      .map(dir => `ReadWritePaths=${path(dir)}`),
     OF_THE_SYSTEM,
   ];
 }
