@@ -7,7 +7,7 @@
  * Default: 20 000 events on as many items of 8 dimensions, 2 kills. Each step has a process of its own, so that its memory is its own.
  */
 import { spawn, spawnSync } from 'node:child_process';
-import { cpSync, mkdtempSync, readFileSync, rmSync } from 'node:fs';
+import { cpSync, mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
@@ -15,21 +15,15 @@ import { fileURLToPath } from 'node:url';
 import { parseArgs } from 'node:util';
 import type { RevertCommand } from '#src/domain/travel.js';
 import type { StoreEngine } from '#src/engine/engine.js';
-import { openEngine } from '#src/engine/open.js';
 import { verifyStore } from '#src/engine/verify.js';
-import { createLogger } from '#src/log.js';
-import { benchContext, benchEngine, SeededRandom, texts } from './data.js';
+import { benchContext, SeededRandom, texts } from './data.js';
+import { cpuMs, Watch } from './own-process.js';
+import { open as openStore } from './store.js';
 
 const BATCH = 500;
 const COLLECTION = 'default';
 const TARGET = 'target';
-const MIB = 1024 * 1024;
-/** How often the event loop is looked at; memory every fourth time. */
-const TICK_MS = 5;
-const SAMPLE_TICKS = 4;
 const BESIDE_MS = 25;
-/** Stalls that are told one by one. */
-const LONGEST = 8;
 
 const { values: options } = parseArgs({
   options: {
@@ -55,19 +49,8 @@ const items = Number(options.items ?? events);
 const dimension = Number(options.dimension);
 
 const open = (path: string): Promise<StoreEngine> =>
-  openEngine({
-    path,
-    config: {
-      metric: 'cosine',
-      indexEngine: benchEngine,
-      durability: 'interval',
-      embedder: { provider: 'embedded', model: '', url: '', key: undefined, dimension: undefined },
-    },
-    logger: createLogger({ logLevel: 'warn', logFile: undefined }),
-    ...(options.graph !== undefined && { graphThresholdRows: Number(options.graph) }),
-  });
+  openStore(path, { ...(options.graph !== undefined && { graphThresholdRows: Number(options.graph) }) });
 
-const mib = (bytes: number): string => (bytes / MIB).toFixed(0);
 const answer = (value: unknown): boolean => process.stdout.write(JSON.stringify(value));
 
 /** M items, a mark, then N events after it. */
@@ -93,63 +76,6 @@ async function fill(path: string, variant: string): Promise<void> {
   await engine.idle();
   await engine.close();
   answer({});
-}
-
-/** Memory and turns of the event loop, watched while something goes on. */
-class Watch {
-  private readonly stalls: { ms: number; during: string }[] = [];
-  private lastMs = cpuMs();
-  private ticks = 0;
-  private readonly timer = setInterval(() => this.tick(), TICK_MS);
-  readonly before = residentBytes();
-  private readonly heapBefore = process.memoryUsage().heapUsed;
-  private resident = this.before;
-  private heap = this.heapBefore;
-  during = '';
-
-  private tick(): void {
-    const nowMs = cpuMs();
-    this.stalls.push({ ms: nowMs - this.lastMs, during: this.during });
-    if (this.stalls.length > 10_000) this.keepLongest();
-    this.lastMs = nowMs;
-    if (this.ticks++ % SAMPLE_TICKS !== 0) return;
-    this.resident = Math.max(this.resident, residentBytes());
-    this.heap = Math.max(this.heap, process.memoryUsage().heapUsed);
-  }
-
-  private keepLongest(): void {
-    this.stalls.sort((a, b) => b.ms - a.ms);
-    this.stalls.length = Math.min(this.stalls.length, LONGEST);
-  }
-
-  end(): Record<string, string> {
-    clearInterval(this.timer);
-    this.keepLongest();
-    return {
-      'memory before, MiB': mib(this.before),
-      'memory more at the peak, MiB': mib(this.resident - this.before),
-      'heap more at the peak, MiB': mib(this.heap - this.heapBefore),
-      'longest turns of the event loop, ms': this.stalls
-        .map(({ ms, during }) => `${ms.toFixed(0)} ${during}`)
-        .join(', '),
-    };
-  }
-}
-
-/**
- * Time that this thread ran. On a busy machine the clock would tell of others: of those that have the core, and of the collector's
- * threads, which the thread waits for and which wait for a core.
- */
-function cpuMs(): number {
-  if (process.platform !== 'linux') return performance.now();
-  return Number(readFileSync('/proc/self/schedstat', 'utf8').split(' ')[0]) / 1e6;
-}
-
-/** What is the process's own: LevelDB maps its tables into memory, and those pages are the system's to take back. */
-function residentBytes(): number {
-  const status = process.platform === 'linux' ? readFileSync('/proc/self/status', 'utf8') : '';
-  const anonymousKb = /^RssAnon:\s+(\d+) kB/m.exec(status)?.[1];
-  return anonymousKb === undefined ? process.memoryUsage().rss : 1024 * Number(anonymousKb);
 }
 
 /** Searches, lists and gets beside a revert: each must be of the state before it, or of that after it. */

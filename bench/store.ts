@@ -1,6 +1,6 @@
 /** A store of any size, with its checkpoint, and what to ask of it. */
 import type { UpsertItem } from '#src/domain/face.js';
-import { openEngine } from '#src/engine/open.js';
+import { type OpenEngineOptions, openEngine } from '#src/engine/open.js';
 import { createLogger } from '#src/log.js';
 import { benchContext, benchEngine, clusteredVectors, SeededRandom, texts } from './data.js';
 
@@ -8,8 +8,9 @@ const DIMENSION = 384;
 const BATCH = 500;
 
 /** An engine as the program opens one, with VECTOR_INDEX and no other settings. */
-export const open = (path: string) =>
+export const open = (path: string, more: Pick<OpenEngineOptions, 'graphThresholdRows'> = {}) =>
   openEngine({
+    ...more,
     path,
     config: {
       metric: 'cosine',

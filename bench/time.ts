@@ -5,13 +5,14 @@
  * text of 25 words and two metadata fields; a tenth and a hundredth of that beside it.
  */
 import { spawnSync } from 'node:child_process';
-import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
+import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
 import type { StoreEngine } from '#src/engine/engine.js';
 import { benchContext, clusteredVectors, SeededRandom, texts } from './data.js';
+import { residentBytes } from './own-process.js';
 import { open } from './store.js';
 
 const BATCH = 500;
@@ -305,13 +306,6 @@ async function collectGarbage(): Promise<void> {
     collect();
     await sleep(100);
   }
-}
-
-/** LevelDB maps its tables into memory: those pages are the system's to take back, and not counted where it tells them apart. */
-function residentBytes(): number {
-  const status = process.platform === 'linux' ? readFileSync('/proc/self/status', 'utf8') : '';
-  const anonymousKb = /^RssAnon:\s+(\d+) kB/m.exec(status)?.[1];
-  return anonymousKb === undefined ? process.memoryUsage().rss : 1024 * Number(anonymousKb);
 }
 
 if (process.argv[2] === 'hold') await hold(process.argv[3]!);

@@ -11,7 +11,10 @@ const CHUNKS = 'main';
  * millisecond.
  */
 const START =
-  /\/src\/(domain\/(access|errors|limits|moment|nearest|printable|travel|zone)|paths|version)\.js$/;
+  /\/src\/(domain\/(access|errors|limits|moment|nearest|printable|travel|zone)|embedder-settings|environment|paths|version)\.js$/;
+
+/** What most calls of a store share, and every opening of one loads: small, and in a file for the same reason. */
+const CALLS = /\/src\/(domain\/(decide|space-fit|where)|engine\/(cancelled|fusion|slices|within))\.js$/;
 
 /** @param file absolute path of the entry, as tsc wrote it */
 export async function bundleProgram(file) {
@@ -33,7 +36,12 @@ export async function bundleProgram(file) {
     entryFileNames: '[name].js',
     chunkFileNames: `${CHUNKS}/[name]-[hash].js`,
     comments: false,
-    codeSplitting: { groups: [{ name: 'start', test: START }] },
+    codeSplitting: {
+      groups: [
+        { name: 'start', test: START },
+        { name: 'calls', test: CALLS },
+      ],
+    },
   });
   await bundle.close();
   const [entry] = output;

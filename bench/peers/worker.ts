@@ -1,6 +1,6 @@
 /** The process of one system: does what the parent asks for over IPC, one call at a time. Started by remote.ts alone. */
-import { readFileSync } from 'node:fs';
 import { setTimeout as sleep } from 'node:timers/promises';
+import { anonymousBytes } from '../own-process.js';
 import { type Below, EXTRA_ROWS, type Item, K, type Questions, readItems, readQuestions } from './dataset.js';
 import { requirePeer, type System } from './system.js';
 import { systemNamed } from './systems/index.js';
@@ -212,12 +212,7 @@ const methods = {
       gc();
       await sleep(100);
     }
-    const status = process.platform === 'linux' ? readFileSync('/proc/self/status', 'utf8') : '';
-    const kilobytes = /^RssAnon:\s+(\d+) kB/m.exec(status)?.[1];
-    return {
-      rssBytes: process.memoryUsage.rss(),
-      anonymousBytes: kilobytes === undefined ? undefined : 1024 * Number(kilobytes),
-    };
+    return { rssBytes: process.memoryUsage.rss(), anonymousBytes: anonymousBytes() };
   },
 
   /** Opens what has lost its indexes. */

@@ -1,8 +1,9 @@
 /** What of a search's query is compared with vectors: embedded for each space that is searched, or as it was given. */
-import { assertEmbeddable, checkVector, wayToSpace } from '../domain/decide.js';
+
 import { CodedError } from '../domain/errors.js';
 import type { CallContext, SearchQuery } from '../domain/face.js';
 import { LIMITS } from '../domain/limits.js';
+import { assertEmbeddable, checkVector, wayToSpace } from '../domain/space-fit.js';
 import type { CollectionState } from '../projections/registry.js';
 import type { Embedders } from './embedders.js';
 import { type At, generationOf } from './read.js';

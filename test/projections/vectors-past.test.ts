@@ -3,7 +3,8 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import type { Metric } from '#src/domain/model.js';
-import { VectorIndex, type VectorIndexOptions } from '#src/projections/vectors/vector-index.js';
+import type { VectorIndexOptions } from '#src/projections/vectors/index-options.js';
+import { VectorIndex } from '#src/projections/vectors/vector-index.js';
 import { SeededRandom } from '../../bench/data.js';
 import { VectorOracle } from './vectors-oracle.js';
 

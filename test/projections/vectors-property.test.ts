@@ -5,7 +5,8 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import fc from 'fast-check';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import type { IndexEngine, Metric } from '#src/domain/model.js';
-import { VectorIndex, type VectorIndexOptions } from '#src/projections/vectors/vector-index.js';
+import type { VectorIndexOptions } from '#src/projections/vectors/index-options.js';
+import { VectorIndex } from '#src/projections/vectors/vector-index.js';
 import { VectorOracle } from './vectors-oracle.js';
 
 let dir: string;

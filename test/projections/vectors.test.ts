@@ -6,7 +6,8 @@ import { fileURLToPath, pathToFileURL } from 'node:url';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import type { IndexEngine } from '#src/domain/model.js';
 import { type FileProofs, UNPROVEN } from '#src/projections/vectors/index-files.js';
-import { VectorIndex, type VectorIndexOptions } from '#src/projections/vectors/vector-index.js';
+import type { VectorIndexOptions } from '#src/projections/vectors/index-options.js';
+import { VectorIndex } from '#src/projections/vectors/vector-index.js';
 
 const DIMENSION = 24;
 const OPTIONS = { dimension: DIMENSION, metric: 'cosine', graphThresholdRows: 20 } as const;

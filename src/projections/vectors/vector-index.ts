@@ -1,21 +1,9 @@
-import { tmpdir } from 'node:os';
-import { basename, join } from 'node:path';
-import type { IndexEngine, Metric } from '../../domain/model.js';
-import { readCodes, writeCodes } from './codes-file.js';
 import { CompactingRows } from './compacting-rows.js';
-import { flagsWithin } from './graph-parts.js';
-import {
-  encodeRows,
-  type FileProofs,
-  indexPaths,
-  readRowsAndVectors,
-  UNPROVEN,
-  writeSynced,
-  writeVectors,
-} from './index-files.js';
+import type { FileProofs } from './index-files.js';
+import { efOf, rowsOptions, type VectorIndexOptions } from './index-options.js';
 import { scoreOf } from './metric.js';
 import { type FetchVectors, searchCodes } from './past-search.js';
-import { RowTable } from './row-table.js';
+import { hasLiveRows, loadIndex, saveIndex } from './saved-index.js';
 import {
   bestOfRows,
   bestOfVectors,
@@ -25,54 +13,6 @@ import {
   type VectorTrace,
 } from './search.js';
 import type { OwnerHits, TopOwners } from './top-owners.js';
-import { VectorSlab } from './vector-slab.js';
-
-export interface VectorIndexOptions {
-  /** Components of each vector, 1..LIMITS.dimension. */
-  readonly dimension: number;
-  readonly metric: Metric;
-  /** What builds the graph. A saved graph of the other one is left, and another one built. Default usearch. */
-  readonly engine?: IndexEngine | undefined;
-  /**
-   * Live rows up to which there is no graph: as many as are scanned in the time of one walk of a graph of hnswlib. It is also the
-   * unit in which a filtered search weighs the graph against a scan. Default 2500, measured at 384 and 612 dimensions.
-   */
-  readonly graphThresholdRows?: number | undefined;
-  /** Links of a row in the graph. Default 16. */
-  readonly m?: number;
-  /** Candidates considered when a row is linked. Default 200. */
-  readonly efConstruction?: number;
-  /**
-   * Candidates that a search of the graph keeps. Default: 32 for up to 20 000 live rows, beyond that with the square root of their number, 128 at
-   * most: for recall@10 of .99 and more among clustered vectors of 384 dimensions (bench/vectors.ts). Of more than ten wanted, two for each and 12.
-   */
-  readonly efSearch?: number;
-  /** More rows than this waiting for the graph are added in a worker thread, not between turns. Default 2000. */
-  readonly workerBacklogRows?: number;
-  /** Vectors of dead rows that are kept, since they are searched faster than codes. Default: as many as are 12 MiB. */
-  readonly keepDeadRows?: number | undefined;
-  /**
-   * Beyond that all are given up for codes once they are more than this share of the vectors kept, or a fiftieth and deaths have
-   * paused. And the graph is built anew when more than this share of its rows is dead. Default 0.3.
-   */
-  readonly compactDeadShare?: number;
-  /** But not fewer at a time than this. Default 500, at most keepDeadRows. */
-  readonly compactMinDeadRows?: number;
-  /** The pause that is meant. Default 60 000. */
-  readonly compactQuietMs?: number;
-  /** This many more dead rows than live ones are not left to the background: it may not get a turn. Default 4096. */
-  readonly compactNowDeadRows?: number;
-  /**
-   * Where graphs pass through files, each at most as large as the vectors and a tenth, two at a time; usearch's stays in use, deleted but mapped.
-   * Default: the system's folder for temporary files.
-   */
-  readonly scratchDir?: string;
-  /**
-   * Called when background work fails (a CodedError: NATIVE_MODULE_MISSING, INDEX_DAMAGED, INTERNAL). Answers stay
-   * right, since rows that the graph lacks are scanned; a write after a minute tries again.
-   */
-  readonly onFailure?: (error: Error) => void;
-}
 
 export interface VectorSearch {
   /** Distinct owners wanted. */
@@ -107,20 +47,6 @@ export interface VectorCounts {
   readonly pending: number;
 }
 
-const DEFAULTS = {
-  engine: 'usearch' as const,
-  graphThresholdRows: 2500,
-  m: 16,
-  efConstruction: 200,
-  efSearch: { least: 32, atRows: 20_000, most: 128, fixed: 12 },
-  workerBacklogRows: 2000,
-  compactDeadShare: 0.3,
-  keepDeadBytes: 12 * 1024 * 1024,
-  compactMinDeadRows: 500,
-  compactQuietMs: 60_000,
-  compactNowDeadRows: 4096,
-};
-
 const NO_VECTORS = new Float32Array(0);
 
 /**
@@ -134,30 +60,9 @@ const NO_VECTORS = new Float32Array(0);
  */
 export class VectorIndex {
   readonly #kept: CompactingRows;
-  /** What graphs are made by and their files do not all say. */
-  readonly #made: { readonly engine: IndexEngine; readonly efConstruction: number };
 
   private constructor(readonly options: VectorIndexOptions) {
-    const keepDeadRows = options.keepDeadRows ?? Math.floor(DEFAULTS.keepDeadBytes / (4 * options.dimension));
-    this.#made = {
-      engine: options.engine ?? DEFAULTS.engine,
-      efConstruction: options.efConstruction ?? DEFAULTS.efConstruction,
-    };
-    this.#kept = new CompactingRows({
-      ...this.#made,
-      dimension: options.dimension,
-      metric: options.metric,
-      m: options.m ?? DEFAULTS.m,
-      graphThresholdRows: options.graphThresholdRows ?? DEFAULTS.graphThresholdRows,
-      workerBacklogRows: options.workerBacklogRows ?? DEFAULTS.workerBacklogRows,
-      compactDeadShare: options.compactDeadShare ?? DEFAULTS.compactDeadShare,
-      keepDeadRows,
-      compactMinDeadRows: options.compactMinDeadRows ?? Math.min(keepDeadRows, DEFAULTS.compactMinDeadRows),
-      compactQuietMs: options.compactQuietMs ?? DEFAULTS.compactQuietMs,
-      compactNowDeadRows: options.compactNowDeadRows ?? DEFAULTS.compactNowDeadRows,
-      scratchDir: options.scratchDir ?? tmpdir(),
-      onFailure: options.onFailure ?? (() => {}),
-    });
+    this.#kept = new CompactingRows(rowsOptions(options));
   }
 
   /** An empty index. @throws CodedError INVALID_ARGUMENT for an impossible dimension */
@@ -303,9 +208,7 @@ export class VectorIndex {
   }
 
   #ef(k: number): number {
-    const { least, atRows, most, fixed } = DEFAULTS.efSearch;
-    const grown = Math.round(least * Math.sqrt(this.#kept.rows.table.live / atRows));
-    return this.options.efSearch ?? Math.max(least, 2 * k + fixed, Math.min(most, grown));
+    return efOf(this.options, k, this.#kept.rows.table.live);
   }
 
   #hits(top: TopOwners): OwnerHits {
@@ -368,34 +271,9 @@ export class VectorIndex {
    * @throws CodedError INDEX_DAMAGED if the graph's file does not read back (a full disk), or what the file system throws
    */
   save(dir: string, name: string): Promise<string[]> {
-    const saved = this.#save(dir, name);
+    const saved = saveIndex(this.#kept, this.options, dir, name);
     this.#kept.keepFor(saved);
     return saved;
-  }
-
-  async #save(dir: string, name: string): Promise<string[]> {
-    const { dimension, metric } = this.options;
-    const { rows, codes } = this.#kept;
-    const { table, slab, graphs, follower } = rows;
-    const coded = codes?.state;
-    const paths = indexPaths(dir, name, this.#made.engine);
-    let rowsFile!: Buffer;
-    let flags!: Uint8Array;
-    let graphEnds!: readonly number[];
-    await graphs.save(paths.graph, ends => {
-      graphEnds = ends;
-      rowsFile = encodeRows(table, { dimension, metric, coded: coded?.rows ?? 0, ...this.#made, graphEnds });
-      flags = table.flags.slice();
-    });
-    await writeVectors(paths.vectors, slab, flags.length);
-    await writeSynced(paths.rows, rowsFile);
-    if (codes !== undefined && coded !== undefined) await writeCodes(paths.codes, codes, coded);
-    for (const [part, end] of graphEnds.entries())
-      await follower.check(paths.graph(part), flagsWithin(flags, graphEnds[part - 1] ?? 0, end));
-    const written = [paths.vectors, paths.rows];
-    if (coded !== undefined) written.push(paths.codes);
-    written.push(...graphEnds.map((_, part) => paths.graph(part)));
-    return written.map(path => path.slice(join(dir, '/').length));
   }
 
   /**
@@ -412,19 +290,7 @@ export class VectorIndex {
     proofs?: FileProofs,
   ): Promise<VectorIndex> {
     const index = new VectorIndex(options);
-    const paths = indexPaths(dir, name, index.#made.engine);
-    const kept = index.#kept;
-    const { rows } = kept;
-    const check = (path: string) => proofs?.begin(basename(path)) ?? UNPROVEN;
-    const { coded, graphEnds } = await readRowsAndVectors(paths, rows.table, rows.slab, index.#made, check);
-    if (coded > 0) await readCodes(paths.codes, kept.newCodes(), coded, check(paths.codes));
-    const graphs = graphEnds.map((end, part) => {
-      const path = paths.graph(part);
-      return { path, digest: proofs?.digest(basename(path)), end };
-    });
-    rows.loaded(graphs);
-    kept.compactIfDue(true);
-    rows.follower.attached?.then(() => kept.compactIfDue(true));
+    await loadIndex(index.#kept, options, dir, name, proofs);
     return index;
   }
 
@@ -432,23 +298,8 @@ export class VectorIndex {
    * Whether a saved index has the live rows of this one, and no others: owners and vectors, bit for bit.
    * @throws CodedError as load, of files that are no index of this dimension and metric
    */
-  async holdsLiveRowsOf(dir: string, name: string): Promise<boolean> {
-    const { dimension, metric } = this.options;
-    const [table, slab] = [new RowTable(), new VectorSlab(dimension, metric)];
-    const paths = indexPaths(dir, name, this.#made.engine);
-    await readRowsAndVectors(paths, table, slab, this.#made, () => UNPROVEN);
-    const own = this.#kept.rows;
-    if (own.table.live !== table.live) return false;
-    let row = 0;
-    for (let saved = 0; saved < table.rows; saved++) {
-      if (table.isDead(saved)) continue;
-      while (own.table.isDead(row)) row++;
-      if (own.table.owners[row] !== table.owners[saved]) return false;
-      const [one, other] = [own.slab.vector(row), slab.vector(saved)];
-      if (one.some((value, i) => value !== other[i])) return false;
-      row++;
-    }
-    return true;
+  holdsLiveRowsOf(dir: string, name: string): Promise<boolean> {
+    return hasLiveRows(this.#kept, this.options, dir, name);
   }
 
   /** Many rows follow one another: the graph waits for `release`, and is then built of all of them at once. */
