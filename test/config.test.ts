@@ -40,6 +40,7 @@ test('nothing set gives the defaults', () => {
     access: { readOnly: false },
     monitoring: {
       limits: DEFAULT_LIMITS,
+      averageMs: 300_000,
       sampleSeconds: 60,
       alerts: { command: undefined, webhook: undefined, repeatMs: 21_600_000 },
     },
