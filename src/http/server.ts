@@ -191,6 +191,7 @@ export class HttpServer {
     const closed = new Promise<void>(resolve => this.server.close(() => resolve()));
     this.server.closeIdleConnections();
     this.door.endStreams();
+    this.options.page?.endWaits();
     if (this.gate.size > 0) {
       const idle = new Promise<void>(resolve => {
         this.wasIdle = resolve;
@@ -324,7 +325,8 @@ export class HttpServer {
     if (refusal !== undefined) return refusal;
     if (!isJsonContentType(request.headers['content-type']))
       return badRequest(415, 'the body is not declared as JSON', 'Send Content-Type: application/json.');
-    const leave = this.gate.enter(exchange.token?.name ?? '');
+    exchange.isStream = page.isWait(path);
+    const leave = (exchange.isStream ? this.streamGate : this.gate).enter(exchange.token?.name ?? '');
     if (leave === undefined) return tooBusy('as many requests as the server takes at once are at work');
     try {
       if (request.headers.expect !== undefined) response.writeContinue();
