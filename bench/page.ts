@@ -1,6 +1,6 @@
 /**
  * The page over a large log, in a real Chromium: first paint, the time until the time line is drawn, and the frames of a drag along it
- * with a search that follows. `npm run bench:page -- [--events N] [--items M] [--visits V] [--drags D]`, default 1 000 000 events on
+ * with a search that follows; how long the calls take behind it. `npm run bench:page -- [--events N] [--items M] [--visits V] [--drags D]`, default 1 000 000 events on
  * 200 000 items of 8 dimensions over a year, by 5 clients in 2 000 sessions; 15 visits, 10 drags. CHROMIUM names the browser.
  */
 import { mkdtempSync, rmSync } from 'node:fs';
@@ -92,6 +92,13 @@ async function visit(page: Page, url: string): Promise<{ paint: number; drawn: n
   }))()`)) as { paint: number; drawn: number };
 }
 
+/** How long the calls of a name took, by the browser's clock. */
+async function durations(page: Page, name: string): Promise<number[]> {
+  return (await page.evaluate(
+    `performance.getEntriesByType('resource').filter(one => one.name.endsWith('/api/${name}')).map(one => one.duration)`,
+  )) as number[];
+}
+
 /** The time between frames while the time line is dragged to and fro. */
 async function drag(page: Page): Promise<number[]> {
   const box = (await page.getByRole('slider').boundingBox())!;
@@ -144,6 +151,10 @@ try {
     const searching: number[] = [];
     for (let n = 0; n < drags; n++) searching.push(...(await drag(page)));
     report('a frame of a drag, with a search that follows', searching);
+    await page.goto(`${server.url}/#/health`);
+    await page.locator('#forecast-title ~ .facts').waitFor();
+    for (const name of ['health', 'charts', 'capacity', 'activity', 'status'])
+      report(`the call ${name}`, await durations(page, name));
   } finally {
     await browser.close();
     await server.stop();

@@ -27,7 +27,8 @@ export class PageRoute {
     if (request.method !== 'POST') return noSuchMethod('POST');
     const refusal = page.refusalOf(request) ?? this.refusalOf(exchange, path) ?? undeclaredJson(request);
     if (refusal !== undefined) return refusal;
-    const leave = workload.enter(exchange.token?.name ?? '');
+    exchange.isStream = page.isWait(path);
+    const leave = workload.enter(exchange.token?.name ?? '', exchange.isStream);
     if (leave === undefined) return tooBusy('as many requests as the server takes at once are at work');
     try {
       const body = await readJson(request, response, MAX_CALL_BYTES, workload.bodies);

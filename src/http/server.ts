@@ -96,6 +96,7 @@ export class HttpServer {
     this.workload.drain();
     const closed = this.listener.stop();
     this.door.endStreams();
+    this.options.page?.endWaits();
     await this.workload.idle(graceMs);
     await this.door.close();
     // What the last streams were told is on its way.

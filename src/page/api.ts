@@ -1,6 +1,10 @@
 /** Calls of the server. */
 import type { ActivityAnswer } from '../domain/activity.js';
+import type { CapacityAnswer } from '../domain/capacity.js';
+import type { ChartAnswer } from '../domain/charts.js';
 import type { ItemView, ResolvedMoment, SearchHit, StatusAnswer } from '../domain/face.js';
+import type { HealthAnswer } from '../domain/health.js';
+import type { JobRun, ScheduleAnswer } from '../domain/schedule.js';
 import type { Change, MarkAnswer, RevertAnswer, WordRun } from '../domain/travel.js';
 
 export interface Me {
@@ -8,6 +12,34 @@ export interface Me {
   readonly version: string;
   readonly expires: string | null;
   readonly may_write: boolean;
+  /** Jobs of the schedule. */
+  readonly may_run: boolean;
+}
+
+/** The head of the log, and the epoch that its numbers are of. */
+export interface Changes {
+  readonly head: number;
+  readonly epoch: number;
+}
+
+export type Capacity = Pick<CapacityAnswer, 'time' | 'forecasts' | 'advice'>;
+
+export interface BackupState {
+  /** Absent where none is known. */
+  readonly newest?: {
+    readonly time: string;
+    /** The directory of backups. */
+    readonly to: string;
+    readonly seq: number;
+    /** Events that are in none. */
+    readonly missing: number;
+  };
+}
+
+export interface StartedRun {
+  readonly job: string;
+  /** Where it ended at once. */
+  readonly run?: JobRun;
 }
 
 export interface FoundHit extends Omit<SearchHit, 'context'> {
@@ -50,6 +82,13 @@ interface Calls {
   readonly history: HistoryPage;
   readonly revert: RevertAnswer;
   readonly mark: MarkAnswer;
+  readonly changes: Changes;
+  readonly health: HealthAnswer;
+  readonly charts: ChartAnswer;
+  readonly capacity: Capacity;
+  readonly backup: BackupState;
+  readonly schedule: ScheduleAnswer;
+  readonly run: StartedRun;
 }
 
 /** The server's refusal: its code, what was wrong, and the way out. */
@@ -60,6 +99,11 @@ export class CallError extends Error {
     readonly wayOut: string,
   ) {
     super(message);
+  }
+
+  /** The server is not there, about to go, or asked too often: asking again later helps. */
+  get isAway(): boolean {
+    return ['UNREACHABLE', 'ENGINE_CLOSED', 'SERVER_BUSY', 'RATE_LIMITED'].includes(this.code);
   }
 }
 

@@ -1,5 +1,6 @@
 /** Draws the time line. The bars are drawn once into a picture of their own: a frame of a drag is that picture and a line. */
 import type { Drawing } from './series.js';
+import { timeLabels } from './time-axis.js';
 
 export interface Scale {
   readonly fromMs: number;
@@ -10,7 +11,6 @@ export interface Scale {
 const AXIS_PX = 20;
 const TOP_PX = 8;
 const MIN_BAR_PX = 1;
-const LABEL_PX = 96;
 
 export class TimeLineCanvas {
   private bars: HTMLCanvasElement | undefined;
@@ -78,7 +78,8 @@ export class TimeLineCanvas {
 
   private drawFrame(scale: Scale): void {
     const { bars } = this;
-    if (bars === undefined) return;
+    // One that is being taken off the page has no size.
+    if (bars === undefined || bars.width === 0 || bars.height === 0) return;
     const context = this.canvas.getContext('2d')!;
     context.setTransform(1, 0, 0, 1, 0, 0);
     context.clearRect(0, 0, bars.width, bars.height);
@@ -102,22 +103,10 @@ export class TimeLineCanvas {
   }
 
   private drawAxis(context: CanvasRenderingContext2D, scale: Scale, colour: string, font: string): void {
-    const labels = Math.max(2, Math.floor(this.width / LABEL_PX));
-    const spanMs = scale.toMs - scale.fromMs;
-    const format = new Intl.DateTimeFormat(undefined, formatFor(spanMs / labels));
     context.font = `12px ${font}`;
     context.fillStyle = colour;
     context.textBaseline = 'bottom';
-    for (let n = 0; n < labels; n++) {
-      const ms = scale.fromMs + (spanMs * n) / labels;
-      context.fillText(format.format(new Date(ms)), this.xOf(ms, scale) + 2, this.height - 2);
-    }
+    for (const { atMs, text } of timeLabels(scale.fromMs, scale.toMs, this.width))
+      context.fillText(text, this.xOf(atMs, scale) + 2, this.height - 2);
   }
-}
-
-function formatFor(betweenMs: number): Intl.DateTimeFormatOptions {
-  if (betweenMs < 3_600_000) return { hour: '2-digit', minute: '2-digit' };
-  if (betweenMs < 86_400_000) return { weekday: 'short', hour: '2-digit', minute: '2-digit' };
-  if (betweenMs < 60 * 86_400_000) return { day: 'numeric', month: 'short' };
-  return { month: 'short', year: 'numeric' };
 }

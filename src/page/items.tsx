@@ -11,36 +11,51 @@ interface Props {
   readonly atMs: number | undefined;
   readonly collection: string | undefined;
   readonly id: string | undefined;
+  /** Another number: something was written. */
+  readonly round: number;
 }
 
 const QUIET_MS = 120;
 
-export function ItemsView({ status, atMs, collection, id }: Props) {
-  if (collection !== undefined && id !== undefined) return <ItemHistory collection={collection} id={id} />;
-  return <ItemList status={status} atMs={atMs} chosen={collection} />;
+export function ItemsView({ status, atMs, collection, id, round }: Props) {
+  if (collection !== undefined && id !== undefined)
+    return <ItemHistory key={`${collection}\n${id}`} collection={collection} id={id} round={round} />;
+  return <ItemList status={status} atMs={atMs} chosen={collection} round={round} />;
 }
 
 function ItemList({
   status,
   atMs,
   chosen,
+  round,
 }: {
   status: StatusAnswer | undefined;
   atMs: number | undefined;
   chosen: string | undefined;
+  round: number;
 }) {
   const collection = chosen ?? status?.collections[0]?.name;
   const asOf = atMs === undefined ? undefined : new Date(atMs).toISOString();
   const { value, error, isLoading } = useAnswer(
     collection === undefined
       ? undefined
-      : signal => call('list', { collection, limit: 50, ...(asOf && { as_of: asOf }) }, signal),
+      : async signal => ({
+          ...(await call('list', { collection, limit: 50, ...(asOf && { as_of: asOf }) }, signal)),
+          atMs,
+        }),
     `${collection}@${asOf}`,
-    QUIET_MS,
+    // What was there at a moment does not change.
+    { quietMs: QUIET_MS, round: atMs === undefined ? round : undefined },
   );
+  const shownMs = value === undefined ? atMs : value.atMs;
   return (
     <section aria-labelledby="items-title">
-      <h2 id="items-title">Items {atMs === undefined ? 'now' : `as of ${dateTime(atMs)}`}</h2>
+      <h2 id="items-title">
+        Items {momentOf(shownMs)}
+        {shownMs !== atMs && (
+          <span class="badge coming">still these; those {momentOf(atMs)} are being looked up</span>
+        )}
+      </h2>
       <div class="row">
         <label>
           Collection
@@ -84,29 +99,20 @@ function ItemList({
   );
 }
 
-function ItemHistory({ collection, id }: { collection: string; id: string }) {
-  const [changes, setChanges] = useState<readonly ShownChange[]>([]);
-  const [cursor, setCursor] = useState<string>();
+const momentOf = (atMs: number | undefined) => (atMs === undefined ? 'now' : `as of ${dateTime(atMs)}`);
+
+function ItemHistory({ collection, id, round }: { collection: string; id: string; round: number }) {
+  const [{ changes, cursor }, setShown] = useState<Shown>({ changes: [] });
   const [error, setError] = useState<CallError>();
-  const [isLoaded, setLoaded] = useState(false);
-  const take = (page: HistoryPage, before: readonly ShownChange[]) => {
-    setChanges([...before, ...page.changes]);
-    setCursor(page.cursor);
-    setLoaded(true);
-  };
+  const newest = useAnswer(signal => call('history', { collection, id, limit: 20 }, signal), '', { round });
+  const isLoaded = newest.value !== undefined;
   useEffect(() => {
-    const ending = new AbortController();
-    setError(undefined);
-    setLoaded(false);
-    call('history', { collection, id, limit: 20 }, ending.signal).then(
-      page => take(page, []),
-      (failure: unknown) => !ending.signal.aborted && setError(asCallError(failure)),
-    );
-    return () => ending.abort();
-  }, [collection, id]);
+    const { value } = newest;
+    if (value !== undefined) setShown(before => withNewest(before, value));
+  }, [newest.value]);
   const older = () =>
     call('history', { collection, id, limit: 20, cursor }).then(
-      page => take(page, changes),
+      page => setShown({ changes: [...changes, ...page.changes], cursor: page.cursor }),
       (failure: unknown) => setError(asCallError(failure)),
     );
   return (
@@ -117,7 +123,7 @@ function ItemHistory({ collection, id }: { collection: string; id: string }) {
       <h2 id="history-title">
         History of <Stored text={id} /> <span class="quiet">in {visible(collection)}</span>
       </h2>
-      <Failure error={error} />
+      <Failure error={newest.error ?? error} />
       <p role="status" class="quiet">
         {isLoaded &&
           (changes.length === 0 ? 'It never was there.' : `${count(changes.length, 'change')}, newest first`)}
@@ -134,6 +140,19 @@ function ItemHistory({ collection, id }: { collection: string; id: string }) {
       )}
     </section>
   );
+}
+
+interface Shown {
+  readonly changes: readonly ShownChange[];
+  readonly cursor?: string | undefined;
+}
+
+/** What came since stands above what is shown; where that does not reach down to it, what is shown begins anew. */
+function withNewest({ changes, cursor }: Shown, page: HistoryPage): Shown {
+  const known = changes[0]?.seq ?? 0;
+  const fresh = page.changes.filter(({ seq }) => seq > known);
+  const isWhole = changes.length > 0 && (fresh.length < page.changes.length || !page.more);
+  return isWhole ? { changes: [...fresh, ...changes], cursor } : page;
 }
 
 /** One change, with what it did to the text and the metadata. */

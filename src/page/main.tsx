@@ -1,16 +1,19 @@
 /** The page: login, the time line over everything, and below it one view at a time. */
 import { render } from 'preact';
-import { useCallback, useEffect, useState } from 'preact/hooks';
+import { useCallback, useEffect, useMemo, useRef, useState } from 'preact/hooks';
 import { call, type Me, session } from './api.js';
-import { asCallError, useAnswer } from './hooks.js';
+import { HealthView } from './health.js';
+import { asCallError, useAnswer, useHeld } from './hooks.js';
 import { ItemsView } from './items.js';
+import { useLive } from './live.js';
+import { MaintenanceView } from './maintenance.js';
 import { MarksView } from './marks.js';
 import { Failure } from './parts.js';
 import { type Asked, NOTHING_ASKED, SearchView } from './search.js';
 import { drawingOf } from './series.js';
 import { SessionsView } from './sessions.js';
 import { StateView } from './state.js';
-import { count } from './text.js';
+import { count, visible } from './text.js';
 import { momentText, TimeLine } from './timeline.js';
 
 const VIEWS = [
@@ -18,6 +21,8 @@ const VIEWS = [
   ['items', 'Items'],
   ['sessions', 'Sessions'],
   ['marks', 'Marks'],
+  ['health', 'Health'],
+  ['maintenance', 'Maintenance'],
   ['state', 'State'],
 ] as const;
 
@@ -59,13 +64,8 @@ function App({ me }: { me: Me }) {
   const [asked, setAsked] = useState<Asked>(NOTHING_ASKED);
   const [round, setRound] = useState(0);
   const again = useCallback(() => setRound(one => one + 1), []);
-  useEffect(() => {
-    // What agents wrote while nobody looked.
-    const seen = () => document.visibilityState === 'visible' && again();
-    document.addEventListener('visibilitychange', seen);
-    return () => document.removeEventListener('visibilitychange', seen);
-  }, [again]);
-  const status = useAnswer(signal => call('status', {}, signal), round);
+  const [isDragging, setDragging] = useState(false);
+  const status = useAnswer(signal => call('status', {}, signal), 'status', { round });
   const activity = useAnswer(
     signal =>
       call(
@@ -77,13 +77,18 @@ function App({ me }: { me: Me }) {
         },
         signal,
       ),
-    `${days}/${round}`,
+    days,
+    { round },
   );
+  const away = useLive(status.value?.head.seq, again);
+  const returns = useReturns(away !== undefined, me, again);
   const shown = VIEWS.find(([name]) => name === view)?.[0] ?? 'search';
   useEffect(() => {
     document.title = `${VIEWS.find(([name]) => name === shown)![1]} · mcp-vector-server`;
   }, [shown]);
-  const line = activity.value;
+  // The time line does not move under the pointer that drags along it.
+  const line = useHeld(activity.value, isDragging);
+  const drawing = useMemo(() => line && drawingOf(line), [line]);
   return (
     <>
       <button type="button" class="skip" onClick={focusContent}>
@@ -102,6 +107,10 @@ function App({ me }: { me: Me }) {
           Log out
         </button>
       </header>
+      <p class={away === undefined ? 'away none' : 'away'} role="status">
+        {away !== undefined &&
+          `${sentence(away.message)} What is shown is as it was then; the page goes on by itself when the server is back.`}
+      </p>
       <section class="past" aria-labelledby="time-title">
         <div class="row">
           <h2 id="time-title">Time line</h2>
@@ -116,7 +125,8 @@ function App({ me }: { me: Me }) {
             </select>
           </label>
           <p class="moment">
-            {line !== undefined && <output>{momentText(line, drawingOf(line), atMs)}</output>}
+            {/* Not spoken: it changes with what others write, and the slider says it of itself. */}
+            {line !== undefined && momentText(line, drawing!, atMs)}
           </p>
           <button type="button" disabled={atMs === undefined} onClick={() => setAtMs(undefined)}>
             Back to now
@@ -128,7 +138,7 @@ function App({ me }: { me: Me }) {
             <div class="slider empty" />
           </div>
         ) : (
-          <TimeLine activity={line} atMs={atMs} onMove={setAtMs} />
+          <TimeLine activity={line} drawing={drawing!} atMs={atMs} onMove={setAtMs} onDrag={setDragging} />
         )}
       </section>
       <nav aria-label="Views">
@@ -140,7 +150,7 @@ function App({ me }: { me: Me }) {
       </nav>
       <main id="content" tabIndex={-1}>
         {shown === 'search' && (
-          <SearchView status={status.value} atMs={atMs} asked={asked} onAsk={setAsked} />
+          <SearchView status={status.value} atMs={atMs} asked={asked} round={round} onAsk={setAsked} />
         )}
         {shown === 'items' && (
           <ItemsView
@@ -148,15 +158,44 @@ function App({ me }: { me: Me }) {
             atMs={atMs}
             collection={collection === '' ? undefined : collection}
             id={id === '' ? undefined : id}
+            round={round}
           />
         )}
         {shown === 'sessions' && <SessionsView activity={line} me={me} onChanged={again} />}
         {shown === 'marks' && <MarksView status={status.value} me={me} onMove={setAtMs} onChanged={again} />}
+        {shown === 'health' && <HealthView returns={returns} />}
+        {shown === 'maintenance' && (
+          <MaintenanceView status={status.value} me={me} round={round} onChanged={again} />
+        )}
         {shown === 'state' && <StateView status={status.value} />}
       </main>
     </>
   );
 }
+
+/**
+ * When the server is back everything is asked anew; and where it is another version, the page itself is.
+ * @returns how often it came back
+ */
+function useReturns(isAway: boolean, { version }: Me, again: () => void): number {
+  const wasAway = useRef(false);
+  const [returns, setReturns] = useState(0);
+  useEffect(() => {
+    if (wasAway.current && !isAway) {
+      again();
+      setReturns(one => one + 1);
+      // What it rejects with is told of by the next that is asked.
+      call('me').then(
+        me => me.version !== version && location.reload(),
+        () => undefined,
+      );
+    }
+    wasAway.current = isAway;
+  }, [isAway]);
+  return returns;
+}
+
+const sentence = (text: string) => `${text[0]!.toUpperCase()}${visible(text.slice(1))}.`;
 
 /** A link to it would change the view that the address names. */
 function focusContent(): void {
@@ -192,7 +231,7 @@ async function start(): Promise<void> {
     render(<App me={me} />, root);
   } catch (error) {
     const { message, wayOut, code } = asCallError(error);
-    if (code !== 'UNAUTHORIZED') notice(`${message[0]!.toUpperCase()}${message.slice(1)}.`, wayOut);
+    if (code !== 'UNAUTHORIZED') notice(sentence(message), wayOut);
   }
 }
 

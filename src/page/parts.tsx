@@ -1,5 +1,6 @@
 /** Small pieces that several views share. Stored text is only ever a child: Preact makes text nodes of it. */
 import type { ComponentChildren } from 'preact';
+import type { Level } from '../domain/health.js';
 import type { Actor, Metadata } from '../domain/model.js';
 import type { WordRun } from '../domain/travel.js';
 import type { CallError } from './api.js';
@@ -107,6 +108,17 @@ export function Section({ title, id, children }: { title: string; id: string; ch
     </section>
   );
 }
+
+export function Fact({ name, children }: { name: string; children: ComponentChildren }) {
+  return (
+    <div>
+      <dt>{name}</dt>
+      <dd>{children}</dd>
+    </div>
+  );
+}
+
+export const LevelBadge = ({ level }: { level: Level }) => <span class={`badge ${level}`}>{level}</span>;
 
 export const itemLink = (collection: string, id: string): string =>
   `#/items/${encodeURIComponent(collection)}/${encodeURIComponent(id)}`;

@@ -1,8 +1,8 @@
 /** Search as of the moment beside search now. */
-import { useState } from 'preact/hooks';
+import { useMemo, useState } from 'preact/hooks';
 import type { StatusAnswer } from '../domain/face.js';
 import { call, type FoundHit, type SearchPage } from './api.js';
-import { useAnswer } from './hooks.js';
+import { type Loaded, useAnswer } from './hooks.js';
 import { Failure, itemLink, Stored, Who } from './parts.js';
 import { count, dateTime, visible } from './text.js';
 
@@ -22,21 +22,25 @@ interface Props {
   readonly status: StatusAnswer | undefined;
   readonly atMs: number | undefined;
   readonly asked: Asked;
+  /** Another number: something was written. */
+  readonly round: number;
   onAsk(asked: Asked): void;
 }
 
-export function SearchView({ status, atMs, asked, onAsk }: Props) {
+export function SearchView({ status, atMs, asked, round, onAsk }: Props) {
   const [draft, setDraft] = useState(asked);
   const isAsked = asked.query.trim() !== '';
   const asOf = atMs === undefined ? undefined : new Date(atMs).toISOString();
   const key = JSON.stringify(asked);
-  const now = useAnswer(isAsked ? signal => call('search', question(asked), signal) : undefined, key);
+  const now = useAnswer(isAsked ? signal => call('search', question(asked), signal) : undefined, key, {
+    round,
+  });
   const then = useAnswer(
     isAsked && asOf !== undefined
-      ? signal => call('search', { ...question(asked), as_of: asOf }, signal)
+      ? async signal => ({ ...(await call('search', { ...question(asked), as_of: asOf }, signal)), atMs })
       : undefined,
     `${key}@${asOf}`,
-    QUIET_MS,
+    { quietMs: QUIET_MS },
   );
   return (
     <section aria-labelledby="search-title">
@@ -96,8 +100,10 @@ export function SearchView({ status, atMs, asked, onAsk }: Props) {
         <div class={asOf === undefined ? 'sides one' : 'sides'}>
           {asOf !== undefined && (
             <Side
-              title={dateTime(atMs!)}
+              // Of what is shown, not of what is being asked.
+              title={dateTime(then.value?.atMs ?? atMs!)}
               answer={then}
+              coming={then.value !== undefined && then.value.atMs !== atMs ? dateTime(atMs!) : undefined}
               other={now.value?.results}
               where="not among those of now"
             />
@@ -130,25 +136,37 @@ function said(then: SearchPage | undefined, now: SearchPage | undefined): string
 
 interface SideProps {
   readonly title: string;
-  readonly answer: ReturnType<typeof useAnswer<SearchPage>>;
+  readonly answer: Loaded<SearchPage>;
+  /** The moment that is asked for, where what is shown is of another. */
+  readonly coming?: string | undefined;
   /** What the other side found, to tell what differs. */
   readonly other: readonly FoundHit[] | undefined;
   readonly where: string;
 }
 
-function Side({ title, answer: { value, error, isLoading }, other, where }: SideProps) {
-  return (
-    <div class="side" aria-busy={isLoading}>
-      <h3>{title}</h3>
-      <Failure error={error} />
-      {value?.warning !== undefined && <p class="warning">{visible(value.warning)}</p>}
-      {value?.hint !== undefined && <p class="quiet">{visible(value.hint)}</p>}
-      {value?.results.length === 0 && <p class="quiet">Nothing was found.</p>}
+function Side({ title, answer: { value, error, isLoading }, coming, other, where }: SideProps) {
+  // A drag draws the title anew at each frame, and not what was found.
+  const hits = useMemo(
+    () => (
       <ol class="hits">
         {value?.results.map(hit => (
           <Hit hit={hit} key={`${hit.collection}\n${hit.id}`} difference={differenceOf(hit, other, where)} />
         ))}
       </ol>
+    ),
+    [value, other, where],
+  );
+  return (
+    <div class="side" aria-busy={isLoading}>
+      <h3>
+        {title}
+        {coming !== undefined && <span class="badge coming">still this; {coming} is being looked up</span>}
+      </h3>
+      <Failure error={error} />
+      {value?.warning !== undefined && <p class="warning">{visible(value.warning)}</p>}
+      {value?.hint !== undefined && <p class="quiet">{visible(value.hint)}</p>}
+      {value?.results.length === 0 && <p class="quiet">Nothing was found.</p>}
+      {hits}
     </div>
   );
 }

@@ -1,7 +1,6 @@
 /** How the store is: what `status` tells. */
-import type { ComponentChildren } from 'preact';
 import type { StatusAnswer } from '../domain/face.js';
-import { Section, Stored, Time } from './parts.js';
+import { Fact, Section, Stored, Time } from './parts.js';
 import { bytes, count, number, visible } from './text.js';
 
 export function StateView({ status }: { status: StatusAnswer | undefined }) {
@@ -45,7 +44,6 @@ export function StateView({ status }: { status: StatusAnswer | undefined }) {
           </p>
         ))}
       </Section>
-      <Verification status={status} />
       <Section title="Collections" id="collections-title">
         {/* biome-ignore lint/a11y/noNoninteractiveTabindex: what scrolls must be reached by the keyboard */}
         <section class="scroll" tabIndex={0} aria-label="Table of collections">
@@ -79,52 +77,5 @@ export function StateView({ status }: { status: StatusAnswer | undefined }) {
         </section>
       </Section>
     </>
-  );
-}
-
-function Verification({ status: { verification, head } }: { status: StatusAnswer }) {
-  const { completed, verified, findings, schedule, is_running } = verification;
-  return (
-    <Section title="Verification" id="verification-title">
-      <dl class="facts">
-        <Fact name="Findings">
-          {findings.length === 0 ? (
-            <span class="badge ok">none</span>
-          ) : (
-            <span class="badge poisoned">{count(findings.length, 'finding')}</span>
-          )}
-        </Fact>
-        <Fact name="Last whole round">
-          {completed === undefined ? (
-            'none yet'
-          ) : (
-            <>
-              up to event {number(completed.seq)} of {number(head.seq)}, <Time time={completed.time} />
-            </>
-          )}
-        </Fact>
-        {verified !== undefined && verified.seq !== completed?.seq && (
-          <Fact name="This round">up to event {number(verified.seq)}</Fact>
-        )}
-        <Fact name="By itself">{schedule === 'off' ? 'off' : <code>{schedule}</code>}</Fact>
-        <Fact name="At work">{is_running ? 'yes' : 'no'}</Fact>
-      </dl>
-      <ul>
-        {findings.map(({ code, message, seq }) => (
-          <li key={`${code}${seq}${message}`}>
-            <code>{code}</code> {visible(message)}
-          </li>
-        ))}
-      </ul>
-    </Section>
-  );
-}
-
-function Fact({ name, children }: { name: string; children: ComponentChildren }) {
-  return (
-    <div>
-      <dt>{name}</dt>
-      <dd>{children}</dd>
-    </div>
   );
 }

@@ -1,15 +1,18 @@
 /** The time line: how much was written when and by whom, and a slider along it to any moment. */
-import { useEffect, useMemo, useRef, useState } from 'preact/hooks';
+import { useEffect, useMemo, useRef } from 'preact/hooks';
 import type { ActivityAnswer } from '../domain/activity.js';
 import { type Scale, TimeLineCanvas } from './canvas.js';
-import { type Drawing, drawingOf, stepAt } from './series.js';
+import { type Drawing, stepAt } from './series.js';
 import { count, date, dateTime, duration, number } from './text.js';
 
 export interface TimeLineProps {
   readonly activity: ActivityAnswer;
+  readonly drawing: Drawing;
   /** Undefined: now. */
   readonly atMs: number | undefined;
   onMove(atMs: number | undefined): void;
+  /** A drag begins or ends. */
+  onDrag(isDragging: boolean): void;
 }
 
 /** As near to the right edge as this counts as now. */
@@ -18,12 +21,16 @@ const PAGE_STEPS = 10;
 /** Rows of the table that says the same as the picture. */
 const TABLE_ROWS = 40;
 
-export function TimeLine({ activity, atMs, onMove }: TimeLineProps) {
-  const drawing = useMemo(() => drawingOf(activity), [activity]);
+export function TimeLine({ activity, drawing, atMs, onMove, onDrag }: TimeLineProps) {
   const scale = useMemo(() => scaleOf(activity), [activity]);
   const canvas = useRef<HTMLCanvasElement>(null);
   const drawn = useRef<TimeLineCanvas>(null);
-  const [isDragging, setDragging] = useState(false);
+  const isDragging = useRef(false);
+  const drag = (isOn: boolean) => {
+    isDragging.current = isOn;
+    onDrag(isOn);
+  };
+  useEffect(() => () => onDrag(false), []);
 
   useEffect(() => {
     const line = new TimeLineCanvas(canvas.current!);
@@ -74,12 +81,12 @@ export function TimeLine({ activity, atMs, onMove }: TimeLineProps) {
         onKeyDown={onKeyDown}
         onPointerDown={event => {
           event.currentTarget.setPointerCapture(event.pointerId);
-          setDragging(true);
+          drag(true);
           moveToX(event.clientX);
         }}
-        onPointerMove={event => isDragging && moveToX(event.clientX)}
-        onPointerUp={() => setDragging(false)}
-        onPointerCancel={() => setDragging(false)}
+        onPointerMove={event => isDragging.current && moveToX(event.clientX)}
+        onPointerUp={() => drag(false)}
+        onPointerCancel={() => drag(false)}
       >
         <canvas ref={canvas} />
       </div>

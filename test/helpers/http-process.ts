@@ -10,6 +10,8 @@ const MAIN = createRequire(import.meta.url).resolve('#src/cli/main.js');
 const LISTENS = /"host":"[^"]*","port":(\d+)/;
 
 export interface HttpProcessOptions {
+  /** Default: one that is free. */
+  readonly port?: number | undefined;
   /** Further arguments of `serve`. */
   readonly args?: readonly string[];
   readonly env?: Record<string, string>;
@@ -33,13 +35,20 @@ export class HttpProcess {
     this.exited = new Promise(resolve => child.once('close', resolve));
   }
 
-  /** Starts it on a port that is free, and waits until it listens. */
-  static async start(store: string, { args = [], env = {} }: HttpProcessOptions = {}): Promise<HttpProcess> {
+  /** Starts it, and waits until it listens. */
+  static async start(
+    store: string,
+    { port = 0, args = [], env = {} }: HttpProcessOptions = {},
+  ): Promise<HttpProcess> {
     mkdirSync(store, { recursive: true, mode: 0o700 });
-    const child = spawn(process.execPath, [MAIN, 'serve', '--port', '0', '--store', store, ...args], {
-      stdio: ['ignore', 'ignore', 'pipe'],
-      env: { ...process.env, ...env },
-    });
+    const child = spawn(
+      process.execPath,
+      [MAIN, 'serve', '--port', String(port), '--store', store, ...args],
+      {
+        stdio: ['ignore', 'ignore', 'pipe'],
+        env: { ...process.env, ...env },
+      },
+    );
     const server = new HttpProcess(store, child);
     await new Promise<void>((resolve, reject) => {
       const look = () => {

@@ -1,8 +1,9 @@
 /** The page's side of the door: who gets in, by what, and what no other page can make a browser do. */
-import { existsSync, readdirSync, readFileSync } from 'node:fs';
+import { existsSync, readdirSync, readFileSync, statSync, writeFileSync } from 'node:fs';
 import { request as httpRequest } from 'node:http';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import type { ScheduleAnswer } from '#src/domain/schedule.js';
 import { createLogin, LINK_MS, SESSION_MS, useLogin } from '#src/http/page/login.js';
 import { PageSessions } from '#src/http/page/sessions.js';
 import type { Scope } from '#src/http/scopes.js';
@@ -14,13 +15,14 @@ import { head, raw } from './raw.js';
 
 let server: HttpProcess;
 let tokens: string;
+let agent: string;
 
 beforeAll(async () => {
   server = await HttpProcess.start(join(temporaryDirectory(), 'store'), {
     args: ['--allow-host', 'memory.example'],
   });
   tokens = join(server.store, 'tokens');
-  server.token('agent');
+  agent = server.token('agent');
 });
 afterAll(() => server?.stop());
 
@@ -65,6 +67,12 @@ async function logIn(scope: Scope = 'read'): Promise<{ cookie: string; name: str
   expect(status).toBe(200);
   const [set] = headers['set-cookie'] as string[];
   return { cookie: set!.split(';')[0]!, name, set: set! };
+}
+
+/** How many event streams and waits are open. */
+async function streamsOf(url: string, token: string): Promise<number> {
+  const answer = await fetch(`${url}/metrics`, { headers: { Authorization: `Bearer ${token}` } });
+  return Number(/mcp_http_event_streams (\d+)/.exec(await answer.text())?.[1]);
 }
 
 describe('its files', () => {
@@ -191,6 +199,8 @@ describe('a link', () => {
       url: expect.stringMatching(/^https:\/\/memory\.example\/login#[\w-]{43}$/),
       scope: 'read',
     });
+    const admin = await runCli([...args, '--admin', '--write']);
+    expect(JSON.parse(admin.stdout)).toMatchObject({ scope: 'admin' });
     const wrong = await runCli([...args, '--url', 'ftp://memory.example/x']);
     expect(wrong).toMatchObject({ code: 2, stderr: expect.stringContaining('INVALID_ARGUMENT') });
   });
@@ -243,17 +253,74 @@ describe('the cookie', () => {
     const { name } = createLogin(dir, 'read');
     const token = readToken(dir, name);
     let nowMs = 0;
-    const sessions = new PageSessions(
-      () => true,
-      SESSION_MS,
-      () => nowMs,
-    );
+    const sessions = new PageSessions({
+      ...{ dir, isValid: () => true, lifeMs: SESSION_MS },
+      clock: () => nowMs,
+    });
     const value = sessions.begin(token);
     nowMs = SESSION_MS - 1;
     expect(sessions.find(value)).toEqual(token);
     nowMs = SESSION_MS;
     expect(sessions.find(value)).toBeUndefined();
     revokeToken(dir, name);
+  });
+});
+
+describe('a session', () => {
+  const NOW = Date.parse('2026-11-01T10:00:00Z');
+  const make = () => {
+    const dir = join(temporaryDirectory(), 'tokens');
+    const token = readToken(dir, createLogin(dir, 'read', new Date(NOW)).name);
+    let nowMs = NOW;
+    const another = () =>
+      new PageSessions({ dir, isValid: () => true, lifeMs: SESSION_MS, clock: () => nowMs });
+    const value = another().begin(token);
+    const [file = ''] = readdirSync(dir).filter(name => name.endsWith('.session'));
+    return { dir, token, value, path: join(dir, file), another, pass: (ms: number) => (nowMs += ms) };
+  };
+
+  test('goes on in a server that starts anew, and leaves nothing that would open another', () => {
+    const { token, value, path, another, pass } = make();
+    const [name, text] = [path, readFileSync(path, 'utf8')];
+    expect(name + text).not.toContain(value);
+    if (process.platform !== 'win32') expect(statSync(path).mode & 0o777).toBe(0o600);
+    expect(another().find(value)).toEqual(token);
+    expect(another().find(`${value.slice(0, -1)}~`)).toBeUndefined();
+    expect(another().find(path)).toBeUndefined();
+    pass(SESSION_MS);
+    expect(another().find(value)).toBeUndefined();
+    expect(existsSync(path)).toBe(false);
+  });
+
+  test('ends everywhere with the logout, and with its token', () => {
+    const { value, path, another } = make();
+    another().end(value);
+    expect(another().find(value)).toBeUndefined();
+    expect(existsSync(path)).toBe(false);
+    const revoked = make();
+    revokeToken(revoked.dir, revoked.token.name);
+    expect(revoked.another().find(revoked.value)).toBeUndefined();
+  });
+
+  test.each([
+    '',
+    '{',
+    '[]',
+    'null',
+    '{"version":2,"token":"x","ends":"2030-01-01"}',
+    '{"version":1,"token":"../x","ends":"2030-01-01"}',
+  ])('of a file that says %j opens nothing', text => {
+    const { value, path, another } = make();
+    writeFileSync(path, text);
+    expect(another().find(value)).toBeUndefined();
+  });
+
+  test('that is over is cleared away when the next link is made', () => {
+    const { dir, path } = make();
+    createLogin(dir, 'read', new Date(NOW + SESSION_MS - 1));
+    expect(existsSync(path)).toBe(true);
+    createLogin(dir, 'read', new Date(NOW + SESSION_MS));
+    expect(existsSync(path)).toBe(false);
   });
 });
 
@@ -323,6 +390,19 @@ describe('a call', () => {
     ['list', { collection: 'none' }, 'COLLECTION_NOT_FOUND'],
     ['revert', { session: 'x', dry_run: false }, 'INVALID_ARGUMENT'],
     ['mark', { name: '../x' }, 'INVALID_ARGUMENT'],
+    ['charts', { span: 'century' }, 'INVALID_ARGUMENT'],
+    ['charts', { span: '__proto__' }, 'INVALID_ARGUMENT'],
+    ['charts', { steps: 1e9 }, 'INVALID_ARGUMENT'],
+    ['health', { max_age_ms: 0 }, 'INVALID_ARGUMENT'],
+    ['capacity', [], 'INVALID_ARGUMENT'],
+    ['backup', { to: '/etc' }, 'INVALID_ARGUMENT'],
+    ['schedule', { action: 'run', job: 'verify' }, 'INVALID_ARGUMENT'],
+    ['changes', { after: -1 }, 'INVALID_ARGUMENT'],
+    ['changes', { wait_ms: 25_001 }, 'INVALID_ARGUMENT'],
+    ['changes', { after: '1' }, 'INVALID_ARGUMENT'],
+    ['changes', { within: ['secret'] }, 'INVALID_ARGUMENT'],
+    ['run', { job: 'verify' }, 'SCOPE_INSUFFICIENT'],
+    ['run', {}, 'SCOPE_INSUFFICIENT'],
     ['status', [], 'INVALID_ARGUMENT'],
     ['status', 'null', 'INVALID_ARGUMENT'],
     ['status', '{', 'INVALID_ARGUMENT'],
@@ -345,6 +425,61 @@ describe('a call', () => {
     }
   });
 
+  test('of any login sees health, charts, forecast, backups and schedules, and no path of a check', async () => {
+    const { cookie } = await logIn();
+    const told = async (name: string, body = {}) => {
+      const { status, text } = await ask(`/api/${name}`, own({ Cookie: cookie }), body);
+      expect({ name, status }).toEqual({ name, status: 200 });
+      return JSON.parse(text);
+    };
+    const { checks } = await told('health');
+    expect(checks).toHaveLength(16);
+    expect(checks.filter((check: object) => 'detail' in check)).toEqual([]);
+    expect(await told('charts', { span: 'year' })).toMatchObject({ samples: 0, step_ms: expect.any(Number) });
+    expect((await told('capacity')).forecasts).toHaveLength(2);
+    expect(await told('backup')).toEqual({});
+    expect((await told('schedule')).jobs).toHaveLength(8);
+  });
+
+  test('runs a job for an admin alone, and none that is not there', async () => {
+    const { cookie } = await logIn('admin');
+    const run = async (job: unknown) => {
+      const { status, text } = await ask('/api/run', own({ Cookie: cookie }), { job });
+      return { status, ...JSON.parse(text) };
+    };
+    expect(await run('../verify')).toMatchObject({ status: 422, code: 'INVALID_ARGUMENT' });
+    expect(await run(['verify'])).toMatchObject({ status: 422, code: 'INVALID_ARGUMENT' });
+    expect(await run('backup')).toMatchObject({ status: 422, code: 'JOB_UNAVAILABLE' });
+    expect(await run('checkpoint')).toMatchObject({ status: 200, job: 'checkpoint' });
+    const last = async () => {
+      const { text } = await ask('/api/schedule', own({ Cookie: cookie }), {});
+      const { jobs } = JSON.parse(text) as ScheduleAnswer;
+      return jobs.find(({ name }) => name === 'checkpoint')!.last;
+    };
+    await expect.poll(last).toMatchObject({ reason: 'asked', outcome: 'ok' });
+  });
+
+  test('that waits for news hears of a write, and ends with its session', async () => {
+    const [{ cookie, name }, writer] = [await logIn(), await logIn('write')];
+    const wait = async (after?: number) => {
+      const { status, text } = await ask('/api/changes', own({ Cookie: cookie }), {
+        ...(after !== undefined && { after, wait_ms: 25_000 }),
+      });
+      return { status, ...JSON.parse(text) } as { status: number; head: number; code?: string };
+    };
+    const { head } = await wait();
+    const news = wait(head);
+    await ask('/api/mark', own({ Cookie: writer.cookie }), { name: 'news' });
+    const later = await news;
+    expect(later.head).toBeGreaterThan(head);
+    // A log that is shorter than what was known is news as well.
+    expect(await wait(later.head + 1000)).toEqual(later);
+    const ending = wait(later.head);
+    await expect.poll(() => streamsOf(server.url, agent)).toBe(1);
+    server.revoke(name);
+    expect(await ending).toMatchObject({ status: 401, code: 'UNAUTHORIZED' });
+  });
+
   test('is answered to a client that waits for leave to send it', async () => {
     const { cookie } = await logIn();
     const { status } = await ask('/api/me', own({ Cookie: cookie, Expect: '100-continue' }), {});
@@ -356,6 +491,38 @@ describe('a call', () => {
     const answer = await ask('/api/search', own({ Cookie: cookie }), { query: 'x'.repeat(70_000) });
     expect(answer).toMatchObject({ status: 413 });
   });
+});
+
+test('a server that ends does not wait for those who wait for news', async () => {
+  const other = await HttpProcess.start(join(temporaryDirectory(), 'store'));
+  try {
+    const { code } = createLogin(join(other.store, 'tokens'), 'read');
+    const headers = {
+      'Content-Type': 'application/json',
+      'X-Mcp-Vector-Page': '1',
+      Origin: other.url,
+    };
+    const { headers: set } = await fetch(`${other.url}/api/login`, {
+      method: 'POST',
+      headers,
+      body: JSON.stringify({ code }),
+    });
+    const cookie = set.getSetCookie()[0]!.split(';')[0]!;
+    const call = (body: object) =>
+      fetch(`${other.url}/api/changes`, {
+        method: 'POST',
+        headers: { ...headers, Cookie: cookie },
+        body: JSON.stringify(body),
+      });
+    const { head } = (await (await call({})).json()) as { head: number };
+    const waiting = call({ after: head, wait_ms: 25_000 });
+    const token = other.token('prometheus', 'read');
+    await expect.poll(() => streamsOf(other.url, token)).toBe(1);
+    expect(await other.stop()).toBe(0);
+    expect((await waiting).status).toBe(503);
+  } finally {
+    other.signal('SIGKILL');
+  }
 });
 
 // Last: it uses up what this address may try.

@@ -12,6 +12,7 @@ import { HttpProcess } from '../helpers/http-process.js';
 import { runCli } from '../helpers/run-cli.js';
 import { launchBrowser } from './browser.js';
 import { BAD_SESSION, BEFORE_CHANGE, DEPLOY_NOW, DEPLOY_THEN, IMAGE, makeSample, SCRIPT } from './sample.js';
+import { SAMPLE_SECONDS, writeSamples } from './samples.js';
 
 const AXE = readFileSync(createRequire(import.meta.url).resolve('axe-core/axe.min.js'), 'utf8');
 const PICTURES = fileURLToPath(new URL('../../docs/page/', import.meta.url));
@@ -25,9 +26,20 @@ let store: string;
 beforeAll(async () => {
   store = join(temporaryDirectory('mvs-page-'), 'store');
   await makeSample(store);
-  server = await HttpProcess.start(store);
+  writeSamples(store, Date.now());
+  server = await start();
   browser = await launchBrowser();
 });
+const start = (port?: number) =>
+  HttpProcess.start(store, {
+    port,
+    env: {
+      VECTOR_SAMPLE_SECONDS: String(SAMPLE_SECONDS),
+      VECTOR_BACKUP_DIR: join(store, '..', 'backups'),
+      VECTOR_SCHEDULE: 'backup-continuous=off',
+      VECTOR_VERIFY_RATE: '0.3',
+    },
+  });
 afterAll(async () => {
   await browser?.close();
   await server?.stop();
@@ -90,11 +102,11 @@ const then = (page: Page) => page.locator('.side').first();
 const now = (page: Page) => page.locator('.side').last();
 
 /** Rewritten only where asked: a picture differs by the fonts of the machine. */
-async function picture(page: Page, name: string): Promise<void> {
+async function picture(page: Page, name: string, fullPage = false): Promise<void> {
   const path = join(PICTURES, `${name}.png`);
   if (process.env.UPDATE_PICTURES === undefined && existsSync(path)) return;
   mkdirSync(PICTURES, { recursive: true });
-  writeFileSync(path, await page.screenshot());
+  writeFileSync(path, await page.screenshot({ fullPage }));
 }
 
 async function assertAccessible(page: Page): Promise<void> {
@@ -205,7 +217,7 @@ test('the policy refuses what a text would do if it ever became more than text',
 
 describe.each(SCHEMES)('in %s', colorScheme => {
   test('every view is accessible, and its picture is taken', async () => {
-    const { page, faults, context } = await visit({ colorScheme });
+    const { page, faults, context } = await visit({ colorScheme }, 'admin');
     await search(page);
     await dragTo(page, BEFORE_CHANGE);
     await expect.poll(() => page.locator('.side').count()).toBe(2);
@@ -230,6 +242,20 @@ describe.each(SCHEMES)('in %s', colorScheme => {
     await page.locator('dialog table').waitFor();
     await assertAccessible(page);
     await picture(page, `undo-${colorScheme}`);
+    await page.keyboard.press('Escape');
+    await open(page, 'health');
+    await page.locator('.plot .future').last().waitFor();
+    await page.getByLabel('Show').last().selectOption('month');
+    await expect.poll(() => page.locator('.charts').textContent()).toContain('forecast');
+    await expect.poll(() => page.locator('[aria-busy=true]').count()).toBe(0);
+    await assertAccessible(page);
+    await picture(page, `health-${colorScheme}`, true);
+    for (const table of await page.locator('.chart summary').all()) await table.click();
+    await assertAccessible(page);
+    await open(page, 'maintenance');
+    await page.locator('.job').first().waitFor();
+    await assertAccessible(page);
+    await picture(page, `maintenance-${colorScheme}`, true);
     expect(faults).toEqual([]);
     await context.close();
   });
@@ -241,11 +267,24 @@ describe.each(SCHEMES)('in %s', colorScheme => {
     await expect.poll(() => page.locator('.side').count()).toBe(2);
     await assertAccessible(page);
     await picture(page, `narrow-${colorScheme}`);
-    for (const view of ['search', 'items', 'items/notes/hostile-note', 'sessions', 'marks', 'state']) {
+    for (const view of [
+      'search',
+      'items',
+      'items/notes/hostile-note',
+      'sessions',
+      'marks',
+      'state',
+      'maintenance',
+      'health',
+    ]) {
       await open(page, view);
-      await page.locator('.hit, .change, .session, .marks li, .facts').first().waitFor();
+      await page.locator('.hit, .change, .session, .marks li, .job, .plot svg, .facts').first().waitFor();
       expect(await page.evaluate(() => document.documentElement.scrollWidth), view).toBeLessThanOrEqual(360);
     }
+    await page.locator('.plot svg').nth(4).waitFor();
+    await assertAccessible(page);
+    await page.locator('#memory-title').evaluate(title => title.scrollIntoView());
+    await picture(page, `narrow-health-${colorScheme}`);
     await context.close();
   });
 });
@@ -258,6 +297,163 @@ test('a login that only reads offers nothing that writes', async () => {
   await open(page, 'marks');
   await page.locator('.marks li').first().waitFor();
   expect(await page.getByRole('button', { name: 'Set the mark' }).count()).toBe(0);
+  await open(page, 'maintenance');
+  await page.locator('.job').first().waitFor();
+  expect(await page.getByRole('button', { name: 'Run now' }).count()).toBe(0);
+  await context.close();
+});
+
+test('charts are read off by keyboard, and keep the one slow call', async () => {
+  const { page, context } = await visit({}, 'read');
+  await open(page, 'health');
+  const chart = page.getByRole('slider', { name: 'Response times' });
+  await chart.focus();
+  const newest = await chart.getAttribute('aria-valuetext');
+  expect(newest).toMatch(/p50\) [\d.]+ ms.*p99\) [\d.]+ ms/);
+  await page.keyboard.press('PageDown');
+  await expect.poll(() => chart.getAttribute('aria-valuetext')).not.toBe(newest);
+  await page.keyboard.press('Home');
+  await expect.poll(() => chart.getAttribute('aria-valuenow')).toBe('0');
+  await page
+    .locator('.chart', { has: page.locator('#latency-title') })
+    .locator('summary')
+    .click();
+  const table = page.getByLabel('Response times of reads and writes, logarithmic as a table');
+  await expect.poll(async () => (await table.textContent())!.match(/2\.4 s/g)).toHaveLength(1);
+  await page
+    .locator('.chart', { has: page.locator('#work-title') })
+    .locator('summary')
+    .click();
+  await expect
+    .poll(() => page.getByLabel('Calls and events a minute as a table').locator('tr').count())
+    .toBe(41);
+  await expect
+    .poll(() => page.locator('#forecast-title + *').textContent())
+    .toMatch(/Disk.*more by [\d.]+ (?:bytes|kB|MB|GB) a day/);
+  await context.close();
+});
+
+test('results of another moment than the one asked for say so', async () => {
+  const { page, context } = await visit();
+  const title = () => then(page).locator('h3').textContent();
+  await search(page);
+  await dragTo(page, BEFORE_CHANGE);
+  await expect.poll(() => then(page).textContent()).toContain(DEPLOY_THEN);
+  expect(await title()).toMatch(/^12 Oct 2026, \d\d:\d\d$/);
+  let release = () => {};
+  const held = new Promise<void>(resolve => {
+    release = resolve;
+  });
+  await page.route('**/api/search', async route => {
+    await held;
+    await route.continue();
+  });
+  // Thirty hours each; by way of now there would be nothing left to show.
+  await slider(page).focus();
+  for (let n = 0; n < 10; n++) await page.keyboard.press('PageUp');
+  await expect.poll(title).toMatch(/^12 Oct 2026.*2[45] Oct 2026.*is being looked up/);
+  expect(await then(page).textContent()).toContain(DEPLOY_THEN);
+  release();
+  await expect.poll(title).toMatch(/^2[45] Oct 2026, \d\d:\d\d$/);
+  expect(await then(page).textContent()).toContain(DEPLOY_NOW);
+  await page.unrouteAll({ behavior: 'ignoreErrors' });
+  await context.close();
+});
+
+test('what others write appears by itself, not while the time line is dragged, and not behind the scenes', async () => {
+  const { page, faults, context } = await visit();
+  const hidden = await visit();
+  const events = () => page.locator('header p').textContent();
+  await page.getByLabel('Look for').fill('lighthouse keeper');
+  await page.getByRole('button', { name: 'Search' }).click();
+  await page.locator('.hit').first().waitFor();
+  const before = await events();
+  await hidden.page.evaluate(() => {
+    Object.defineProperty(document, 'visibilityState', { configurable: true, get: () => 'hidden' });
+    document.dispatchEvent(new Event('visibilitychange'));
+  });
+  const asked: string[] = [];
+  hidden.page.on('request', request => asked.push(request.url()));
+  const write = (id: string) =>
+    runCli([
+      'upsert',
+      '--store',
+      store,
+      '-c',
+      'notes',
+      '--id',
+      id,
+      'The lighthouse keeper has the spare key.',
+    ]);
+  await write('lighthouse-1');
+  await expect.poll(() => now(page).textContent()).toContain('lighthouse-1');
+  await expect.poll(events).not.toBe(before);
+  const between = (await events())!;
+  const [first] = between.split(' ');
+  await expect.poll(() => slider(page).getAttribute('aria-valuetext')).toBe(`now, after ${first} events`);
+
+  const box = (await slider(page).boundingBox())!;
+  const y = box.y + box.height / 2;
+  await page.mouse.move(box.x + box.width / 2, y);
+  await page.mouse.down();
+  await page.mouse.move(box.x + box.width / 3, y, { steps: 2 });
+  const shown = await slider(page).getAttribute('aria-valuetext');
+  await write('lighthouse-2');
+  await expect.poll(events).not.toBe(between);
+  expect(await slider(page).getAttribute('aria-valuetext')).toBe(shown);
+  expect(shown).toContain(`of ${first}`);
+  await page.mouse.up();
+  const [second] = (await events())!.split(' ');
+  await expect.poll(() => slider(page).getAttribute('aria-valuetext')).toContain(`of ${second}`);
+  expect(asked).toEqual([]);
+  expect(await hidden.page.locator('header p').textContent()).toBe(before);
+  await hidden.page.evaluate(() => {
+    Object.defineProperty(document, 'visibilityState', { configurable: true, get: () => 'visible' });
+    document.dispatchEvent(new Event('visibilitychange'));
+  });
+  await expect.poll(() => hidden.page.locator('header p').textContent()).toBe(await events());
+  expect([...faults, ...hidden.faults]).toEqual([]);
+  await hidden.context.close();
+  await context.close();
+});
+
+test('an admin runs jobs, sees how far they are, and how they ended', async () => {
+  const { page, faults, context } = await visit({}, 'admin');
+  await open(page, 'maintenance');
+  const job = (name: string) => page.locator('.job', { has: page.getByText(name, { exact: true }) });
+  const facts = (section: string) => page.locator(`#${section}-title + *`).textContent();
+  await job('backup').getByRole('button', { name: 'Run now' }).click();
+  await expect.poll(() => job('backup').textContent()).toMatch(/Last: ok.*since somebody asked/);
+  await expect.poll(() => facts('backups')).toContain('all there is');
+  // At its rate this takes some seconds.
+  await job('verify').getByRole('button', { name: 'Run now' }).click();
+  await expect.poll(() => job('verify').textContent()).toContain('Running since');
+  await assertAccessible(page);
+  await expect
+    .poll(() => job('verify').textContent(), { timeout: 20_000 })
+    .toMatch(/Last: ok.*since somebody asked/);
+  await expect.poll(() => facts('verification')).toMatch(/Coverageup to event (\d+) of \1: 0 events since/);
+  // It cannot run here, so nobody is asked to.
+  expect(await job('horizon').getByRole('button').count()).toBe(0);
+  expect(faults).toEqual([]);
+  await context.close();
+});
+
+test('a page whose server went away says so, and goes on when it is back', async () => {
+  const { page, context } = await visit();
+  const events = await page.locator('header p').textContent();
+  const { port } = server;
+  await server.stop();
+  await expect.poll(() => page.locator('.away').textContent()).toContain('does not answer');
+  await assertAccessible(page);
+  expect(await page.locator('header p').textContent()).toBe(events);
+  server = await start(port);
+  await expect.poll(() => page.locator('.away').textContent(), { timeout: 20_000 }).toBe('');
+  await page.getByRole('link', { name: 'Sessions' }).click();
+  await page.locator('.session').first().waitFor();
+  // And ends with the login.
+  await page.getByRole('button', { name: 'Log out' }).click();
+  await expect.poll(() => page.getByRole('alert').textContent()).toBe('You are logged out.');
   await context.close();
 });
 

@@ -20,7 +20,10 @@ export default async function page(call: Call): Promise<number> {
   const base = baseOf(call.text('url') ?? URL_DEFAULT);
   const dir = join(configOf(call).storePath, PATHS.tokens);
   mkdirSync(dir, { recursive: true, mode: 0o700 });
-  const { code, name, scope, expires } = createLogin(dir, call.has('write') ? 'write' : 'read');
+  const { code, name, scope, expires } = createLogin(
+    dir,
+    call.has('admin') ? 'admin' : call.has('write') ? 'write' : 'read',
+  );
   // Behind the #: a browser sends it to nobody, and no log has it.
   const url = `${base}/login#${code}`;
   const isOpened = call.has('open') && (await openInBrowser(url));
@@ -29,7 +32,7 @@ export default async function page(call: Call): Promise<number> {
     say(url);
     console.error(
       `Open it within ${LINK_MS / 60_000} minutes; it works once, and the page stays open to you for ${SESSION_MS / 3_600_000} hours. ` +
-        `${scope === 'read' ? 'It only reads; --write adds marks and undo. ' : ''}To end it: mcp-vector-server token revoke ${name}`,
+        `${scope === 'read' ? 'It only reads; --write adds marks and undo, --admin also running jobs. ' : ''}To end it: mcp-vector-server token revoke ${name}`,
     );
   }
   if (call.has('open') && !isOpened) console.error('No browser could be opened here: open the link by hand.');

@@ -288,15 +288,17 @@ export const SERVING: readonly (Command | Delegated)[] = [
     usage: '[options]',
     details: [
       'The link works once, within 5 minutes; the page then stays open for 12 hours, or until token revoke.',
-      'It only reads, unless --write. serve must run on this store; --url says where, if not on port 3000 of this machine.',
+      'It only reads, unless --write or --admin. serve must run on this store; --url says where, if not on port 3000 of this machine.',
       '',
       'Examples:',
       '  mcp-vector-server page --open                                  in the browser of this machine',
       '  mcp-vector-server page --write                                 with marks and undo',
+      '  mcp-vector-server page --admin                                 with those, and jobs to run now',
       '  mcp-vector-server page --url https://memory.example.org',
     ].join('\n'),
     options: {
       write: { type: 'boolean', meaning: 'Also set marks and undo what sessions wrote.' },
+      admin: { type: 'boolean', meaning: 'As --write, and run jobs of the schedule now.' },
       open: { type: 'boolean', meaning: 'Open it in the browser of this machine.' },
       url: {
         type: 'string',

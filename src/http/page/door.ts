@@ -8,13 +8,17 @@ import type { Access } from '../../domain/access.js';
 import { CodedError, isCoded } from '../../domain/errors.js';
 import type { CallContext, Engine } from '../../domain/face.js';
 import { guardedEngine } from '../../mcp/guarded-engine.js';
-import { badRequest, forbidden, type Refusal } from '../refusals.js';
+import { badRequest, forbidden, type Refusal, shuttingDown } from '../refusals.js';
+import { holds } from '../scopes.js';
 import type { TokenBook } from '../token-book.js';
 import type { Token } from '../tokens.js';
 import { PAGE_CALLS } from './api.js';
+import { PageChanges, sessionOver } from './changes.js';
+import { cookie, cookieOf } from './cookie.js';
 import { Fields } from './fields.js';
 import { PAGE_HEADERS, readPageFiles } from './files.js';
 import { SESSION_MS, useLogin } from './login.js';
+import { PageOperations, runNeedsAdmin } from './operations.js';
 import { PageSessions } from './sessions.js';
 
 export interface PageDoorOptions {
@@ -35,7 +39,7 @@ export const MAX_CALL_BYTES = 64 * 1024;
 const ZONE_HEADER = 'x-time-zone';
 const CALL_PREFIX = '/api/';
 /** Calls that are the door's own. */
-const OWN_CALLS = ['login', 'logout', 'me'];
+const OWN_CALLS = ['login', 'logout', 'me', 'run', 'changes'];
 /** Codes that are not the caller's fault. */
 const STATUS_OF: Readonly<Record<string, number>> = {
   READ_ONLY: 403,
@@ -44,23 +48,42 @@ const STATUS_OF: Readonly<Record<string, number>> = {
   MARK_NOT_FOUND: 404,
   PLAN_STALE: 409,
   MARK_EXISTS: 409,
+  JOB_RUNNING: 409,
+  SCOPE_INSUFFICIENT: 403,
+  UNAUTHORIZED: 401,
+  ENGINE_CLOSED: 503,
   CANCELLED: 499,
 };
 
 export class PageDoor {
   private readonly files = readPageFiles();
   private readonly sessions: PageSessions;
+  private readonly operations: PageOperations;
+  private readonly changes = new PageChanges();
 
   constructor(private readonly options: PageDoorOptions) {
-    const { tokens, clock = Date.now } = options;
-    this.sessions = new PageSessions(token => tokens.isValid(token), SESSION_MS, clock);
+    const { tokens, tokensDir, engine, clock = Date.now } = options;
+    const isValid = (token: Token) => tokens.isValid(token);
+    this.sessions = new PageSessions({ dir: tokensDir, isValid, lifeMs: SESSION_MS, clock });
+    this.operations = new PageOperations({ engine, clock });
   }
 
   /** What there is at a path, to the letter. */
   kindOf(path: string): 'file' | 'call' | undefined {
     if (this.files.has(path)) return 'file';
     const name = path.startsWith(CALL_PREFIX) ? path.slice(CALL_PREFIX.length) : '';
-    return OWN_CALLS.includes(name) || PAGE_CALLS.has(name) ? 'call' : undefined;
+    const isCall = OWN_CALLS.includes(name) || PAGE_CALLS.has(name) || this.operations.has(name);
+    return isCall ? 'call' : undefined;
+  }
+
+  /** Whether a call waits for what may happen, and is no work. */
+  isWait(path: string): boolean {
+    return path === `${CALL_PREFIX}changes`;
+  }
+
+  /** Ends the calls that only wait: the server is about to end. */
+  endWaits(): void {
+    this.changes.end(shuttingDown().error);
   }
 
   /** Answers with a file, or that it has not changed. The method is GET or HEAD. */
@@ -96,7 +119,7 @@ export class PageDoor {
 
   /** Whose session the request's cookie is of. */
   tokenOf(request: IncomingMessage): Token | undefined {
-    const value = this.cookieOf(request);
+    const value = cookieOf(request);
     return value === undefined ? undefined : this.sessions.find(value);
   }
 
@@ -133,7 +156,7 @@ export class PageDoor {
   ): Promise<Refusal | undefined> {
     const name = path.slice(CALL_PREFIX.length);
     if (name === 'logout') {
-      this.sessions.end(this.cookieOf(request)!);
+      this.sessions.end(cookieOf(request)!);
       response.setHeader('Set-Cookie', cookie(request, '', 0));
       return this.sendJson(response, { logged_out: true });
     }
@@ -154,7 +177,16 @@ export class PageDoor {
     };
     const rights = { ...access, readOnly: access.readOnly || token.scope === 'read' };
     try {
-      const answer = await PAGE_CALLS.get(name)!(body, guardedEngine(await engine(), rights), context);
+      if (this.operations.has(name))
+        return this.sendJson(response, await this.operations.call(name, body, context));
+      if (name === 'run' && !holds(token.scope, 'admin')) throw runNeedsAdmin(token.scope);
+      const guarded = guardedEngine(await engine(), rights);
+      const answer =
+        name === 'run'
+          ? await this.operations.run(body, guarded, context)
+          : name === 'changes'
+            ? await this.changes.wait(body, guarded, context, () => this.tokenOf(request) !== undefined)
+            : await PAGE_CALLS.get(name)!(body, guarded, context);
       return this.sendJson(response, answer);
     } catch (error) {
       return refusalFor(error);
@@ -163,7 +195,12 @@ export class PageDoor {
 
   private me({ name, scope, expires }: Token): object {
     const { version, access } = this.options;
-    return { name, version, expires, may_write: scope !== 'read' && !access.readOnly };
+    const isLimited = access.readOnly || access.collections !== undefined;
+    return {
+      ...{ name, version, expires },
+      may_write: scope !== 'read' && !access.readOnly,
+      may_run: holds(scope, 'admin') && !isLimited,
+    };
   }
 
   private fieldsOf(body: unknown, known: readonly string[]): Fields | Refusal {
@@ -184,39 +221,12 @@ export class PageDoor {
     response.end(text);
     return undefined;
   }
-
-  private cookieOf(request: IncomingMessage): string | undefined {
-    const name = cookieName(request);
-    const found = (request.headers.cookie ?? '')
-      .split(';')
-      .map(part => part.trim())
-      .filter(part => part.startsWith(`${name}=`));
-    // Two of one name: one of them was put there by somebody else.
-    return found.length === 1 ? found[0]!.slice(name.length + 1) : undefined;
-  }
 }
 
 /** The host and port of an origin; undefined for what is none. */
 function hostOf(origin: string): string | undefined {
   const { protocol, host } = URL.canParse(origin) ? new URL(origin) : { protocol: '', host: '' };
   return protocol === 'http:' || protocol === 'https:' ? host : undefined;
-}
-
-/** Calls come with an Origin, which tells whether the browser speaks TLS, be it to a proxy. */
-const isSecure = (request: IncomingMessage) => request.headers.origin?.startsWith('https:') === true;
-
-/**
- * Browsers keep cookies by host alone: the port in the name keeps two servers of one machine apart. `__Host-` (RFC 6265bis) lets no
- * other name of the domain set it.
- */
-function cookieName(request: IncomingMessage): string {
-  const port = /:(\d+)$/.exec(request.headers.host ?? '')?.[1] ?? '';
-  return `${isSecure(request) ? '__Host-' : ''}mcp_vector_page${port}`;
-}
-
-function cookie(request: IncomingMessage, value: string, maxAgeS: number): string {
-  const secure = isSecure(request) ? '; Secure' : '';
-  return `${cookieName(request)}=${value}; Path=/; Max-Age=${maxAgeS}; HttpOnly; SameSite=Strict${secure}`;
 }
 
 /** @throws what has no code */
@@ -237,16 +247,7 @@ function loginInvalid(): Refusal {
   };
 }
 
-export function notLoggedIn(): Refusal {
-  return {
-    status: 401,
-    error: new CodedError(
-      'UNAUTHORIZED',
-      'nobody is logged in here, or no longer',
-      'Make a link at a terminal of the server’s machine, and open it: mcp-vector-server page',
-    ),
-  };
-}
+export const notLoggedIn = (): Refusal => ({ status: 401, error: sessionOver() });
 
 export const noSuchMethod = (methods: string): Refusal => ({
   ...badRequest(405, 'this path has no such method', `It takes ${methods}.`),

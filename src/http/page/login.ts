@@ -9,6 +9,7 @@ import { join } from 'node:path';
 import { CodedError } from '../../domain/errors.js';
 import type { Scope } from '../scopes.js';
 import { createToken, digestOf, listTokens, readToken, type Token, tokenNames } from '../tokens.js';
+import { readSession, SESSION_SUFFIX } from './sessions.js';
 
 const CODE_BYTES = 32;
 const CODE = /^[A-Za-z0-9_-]{43}$/;
@@ -92,6 +93,9 @@ function removeExpired(dir: string, now: Date): void {
     if (name.startsWith(NAME_PREFIX) && expires !== null && Date.parse(expires) <= now.getTime())
       rmSync(join(dir, `${name}.json`), { force: true });
   const files = tokenNames(dir).length === 0 ? [] : readdirSync(dir);
+  for (const file of files.filter(one => one.endsWith(SESSION_SUFFIX)))
+    if (!((readSession(join(dir, file))?.endsMs ?? 0) > now.getTime()))
+      rmSync(join(dir, file), { force: true });
   for (const file of files.filter(one => one.endsWith(SUFFIX))) {
     const path = join(dir, file);
     let isOver = true;
