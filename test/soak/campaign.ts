@@ -1,0 +1,252 @@
+/**
+ * A soak: one `serve` with everything on that can be on, a mixed load at a steady pace, and all that is measured and compared meanwhile. See docs/soak.md.
+ */
+import { existsSync, mkdirSync, readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { connectToOwner } from '#src/local/client.js';
+import { seeded } from '../helpers/damage.js';
+import { runVerify } from '../helpers/mcp-process.js';
+import { runCli } from '../helpers/run-cli.js';
+import { again, runBeside } from './beside.js';
+import { type Address, MAIN, overHttp, overOldHttp, overOldStdio, overStdio } from './clients.js';
+import { type JobReport, JobWatch } from './jobs.js';
+import { LogWatch } from './log-watch.js';
+import { writeOldHistory } from './old-history.js';
+import { environmentOf, planOf, type SoakPaths, type SoakPlan } from './plan.js';
+import { type Sample, sampleOf } from './samples.js';
+import { Server } from './server.js';
+import { Tally } from './tally.js';
+import { Worker } from './worker.js';
+
+export interface SoakOptions {
+  readonly totalMs: number;
+  readonly seed: number;
+  /** An empty directory; everything is made in it. */
+  readonly dir: string;
+  /** Where heap snapshots of the server are kept, before and after what is measured. Default: none are made. */
+  readonly snapshotsDir?: string | undefined;
+  readonly onProgress?: (elapsedMs: number, sample: Sample, tally: Tally) => void;
+}
+
+export interface SoakReport {
+  readonly plan: SoakPlan;
+  readonly samples: readonly Sample[];
+  /** After forced collections, before and after what is measured, and when. */
+  readonly collected: readonly Collected[];
+  readonly jobs: readonly JobReport[];
+  /** Runs by job as the log has them. */
+  readonly loggedRuns: ReadonlyMap<string, number>;
+  readonly overlaps: readonly string[];
+  readonly counts: ReadonlyMap<string, number>;
+  readonly warnings: ReadonlyMap<string, number>;
+  readonly logLines: number;
+  /** What the alert command was told: kind and text. */
+  readonly alerts: readonly string[];
+  readonly failures: readonly string[];
+}
+
+export interface Collected {
+  readonly ms: number;
+  readonly memory: readonly NodeJS.MemoryUsage[];
+}
+
+const JOBS_MS = 500;
+const COLLECTIONS = 5;
+const COLLECTIONS_APART_MS = 6_000;
+/** Jobs begin to be kept to so long after the start at the latest: 1.5 s to load, up to 6 s to the first look. */
+const KEPT_MS = 8_000;
+/** What was due when the load ended may take so long to begin. */
+const PATIENCE_MS = 120_000;
+/** The log is read, and followers told, some moments after it is written. */
+const SETTLE_MS = 1_500;
+
+export async function runSoak(options: SoakOptions): Promise<SoakReport> {
+  const plan = planOf(options.totalMs);
+  const paths = pathsIn(options.dir);
+  const env = environmentOf(plan, paths);
+  const tally = new Tally();
+  await writeOldHistory(paths.store);
+  const log = new LogWatch(env, tally);
+  const server = await Server.start(paths.store, env);
+  const startedMs = performance.now();
+  const keptFromMs = Date.now() + KEPT_MS;
+  const isOver = () => performance.now() - startedMs >= plan.totalMs;
+  const workers = makeWorkers(options, plan, paths, env, server, tally, isOver);
+  for (const worker of workers) await worker.open();
+  const pids = workers.flatMap(({ pid }) => (pid === undefined ? [] : [pid]));
+  const samples: Sample[] = [];
+  const collected: Collected[] = [];
+  const jobs = new JobWatch();
+  const token = server.token('metrics', 'read');
+  const sample = async () => {
+    const response = await fetch(`${server.url}/metrics`, { headers: { Authorization: `Bearer ${token}` } });
+    const text = await response.text();
+    if (!response.ok) throw new Error(`${response.status} ${text}`);
+    const taken = sampleOf(performance.now() - startedMs, text, server.pid, pids, paths);
+    samples.push(taken);
+    options.onProgress?.(taken.ms, taken, tally);
+  };
+  const askJobs = async () => {
+    const owner = await connectToOwner(paths.store);
+    if (owner === undefined) throw new Error('nobody has the store');
+    try {
+      jobs.take((await owner.schedule({ action: 'list' }, CONTEXT)).jobs);
+    } finally {
+      await owner.close();
+    }
+  };
+  const visitor = overStdio(env, 'visitor', 'legacy');
+  await Promise.all([
+    ...workers.map(worker => worker.work()),
+    runBeside({ server, plan, paths, env, tally, visitor, isOver }),
+    again('GET /metrics', plan.sampleMs, { tally, isOver }, sample),
+    again('looks at the schedules', JOBS_MS, { tally, isOver }, askJobs),
+    collectLater(plan.collectAtMs, () => collect(server, startedMs, collected, options, 'first', tally)),
+  ]);
+  const endedMs = Date.now();
+  if (plan.collectAtMs !== undefined) await collect(server, startedMs, collected, options, 'last', tally);
+  for (const worker of workers) await worker.compareAll().catch(error => tally.fail(String(error)));
+  const lateMs = performance.now() + PATIENCE_MS;
+  while (!jobs.isUpToDate(plan.jobs, keptFromMs, endedMs) && performance.now() < lateMs) {
+    await askJobs();
+    await sleep(JOBS_MS);
+  }
+  for (const worker of workers) await worker.close();
+  const code = await server.stop();
+  if (code !== 0) tally.fail(`serve ended with ${code}: ${server.stderr}`);
+  await sleep(SETTLE_MS);
+  await log.close();
+  await proveSound(paths, env, tally);
+  const reports = [
+    jobs.judgeContinuous(plan.continuousSeconds, keptFromMs, endedMs),
+    ...plan.jobs.map(times => jobs.judge(times, keptFromMs, endedMs)),
+  ];
+  for (const job of jobs.off) tally.fail(`${job} was not on`);
+  return {
+    plan,
+    samples,
+    collected,
+    jobs: reports,
+    loggedRuns: log.jobRuns,
+    overlaps: jobs.overlaps(),
+    counts: tally.counts,
+    warnings: log.warnings,
+    logLines: log.lines,
+    alerts: alertsIn(paths.alerts),
+    failures: tally.failures,
+  };
+}
+
+const CONTEXT = {
+  actor: {
+    clientName: 'soak',
+    clientVersion: '1.0.0',
+    session: 'soak',
+    sessionSource: 'window',
+    project: '',
+    transport: 'library',
+    tool: 'soak',
+  },
+} as const;
+
+function pathsIn(dir: string): SoakPaths {
+  const paths = {
+    dir,
+    store: join(dir, 'store'),
+    runtime: join(dir, 'run'),
+    documents: join(dir, 'documents'),
+    backups: join(dir, 'backups'),
+    ownBackups: join(dir, 'own-backups'),
+    logFile: join(dir, 'logs', 'server.log'),
+    alerts: join(dir, 'alerts.jsonl'),
+  };
+  for (const made of [paths.runtime, paths.documents, join(dir, 'logs')])
+    mkdirSync(made, { mode: 0o700, recursive: true });
+  return paths;
+}
+
+/** Two clients over HTTP and two windows, of either line of the SDK. */
+function makeWorkers(
+  { seed }: SoakOptions,
+  plan: SoakPlan,
+  paths: SoakPaths,
+  env: Record<string, string>,
+  server: Server,
+  tally: Tally,
+  isOver: () => boolean,
+): Worker[] {
+  const address = (name: string): Address => ({ url: server.url, token: server.token(name, 'admin') });
+  const connections = [
+    ['http', overHttp(address('http'), 'soak-http')],
+    ['oldhttp', overOldHttp(address('oldhttp'), 'soak-oldhttp')],
+    ['stdio', overStdio(env, 'soak-stdio', 'auto')],
+    ['oldstdio', overOldStdio(env, 'soak-oldstdio')],
+  ] as const;
+  return connections.map(
+    ([name, connect], at) =>
+      new Worker({
+        ...{ name, connect, tally, isOver },
+        random: seeded(seed * 10 + at),
+        pauseMs: plan.pauseMs,
+        pastMs: plan.horizonMs / 3,
+        reconnectMs: plan.reconnectMs,
+        documents: name === 'http' || name === 'stdio' ? paths.documents : undefined,
+      }),
+  );
+}
+
+async function collectLater(atMs: number | undefined, does: () => Promise<void>): Promise<void> {
+  if (atMs === undefined) return;
+  await sleep(atMs);
+  await does();
+}
+
+/** Some collections, some seconds apart, beside the load. */
+async function collect(
+  server: Server,
+  startedMs: number,
+  collected: Collected[],
+  { snapshotsDir }: SoakOptions,
+  name: string,
+  tally: Tally,
+): Promise<void> {
+  try {
+    const inspector = await server.inspect();
+    const memory: NodeJS.MemoryUsage[] = [];
+    const ms = performance.now() - startedMs;
+    for (let n = 0; n < COLLECTIONS; n++) {
+      if (n > 0) await sleep(COLLECTIONS_APART_MS);
+      memory.push(await inspector.collected());
+    }
+    if (snapshotsDir !== undefined) {
+      mkdirSync(snapshotsDir, { recursive: true, mode: 0o700 });
+      await inspector.snapshot(join(snapshotsDir, `${name}.heapsnapshot`));
+    }
+    inspector.close();
+    collected.push({ ms, memory });
+  } catch (error) {
+    tally.fail(`a forced collection: ${(error as Error).message}`);
+  }
+}
+
+/** The store and both directories of backups, once nobody has them. */
+async function proveSound(paths: SoakPaths, env: Record<string, string>, tally: Tally): Promise<void> {
+  const { code, said } = runVerify(paths.store);
+  if (code !== 0) tally.fail(`verify: exit ${code}: ${said}`);
+  for (const dir of [paths.backups, paths.ownBackups].filter(existsSync)) {
+    const { code, stdout, stderr } = await runCli(['verify', '--backup', dir], { env, main: MAIN });
+    if (code !== 0) tally.fail(`verify of ${dir}: exit ${code}: ${stdout}${stderr}`);
+  }
+}
+
+function alertsIn(path: string): string[] {
+  if (!existsSync(path)) return [];
+  const lines = readFileSync(path, 'utf8')
+    .split('\n')
+    .filter(line => line !== '');
+  return lines.map(line => {
+    const { kind, text } = JSON.parse(line) as { kind: string; text: string };
+    return `${kind}: ${text}`;
+  });
+}
