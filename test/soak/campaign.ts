@@ -73,7 +73,10 @@ export async function runSoak(options: SoakOptions): Promise<SoakReport> {
   const keptFromMs = Date.now() + KEPT_MS;
   const isOver = () => performance.now() - startedMs >= plan.totalMs;
   const workers = makeWorkers(options, plan, paths, env, server, tally, isOver);
-  for (const worker of workers) await worker.open();
+  for (const worker of workers) {
+    await worker.open();
+    await worker.begin();
+  }
   const pids = workers.flatMap(({ pid }) => (pid === undefined ? [] : [pid]));
   const samples: Sample[] = [];
   const collected: Collected[] = [];
@@ -235,7 +238,7 @@ async function proveSound(paths: SoakPaths, env: Record<string, string>, tally: 
   const { code, said } = runVerify(paths.store);
   if (code !== 0) tally.fail(`verify: exit ${code}: ${said}`);
   for (const dir of [paths.backups, paths.ownBackups].filter(existsSync)) {
-    const { code, stdout, stderr } = await runCli(['verify', '--backup', dir], { env, main: MAIN });
+    const { code, stdout, stderr } = await runCli(['backup', 'verify', dir], { env, main: MAIN });
     if (code !== 0) tally.fail(`verify of ${dir}: exit ${code}: ${stdout}${stderr}`);
   }
 }

@@ -104,7 +104,13 @@ function collectedOf({ collected }: SoakReport, versionsAnHour: number): Collect
   return fields.map(([what, field]) => {
     const [before, after] = [first, last].map(({ memory }) => memory.map(one => one[field] / MEGABYTE));
     const { by, standardError } = differenceOf(before!, after!);
-    return { what, before: before!.reduce((sum, mb) => sum + mb, 0) / before!.length, by, standardError, byDesign };
+    return {
+      what,
+      before: before!.reduce((sum, mb) => sum + mb, 0) / before!.length,
+      by,
+      standardError,
+      byDesign,
+    };
   });
 }
 

@@ -55,7 +55,6 @@ export class LogWatch {
       const what = `${code} ${msg}`.trim().replaceAll(/\d+(\.\d+)?/g, 'N');
       this.warnings.set(what, (this.warnings.get(what) ?? 0) + 1);
     }
-    if (job !== undefined && outcome !== undefined)
-      this.jobRuns.set(job, (this.jobRuns.get(job) ?? 0) + 1);
+    if (job !== undefined && outcome !== undefined) this.jobRuns.set(job, (this.jobRuns.get(job) ?? 0) + 1);
   }
 }

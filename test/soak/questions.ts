@@ -104,7 +104,8 @@ export class Questions {
     const k = 3;
     const where = { owner: this.data.name };
     const hits = await this.search({ vector, k, collections: [POINTS], where });
-    const nearest = this.data.items[POINTS].live()
+    const nearest = this.data.items[POINTS]
+      .live()
       .map(([id, content, version]) => [`${id}@${version}`, cosine(vector, content.vector!)] as const)
       .sort((a, b) => b[1] - a[1])
       .slice(0, k)

@@ -1,6 +1,7 @@
 /** The figures of a soak for people. */
 import type { SoakReport } from './campaign.js';
 import type { Judgement } from './judgement.js';
+import type { Sample } from './samples.js';
 
 const SHOWN = 30;
 const MEGABYTE = 1e6;
@@ -17,7 +18,9 @@ export function printReport(report: SoakReport, judgement: Judgement): void {
       `${job.padEnd(20)}${pad(planned, 7)}${pad(runs, 7)}${pad(missed.length, 7)}${pad(failed.length, 7)}${pad(skipped, 8)}${pad((latestMs / 1000).toFixed(1), 7)} s${pad((longestMs / 1000).toFixed(1), 7)} s`,
     );
   say(`overlapping: ${report.overlaps.length}`);
-  say(`\n${judgement.versionsAnHour.toFixed(0)} events an hour; the first ${(plan.warmupMs / 60_000).toFixed(1)} minutes left out`);
+  say(
+    `\n${judgement.versionsAnHour.toFixed(0)} events an hour; the first ${(plan.warmupMs / 60_000).toFixed(1)} minutes left out`,
+  );
   if (judgement.growth.length > 0)
     say(`${'an hour'.padEnd(14)}  slope    error    95 % interval       by design     first      last`);
   for (const { what, unit, trend, byDesign, grows } of judgement.growth) {
@@ -34,7 +37,7 @@ export function printReport(report: SoakReport, judgement: Judgement): void {
   const [first, last] = [samples.find(({ ms }) => ms >= plan.warmupMs), samples.at(-1)];
   if (first !== undefined && last !== undefined) {
     say('\ndisk                  after the warm-up      at the end          most');
-    const row = (name: string, of: (sample: typeof first) => number, scale: number, unit: string) => {
+    const row = (name: string, of: (sample: Sample) => number, scale: number, unit: string) => {
       const show = (value: number) => `${(value / scale).toFixed(scale === 1 ? 0 : 2)} ${unit}`;
       const most = Math.max(...samples.map(of));
       say(`${name.padEnd(20)}${pad(show(of(first)), 19)}${pad(show(of(last)), 16)}${pad(show(most), 14)}`);

@@ -14,7 +14,6 @@ export class Tally {
 
   /** A thing that is wrong. Of thousands alike the first are enough. */
   fail(what: string): void {
-    if (this.failures.length < Tally.MOST_FAILURES)
-      this.failures.push(`${new Date().toISOString()} ${what}`);
+    if (this.failures.length < Tally.MOST_FAILURES) this.failures.push(`${new Date().toISOString()} ${what}`);
   }
 }

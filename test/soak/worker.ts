@@ -41,7 +41,11 @@ export class Worker {
       call: (tool, args) => this.client.call(tool, args),
     });
     const questions = new Questions(data);
-    const writes = new Writes(data, questions, documents === undefined ? undefined : new Documents(documents, name));
+    const writes = new Writes(
+      data,
+      questions,
+      documents === undefined ? undefined : new Documents(documents, name),
+    );
     this.questions = questions;
     this.writes = writes;
     this.doings = [
@@ -78,13 +82,16 @@ export class Worker {
     await this.subscribeAnew();
   }
 
+  /** Writes something of each kind, so that there is something to ask for. */
+  async begin(): Promise<void> {
+    await this.writes.begin();
+  }
+
   /** Works until it is over. Whatever goes wrong is a failure, and it goes on. */
   async work(): Promise<void> {
     const { isOver, pauseMs, reconnectMs, random } = this.options;
     let nextMs = performance.now();
     let reconnectsMs = nextMs + reconnectMs * (0.5 + random());
-    // Something to ask for.
-    await this.attempt('upsert of several', () => this.writes.write(6));
     while (!isOver()) {
       // A call that took longer is not made up for.
       nextMs = Math.max(nextMs + pauseMs, performance.now());

@@ -20,8 +20,15 @@ export class Writes {
     private readonly documents: Documents | undefined,
   ) {}
 
-  async write(count: number): Promise<void> {
-    const collection = this.data.chance() < 0.6 ? NOTES : POINTS;
+  /** Items of both collections, so that both are there. */
+  async begin(): Promise<void> {
+    for (const collection of [NOTES, POINTS] as const) await this.write(6, collection);
+  }
+
+  async write(
+    count: number,
+    collection: CollectionName = this.data.chance() < 0.6 ? NOTES : POINTS,
+  ): Promise<void> {
     const ids = this.data.someIds(count);
     await this.upsert(collection, new Map(ids.map(id => [id, this.data.content(collection, id)])));
   }
