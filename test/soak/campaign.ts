@@ -121,9 +121,10 @@ export async function runSoak(options: SoakOptions): Promise<SoakReport> {
   await sleep(SETTLE_MS);
   await log.close();
   await proveSound(paths, env, tally);
+  const forEver = plan.isTimed ? undefined : Number.POSITIVE_INFINITY;
   const reports = [
-    jobs.judgeContinuous(plan.continuousSeconds, keptFromMs, endedMs),
-    ...plan.jobs.map(times => jobs.judge(times, keptFromMs, endedMs)),
+    jobs.judgeContinuous(plan.continuousSeconds, keptFromMs, endedMs, forEver),
+    ...plan.jobs.map(times => jobs.judge(times, keptFromMs, endedMs, forEver)),
   ];
   for (const job of jobs.off) tally.fail(`${job} was not on`);
   return {

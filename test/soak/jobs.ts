@@ -44,8 +44,17 @@ export class JobWatch {
     });
   }
 
-  /** @param fromMs when times began to be kept @param toMs until when, each run having had its time to begin */
-  judge(times: JobTimes, fromMs: number, toMs: number): JobReport {
+  /**
+   * @param fromMs when times began to be kept
+   * @param toMs until when, each run having had its time to begin
+   * @param mostLateMs a run that begins so late is none of that time. Default: when the next is due
+   */
+  judge(
+    times: JobTimes,
+    fromMs: number,
+    toMs: number,
+    mostLateMs: number = times.everySeconds * 1000,
+  ): JobReport {
     const runs = this.of(times.job);
     const planned = timesBetween(times, fromMs, toMs);
     const missed: string[] = [];
@@ -54,21 +63,29 @@ export class JobWatch {
       // What gives way tells the beginning of its last part.
       const run = runs.find(({ started }) => Date.parse(started) >= plannedMs);
       const lateMs = (run === undefined ? Number.POSITIVE_INFINITY : Date.parse(run.started)) - plannedMs;
-      if (lateMs >= times.everySeconds * 1000) missed.push(new Date(plannedMs).toISOString());
+      if (lateMs >= mostLateMs) missed.push(new Date(plannedMs).toISOString());
       else latestMs = Math.max(latestMs, lateMs);
     }
     return { ...report(times.job, runs), planned: planned.length, missed, latestMs };
   }
 
-  /** Of backups that may be behind by so much: from one beginning to the next no more than twice that, since others run between. */
-  judgeContinuous(seconds: number, fromMs: number, toMs: number): JobReport {
+  /**
+   * Of backups that may be behind by so much.
+   * @param mostApartMs from one beginning to the next. Default: twice that, since others run between
+   */
+  judgeContinuous(
+    seconds: number,
+    fromMs: number,
+    toMs: number,
+    mostApartMs: number = 2 * seconds * 1000,
+  ): JobReport {
     const runs = this.of('backup-continuous');
     const missed: string[] = [];
     let latestMs = 0;
     let beforeMs = fromMs;
     for (const ms of [...runs.map(({ started }) => Date.parse(started)), toMs].filter(one => one >= fromMs)) {
       latestMs = Math.max(latestMs, ms - beforeMs - seconds * 1000);
-      if (ms - beforeMs > 2 * seconds * 1000)
+      if (ms - beforeMs > mostApartMs)
         missed.push(`none from ${new Date(beforeMs).toISOString()} to ${new Date(ms).toISOString()}`);
       beforeMs = ms;
     }

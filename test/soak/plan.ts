@@ -17,6 +17,8 @@ export interface SoakPlan {
   readonly collectAtMs: number | undefined;
   readonly sampleMs: number;
   readonly jobs: readonly JobTimes[];
+  /** Whether a run that comes when its next time has passed counts as missed; else, as on a machine that may stall, one that never comes. */
+  readonly isTimed: boolean;
   /** How far backups may be behind, in seconds. */
   readonly continuousSeconds: number;
   /** The command moves the horizon to so long ago; the past is asked of moments that are younger than a third of it. */
@@ -56,6 +58,7 @@ export function planOf(totalMs: number): SoakPlan {
       { job: 'optimize', everySeconds: 180, atSecond: 43 },
       { job: 'verify', everySeconds: 120, atSecond: 51 },
     ],
+    isTimed: true,
     continuousSeconds: 20,
     horizonMs: 3 * MINUTE_MS,
     rotateBytes: 1_000_000,
@@ -85,14 +88,15 @@ function portion(totalMs: number): SoakPlan {
     collectAtMs: undefined,
     sampleMs: SECOND_MS,
     jobs: jobs.map((job, at) => ({ job, everySeconds: 10, atSecond: at })),
+    isTimed: false,
     continuousSeconds: 5,
     horizonMs: 3 * MINUTE_MS,
     rotateBytes: 30_000,
     keepLogBytes: 1_000_000,
     pauseMs: 150,
     scrapeMs: 2 * SECOND_MS,
-    commandMs: 3 * SECOND_MS,
-    visitMs: 10 * SECOND_MS,
+    commandMs: 4 * SECOND_MS,
+    visitMs: 20 * SECOND_MS,
     reconnectMs: 5 * SECOND_MS,
   };
 }

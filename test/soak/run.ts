@@ -41,10 +41,12 @@ async function main(): Promise<number> {
   const { minutes, seed, asJson, snapshotsDir } = options;
   const dir = options.dir ?? realpathSync(mkdtempSync(join(tmpdir(), 'soak-')));
   console.error(`seed ${seed}, ${minutes} minutes, in ${dir}`);
-  let saidMs = 0;
+  let [saidMs, told] = [0, 0];
   const report = await runSoak({
     ...{ totalMs: minutes * 60_000, seed, dir, snapshotsDir },
     onProgress: (ms, { rss, heap, events }, { failures }) => {
+      for (const failure of failures.slice(told)) console.error(`WRONG ${failure}`);
+      told = failures.length;
       if (ms - saidMs < PROGRESS_MS) return;
       saidMs = ms;
       const mb = (bytes: number) => `${(bytes / 1e6).toFixed(0)} MB`;
