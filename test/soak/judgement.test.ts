@@ -8,31 +8,48 @@ import { JobWatch } from './jobs.js';
 import { judge } from './judgement.js';
 import { cronOf, type JobTimes, planOf, timesBetween } from './plan.js';
 import type { Sample } from './samples.js';
-import { type Point, trendOf } from './trend.js';
+import { type Point, studentsT, trendOf } from './trend.js';
 
 const MINUTE_MS = 60_000;
 
 describe('a slope', () => {
-  /** Noise that remembers: each sample is nine tenths of the one before. */
-  function wandering(random: () => number, perHour: number): Point[] {
+  /** Noise that remembers so much of the sample before. */
+  function wandering(random: () => number, memory: number, perHour: number): Point[] {
     let noise = 0;
+    const next = () => {
+      noise = memory * noise + (random() + random() + random() - 1.5);
+      return noise;
+    };
+    for (let n = 0; n < 100; n++) next();
     return Array.from({ length: 264 }, (_, n) => {
-      noise = 0.9 * noise + (random() + random() + random() - 1.5);
       const ms = n * 5_000;
-      return { ms, value: 100 + (perHour * ms) / 3_600_000 + noise };
+      return { ms, value: 100 + (perHour * ms) / 3_600_000 + next() };
     });
   }
 
-  test('of noise that remembers lies within its interval 19 times of 20', () => {
-    const random = seeded(11);
-    const RUNS = 600;
-    let within = 0;
-    for (let n = 0; n < RUNS; n++) {
-      const { low, high } = trendOf(wandering(random, 10));
-      if (low <= 10 && 10 <= high) within++;
-    }
-    expect(within / RUNS).toBeGreaterThan(0.92);
-    expect(within / RUNS).toBeLessThan(0.98);
+  test.each([0, 0.5, 0.9, 0.95])(
+    'of noise that remembers %d of itself lies within its interval 19 times of 20',
+    memory => {
+      const random = seeded(11);
+      const RUNS = 600;
+      let within = 0;
+      for (let n = 0; n < RUNS; n++) {
+        const { low, high } = trendOf(wandering(random, memory, 10));
+        if (low <= 10 && 10 <= high) within++;
+      }
+      expect(within / RUNS).toBeGreaterThan(0.92);
+      expect(within / RUNS).toBeLessThan(0.98);
+    },
+  );
+
+  test("has Student's t of its table and beyond", () => {
+    expect([1, 10, 11, 30, 120].map(studentsT)).toEqual([
+      12.706,
+      2.228,
+      expect.closeTo(2.201, 2),
+      expect.closeTo(2.042, 2),
+      expect.closeTo(1.98, 2),
+    ]);
   });
 
   test('of a straight line is that of the line', () => {
