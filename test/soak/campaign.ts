@@ -9,10 +9,18 @@ import { seeded } from '../helpers/damage.js';
 import { runVerify } from '../helpers/mcp-process.js';
 import { runCli } from '../helpers/run-cli.js';
 import { again, runBeside } from './beside.js';
-import { type Address, MAIN, overHttp, overOldHttp, overOldStdio, overStdio } from './clients.js';
+import {
+  type Address,
+  MAIN,
+  overHttp,
+  overOldHttp,
+  overOldStdio,
+  overStdio,
+  type SoakClient,
+} from './clients.js';
 import { type JobReport, JobWatch } from './jobs.js';
 import { LogWatch } from './log-watch.js';
-import { writeOldHistory } from './old-history.js';
+import { OLD, oldId, writeOldHistory } from './old-history.js';
 import { environmentOf, planOf, type SoakPaths, type SoakPlan } from './plan.js';
 import { type Sample, sampleOf } from './samples.js';
 import { Server } from './server.js';
@@ -66,7 +74,7 @@ export async function runSoak(options: SoakOptions): Promise<SoakReport> {
   const paths = pathsIn(options.dir);
   const env = environmentOf(plan, paths);
   const tally = new Tally();
-  await writeOldHistory(paths.store);
+  await writeOldHistory(paths.store, plan.oldItems, seeded(options.seed));
   const log = new LogWatch(env, tally);
   const server = await Server.start(paths.store, env);
   const startedMs = performance.now();
@@ -77,6 +85,10 @@ export async function runSoak(options: SoakOptions): Promise<SoakReport> {
     await worker.open();
     await worker.begin();
   }
+  await readAll(
+    plan.oldItems,
+    await overHttp({ url: server.url, token: server.token('reader', 'read') }, 'reader')(),
+  );
   const pids = workers.flatMap(({ pid }) => (pid === undefined ? [] : [pid]));
   const samples: Sample[] = [];
   const collected: Collected[] = [];
@@ -198,6 +210,16 @@ function makeWorkers(
         documents: name === 'http' || name === 'stdio' ? paths.documents : undefined,
       }),
   );
+}
+
+/** What is read is kept, as far as there is room. */
+async function readAll(count: number, client: SoakClient): Promise<void> {
+  const PAGE = 500;
+  for (let from = 0; from < count; from += PAGE) {
+    const ids = Array.from({ length: Math.min(PAGE, count - from) }, (_, n) => oldId(from + n));
+    await client.call('vector_get', { collection: OLD, ids });
+  }
+  await client.close();
 }
 
 async function collectLater(atMs: number | undefined, does: () => Promise<void>): Promise<void> {

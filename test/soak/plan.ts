@@ -23,6 +23,8 @@ export interface SoakPlan {
   readonly continuousSeconds: number;
   /** The command moves the horizon to so long ago; the past is asked of moments that are younger than a third of it. */
   readonly horizonMs: number;
+  /** Items that lie there from days ago. As many as fill the cache of what was read (32 MiB): a cache that fills is no leak. */
+  readonly oldItems: number;
   readonly rotateBytes: number;
   /** Of put aside log files. */
   readonly keepLogBytes: number;
@@ -61,6 +63,7 @@ export function planOf(totalMs: number): SoakPlan {
     isTimed: true,
     continuousSeconds: 20,
     horizonMs: 3 * MINUTE_MS,
+    oldItems: 30_000,
     rotateBytes: 1_000_000,
     keepLogBytes: 1_000_000,
     pauseMs: 250,
@@ -91,6 +94,7 @@ function portion(totalMs: number): SoakPlan {
     isTimed: false,
     continuousSeconds: 5,
     horizonMs: 3 * MINUTE_MS,
+    oldItems: 100,
     rotateBytes: 30_000,
     keepLogBytes: 1_000_000,
     pauseMs: 150,
