@@ -159,6 +159,7 @@ describe('a run of half an hour', () => {
       'external',
       'windows',
       'descriptors',
+      'store files',
     ]);
     expect(wrong).toEqual([]);
   });
@@ -166,6 +167,16 @@ describe('a run of half an hour', () => {
   test('is not where something does', () => {
     const { wrong } = judge(reportOf(30e6));
     expect(wrong).toEqual(['resident grows', 'heap grows']);
+  });
+
+  test('nor where logs or ops/ go beyond their bounds', () => {
+    const report = reportOf(0);
+    const [sample] = report.samples as [Sample];
+    const full = { ...sample, disk: { ...sample.disk, logBytes: 4_000_001, opsBytes: 21_000_000 } };
+    expect(judge({ ...report, samples: [full, ...report.samples] }).wrong).toEqual([
+      expect.stringContaining('logs: 4000001 bytes'),
+      expect.stringContaining('ops/: 21000000 bytes'),
+    ]);
   });
 
   test('nor where an answer was wrong, or jobs ran at once', () => {

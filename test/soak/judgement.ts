@@ -35,8 +35,9 @@ export interface Judgement {
 
 /** A dead version stays in memory for ever (npm run bench:time): so many bytes resident. */
 const BYTES_OF_VERSION = 182;
+const MOST_OPS_BYTES = 20 * 1024 * 1024;
 /** What is not told from nothing, an hour: see docs/soak.md. */
-const ALLOWED = { memory: 8, fds: 6, threads: 3 } as const;
+const ALLOWED = { memory: 8, fds: 6, threads: 3, files: 30 } as const;
 
 export function judge(report: SoakReport): Judgement {
   const { plan, samples, jobs, overlaps, failures, loggedRuns } = report;
@@ -55,9 +56,24 @@ export function judge(report: SoakReport): Judgement {
         : []),
     ]),
     ...overlaps,
+    ...beyondBounds(report),
     ...growth.filter(({ grows }) => grows).map(({ what }) => `${what} grows`),
   ];
   return { growth, collected: collectedOf(report, versionsAnHour), versionsAnHour, wrong };
+}
+
+/** What lies on the disk and has a bound. */
+function beyondBounds({ plan, samples }: SoakReport): string[] {
+  const most = (of: (sample: Sample) => number) => Math.max(0, ...samples.map(of));
+  const bounds = [
+    // What is put aside, the file that is written, and one that is not compressed yet.
+    ['logs', most(({ disk }) => disk.logBytes), plan.keepLogBytes + 3 * plan.rotateBytes],
+    // docs/health.md and docs/logs.md.
+    ['ops/', most(({ disk }) => disk.opsBytes), MOST_OPS_BYTES],
+  ] as const;
+  return bounds.flatMap(([what, bytes, bound]) =>
+    bytes > bound ? [`${what}: ${bytes} bytes, where ${bound} are the bound`] : [],
+  );
 }
 
 function growthOf(judged: readonly Sample[], byDesign: number): Growth[] {
@@ -79,7 +95,7 @@ function growthOf(judged: readonly Sample[], byDesign: number): Growth[] {
     return [{ what, unit, trend, byDesign: design, allowed, grows }];
   };
   const mb = (bytes: number | undefined) => (bytes === undefined ? undefined : bytes / MEGABYTE);
-  const { memory, fds, threads } = ALLOWED;
+  const { memory, fds, threads, files } = ALLOWED;
   return [
     ...one('resident', 'MB', ({ rss }) => mb(rss), memory, byDesign),
     ...one('anonymous', 'MB', ({ anonymous }) => mb(anonymous), memory, byDesign),
@@ -88,6 +104,7 @@ function growthOf(judged: readonly Sample[], byDesign: number): Growth[] {
     ...one('windows', 'MB', ({ windows }) => mb(windows), memory),
     ...one('descriptors', '', sample => sample.fds, fds),
     ...one('threads', '', sample => sample.threads, threads),
+    ...one('store files', '', ({ disk }) => disk.storeFiles, files),
   ];
 }
 

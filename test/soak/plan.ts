@@ -160,6 +160,8 @@ export function environmentOf(plan: SoakPlan, paths: SoakPaths): Record<string, 
     VECTOR_ALERT_COMMAND: JSON.stringify([process.execPath, '-e', record, paths.alerts]),
     VECTOR_LOG_FILE: paths.logFile,
     VECTOR_LOG_LEVEL: 'info',
+    // An error in the log is one of the program's: that the machine is busy is none.
+    VECTOR_SLOW_QUERY_MS: '1000,60000',
     VECTOR_LOG_ROTATE: `${plan.rotateBytes / 1000} kB`,
     VECTOR_LOG_KEEP: `4 files, ${plan.keepLogBytes / 1000} kB`,
   };
