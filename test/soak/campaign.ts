@@ -77,8 +77,9 @@ export async function runSoak(options: SoakOptions): Promise<SoakReport> {
   await writeOldHistory(paths.store, plan.oldItems, seeded(options.seed));
   const log = new LogWatch(env, tally);
   const server = await Server.start(paths.store, env);
-  const startedMs = performance.now();
   const keptFromMs = Date.now() + KEPT_MS;
+  // Counted from when all are there.
+  let startedMs = Number.POSITIVE_INFINITY;
   const isOver = () => performance.now() - startedMs >= plan.totalMs;
   const workers = makeWorkers(options, plan, paths, env, server, tally, isOver);
   for (const worker of workers) {
@@ -89,6 +90,7 @@ export async function runSoak(options: SoakOptions): Promise<SoakReport> {
     plan.oldItems,
     await overHttp({ url: server.url, token: server.token('reader', 'read') }, 'reader')(),
   );
+  startedMs = performance.now();
   const pids = workers.flatMap(({ pid }) => (pid === undefined ? [] : [pid]));
   const samples: Sample[] = [];
   const collected: Collected[] = [];
