@@ -77,7 +77,7 @@ export async function runSoak(options: SoakOptions): Promise<SoakReport> {
   await writeOldHistory(paths.store, plan.oldItems, seeded(options.seed));
   const log = new LogWatch(env, tally);
   const server = await Server.start(paths.store, env);
-  const keptFromMs = Date.now() + KEPT_MS;
+  const keptMs = Date.now() + KEPT_MS;
   // Counted from when all are there.
   let startedMs = Number.POSITIVE_INFINITY;
   const isOver = () => performance.now() - startedMs >= plan.totalMs;
@@ -91,6 +91,8 @@ export async function runSoak(options: SoakOptions): Promise<SoakReport> {
     await overHttp({ url: server.url, token: server.token('reader', 'read') }, 'reader')(),
   );
   startedMs = performance.now();
+  // Runs of before were told to nobody.
+  const keptFromMs = Math.max(keptMs, Date.now());
   const pids = workers.flatMap(({ pid }) => (pid === undefined ? [] : [pid]));
   const samples: Sample[] = [];
   const collected: Collected[] = [];
