@@ -139,7 +139,7 @@ export async function runSoak(options: SoakOptions): Promise<SoakReport> {
   await proveSound(paths, env, tally);
   const forEver = plan.isTimed ? undefined : Number.POSITIVE_INFINITY;
   const reports = [
-    jobs.judgeContinuous(plan.continuousSeconds, keptFromMs, endedMs, forEver),
+    jobs.judgeContinuous(plan.continuousSeconds, keptFromMs, endedMs, plan.isTimed),
     ...plan.jobs.map(times => jobs.judge(times, keptFromMs, endedMs, forEver)),
   ];
   for (const job of jobs.off) tally.fail(`${job} was not on`);

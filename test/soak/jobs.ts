@@ -70,26 +70,31 @@ export class JobWatch {
   }
 
   /**
-   * Of backups that may be behind by so much.
-   * @param mostApartMs from one beginning to the next. Default: twice that, since others run between
+   * Of backups that may be behind by so much: from one beginning to the next it may be that, the time of other jobs between, and as much again.
+   * @param isTimed false: missed is only one that never came
    */
-  judgeContinuous(
-    seconds: number,
-    fromMs: number,
-    toMs: number,
-    mostApartMs: number = 2 * seconds * 1000,
-  ): JobReport {
+  judgeContinuous(seconds: number, fromMs: number, toMs: number, isTimed: boolean): JobReport {
     const runs = this.of('backup-continuous');
     const missed: string[] = [];
     let latestMs = 0;
     let beforeMs = fromMs;
     for (const ms of [...runs.map(({ started }) => Date.parse(started)), toMs].filter(one => one >= fromMs)) {
-      latestMs = Math.max(latestMs, ms - beforeMs - seconds * 1000);
-      if (ms - beforeMs > mostApartMs)
+      const lateMs = ms - beforeMs - seconds * 1000;
+      latestMs = Math.max(latestMs, lateMs);
+      if (isTimed && lateMs - this.busyMs(beforeMs, ms) > seconds * 1000)
         missed.push(`none from ${new Date(beforeMs).toISOString()} to ${new Date(ms).toISOString()}`);
       beforeMs = ms;
     }
+    if (runs.length === 0) missed.push('all');
     return { ...report('backup-continuous', runs), planned: runs.length + missed.length, missed, latestMs };
+  }
+
+  /** How long jobs were at work that began between two moments. */
+  private busyMs(fromMs: number, toMs: number): number {
+    const all = [...this.runs.values()].flatMap(runs => [...runs.values()]);
+    return all
+      .filter(({ started }) => Date.parse(started) >= fromMs && Date.parse(started) < toMs)
+      .reduce((sum, { duration_ms }) => sum + duration_ms, 0);
   }
 
   /** Runs of any jobs that were at work at once. */

@@ -116,9 +116,15 @@ describe('jobs', () => {
 
   test('that may be behind by so much', () => {
     const told = [0, 1, 2, 5].map(n => ['backup-continuous', run(fromMs + n * 20_000)] as const);
-    expect(watchOf(...told).judgeContinuous(20, fromMs, fromMs + 100_000).missed).toHaveLength(1);
-    expect(watchOf(...told).judgeContinuous(30, fromMs, fromMs + 100_000).missed).toEqual([]);
-    expect(watchOf().judgeContinuous(30, fromMs, fromMs + 100_000).missed).toHaveLength(1);
+    const judged = (seconds: number, watch = watchOf(...told), isTimed = true) =>
+      watch.judgeContinuous(seconds, fromMs, fromMs + 100_000, isTimed).missed;
+    expect(judged(20)).toHaveLength(1);
+    expect(judged(20, watchOf(...told), false)).toEqual([]);
+    expect(judged(30)).toEqual([]);
+    // Another job was at work meanwhile.
+    const long = run(fromMs + 45_000, { duration_ms: 30_000 });
+    expect(judged(20, watchOf(...told, ['optimize', long]))).toEqual([]);
+    expect(judged(30, watchOf())).toContain('all');
   });
 });
 

@@ -63,7 +63,7 @@ export function planOf(totalMs: number): SoakPlan {
     isTimed: true,
     continuousSeconds: 20,
     horizonMs: 3 * MINUTE_MS,
-    oldItems: 30_000,
+    oldItems: 40_000,
     rotateBytes: 1_000_000,
     keepLogBytes: 1_000_000,
     pauseMs: 250,
