@@ -133,7 +133,7 @@ export async function runBeside(options: BesideOptions): Promise<void> {
     }),
     again('windows that came and went', plan.visitMs, options, async () => {
       const client = await visitor();
-      const item = { id: 'visitor', text: `visit ${++visits}`, metadata: { owner: 'visitor', visits } };
+      const item = { id: 'visitor', text: `visit ${++visits % 8}`, metadata: { owner: 'visitor' } };
       await client.call<UpsertAnswer>('vector_upsert', { collection: NOTES, items: [item] });
       const { items } = await client.call<GetAnswer>('vector_get', { collection: NOTES, ids: ['visitor'] });
       await client.close();

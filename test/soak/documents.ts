@@ -4,6 +4,8 @@ import { join } from 'node:path';
 
 const FILES = 6;
 
+const fileName = (n: number): string => `file-${n}.md`;
+
 export class Documents {
   readonly folder: string;
   readonly collection: string;
@@ -18,11 +20,11 @@ export class Documents {
 
   /** @returns the word that can be found from now on, and the one that no longer can */
   change(
-    word: () => string,
+    word: (file: string) => string,
     random: () => number,
   ): { readonly written?: string; readonly gone?: string | undefined } {
-    while (this.words.size < FILES - 1) this.write(`file-${this.words.size}.md`, word());
-    const name = `file-${Math.floor(random() * FILES)}.md`;
+    for (let n = 0; this.words.size < FILES - 1; n++) this.write(fileName(n), word(fileName(n)));
+    const name = fileName(Math.floor(random() * FILES));
     const gone = this.words.get(name);
     // One at most is missing: more than half may not go at once.
     if (gone !== undefined && this.words.size === FILES && random() < 0.3) {
@@ -30,7 +32,7 @@ export class Documents {
       this.words.delete(name);
       return { gone };
     }
-    return { written: this.write(name, word()), gone };
+    return { written: this.write(name, word(name)), gone };
   }
 
   private write(name: string, word: string): string {

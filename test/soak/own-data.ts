@@ -9,6 +9,7 @@ export type CollectionName = typeof NOTES | typeof POINTS;
 
 const IDS = 24;
 const DIMENSION = 16;
+const REVISIONS = 8;
 const WORDS = [
   'harbour',
   'ledger',
@@ -38,7 +39,8 @@ export class OwnData {
     [NOTES]: new OwnItems(),
     [POINTS]: new OwnItems(),
   };
-  private revision = 0;
+  /** The last revision of whatever is revised. */
+  private readonly revisions = new Map<string, number>();
   /** Own events, and when they were acknowledged. */
   private moments: { readonly seq: number; readonly ms: number }[] = [];
 
@@ -81,22 +83,25 @@ export class OwnData {
   }
 
   content(collection: CollectionName, id: string): Content {
-    const rev = this.nextRevision();
+    const rev = this.nextRevision(`${collection}/${id}`);
     const words = Array.from({ length: 4 + this.pick(20) }, () => WORDS[this.pick(WORDS.length)]!);
     return {
-      text: `${this.word(rev)} of ${id} ${words.join(' ')}`,
-      metadata: { owner: this.name, rev, color: this.color() },
+      text: `${this.word(id, rev)} of ${id} ${words.join(' ')}`,
+      metadata: { owner: this.name, rev: `${id} ${rev}`, color: this.color() },
       ...(collection === POINTS && { vector: this.vector() }),
     };
   }
 
-  nextRevision(): number {
-    return ++this.revision;
+  /** From 0 on, and again from there: words and values that never recur would stay in the indexes for the past, so that they grew with the log. */
+  nextRevision(what: string): number {
+    const next = ((this.revisions.get(what) ?? -1) + 1) % REVISIONS;
+    this.revisions.set(what, next);
+    return next;
   }
 
-  /** One that no other text has. */
-  word(revision: number): string {
-    return `unique${this.name}x${revision}`;
+  /** One that no other item has, and that this one did not have just before. */
+  word(what: string, revision: number): string {
+    return `unique${what.replaceAll(/[^a-z0-9]/g, '')}r${revision}`;
   }
 
   color(): string {

@@ -55,7 +55,7 @@ export class Writes {
     const found = this.data.anyLive(NOTES);
     if (found === undefined) return;
     const [id, content] = found;
-    const seen = this.data.nextRevision();
+    const seen = this.data.nextRevision('seen');
     const { seq, items } = await this.data.call<UpsertAnswer>('vector_upsert', {
       collection: NOTES,
       items: [{ id, metadata: { seen } }],
@@ -106,7 +106,7 @@ export class Writes {
   async ingest(): Promise<void> {
     const documents = this.documents!;
     const { written, gone } = documents.change(
-      () => this.data.word(this.data.nextRevision()),
+      file => this.data.word(`${this.data.name}${file}`, this.data.nextRevision(file)),
       () => this.data.chance(),
     );
     const { collection, folder } = documents;
