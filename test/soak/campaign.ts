@@ -9,15 +9,7 @@ import { seeded } from '../helpers/damage.js';
 import { runVerify } from '../helpers/mcp-process.js';
 import { runCli } from '../helpers/run-cli.js';
 import { again, runBeside } from './beside.js';
-import {
-  type Address,
-  MAIN,
-  overHttp,
-  overOldHttp,
-  overOldStdio,
-  overStdio,
-  type SoakClient,
-} from './clients.js';
+import { type Address, MAIN, overHttp, overOldHttp, overOldStdio, overStdio } from './clients.js';
 import { type JobReport, JobWatch } from './jobs.js';
 import { LogWatch } from './log-watch.js';
 import { OLD, oldId, writeOldHistory } from './old-history.js';
@@ -60,6 +52,8 @@ export interface Collected {
 }
 
 const JOBS_MS = 500;
+/** Of items that are read at once. */
+const PAGE = 500;
 const COLLECTIONS = 5;
 const COLLECTIONS_APART_MS = 6_000;
 /** Jobs begin to be kept to so long after the start at the latest: 1.5 s to load, up to 6 s to the first look. */
@@ -70,92 +64,187 @@ const PATIENCE_MS = 120_000;
 const SETTLE_MS = 1_500;
 
 export async function runSoak(options: SoakOptions): Promise<SoakReport> {
-  const plan = planOf(options.totalMs);
-  const paths = pathsIn(options.dir);
-  const env = environmentOf(plan, paths);
-  const tally = new Tally();
-  await writeOldHistory(paths.store, plan.oldItems, seeded(options.seed));
-  const log = new LogWatch(env, tally);
-  const server = await Server.start(paths.store, env);
-  const keptMs = Date.now() + KEPT_MS;
-  // Counted from when all are there.
-  let startedMs = Number.POSITIVE_INFINITY;
-  const isOver = () => performance.now() - startedMs >= plan.totalMs;
-  const workers = makeWorkers(options, plan, paths, env, server, tally, isOver);
-  for (const worker of workers) {
-    await worker.open();
-    await worker.begin();
+  const soak = new Soak(options);
+  await soak.start();
+  await soak.bear();
+  return soak.end();
+}
+
+class Soak {
+  private readonly plan: SoakPlan;
+  private readonly paths: SoakPaths;
+  private readonly env: Record<string, string>;
+  private readonly tally = new Tally();
+  private readonly jobs = new JobWatch();
+  private readonly samples: Sample[] = [];
+  private readonly collected: Collected[] = [];
+  private log!: LogWatch;
+  private server!: Server;
+  private workers: readonly Worker[] = [];
+  private metricsToken = '';
+  /** By performance.now(): when all were there. */
+  private startedMs = Number.POSITIVE_INFINITY;
+  /** By the clock: from when on runs of jobs are accounted for, and until when. */
+  private keptFromMs = 0;
+  private endedMs = 0;
+
+  constructor(private readonly options: SoakOptions) {
+    this.plan = planOf(options.totalMs);
+    this.paths = pathsIn(options.dir);
+    this.env = environmentOf(this.plan, this.paths);
   }
-  await readAll(
-    plan.oldItems,
-    await overHttp({ url: server.url, token: server.token('reader', 'read') }, 'reader')(),
-  );
-  startedMs = performance.now();
-  // Runs of before were told to nobody.
-  const keptFromMs = Math.max(keptMs, Date.now());
-  const pids = workers.flatMap(({ pid }) => (pid === undefined ? [] : [pid]));
-  const samples: Sample[] = [];
-  const collected: Collected[] = [];
-  const jobs = new JobWatch();
-  const token = server.token('metrics', 'read');
-  const sample = async () => {
-    const response = await fetch(`${server.url}/metrics`, { headers: { Authorization: `Bearer ${token}` } });
+
+  private get elapsedMs(): number {
+    return performance.now() - this.startedMs;
+  }
+
+  private readonly isOver = (): boolean => this.elapsedMs >= this.plan.totalMs;
+
+  /** Server and clients, with all that they begin with. */
+  async start(): Promise<void> {
+    const { plan, paths, env, options, tally } = this;
+    await writeOldHistory(paths.store, plan.oldItems, seeded(options.seed));
+    this.log = new LogWatch(env, tally);
+    this.server = await Server.start(paths.store, env);
+    const keptMs = Date.now() + KEPT_MS;
+    this.metricsToken = this.server.token('metrics', 'read');
+    this.workers = this.makeWorkers();
+    for (const worker of this.workers) {
+      await worker.open();
+      await worker.begin();
+    }
+    await this.readAll();
+    this.startedMs = performance.now();
+    // Runs of before were told to nobody.
+    this.keptFromMs = Math.max(keptMs, Date.now());
+  }
+
+  /** The load, and all that goes on beside it. */
+  async bear(): Promise<void> {
+    const { plan, paths, env, server, tally, isOver } = this;
+    const visitor = overStdio(env, 'visitor', 'legacy');
+    await Promise.all([
+      ...this.workers.map(worker => worker.work()),
+      runBeside({ server, plan, paths, env, tally, visitor, isOver }),
+      again('GET /metrics', plan.sampleMs, { tally, isOver }, () => this.sample()),
+      again('looks at the schedules', JOBS_MS, { tally, isOver }, () => this.askJobs()),
+      this.collectAfter(plan.collectAtMs, 'first'),
+    ]);
+    this.endedMs = Date.now();
+    await this.collectAfter(plan.collectAtMs === undefined ? undefined : 0, 'last');
+  }
+
+  /** Everything is compared, ended in order and proven. */
+  async end(): Promise<SoakReport> {
+    const { plan, paths, env, tally, jobs, keptFromMs, endedMs, log, samples, collected } = this;
+    for (const worker of this.workers) await worker.compareAll().catch(error => tally.fail(String(error)));
+    const untilMs = performance.now() + PATIENCE_MS;
+    while (!jobs.isUpToDate(plan.jobs, keptFromMs, endedMs) && performance.now() < untilMs) {
+      await this.askJobs();
+      await sleep(JOBS_MS);
+    }
+    for (const worker of this.workers) await worker.close();
+    const code = await this.server.stop();
+    if (code !== 0) tally.fail(`serve ended with ${code}: ${this.server.stderr}`);
+    await sleep(SETTLE_MS);
+    await log.close();
+    await proveSound(paths, env, tally);
+    for (const job of jobs.off) tally.fail(`${job} was not on`);
+    const mostLateMs = plan.isTimed ? undefined : Number.POSITIVE_INFINITY;
+    return {
+      ...{ plan, samples, collected },
+      jobs: [
+        jobs.judgeContinuous(plan.continuousSeconds, keptFromMs, endedMs, plan.isTimed),
+        ...plan.jobs.map(times => jobs.judge(times, keptFromMs, endedMs, mostLateMs)),
+      ],
+      loggedRuns: log.jobRuns,
+      overlaps: jobs.overlaps(),
+      counts: tally.counts,
+      warnings: log.warnings,
+      logLines: log.lines,
+      alerts: alertsIn(paths.alerts),
+      failures: tally.failures,
+    };
+  }
+
+  /** Two clients over HTTP and two windows, of either line of the SDK. */
+  private makeWorkers(): Worker[] {
+    const { options, plan, paths, env, server, tally, isOver } = this;
+    const address = (name: string): Address => ({ url: server.url, token: server.token(name, 'admin') });
+    const connections = [
+      ['http', overHttp(address('http'), 'soak-http')],
+      ['oldhttp', overOldHttp(address('oldhttp'), 'soak-oldhttp')],
+      ['stdio', overStdio(env, 'soak-stdio', 'auto')],
+      ['oldstdio', overOldStdio(env, 'soak-oldstdio')],
+    ] as const;
+    return connections.map(
+      ([name, connect], at) =>
+        new Worker({
+          ...{ name, connect, tally, isOver },
+          random: seeded(options.seed * 10 + at),
+          pauseMs: plan.pauseMs,
+          pastMs: plan.horizonMs / 3,
+          reconnectMs: plan.reconnectMs,
+          documents: name === 'http' || name === 'stdio' ? paths.documents : undefined,
+        }),
+    );
+  }
+
+  /** What is read is kept, as far as there is room. */
+  private async readAll(): Promise<void> {
+    const { server, plan } = this;
+    const client = await overHttp({ url: server.url, token: server.token('reader', 'read') }, 'reader')();
+    for (let from = 0; from < plan.oldItems; from += PAGE) {
+      const ids = Array.from({ length: Math.min(PAGE, plan.oldItems - from) }, (_, n) => oldId(from + n));
+      await client.call('vector_get', { collection: OLD, ids });
+    }
+    await client.close();
+  }
+
+  private async sample(): Promise<void> {
+    const headers = { Authorization: `Bearer ${this.metricsToken}` };
+    const response = await fetch(`${this.server.url}/metrics`, { headers });
     const text = await response.text();
     if (!response.ok) throw new Error(`${response.status} ${text}`);
-    const taken = sampleOf(performance.now() - startedMs, text, server.pid, pids, paths);
-    samples.push(taken);
-    options.onProgress?.(taken.ms, taken, tally);
-  };
-  const askJobs = async () => {
-    const owner = await connectToOwner(paths.store);
+    const windows = this.workers.flatMap(({ pid }) => (pid === undefined ? [] : [pid]));
+    const taken = sampleOf(this.elapsedMs, text, this.server.pid, windows, this.paths);
+    this.samples.push(taken);
+    this.options.onProgress?.(taken.ms, taken, this.tally);
+  }
+
+  private async askJobs(): Promise<void> {
+    const owner = await connectToOwner(this.paths.store);
     if (owner === undefined) throw new Error('nobody has the store');
     try {
-      jobs.take((await owner.schedule({ action: 'list' }, CONTEXT)).jobs);
+      this.jobs.take((await owner.schedule({ action: 'list' }, CONTEXT)).jobs);
     } finally {
       await owner.close();
     }
-  };
-  const visitor = overStdio(env, 'visitor', 'legacy');
-  await Promise.all([
-    ...workers.map(worker => worker.work()),
-    runBeside({ server, plan, paths, env, tally, visitor, isOver }),
-    again('GET /metrics', plan.sampleMs, { tally, isOver }, sample),
-    again('looks at the schedules', JOBS_MS, { tally, isOver }, askJobs),
-    collectLater(plan.collectAtMs, () => collect(server, startedMs, collected, options, 'first', tally)),
-  ]);
-  const endedMs = Date.now();
-  if (plan.collectAtMs !== undefined) await collect(server, startedMs, collected, options, 'last', tally);
-  for (const worker of workers) await worker.compareAll().catch(error => tally.fail(String(error)));
-  const lateMs = performance.now() + PATIENCE_MS;
-  while (!jobs.isUpToDate(plan.jobs, keptFromMs, endedMs) && performance.now() < lateMs) {
-    await askJobs();
-    await sleep(JOBS_MS);
   }
-  for (const worker of workers) await worker.close();
-  const code = await server.stop();
-  if (code !== 0) tally.fail(`serve ended with ${code}: ${server.stderr}`);
-  await sleep(SETTLE_MS);
-  await log.close();
-  await proveSound(paths, env, tally);
-  const forEver = plan.isTimed ? undefined : Number.POSITIVE_INFINITY;
-  const reports = [
-    jobs.judgeContinuous(plan.continuousSeconds, keptFromMs, endedMs, plan.isTimed),
-    ...plan.jobs.map(times => jobs.judge(times, keptFromMs, endedMs, forEver)),
-  ];
-  for (const job of jobs.off) tally.fail(`${job} was not on`);
-  return {
-    plan,
-    samples,
-    collected,
-    jobs: reports,
-    loggedRuns: log.jobRuns,
-    overlaps: jobs.overlaps(),
-    counts: tally.counts,
-    warnings: log.warnings,
-    logLines: log.lines,
-    alerts: alertsIn(paths.alerts),
-    failures: tally.failures,
-  };
+
+  /** Some collections, some seconds apart, beside the load. @param ms from now; undefined: none */
+  private async collectAfter(ms: number | undefined, name: string): Promise<void> {
+    if (ms === undefined) return;
+    await sleep(ms);
+    const { snapshotsDir } = this.options;
+    try {
+      const inspector = await this.server.inspect();
+      const memory: NodeJS.MemoryUsage[] = [];
+      const atMs = this.elapsedMs;
+      for (let n = 0; n < COLLECTIONS; n++) {
+        if (n > 0) await sleep(COLLECTIONS_APART_MS);
+        memory.push(await inspector.collected());
+      }
+      if (snapshotsDir !== undefined) {
+        mkdirSync(snapshotsDir, { recursive: true, mode: 0o700 });
+        await inspector.snapshot(join(snapshotsDir, `${name}.heapsnapshot`));
+      }
+      inspector.close();
+      this.collected.push({ ms: atMs, memory });
+    } catch (error) {
+      this.tally.fail(`a forced collection: ${(error as Error).message}`);
+    }
+  }
 }
 
 const CONTEXT = {
@@ -184,80 +273,6 @@ function pathsIn(dir: string): SoakPaths {
   for (const made of [paths.runtime, paths.documents, join(dir, 'logs')])
     mkdirSync(made, { mode: 0o700, recursive: true });
   return paths;
-}
-
-/** Two clients over HTTP and two windows, of either line of the SDK. */
-function makeWorkers(
-  { seed }: SoakOptions,
-  plan: SoakPlan,
-  paths: SoakPaths,
-  env: Record<string, string>,
-  server: Server,
-  tally: Tally,
-  isOver: () => boolean,
-): Worker[] {
-  const address = (name: string): Address => ({ url: server.url, token: server.token(name, 'admin') });
-  const connections = [
-    ['http', overHttp(address('http'), 'soak-http')],
-    ['oldhttp', overOldHttp(address('oldhttp'), 'soak-oldhttp')],
-    ['stdio', overStdio(env, 'soak-stdio', 'auto')],
-    ['oldstdio', overOldStdio(env, 'soak-oldstdio')],
-  ] as const;
-  return connections.map(
-    ([name, connect], at) =>
-      new Worker({
-        ...{ name, connect, tally, isOver },
-        random: seeded(seed * 10 + at),
-        pauseMs: plan.pauseMs,
-        pastMs: plan.horizonMs / 3,
-        reconnectMs: plan.reconnectMs,
-        documents: name === 'http' || name === 'stdio' ? paths.documents : undefined,
-      }),
-  );
-}
-
-/** What is read is kept, as far as there is room. */
-async function readAll(count: number, client: SoakClient): Promise<void> {
-  const PAGE = 500;
-  for (let from = 0; from < count; from += PAGE) {
-    const ids = Array.from({ length: Math.min(PAGE, count - from) }, (_, n) => oldId(from + n));
-    await client.call('vector_get', { collection: OLD, ids });
-  }
-  await client.close();
-}
-
-async function collectLater(atMs: number | undefined, does: () => Promise<void>): Promise<void> {
-  if (atMs === undefined) return;
-  await sleep(atMs);
-  await does();
-}
-
-/** Some collections, some seconds apart, beside the load. */
-async function collect(
-  server: Server,
-  startedMs: number,
-  collected: Collected[],
-  { snapshotsDir }: SoakOptions,
-  name: string,
-  tally: Tally,
-): Promise<void> {
-  try {
-    const inspector = await server.inspect();
-    const memory: NodeJS.MemoryUsage[] = [];
-    const ms = performance.now() - startedMs;
-    for (let n = 0; n < COLLECTIONS; n++) {
-      if (n > 0) await sleep(COLLECTIONS_APART_MS);
-      memory.push(await inspector.collected());
-    }
-    if (snapshotsDir !== undefined) {
-      mkdirSync(snapshotsDir, { recursive: true, mode: 0o700 });
-      await inspector.snapshot(join(snapshotsDir, `${name}.heapsnapshot`));
-    }
-    inspector.close();
-    collected.push({ ms, memory });
-  } catch (error) {
-    tally.fail(`a forced collection: ${(error as Error).message}`);
-  }
 }
 
 /** The store and both directories of backups, once nobody has them. */
