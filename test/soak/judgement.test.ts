@@ -136,13 +136,16 @@ describe('a run of half an hour', () => {
     const samples = Array.from({ length: 360 }, (_, n): Sample => {
       const ms = n * 5_000;
       const leak = (leakPerHour * ms) / 3_600_000;
+      // Once in twenty minutes it is full.
+      const buffered = ((ms % (20 * MINUTE_MS)) / (20 * MINUTE_MS)) * 16e6;
       const tooth = (n % 7) * 3e6 + random() * 1e6;
       return {
         ...{
           ms,
-          rss: 250e6 + leak + tooth / 4,
+          rss: 250e6 + leak + tooth / 4 + buffered,
           heap: 50e6 + leak + tooth,
           external: 30e6,
+          buffered,
           fds: 60,
           windows: 0,
         },

@@ -94,11 +94,18 @@ function growthOf(judged: readonly Sample[], byDesign: number): Growth[] {
     const grows = trend.low > design && trend.high > design + allowed;
     return [{ what, unit, trend, byDesign: design, allowed, grows }];
   };
-  const mb = (bytes: number | undefined) => (bytes === undefined ? undefined : bytes / MEGABYTE);
+  const mb = (bytes: number) => bytes / MEGABYTE;
   const { memory, fds, threads, files } = ALLOWED;
   return [
-    ...one('resident', 'MB', ({ rss }) => mb(rss), memory, byDesign),
-    ...one('anonymous', 'MB', ({ anonymous }) => mb(anonymous), memory, byDesign),
+    // Without LevelDB's write buffer, of which so much is known.
+    ...one('resident', 'MB', ({ rss, buffered }) => mb(rss - buffered), memory, byDesign),
+    ...one(
+      'anonymous',
+      'MB',
+      ({ anonymous, buffered }) => (anonymous === undefined ? undefined : mb(anonymous - buffered)),
+      memory,
+      byDesign,
+    ),
     ...one('heap', 'MB', ({ heap }) => mb(heap), memory, byDesign),
     ...one('external', 'MB', ({ external }) => mb(external), memory, byDesign),
     ...one('windows', 'MB', ({ windows }) => mb(windows), memory),

@@ -9,6 +9,11 @@ export interface Sample {
   /** Of the owner, in bytes; what only /proc tells is missing where there is none. */
   readonly rss: number;
   readonly anonymous?: number;
+  /**
+   * What LevelDB's write buffer holds, by the size of its log files: up to 16 MiB, which come and go several times an hour, and so would
+   * be mistaken for growth, or hide it.
+   */
+  readonly buffered: number;
   readonly heap: number;
   readonly external: number;
   readonly fds?: number;
@@ -43,6 +48,7 @@ export function sampleOf(
     ms,
     rss: own?.rss ?? of('process_resident_memory_bytes'),
     ...(own && { anonymous: own.anonymous, fds: own.fds, threads: own.threads }),
+    buffered: sizeOf(join(paths.store, 'log'), name => name.endsWith('.log')).bytes,
     heap: of('nodejs_heap_size_used_bytes'),
     external: of('nodejs_external_memory_bytes'),
     windows: windowPids.reduce((sum, one) => sum + (processOf(one)?.rss ?? 0), 0),
