@@ -24,8 +24,6 @@ export interface SoakOptions {
   readonly seed: number;
   /** An empty directory; everything is made in it. */
   readonly dir: string;
-  /** Where heap snapshots of the server are kept, before and after what is measured. Default: none are made. */
-  readonly snapshotsDir?: string | undefined;
   readonly onProgress?: (elapsedMs: number, sample: Sample, tally: Tally) => void;
 }
 
@@ -128,10 +126,10 @@ class Soak {
       runBeside({ server, plan, paths, env, tally, visitor, isOver }),
       again('GET /metrics', plan.sampleMs, { tally, isOver }, () => this.sample()),
       again('looks at the schedules', JOBS_MS, { tally, isOver }, () => this.askJobs()),
-      this.collectAfter(plan.collectAtMs, 'first'),
+      this.collectAfter(plan.collectAtMs),
     ]);
     this.endedMs = Date.now();
-    await this.collectAfter(plan.collectAtMs === undefined ? undefined : 0, 'last');
+    await this.collectAfter(plan.collectAtMs === undefined ? undefined : 0);
   }
 
   /** Everything is compared, ended in order and proven. */
@@ -223,10 +221,9 @@ class Soak {
   }
 
   /** Some collections, some seconds apart, beside the load. @param ms from now; undefined: none */
-  private async collectAfter(ms: number | undefined, name: string): Promise<void> {
+  private async collectAfter(ms: number | undefined): Promise<void> {
     if (ms === undefined) return;
     await sleep(ms);
-    const { snapshotsDir } = this.options;
     try {
       const inspector = await this.server.inspect();
       const memory: NodeJS.MemoryUsage[] = [];
@@ -234,10 +231,6 @@ class Soak {
       for (let n = 0; n < COLLECTIONS; n++) {
         if (n > 0) await sleep(COLLECTIONS_APART_MS);
         memory.push(await inspector.collected());
-      }
-      if (snapshotsDir !== undefined) {
-        mkdirSync(snapshotsDir, { recursive: true, mode: 0o700 });
-        await inspector.snapshot(join(snapshotsDir, `${name}.heapsnapshot`));
       }
       inspector.close();
       this.collected.push({ ms: atMs, memory });

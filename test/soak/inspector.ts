@@ -2,7 +2,6 @@
  * Node's inspector (the DevTools protocol, https://chromedevtools.github.io/devtools-protocol/v8/): any Node process opens it when it gets SIGUSR1, so
  * that nothing of the product is changed, loaded or started otherwise for it.
  */
-import { createWriteStream } from 'node:fs';
 
 interface Socket {
   send(text: string): void;
@@ -13,8 +12,6 @@ type SocketClass = new (url: string) => Socket;
 
 interface Reply {
   readonly id?: number;
-  readonly method?: string;
-  readonly params?: { readonly chunk?: string };
   readonly result?: { readonly result?: { readonly value?: unknown } };
   readonly error?: { readonly message: string };
 }
@@ -26,7 +23,6 @@ interface Waiting {
 
 export class Inspector {
   private readonly waiting = new Map<number, Waiting>();
-  private onChunk: (chunk: string) => void = () => {};
   private ids = 0;
 
   private constructor(private readonly socket: Socket) {
@@ -57,16 +53,6 @@ export class Inspector {
     return JSON.parse(String(result!.result!.value)) as NodeJS.MemoryUsage;
   }
 
-  /** Writes a heap snapshot, which stops the process for a while. */
-  async snapshot(path: string): Promise<void> {
-    const file = createWriteStream(path, { mode: 0o600 });
-    this.onChunk = chunk => void file.write(chunk);
-    await this.ask('HeapProfiler.takeHeapSnapshot', { reportProgress: false });
-    await new Promise<void>(resolve => {
-      file.end(resolve);
-    });
-  }
-
   close(): void {
     this.socket.close();
   }
@@ -80,7 +66,6 @@ export class Inspector {
   }
 
   private take(reply: Reply): void {
-    if (reply.method === 'HeapProfiler.addHeapSnapshotChunk') this.onChunk(reply.params!.chunk!);
     const waiting = this.waiting.get(reply.id ?? 0);
     if (waiting === undefined) return;
     this.waiting.delete(reply.id!);

@@ -17,7 +17,6 @@ may fail, and memory must not grow. See docs/soak.md.
   --seed S         Default: one of the clock's; it is printed.
   --dir DIR        Where everything is made, and stays. Default: a directory for temporary files, removed unless something is wrong.
   --samples FILE   Keep the samples there, as JSON lines.
-  --snapshots DIR  Keep heap snapshots of the server from before and after what is measured.
   --json           The report as JSON.
 
 Exit code 0: nothing is wrong; 1: something is; 2: wrong usage.`;
@@ -38,12 +37,12 @@ async function main(): Promise<number> {
     console.log(HELP);
     return 0;
   }
-  const { minutes, seed, asJson, snapshotsDir } = options;
+  const { minutes, seed, asJson } = options;
   const dir = options.dir ?? realpathSync(mkdtempSync(join(tmpdir(), 'soak-')));
   console.error(`seed ${seed}, ${minutes} minutes, in ${dir}`);
   let [saidMs, told] = [0, 0];
   const report = await runSoak({
-    ...{ totalMs: minutes * 60_000, seed, dir, snapshotsDir },
+    ...{ totalMs: minutes * 60_000, seed, dir },
     onProgress: (ms, { rss, heap, events }, { failures }) => {
       for (const failure of failures.slice(told)) console.error(`WRONG ${failure}`);
       told = failures.length;
@@ -77,7 +76,6 @@ function readOptions() {
       seed: { type: 'string', default: String(Date.now() % 2 ** 31) },
       dir: { type: 'string' },
       samples: { type: 'string' },
-      snapshots: { type: 'string' },
       json: { type: 'boolean', default: false },
       help: { type: 'boolean', default: false },
     },
@@ -89,5 +87,5 @@ function readOptions() {
   const seed = Number(values.seed);
   if (!Number.isSafeInteger(seed) || seed < 0) throw new Error(`--seed: ${values.seed} is no whole number`);
   const { dir, samples } = values;
-  return { minutes, seed, dir, samples, snapshotsDir: values.snapshots, asJson: values.json } as const;
+  return { minutes, seed, dir, samples, asJson: values.json } as const;
 }
