@@ -22,10 +22,26 @@ export function readOpsFile(storeDir: string, name: string): string | undefined 
   return readFileSync(path, 'utf8');
 }
 
-/** Written beside the calls, which do not wait for the disk; one write of a file after the other. @throws what the file system throws */
+/** Files that are being written, by path. */
+const writing = new Map<string, Promise<void>>();
+
+/**
+ * Written beside the calls, which do not wait for the disk. Of one file one write comes after the other, for they share the name under which a file
+ * is unfinished: two backups, for one, may be done at once.
+ * @throws what the file system throws
+ */
 export async function writeOpsFile(storeDir: string, name: string, text: string): Promise<void> {
   makeOpsDirectory(storeDir);
-  await writeWhole(opsPath(storeDir, name), text);
+  const path = opsPath(storeDir, name);
+  const write = () => writeWhole(path, text);
+  // Whether the one before failed is for its own caller.
+  const own = (writing.get(path) ?? Promise.resolve()).then(write, write);
+  writing.set(path, own);
+  try {
+    await own;
+  } finally {
+    if (writing.get(path) === own) writing.delete(path);
+  }
 }
 
 export function makeOpsDirectory(storeDir: string): void {
