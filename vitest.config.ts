@@ -64,6 +64,8 @@ export default defineConfig({
       reportOnFailure: true,
     },
     sequence: { sequencer: LongestFirst },
+    // What is waited for comes when the machine has time for it.
+    expect: { poll: { timeout: 20_000 } },
     testTimeout: 60_000,
     hookTimeout: 60_000,
   },
