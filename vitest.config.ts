@@ -22,6 +22,7 @@ const RECOVERY = [
   'checkpoint-files',
   'checkpoints',
   'verify*',
+  'verified-state',
   'online-*',
   'rollback*',
   'repair',

@@ -55,10 +55,10 @@ export function sayOffline(report: VerifyReport): void {
   sayCoverage(report.coverage);
   const caches = report.checkpoints.map(describeCheckpoint);
   say(`caches    ${caches.length === 0 ? 'no checkpoint' : `checkpoint ${caches.join(', ')}`}`);
-  if (report.lastOnline?.verified !== undefined) {
-    const { verified, findings } = report.lastOnline;
+  if (report.before?.verified !== undefined) {
+    const { verified, findings } = report.before;
     say(
-      `online    verified to ${verified.seq}  ${verified.hash}  at ${verified.time}${findings.length === 0 ? '' : `; ${count(findings.length, 'finding')}`}`,
+      `before    verified to ${verified.seq}  ${verified.hash}  at ${verified.time}${findings.length === 0 ? '' : `; ${count(findings.length, 'finding')}`}`,
     );
   }
   sayOutcome(report);

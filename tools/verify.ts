@@ -12,12 +12,12 @@ import { sayOffline, sayOnline } from './verify-answers.js';
 
 const COMMAND = {
   name: 'verify',
-  summary: 'Verify a store and report every finding, with what to do about it. Changes nothing.',
+  summary: 'Verify a store and report every finding, with what to do about it. Changes nothing of it.',
   usage: '[--quick | --deep] [options]',
   details: [
     'Checks LevelDB’s files block by block, every record’s hash, sequence, chain and times, transactions, the head proof, what the events say,',
     'what LevelDB gives against what its files hold, the checkpoints against the log, and what was cut off into quarantine.',
-    'Beside a running server, that server verifies its log and goes on working.',
+    'Beside a running server, that server verifies its log and goes on working. When the whole log was verified, and what was found, is noted for `health`.',
     '',
     'Exit 0: sound. 1: damaged. 2: could not run.',
     '',

@@ -19,10 +19,12 @@ export interface VerifiedRecord {
   readonly hash: string;
   /** When it was verified. */
   readonly time: string;
+  /** `deep` only without a server; absent in notes of before there were levels. */
+  readonly level?: 'full' | 'deep';
 }
 
-/** How far the verification of a running store has come. */
-export interface OnlineState {
+/** What is remembered of verifications: how far the last one has come, by a running server or without one. A note of the store, never truth. */
+export interface VerifiedState {
   /** The last record of the round that goes on, or of the last one. */
   readonly verified?: VerifiedRecord;
   /** The last record of the last round that reached the head. */
@@ -32,7 +34,7 @@ export interface OnlineState {
 }
 
 /** What the status of a store says of its verification. */
-export interface VerificationStatus extends OnlineState {
+export interface VerificationStatus extends VerifiedState {
   /** When it is verified by itself: a cron expression, or "off". */
   readonly schedule: string;
   readonly is_running: boolean;

@@ -5,8 +5,14 @@ import { Pace } from '../../wal/pace.js';
 import { type OnlineResult, verifyOnline } from '../../wal/verify-online.js';
 import { CodedError } from '../domain/errors.js';
 import type { CallContext, Progress } from '../domain/face.js';
-import type { Finding, OnlineState, VerifiedRecord, VerifyAnswer, VerifyCommand } from '../domain/verify.js';
-import { readOnlineState, writeOnlineState } from './online-state.js';
+import type {
+  Finding,
+  VerifiedRecord,
+  VerifiedState,
+  VerifyAnswer,
+  VerifyCommand,
+} from '../domain/verify.js';
+import { readVerified, writeVerified } from './verified-state.js';
 import { nextSteps } from './verify-advice.js';
 import { coverageOf, divergence, hasGoneOn, newestIn } from './verify-coverage.js';
 import { throwIfCancelled } from './write.js';
@@ -40,19 +46,21 @@ interface Run {
 
 /** Verifies the log of a store that is open: in rounds from the first record to the head, each of which goes on where it was stopped. */
 export class OnlineVerifier {
-  private current: OnlineState;
+  private current: VerifiedState;
+  /** One write of the note after the other. */
+  private saved: Promise<void> = Promise.resolve();
   private run: Run | undefined;
   private isStopped = false;
 
   constructor(private readonly options: OnlineVerifierOptions) {
     const { storeDir, log } = options;
-    const state = readOnlineState(storeDir, log.lineage.storeId);
+    const state = readVerified(storeDir, log.lineage.storeId);
     // After a cut the log holds something else there.
     this.current =
       state?.verified && isHeld(log, state.verified) ? state : { findings: state?.findings ?? [] };
   }
 
-  get state(): OnlineState {
+  get state(): VerifiedState {
     return this.current;
   }
 
@@ -191,12 +199,13 @@ export class OnlineVerifier {
             seq: record.seq,
             hash: hashHex(record.hash),
             time: new Date(clock()).toISOString(),
+            level: 'full',
           };
           note();
           onProgress?.(progressOf(at, to));
           if (bytes - savedBytes < SAVE_BYTES) return;
           savedBytes = bytes;
-          this.save();
+          void this.save();
         },
         onFinding: finding => {
           if (!former.some(({ code, message }) => code === finding.code && message === finding.message))
@@ -208,18 +217,18 @@ export class OnlineVerifier {
       note(verified);
       return result;
     } finally {
-      this.save();
+      await this.save();
     }
   }
 
   /** A failure is a warning: the next round then begins earlier. */
-  private save(): void {
+  private save(): Promise<void> {
     const { storeDir, log, warn } = this.options;
-    try {
-      writeOnlineState(storeDir, log.lineage.storeId, this.current);
-    } catch (error) {
-      warn(`how far the verification has come could not be noted: ${(error as Error).message}`);
-    }
+    const write = () => writeVerified(storeDir, log.lineage.storeId, this.current);
+    this.saved = this.saved.then(write).catch((error: Error) => {
+      warn(`how far the verification has come could not be noted: ${error.message}`);
+    });
+    return this.saved;
   }
 
   private warnOf({ code, message }: Finding): void {

@@ -1,8 +1,9 @@
+import { accessSync, constants } from 'node:fs';
 import { relative } from 'node:path';
 import { WalError } from '../../wal/errors.js';
 import { exists } from '../../wal/exists.js';
 import { hashHex } from '../../wal/hash.js';
-import { withIoErrors } from '../../wal/io-error.js';
+import { asIoError, withIoErrors } from '../../wal/io-error.js';
 import type { LookReport } from '../../wal/leveldb/look.js';
 import { storeState } from '../../wal/open.js';
 import { takeOwnership } from '../../wal/owner.js';
@@ -11,10 +12,10 @@ import { assertNotSwapping } from '../../wal/repair/swap.js';
 import { type LogFinding, type LogReport, type VerifyLevel, verifyLooked } from '../../wal/verify.js';
 import type { CodedError } from '../domain/errors.js';
 import type { Progress } from '../domain/face.js';
-import type { Coverage, NextStep, OnlineState, RestorableWindow } from '../domain/verify.js';
+import type { Coverage, NextStep, RestorableWindow, VerifiedState } from '../domain/verify.js';
 import { checkRecord } from './check-record.js';
 import { type InspectedCheckpoint, inspectCheckpoints } from './checkpoints.js';
-import { readOnlineState } from './online-state.js';
+import { readVerified, writeVerified } from './verified-state.js';
 import { nextSteps } from './verify-advice.js';
 import { compareCatalog, compareRebuilt } from './verify-checkpoints.js';
 import { coverageOf, divergence, hasGoneOn, newestIn } from './verify-coverage.js';
@@ -32,8 +33,8 @@ export interface VerifyReport extends LogReport {
   readonly quarantines: readonly QuarantineReport[];
   /** How the newest backup compares, where a directory of backups was named. */
   readonly coverage?: Coverage;
-  /** How far the verification by a running server had come; absent where there was none. */
-  readonly lastOnline?: OnlineState;
+  /** What was remembered of earlier verifications, by a running server or without one; absent where there was none. */
+  readonly before?: VerifiedState;
   readonly next: readonly NextStep[];
 }
 
@@ -79,7 +80,8 @@ async function verifyAll(
   assertNotSwapping(storeDir);
   assertStore(storeDir);
   const newest = backups === undefined ? undefined : newestIn(backups);
-  const ownership = await takeOwnership(storeDir);
+  // Where nothing can be written, nobody can have the store, nor can it be taken.
+  const ownership = isReadOnly(storeDir) ? undefined : await takeOwnership(storeDir);
   try {
     // A cut or a restore since then is no loss: the log says so by its epoch.
     let isCovered = newest === undefined || hasGoneOn(storeDir, newest);
@@ -139,8 +141,10 @@ async function verifyAll(
       newest !== undefined && (level !== 'quick' || newest.manifest.last.seq >= (log.first?.seq ?? 1));
     if (isJudged && !isCovered) findings.push(divergence(newest, headSeq));
     const coverage = backups === undefined ? undefined : coverageOf(backups, newest, headSeq);
-    const online = readOnlineState(storeDir, log.storeId);
+    const before = readVerified(storeDir, log.storeId);
     const all = [...log.findings, ...findings];
+    if (level !== 'quick')
+      await remember(storeDir, level, log, all).catch(error => notes.push(notNoted(error)));
     return {
       ...log,
       findings: all,
@@ -164,12 +168,48 @@ async function verifyAll(
         ...(manifest && { first: manifest.first.seq, last: manifest.last.seq }),
       })),
       ...(coverage && { coverage }),
-      ...(online && { lastOnline: online }),
+      ...(before && { before }),
     };
   } finally {
-    await ownership.release();
+    await ownership?.release();
   }
 }
+
+/** On a medium that takes no writes, such as a snapshot or a disk that is kept as evidence. */
+function isReadOnly(storeDir: string): boolean {
+  try {
+    accessSync(storeDir, constants.W_OK);
+    return false;
+  } catch (error) {
+    return (error as NodeJS.ErrnoException).code === 'EROFS';
+  }
+}
+
+/** For whoever asks later how the store is, a server or `health`. Without the store's id nobody could tell whose note it is. */
+async function remember(
+  storeDir: string,
+  level: 'full' | 'deep',
+  { storeId, head }: LogReport,
+  findings: readonly LogFinding[],
+): Promise<void> {
+  if (storeId === undefined) return;
+  const { seq, hash } = head ?? {};
+  const time = new Date().toISOString();
+  const reached = seq === undefined || hash === undefined ? undefined : { seq, hash, time, level };
+  await writeVerified(storeDir, storeId, {
+    ...(reached && { verified: reached, completed: reached }),
+    findings: findings.map(({ code, message, seq, file }) => ({
+      ...{ code, message },
+      ...(seq !== undefined && { seq }),
+      ...(file !== undefined && { file }),
+    })),
+  });
+}
+
+const notNoted = (error: unknown): LogFinding => ({
+  code: 'VERIFICATION_NOT_NOTED',
+  message: `that it was verified could not be noted in it: ${asIoError(error).message}`,
+});
 
 function assertStore(storeDir: string): void {
   const state = storeState(storeDir);

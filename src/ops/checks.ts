@@ -160,8 +160,7 @@ function verifyCheck({ timeMs, firstMs }: Readings, { verification }: StatusAnsw
   const age = ageOf(timeMs, whole, firstMs);
   const days = Math.floor(age / DAY_MS);
   const reached = verified === undefined || whole === undefined ? '' : ` to event ${verified.seq}`;
-  const when =
-    whole === undefined ? 'never wholly while a server ran' : `${span(timeMs - whole)} ago${reached}`;
+  const when = whole === undefined ? 'never wholly' : `${span(timeMs - whole)} ago${reached}`;
   const message = `${when}${isRunning ? ', and under way now' : ''}`;
   if (findings.length > 0)
     return {
@@ -175,7 +174,7 @@ function verifyCheck({ timeMs, firstMs }: Readings, { verification }: StatusAnsw
     days,
     limit,
     message,
-    'Run mcp-vector-server verify while the server runs, or set VECTOR_VERIFY_SCHEDULE to a time at which it does.',
+    'Run mcp-vector-server verify, or set VECTOR_VERIFY_SCHEDULE to a time at which the server does.',
   );
 }
 

@@ -52,7 +52,7 @@ export function adviceOf(facts: Facts, nowMs: number): string[] {
   const verifiedMs = verification.completed === undefined ? 0 : Date.parse(verification.completed);
   if (nowMs - verifiedMs > VERIFY_DAYS * DAY_MS)
     advice.push(
-      `The log was ${verifiedMs === 0 ? 'never verified whole' : `last verified whole at ${verification.completed}`} while a server ran: ${
+      `The log was ${verifiedMs === 0 ? 'never verified whole' : `last verified whole at ${verification.completed}`}: ${
         verification.schedule === 'off' ? 'set VECTOR_VERIFY_SCHEDULE, or run' : 'run'
       } \`mcp-vector-server verify\`.`,
     );

@@ -34,7 +34,7 @@ export function reportTables(report: Report): ReportTable[] {
         ['memory', memoryText(memory)],
         [
           'verified',
-          `${verification.completed ?? 'never whole while a server ran'}; ${number(verification.findings.length)} findings${verification.schedule === undefined ? '' : `; schedule ${verification.schedule}`}`,
+          `${verification.completed ?? 'never whole'}; ${number(verification.findings.length)} findings${verification.schedule === undefined ? '' : `; schedule ${verification.schedule}`}`,
         ],
         ['backup', backupText(backup)],
         ...report.warnings.map(warning => ['warning', loggable(warning, 300)]),

@@ -1,5 +1,6 @@
 /** What verify says of a store: checkpoints against the log, the window, the next steps; in a process of its own; beside a server. */
 
+import { spawnSync } from 'node:child_process';
 import { cpSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { beforeAll, beforeEach, describe, expect, test } from 'vitest';
@@ -14,6 +15,7 @@ import { openLog } from '#wal/open.js';
 import { PATHS } from '#wal/paths.js';
 import { flip } from '../helpers/damage.js';
 import { openTestEngine, temporaryDirectory, testContext } from '../helpers/engine.js';
+import { MAIN } from '../helpers/run-cli.js';
 
 const parent = temporaryDirectory();
 let made = 0;
@@ -162,7 +164,9 @@ test('every kind of finding has a next step, and the documentation names it', ()
 describe('in a process of its own', () => {
   test('says the same, and refuses with the same codes', async () => {
     const options = { level: 'full', seed: 1 } as const;
-    expect(await verifyApart(storeDir, options)).toEqual(await verifyStore(storeDir, options));
+    const apart = await verifyApart(storeDir, options);
+    const { before, ...own } = await verifyStore(storeDir, options);
+    expect([apart, before?.completed?.seq]).toEqual([own, own.head!.seq]);
     await expect(verifyApart(join(storeDir, 'nothing'))).rejects.toMatchObject({
       code: 'STORE_MISSING',
       wayOut: expect.stringContaining('--store'),
@@ -230,9 +234,11 @@ describe('beside the work', () => {
     expect(verified).toMatchObject({ seq: head.seq, hash: head.hash });
     expect(completed).toEqual(verified);
     await engine.close();
-    expect((await verifyStore(storeDir)).lastOnline).toEqual({ verified, completed, findings: [] });
     engine = await openTestEngine(storeDir);
     expect(await status()).toMatchObject({ verified, completed });
+    await engine.close();
+    expect((await verifyStore(storeDir)).before).toEqual({ verified, completed, findings: [] });
+    engine = await openTestEngine(storeDir);
   });
 
   test('what rots is found and shown, and the server goes on', async () => {
@@ -326,5 +332,57 @@ describe('beside the work', () => {
     expect(range!.first).toBeGreaterThan(1);
     expect(restorable).toEqual({});
     expect((await status()).verified).toBeUndefined();
+  });
+});
+
+describe('what is remembered of a verification without a server', () => {
+  const noted = async () => {
+    const engine = await openTestEngine(storeDir, { create: false });
+    const { verification } = await engine.status({}, testContext);
+    await engine.close();
+    return verification;
+  };
+
+  test('is when the whole log was verified, to which record and at which level', async () => {
+    await verifyStore(storeDir, { level: 'quick' });
+    expect((await noted()).completed).toBeUndefined();
+    const { head } = await verifyStore(storeDir);
+    const reached = { seq: head!.seq, hash: head!.hash, time: expect.any(String) };
+    expect(await noted()).toMatchObject({ completed: { ...reached, level: 'full' }, findings: [] });
+    const { before } = await verifyStore(storeDir, { level: 'deep' });
+    expect(before!.completed).toMatchObject({ ...reached, level: 'full' });
+    expect(await noted()).toMatchObject({ completed: { level: 'deep' } });
+    // Of another store it says nothing.
+    const file = join(storeDir, PATHS.verified);
+    writeFileSync(file, readFileSync(file, 'utf8').replace(/"storeId":"./, '"storeId":"_'));
+    expect((await noted()).completed).toBeUndefined();
+  });
+
+  test('is what was found, until the whole log is found sound', async () => {
+    const table = readdirSync(join(storeDir, PATHS.log)).find(name => name.endsWith('.ldb'))!;
+    flip(join(storeDir, PATHS.log, table), 100, 1);
+    const { findings } = await verifyStore(storeDir);
+    expect(findings).not.toEqual([]);
+    flip(join(storeDir, PATHS.log, table), 100, 1);
+    expect((await noted()).findings).toEqual(findings);
+    await verifyStore(storeDir, { level: 'quick' });
+    expect((await noted()).findings).toEqual(findings);
+    await verifyStore(storeDir);
+    expect((await noted()).findings).toEqual([]);
+  });
+
+  /** Where the system lets a user have mounts of their own. */
+  test('is nothing on a medium that takes no writes; the store is verified all the same', () => {
+    const [mount, main] = [`mount --bind "$0" "$0" && mount -o remount,bind,ro "$0"`, MAIN];
+    const apart = (script: string, ...args: string[]) =>
+      spawnSync('unshare', ['-rm', 'sh', '-c', script, storeDir, ...args], { encoding: 'utf8' });
+    if (apart(mount).status !== 0) return;
+    const verify = `${mount} && exec "$@" verify --json --store "$0"`;
+    const { status, stdout } = apart(verify, process.execPath, main);
+    const report = JSON.parse(stdout) as VerifyReport;
+    expect([status, report.findings, report.range?.last]).toEqual([0, [], report.head?.seq]);
+    expect(report.notes.map(({ code }) => code)).toContain('VERIFICATION_NOT_NOTED');
+    flip(join(storeDir, PATHS.head), 5, 1);
+    expect(apart(verify, process.execPath, main).status).toBe(1);
   });
 });

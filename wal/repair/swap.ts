@@ -22,7 +22,14 @@ const NOTE = 'swap.json';
 const NEW = 'store';
 
 /** What belongs to the log that was damaged, in the order in which it goes. What was cut off earlier, quarantine, is not concerned. */
-const TAKEN_ASIDE = [PATHS.head, `${PATHS.head}.tmp`, PATHS.checkpoints, PATHS.evidence, PATHS.log] as const;
+const TAKEN_ASIDE = [
+  PATHS.head,
+  `${PATHS.head}.tmp`,
+  PATHS.verified,
+  PATHS.checkpoints,
+  PATHS.evidence,
+  PATHS.log,
+] as const;
 
 /** Told after every step; for tests. */
 export type OnSwapStep = (step: string) => void;

@@ -19,7 +19,7 @@ export default async function status(call: Call): Promise<number> {
   return isThere && answer.store.state === 'ok' ? EXIT.ok : EXIT.unsound;
 }
 
-/** How far the log was verified while a server ran. */
+/** How far the log was verified, while a server ran or without one. */
 export function verifiedLine({
   verified,
   completed,
@@ -29,7 +29,7 @@ export function verifiedLine({
 }: VerificationStatus): string {
   const what =
     verified === undefined
-      ? 'never while a server ran'
+      ? 'never'
       : `to event ${verified.seq}, ${verified.hash}, at ${verified.time}${
           completed?.time === verified.time
             ? ''
