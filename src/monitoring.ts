@@ -2,6 +2,8 @@
 import { isAbsolute } from 'node:path';
 import { CodedError } from './domain/errors.js';
 import {
+  AVERAGE,
+  DEFAULT_AVERAGE_MINUTES,
   DEFAULT_LIMITS,
   DEFAULT_REPEAT_HOURS,
   type HealthLimits,
@@ -15,6 +17,8 @@ import type { VariableName } from './variables.js';
 
 export interface Monitoring {
   readonly limits: HealthLimits;
+  /** Over how long the mean of the processors is that is judged. */
+  readonly averageMs: number;
   /** How often the owner of a store takes a sample; 0: never, and no alert is sent. */
   readonly sampleSeconds: number;
   readonly alerts: AlertSettings;
@@ -33,9 +37,10 @@ export const DEFAULT_SAMPLE_SECONDS = 60;
 
 /** @param value of a variable, undefined where it is not set @throws CodedError CONFIG_INVALID */
 export function readMonitoring(value: (name: VariableName) => string | undefined): Monitoring {
-  const { limits, repeatHours } = readSettings(value('VECTOR_HEALTH_LIMITS'));
+  const { limits, repeatHours, averageMinutes } = readSettings(value('VECTOR_HEALTH_LIMITS'));
   return {
     limits,
+    averageMs: averageMinutes * 60_000,
     sampleSeconds: readSampleSeconds(value('VECTOR_SAMPLE_SECONDS')),
     alerts: {
       command: readCommand(value('VECTOR_ALERT_COMMAND')),
@@ -46,14 +51,19 @@ export function readMonitoring(value: (name: VariableName) => string | undefined
 }
 
 function readSettings(value: string | undefined): HealthSettings {
-  if (value === undefined) return { limits: DEFAULT_LIMITS, repeatHours: DEFAULT_REPEAT_HOURS };
+  if (value === undefined)
+    return {
+      limits: DEFAULT_LIMITS,
+      repeatHours: DEFAULT_REPEAT_HOURS,
+      averageMinutes: DEFAULT_AVERAGE_MINUTES,
+    };
   try {
     return parseHealthSettings(value);
   } catch (error) {
     throw invalid(
       'VECTOR_HEALTH_LIMITS',
       (error as Error).message,
-      `Give name=warn or name=warn/critical or name=off, with commas, such as "memory=80,disk=85/95,backup=off". The names are: ${LIMIT_NAMES.join(', ')}; and ${REPEAT}=hours.`,
+      `Give name=warn or name=warn/critical or name=off, with commas, such as "memory=80,disk=85/95,backup=off". The names are: ${LIMIT_NAMES.join(', ')}; ${REPEAT}=hours and ${AVERAGE}=minutes.`,
     );
   }
 }

@@ -149,7 +149,7 @@ export const VARIABLES = [
     name: 'VECTOR_HEALTH_LIMITS',
     defaultValue: 'memory=80/95,disk=85/95,cpu=80,…',
     meaning:
-      'From when on health warns, and from when on it is critical: name=warn, name=warn/critical or name=off, with commas; repeat=6 sends an alert again after six hours. What is not named keeps its default; docs/health.md has all names.',
+      'From when on health warns, and from when on it is critical: name=warn, name=warn/critical or name=off, with commas; repeat=6 sends an alert again after six hours, average=5 judges processors by the mean of five minutes. What is not named keeps its default; docs/health.md has all names.',
   },
   {
     name: 'VECTOR_SAMPLE_SECONDS',

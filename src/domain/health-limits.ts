@@ -31,7 +31,7 @@ export const LIMIT_MEANINGS = {
     critical: 95,
   },
   disk: { unit: '%', what: 'used of the store’s disk', warn: 85, critical: 95 },
-  cpu: { unit: '%', what: 'of all cores, since the last sample', warn: 80 },
+  cpu: { unit: '%', what: 'of all cores, as the mean of the last minutes', warn: 80 },
   size: { unit: 'GB', what: 'of the store’s files' },
   files: { unit: 'files', what: 'in the store', warn: 20_000, critical: 100_000 },
   logfile: { unit: 'MB', what: 'of VECTOR_LOG_FILE', warn: 200 },
@@ -47,10 +47,16 @@ export const LIMIT_NAMES = Object.keys(LIMIT_MEANINGS) as LimitName[];
 /** Stands among the limits, and says after how many hours an alert is sent again while its state lasts. */
 export const REPEAT = 'repeat';
 export const DEFAULT_REPEAT_HOURS = 6;
+/** Stands among them too, and says over how many minutes the mean of the processors is. */
+export const AVERAGE = 'average';
+export const DEFAULT_AVERAGE_MINUTES = 5;
+
+const KNOWN = [...LIMIT_NAMES, REPEAT, AVERAGE] as const;
 
 export interface HealthSettings {
   readonly limits: HealthLimits;
   readonly repeatHours: number;
+  readonly averageMinutes: number;
 }
 
 /** Largest value of a limit: beyond it something is misread. */
@@ -58,35 +64,36 @@ const MAX_LIMIT = 1e12;
 
 /**
  * Limits as people write them: `memory=80,disk=85/95,backup=off`; behind the slash from when on it is critical. What is not
- * named keeps its default. `repeat=6` stands among them.
+ * named keeps its default. `repeat=6` and `average=5` stand among them.
  * @throws Error saying what is wrong
  */
 export function parseHealthSettings(text: string): HealthSettings {
   const limits: Record<LimitName, Limit> = { ...DEFAULT_LIMITS };
-  let repeatHours = DEFAULT_REPEAT_HOURS;
+  let [repeatHours, averageMinutes] = [DEFAULT_REPEAT_HOURS, DEFAULT_AVERAGE_MINUTES];
   const named = new Set<string>();
   for (const part of text.split(',')) {
     const [, rawName = '', value = ''] = /^\s*([^=\s]*)\s*=\s*(\S*)\s*$/.exec(part) ?? [];
     if (rawName === '') throw new Error(`${JSON.stringify(part.trim())} is not of the form name=value`);
-    const name = [...LIMIT_NAMES, REPEAT].find(known => known === rawName.toLowerCase());
+    const name = KNOWN.find(known => known === rawName.toLowerCase());
     if (name === undefined) {
-      const near = nearest(rawName, [...LIMIT_NAMES, REPEAT]);
+      const near = nearest(rawName, KNOWN);
       throw new Error(
         `${JSON.stringify(rawName)} is no limit${near === undefined ? '' : `, did you mean ${near}?`}`,
       );
     }
     if (named.has(name)) throw new Error(`${name} is given twice`);
     named.add(name);
-    if (name === REPEAT) repeatHours = parseRepeat(value);
+    if (name === REPEAT) repeatHours = parseSpan(name, value, 'hours', [0.01, 8760]);
+    else if (name === AVERAGE) averageMinutes = parseSpan(name, value, 'minutes', [1, 60]);
     else limits[name as LimitName] = parseLimit(name as LimitName, value);
   }
-  return { limits, repeatHours };
+  return { limits, repeatHours, averageMinutes };
 }
 
-function parseRepeat(text: string): number {
-  const hours = Number(text);
-  if (/^\d+(\.\d+)?$/.test(text) && hours >= 0.01 && hours <= 8760) return hours;
-  throw new Error(`${REPEAT}=${text}: no hours from 0.01 to 8760`);
+function parseSpan(name: string, text: string, unit: string, [least, most]: [number, number]): number {
+  const span = Number(text);
+  if (/^\d+(\.\d+)?$/.test(text) && span >= least && span <= most) return span;
+  throw new Error(`${name}=${text}: no ${unit} from ${least} to ${most}`);
 }
 
 function parseLimit(name: LimitName, text: string): Limit {

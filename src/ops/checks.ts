@@ -240,16 +240,22 @@ function diskCheck({ disk }: Readings, limit: Limit): Found {
   );
 }
 
-function cpuCheck({ cpu }: Readings, limit: Limit): Found {
-  if (cpu === undefined) return ok('not known yet');
-  const percent = Math.round(cpu.all);
-  return measured(
-    percent,
-    limit,
-    `${percent} % of all cores, ${Math.round(cpu.own)} % by the owner of the store`,
-    'Look what else runs (top). Of this server it is mostly ingesting, embedding or verifying, and passes.',
-  );
+/** A server that starts is busy for a moment, and so is one that embeds. */
+const CPU_JUDGED_MS = 60_000;
+
+function cpuCheck({ isServed, cpu, cpuMean }: Readings, limit: Limit): Found {
+  const used = isServed ? cpuMean : cpu;
+  if (used === undefined) return ok('not known yet');
+  const percent = Math.round(used.all);
+  const shares = `${percent} % of all cores, ${Math.round(used.own)} % by the owner of the store`;
+  if (!isServed) return measured(percent, limit, `${percent} % of all cores just now`, CPU_ADVICE);
+  const { spanMs } = cpuMean!;
+  if (spanMs < CPU_JUDGED_MS) return ok(`${shares}, since it started; judged after a minute`);
+  return measured(percent, limit, `${shares}, over ${Math.round(spanMs / 60_000)} min`, CPU_ADVICE);
 }
+
+const CPU_ADVICE =
+  'Look what else runs (top). Of this server it is mostly ingesting, embedding or verifying, and passes.';
 
 function sizeCheck({ storeBytes, logBytes }: Readings, limit: Limit): Found {
   const gigabytes = Math.round(storeBytes / 1e7) / 100;

@@ -1,12 +1,15 @@
 /** The health of a store and its server, as its owner sees it, or whoever opened a store that no server has. */
 import type { HealthAnswer, HealthQuery } from '../domain/health.js';
-import type { HealthLimits } from '../domain/health-limits.js';
+import { DEFAULT_AVERAGE_MINUTES, type HealthLimits } from '../domain/health-limits.js';
 import { judge } from './checks.js';
+import { CpuMeans } from './cpu-mean.js';
 import { type CpuTimes, cpuShare } from './machine.js';
 import { type Readings, type ReadingsSource, takeReadings } from './readings.js';
 
 export interface HealthOptions extends ReadingsSource {
   readonly limits: HealthLimits;
+  /** Over how long the mean of the processors is that a server is judged by. Default: 5 minutes. */
+  readonly averageMs?: number;
 }
 
 export interface Look {
@@ -19,12 +22,15 @@ const CPU_MIN_MS = 5_000;
 
 export class Health {
   private mark: { readonly timeMs: number; readonly times: CpuTimes };
+  private readonly means: CpuMeans;
   private share: { readonly all: number; readonly own: number } | undefined;
   private looking: Promise<Look> | undefined;
   private last: Look | undefined;
 
   constructor(private readonly options: HealthOptions) {
     this.mark = this.markNow();
+    const { averageMs = DEFAULT_AVERAGE_MINUTES * 60_000 } = options;
+    this.means = new CpuMeans(averageMs, this.mark);
   }
 
   /** Looks at everything anew, or answers with what was seen a moment ago where the query is content with that. */
@@ -44,7 +50,10 @@ export class Health {
   }
 
   private async begin(): Promise<Look> {
-    const readings = { ...(await takeReadings(this.options)), cpu: this.cpu() };
+    const { isServed } = this.options;
+    const taken = await takeReadings(this.options);
+    const cpuMean = isServed ? this.means.take(this.markNow()) : undefined;
+    const readings = { ...taken, cpu: this.cpu(), cpuMean };
     this.last = { readings, answer: judge(readings, this.options.limits) };
     return this.last;
   }

@@ -45,6 +45,7 @@ export class Monitor implements Operation {
     this.health = new Health({
       ...{ engine, config, machine, clock, windows },
       limits: monitoring.limits,
+      averageMs: monitoring.averageMs,
       isServed: true,
       pid: process.pid,
       startedMs: clock(),

@@ -8,6 +8,7 @@ import type { WindowUse } from '../domain/health.js';
 import { type BackupNote, readBackupNote } from '../engine/backup-note.js';
 import { directoryBytes } from '../engine/disk-space.js';
 import { VERSION } from '../version.js';
+import type { CpuMean } from './cpu-mean.js';
 import { countFiles, type DiskUse, fileBytes, type Machine } from './machine.js';
 
 /** Why a store does not tell its state. */
@@ -34,8 +35,10 @@ export interface Readings {
   readonly rssBytes?: number | undefined;
   readonly heapBytes: number;
   readonly memoryBytes: number;
-  /** Shares of all cores, in percent. */
+  /** Shares of all cores, in percent, since the last look. */
   readonly cpu?: { readonly all: number; readonly own: number } | undefined;
+  /** Of a server: over the last minutes, which is what it is judged by. */
+  readonly cpuMean?: CpuMean | undefined;
   readonly disk?: DiskUse | undefined;
   readonly storeBytes: number;
   readonly logBytes: number;

@@ -134,7 +134,14 @@ const CASES: readonly (readonly [
     /^95 %/,
   ],
   ['a disk that does not say', { disk: undefined }, {}, 'disk', 'warn', /not known/],
-  ['busy processors', { cpu: { all: 80, own: 79 } }, {}, 'cpu', 'warn', /^80 % of all cores, 79 %/],
+  [
+    'busy processors',
+    { cpuMean: { all: 80, own: 79, spanMs: 3e5 } },
+    {},
+    'cpu',
+    'warn',
+    /^80 % of all cores, 79 % by the owner of the store, over 5 min/,
+  ],
   ['many files', { files: 20_000 }, {}, 'files', 'warn', /^20 000 files/],
   ['a large log file', { logFileBytes: 2e8 }, {}, 'logfile', 'warn', /^200 MB$/],
   [
@@ -198,7 +205,7 @@ test('every limit is one of a check, and can be set or switched off', () => {
   const bad = well(
     {
       rssBytes: 1e10,
-      cpu: { all: 100, own: 100 },
+      cpuMean: { all: 100, own: 100, spanMs: 3e5 },
       files: 1e6,
       logFileBytes: 1e12,
       slowLately: 1e6,

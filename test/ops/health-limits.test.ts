@@ -61,6 +61,10 @@ test('how often is seconds, or off', () => {
     expect(() => read({ VECTOR_SAMPLE_SECONDS })).toThrow(refused(/VECTOR_SAMPLE_SECONDS/));
   expect(read({}).alerts.repeatMs).toBe(6 * 3_600_000);
   expect(read({ VECTOR_HEALTH_LIMITS: 'repeat=0.5,cpu=off' }).alerts.repeatMs).toBe(1_800_000);
+  expect(read({}).averageMs).toBe(300_000);
+  expect(read({ VECTOR_HEALTH_LIMITS: 'average=15' }).averageMs).toBe(900_000);
+  for (const wrong of ['average=0', 'average=61', 'average=off'])
+    expect(() => read({ VECTOR_HEALTH_LIMITS: wrong })).toThrow(refused(/no minutes from 1 to 60/));
 });
 
 test('an alert command is a path, or an array that begins with one; nothing is split', () => {

@@ -122,6 +122,34 @@ test('a sample has what the machine, the windows, the store and the calls say', 
   expect(await engineFace().health({}, testContext)).toMatchObject({ level: 'warn' });
 });
 
+test('processors that are busy for a moment are no warning; those that stay busy are, until they were idle as long', async () => {
+  const cpu = async () => {
+    const { checks } = await engineFace().health({}, testContext);
+    return checks.find(({ name }) => name === 'cpu')!;
+  };
+  // Started a moment ago, as busy as can be.
+  nowMs += 10_000;
+  machine.busyMs += 10_000;
+  expect(await cpu()).toMatchObject({ level: 'ok', message: expect.stringContaining('100 %') });
+  const levels: string[] = [];
+  const minutes = async (count: number, share: number) => {
+    for (let n = 0; n < count; n++) {
+      machine.busyMs += 60_000 * share;
+      await tick();
+      levels.push((await cpu()).level);
+    }
+  };
+  await minutes(4, 0);
+  await minutes(1, 1);
+  expect(levels).toEqual(Array(5).fill('ok'));
+  // A sample is of its own minute.
+  expect(monitor.history.read('sample', 0).at(-1)).toMatchObject({ cpu_percent: 100, level: 'ok' });
+  await minutes(4, 1);
+  expect(levels.slice(5)).toEqual(['ok', 'ok', 'warn', 'warn']);
+  await minutes(2, 0);
+  expect(levels.slice(9)).toEqual(['warn', 'ok']);
+});
+
 const engineFace = () => {
   engine.operate(async () => ({ ...UNANSWERED, ...monitor.face }));
   return engine;
