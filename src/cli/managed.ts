@@ -43,7 +43,7 @@ export function managedPrefix(call: Pick<Call, 'text'>): Prefix {
   throw notManaged(`there is no installation that this program updates. ${otherWay(own)}`);
 }
 
-/** What updates a program that was installed in another way. */
+/** What brings a newer version of a program, by how this one was installed. */
 export function otherWay({ kind, npmRoot, packageRoot }: Installation): string {
   if (exists(join(packageRoot, 'manifest.json')) && kind === 'checkout')
     return 'This one came as a bundle (.mcpb): install the new bundle by a double click';
@@ -51,6 +51,7 @@ export function otherWay({ kind, npmRoot, packageRoot }: Installation): string {
     checkout: `This one runs from ${npmRoot}: git pull && npm ci there`,
     npx: 'This one came by npx, which takes the newest version where the line names it: npx -y mcp-vector-server@latest',
     global: 'This one was installed globally: npm install -g mcp-vector-server@latest',
+    managed: 'To go to it: mcp-vector-server update --apply',
     project: `This one is a dependency of ${npmRoot}: npm install mcp-vector-server@latest there`,
   }[kind];
 }

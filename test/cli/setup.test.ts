@@ -16,7 +16,9 @@ import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { CLIENT_IDS } from '#src/cli/choices.js';
+import { howToBuild } from '#src/cli/doctor/runtime.js';
 import { findInstallation } from '#src/cli/installation.js';
+import { otherWay } from '#src/cli/managed.js';
 import { CLIENTS } from '#src/cli/setup/clients.js';
 import { likelyLauncher, serverCommand } from '#src/cli/setup/server-command.js';
 import { type CliResult, MAIN, runCli } from '../helpers/run-cli.js';
@@ -88,11 +90,24 @@ describe('setup prints', () => {
     expect(kindAt('lib/node_modules/mcp-vector-server')).toBe('global');
     write('project/package.json', '{}');
     expect(kindAt('project/node_modules/mcp-vector-server')).toBe('project');
-    expect((['npx', 'project', 'global'] as const).map(kind => likelyLauncher({ kind }))).toEqual([
+    expect((['npx', 'project', 'global', 'managed'] as const).map(kind => likelyLauncher({ kind }))).toEqual([
       'npx',
       'npx',
       'path',
+      'path',
     ]);
+    // Of versions side by side, the way that leads to the one that counts.
+    write('service/installation.json', '{}');
+    write('service/versions/1.0.0/package.json', '{}');
+    const managed = join(home, 'service/versions/1.0.0/node_modules/mcp-vector-server');
+    const found = findInstallation(managed);
+    expect(found.kind).toBe('managed');
+    const { args } = serverCommand('path', undefined, 'linux', managed);
+    expect(args).toEqual([join(home, 'service/current/node_modules/mcp-vector-server/dist/src/cli/main.js')]);
+    expect(otherWay(found)).toContain('update --apply');
+    expect(howToBuild('hnswlib-node', found)).toMatch(
+      /npm --prefix ".*versions\/1\.0\.0" install hnswlib-node.*after each update/i,
+    );
     expect(serverCommand('path', undefined)).toEqual({
       command: process.execPath,
       args: [MAIN],

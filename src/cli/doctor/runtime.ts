@@ -35,15 +35,20 @@ export function checkIndexEngine(engine: IndexEngine): Finding {
   const module = engine === 'usearch' ? 'usearch' : 'hnswlib-node';
   const reason = probe(module);
   if (reason === undefined) return ok(module, 'loads, adds and finds');
-  const wayOut = module === 'usearch' ? HOW_TO_GET_USEARCH : howToBuild(module, findInstallation());
+  const wayOut =
+    module === 'usearch' ? howToGetUsearch(findInstallation()) : howToBuild(module, findInstallation());
   return /bindings file|Cannot find|No native build|GLIBC|shared (object|library)/.test(reason)
     ? warn(module, `cannot be loaded, so search scans every vector: ${reason}`, wayOut)
     : fail(module, reason, wayOut);
 }
 
-const HOW_TO_GET_USEARCH =
-  'It comes with binaries for Linux (x64 and arm64, glibc 2.34 or later) and macOS: there, install this package again without ' +
-  'omitting optional dependencies. Elsewhere set VECTOR_INDEX=hnswlib and run doctor again.';
+function howToGetUsearch({ kind }: Installation): string {
+  const again =
+    kind === 'managed'
+      ? 'mcp-vector-server update --apply, or the same with the version that is there'
+      : 'install this package again without omitting optional dependencies';
+  return `It comes with binaries for Linux (x64 and arm64, glibc 2.34 or later) and macOS: there, ${again}. Elsewhere set VECTOR_INDEX=hnswlib and run doctor again.`;
+}
 
 /** Why the module does not work; undefined where it does. */
 function probe(module: NativeModule): string | undefined {
@@ -77,5 +82,7 @@ export function howToBuild(module: NativeModule, { kind, npmRoot }: Installation
   const there = `npm --prefix ${JSON.stringify(npmRoot)}`;
   if (kind === 'checkout') return `Run \`${there} rebuild ${module}\`. ${tools}`;
   const install = module === 'hnswlib-node' ? `\`${there} install ${module}\`, ` : '';
-  return `Run ${install}\`${there} install-scripts approve ${module}\` (npm before 11.16 does not know it and does not need it), then \`${there} rebuild ${module}\`. ${tools}`;
+  const again =
+    kind === 'managed' && install !== '' ? ' Again after each update, which brings a new directory.' : '';
+  return `Run ${install}\`${there} install-scripts approve ${module}\` (npm before 11.16 does not know it and does not need it), then \`${there} rebuild ${module}\`.${again} ${tools}`;
 }

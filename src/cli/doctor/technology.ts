@@ -2,6 +2,8 @@ import { execFile } from 'node:child_process';
 import { promisify } from 'node:util';
 import { technologyNotices } from '../../ops/technology.js';
 import { VERSION } from '../../version.js';
+import { findInstallation } from '../installation.js';
+import { otherWay } from '../managed.js';
 import { oneLine } from '../printing.js';
 import { type Finding, ok, warn } from './finding.js';
 
@@ -15,7 +17,7 @@ export function checkTechnology(nodeVersion = process.versions.node, nowMs = Dat
 const ASK_TIMEOUT_MS = 20_000;
 
 /** Whether the registry has a newer version of this package: only ever asked on request, by npm and its configuration. */
-export async function checkUpdates(): Promise<Finding> {
+export async function checkUpdates(own = findInstallation()): Promise<Finding> {
   const check = 'updates';
   let newest: string;
   try {
@@ -40,7 +42,7 @@ export async function checkUpdates(): Promise<Finding> {
     ? warn(
         check,
         `there is ${newest}, this is ${VERSION}`,
-        'Read its CHANGELOG, then install it: npm install -g mcp-vector-server@latest.',
+        `Read its CHANGELOG (update --check shows it). ${otherWay(own)}.`,
       )
     : ok(check, `${VERSION} is the newest version`);
 }

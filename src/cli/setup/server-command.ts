@@ -1,4 +1,5 @@
 import { fileURLToPath } from 'node:url';
+import { prefixOf } from '../../ops/update/prefix.js';
 import type { Launcher } from '../choices.js';
 import { findInstallation, type Installation } from '../installation.js';
 
@@ -14,10 +15,10 @@ export interface ServerCommand {
 const PACKAGE = 'mcp-vector-server';
 /**
  * What fits how this program was installed: fetched by npx or into some project's node_modules it may be gone tomorrow,
- * so npx; a checkout or a global installation stays, starts at once and needs no network.
+ * so npx; a checkout, a global or a managed installation stays, starts at once and needs no network.
  */
 export function likelyLauncher({ kind }: Pick<Installation, 'kind'> = findInstallation()): Launcher {
-  return kind === 'checkout' || kind === 'global' ? 'path' : 'npx';
+  return kind === 'npx' || kind === 'project' ? 'npx' : 'path';
 }
 
 /**
@@ -27,10 +28,13 @@ export function serverCommand(
   launcher: Launcher,
   store: string | undefined,
   platform: NodeJS.Platform = process.platform,
+  packageRoot = findInstallation().packageRoot,
 ): ServerCommand {
   const env: Record<string, string> = store === undefined ? {} : { VECTOR_DB_PATH: store };
   if (launcher === 'path') {
-    const main = fileURLToPath(new URL('../main.js', import.meta.url));
+    const own = fileURLToPath(new URL('../main.js', import.meta.url));
+    // A version goes some updates later; what leads to the one that counts stays.
+    const main = prefixOf(packageRoot)?.currentMain ?? own;
     return { command: process.execPath, args: [main], env, isSlowAtFirst: false };
   }
   const npx = ['-y', PACKAGE];
