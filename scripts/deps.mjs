@@ -1,9 +1,11 @@
 // `npm run deps`: known vulnerabilities of what is installed (npm audit), and what has newer versions (npm outdated). What npm could not find out is said to be
-// unknown, never passed as sound. Exit 0: no vulnerability; 1: some; 2: it cannot be told. Newer versions alone are no failure.
+// unknown, never passed as sound. Also whether the facts of Node and MCP that doctor tells are still those of their sources (facts.mjs). Exit 0: no vulnerability; 1: some; 2: it
+// cannot be told. Newer versions and facts alone are no failure.
 import { execFile } from 'node:child_process';
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { parseArgs } from 'node:util';
+import { checkFacts } from './facts.mjs';
 
 const ROOT = join(dirname(fileURLToPath(import.meta.url)), '..');
 const EXIT = { sound: 0, vulnerable: 1, unknown: 2 };
@@ -88,7 +90,8 @@ async function main() {
   const omit = values.production ? ['--omit=dev'] : [];
   const audit = judgeAudit(await npm(['audit', '--json', ...omit, ...registry]));
   const outdated = values['no-outdated'] ? [] : judgeOutdated(await npm(['outdated', '--json', ...registry]));
-  if (values.json) console.log(JSON.stringify({ audit, outdated: outdated ?? null }, null, 2));
+  const facts = values['no-outdated'] ? [] : await checkFacts(registry);
+  if (values.json) console.log(JSON.stringify({ audit, outdated: outdated ?? null, facts }, null, 2));
   else {
     console.log(
       audit.state === 'unknown' ? `audit     cannot be told: ${audit.message}` : `audit     ${audit.message}`,
@@ -101,6 +104,7 @@ async function main() {
       console.log(
         `  ${name}  ${current}${wanted === current ? '' : ` -> ${wanted}`}${latest === wanted ? '' : `  (newest: ${latest})`}`,
       );
+    for (const { source, message } of facts) console.log(`facts     ${source.padEnd(8)}  ${message}`);
   }
   return EXIT[audit.state];
 }

@@ -3,6 +3,7 @@ import { expect, it } from 'vitest';
 import { checkTechnology, isNewer } from '#src/cli/doctor/technology.js';
 import { technologyNotices } from '#src/ops/technology.js';
 import { FACTS } from '#src/ops/technology-facts.js';
+import { compareFacts } from '../../scripts/facts.mjs';
 
 const at = (day: string) => Date.parse(`${day}T12:00:00Z`);
 const of = (version: string, day: string) =>
@@ -38,6 +39,34 @@ it('says which revision of MCP is not spoken', () => {
 it('says when its facts are old', () => {
   expect(of('24.0.0', '2027-11-28')).toHaveLength(2);
   expect(of('24.0.0', '2027-12-01')[2]).toMatch(/^warn facts: .* 368 days ago/);
+});
+
+it('is compared with its sources, and what could not be asked is not passed as the same', () => {
+  const states = (found: Parameters<typeof compareFacts>[1]) =>
+    compareFacts(FACTS, found, at('2026-11-28')).map(({ state, message }) => `${state}: ${message}`);
+  const { endOfLife } = FACTS.node;
+  const schedule = Object.fromEntries(
+    Object.entries(endOfLife).map(([line, end]) => [`v${line}`, { start: '2020-01-01', end }]),
+  );
+  const old = {
+    v0: { start: '2013-03-11', end: '2016-12-31' },
+    v99: { start: '2099-01-01', end: '2102-01-01' },
+  };
+  const same = 'same: as the facts say';
+  expect(
+    states({
+      versions: ['0.12.18', '26.10.0'],
+      schedule: { ...schedule, ...old },
+      revisions: ['draft', '2026-07-28'],
+    }),
+  ).toEqual([same, same, same]);
+  expect(states({})).toEqual(Array(3).fill('unknown: cannot be told'));
+  const sooner = { ...schedule, v24: { start: '2025-05-06', end: '2028-01-31' } };
+  expect(states({ versions: ['28.0.0', '28.0.1'], schedule: sooner, revisions: ['2027-02-02'] })).toEqual([
+    'differs: Node 28 is out, and is not among the facts',
+    `differs: Node 24 ends on 2028-01-31, the facts say ${endOfLife[24]}`,
+    'differs: MCP 2027-02-02 is out, and is not among the facts',
+  ]);
 });
 
 it('names the revisions that the SDK speaks', () => {
