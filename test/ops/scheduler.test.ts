@@ -194,11 +194,11 @@ describe('times', () => {
     process.env.TZ = 'Europe/Berlin';
     try {
       const cron = await cronTimes();
-      const from = (iso: string, count: number): string[] => {
+      const from = (iso: string, count: number, expression = '30 3 * * *'): string[] => {
         const times: string[] = [];
         vi.setSystemTime(new Date(iso));
         for (let n = 0; n < count; n++) {
-          const ms = cron('30 3 * * *', Date.now())!;
+          const ms = cron(expression, Date.now())!;
           times.push(new Date(ms).toISOString());
           vi.setSystemTime(ms + 1);
         }
@@ -211,6 +211,18 @@ describe('times', () => {
       expect(from('2026-10-24T12:00:00Z', 2)).toEqual([
         '2026-10-25T02:30:00.000Z',
         '2026-10-26T02:30:00.000Z',
+      ]);
+      // 02:30 does not exist: it is made up for when clocks go from 02:00 to 03:00, and next is as ever.
+      const late = ['2026-03-29T01:00:00.000Z', '2026-03-30T00:30:00.000Z'];
+      expect(from('2026-03-28T12:00:00Z', 2, '30 2 * * *')).toEqual(late);
+      expect(from('2026-03-29T00:59:59Z', 1, '30 2 29 3 *')).toEqual(late.slice(0, 1));
+      // What comes each hour misses none, and what is not of that day is not made up for.
+      expect(from('2026-03-29T00:30:00Z', 1, '20 * * * *')).toEqual(['2026-03-29T01:20:00.000Z']);
+      expect(from('2026-03-28T12:00:00Z', 1, '30 2 1 * *')).toEqual(['2026-04-01T00:30:00.000Z']);
+      // 02:30 comes twice, and counts once.
+      expect(from('2026-10-24T12:00:00Z', 2, '30 2 * * *')).toEqual([
+        '2026-10-25T01:30:00.000Z',
+        '2026-10-26T01:30:00.000Z',
       ]);
     } finally {
       if (former === undefined) delete process.env.TZ;
