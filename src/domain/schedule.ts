@@ -68,6 +68,8 @@ export interface ScheduleAnswer {
   /** Whether a server runs that keeps to the times. */
   readonly is_kept: boolean;
   readonly store: string;
+  /** Of a server that runs: whose settings count, and digests of them by the variable that sets them. */
+  readonly settings?: { readonly pid: number; readonly digests: Readonly<Record<string, string>> };
   readonly jobs: readonly JobView[];
   /** Of `run`: how it ended. */
   readonly run?: JobRun;

@@ -8,6 +8,7 @@ import type { Logger } from '../log.js';
 import type { CallFeed } from './call-feed.js';
 import { startMonitor } from './monitor.js';
 import { noteActivity } from './note-activity.js';
+import { noteSettings } from './owner-settings.js';
 import { startSchedules } from './schedules/start.js';
 
 export interface OperationsContext {
@@ -39,6 +40,7 @@ export interface Operations extends Operation {
 
 /** Each is started once the store is open, in this order, and closed in the opposite one, before the store is. */
 const PARTS: readonly ((context: OperationsContext) => Promise<Operation>)[] = [
+  noteSettings,
   noteActivity,
   startMonitor,
   startSchedules,

@@ -106,6 +106,12 @@ test('a backup whose owner is killed is taken up by the window that takes over',
     ...{ code: 0, answer: { is_kept: true, run: { reason: 'asked', outcome: 'ok' } } },
   });
   await schedule('pause', 'backup');
+  // Here it is set otherwise: those of the server count. What is only not set here is no word worth.
+  const { VECTOR_BACKUP_RATE, ...less } = env;
+  const otherwise = { ...less, VECTOR_BACKUP_KEEP: 'last=9' };
+  const told = await runCli(['schedule', '--store', store], { cwd: home, env: otherwise });
+  expect(told.stdout).toMatch(/process \d+, whose settings count/);
+  expect(told.stdout).toMatch(/without effect on it: VECTOR_BACKUP_KEEP\. /);
   await second.close();
   const { code, answer } = await schedule();
   expect([code, answer!.is_kept, job(answer).state]).toEqual([0, false, 'paused']);

@@ -22,9 +22,10 @@ export default async function schedule(call: Call): Promise<number> {
   const progress = new ProgressLine(process.stderr, { unit: 'records' });
   const context = contextOf('schedule', { onProgress: step => progress.show(step) });
   const answer = await ask(config, command, context).finally(() => progress.end());
-  if (call.has('json')) sayJson(answer);
+  const without = await settingsWithoutEffect(config, answer);
+  if (call.has('json')) sayJson({ ...answer, ...(without.length > 0 && { without_effect: without }) });
   else if (answer.run !== undefined) sayRun(call.positionals[1]!, answer.run);
-  else sayJobs(answer);
+  else sayJobs(answer, without);
   if (answer.run !== undefined) return answer.run.outcome === 'ok' ? EXIT.ok : EXIT.unsound;
   const isFailing = answer.jobs.some(({ state, failing }) => state === 'on' && failing !== undefined);
   return command.action === 'list' && isFailing ? EXIT.unsound : EXIT.ok;
@@ -105,13 +106,27 @@ function sayWayOut({ code, way_out }: JobRun): void {
   say(`  ${code}: ${oneLine(way_out ?? '', 500)}`);
 }
 
-function sayJobs({ is_kept, store, jobs }: ScheduleAnswer): void {
+/** Variables that are set here otherwise than where the store is open: there they count, and here nobody would see why nothing comes of them. */
+async function settingsWithoutEffect(config: Config, { settings }: ScheduleAnswer): Promise<string[]> {
+  if (settings === undefined) return [];
+  const { differing, ownerSettings } = await import('../../ops/owner-settings.js');
+  const isSet = (name: string) => (process.env[name] ?? '').trim() !== '';
+  return differing(ownerSettings(config), settings.digests).filter(
+    name => isSet(name) || (name === 'VECTOR_SCHEDULE' && isSet('VECTOR_VERIFY_SCHEDULE')),
+  );
+}
+
+function sayJobs({ is_kept, store, settings, jobs }: ScheduleAnswer, without: readonly string[]): void {
   say(`store  ${store}`);
   say(
     is_kept
-      ? 'A server runs, and keeps to these times.'
+      ? `A server runs, and keeps to these times: process ${settings?.pid}, whose settings count.`
       : 'No server runs: what is due is made up for once one does.',
   );
+  if (without.length > 0)
+    say(
+      `Set otherwise here, without effect on it: ${without.join(', ')}. It heeds them if it is started with them.`,
+    );
   say();
   for (const row of columns([
     ['job', 'state', 'times', 'next', 'last run'],

@@ -4,6 +4,7 @@ import type { CallContext } from '../../domain/face.js';
 import type { ScheduleAnswer, ScheduleCommand } from '../../domain/schedule.js';
 import type { Logger } from '../../log.js';
 import type { SchedulesContext } from '../operations.js';
+import { ownerSettings } from '../owner-settings.js';
 import { jobsOf } from './jobs.js';
 import { Scheduler } from './scheduler.js';
 import { StateFile, statesAsNoted } from './state.js';
@@ -21,7 +22,7 @@ export async function openSchedules(context: SchedulesContext): Promise<Schedule
     nextTime: await cronTimes(),
     clock: Date.now,
   });
-  return new Schedules(scheduler, config.storePath);
+  return new Schedules(scheduler, config);
 }
 
 /** What is noted of a store's jobs, where no server runs that could be asked: without a time to come, which nobody keeps. Writes nothing. */
@@ -40,7 +41,7 @@ export class Schedules {
 
   constructor(
     private readonly scheduler: Scheduler,
-    private readonly store: string,
+    private readonly config: Config,
   ) {}
 
   start(): void {
@@ -59,7 +60,8 @@ export class Schedules {
     if (command.action === 'resume') await this.scheduler.resume(command.job);
     return {
       is_kept: this.isKept,
-      store: this.store,
+      store: this.config.storePath,
+      ...(this.isKept && { settings: { pid: process.pid, digests: ownerSettings(this.config) } }),
       jobs: this.scheduler.views(),
       ...(run && { run }),
     };
