@@ -1,4 +1,5 @@
-import { afterEach, beforeEach, expect, test } from 'vitest';
+import { setImmediate as nextTurn } from 'node:timers/promises';
+import { afterEach, beforeEach, expect, test, vi } from 'vitest';
 import { createOllamaEmbedder } from '#src/embedding/providers/ollama.js';
 import { createOpenAiEmbedder } from '#src/embedding/providers/openai.js';
 import { ApiKey, type EmbedderSettings } from '#src/embedding/settings.js';
@@ -179,10 +180,25 @@ for (const { name, path, prefixes, create, answerOf } of providers) {
   });
 
   test(`${name}: silence ends in EMBEDDER_TIMEOUT`, async () => {
-    const embedder = create({}, { timeoutMs: 50, attempts: 2 });
-    server.next(silence, silence);
-    await expect(embedder.space()).rejects.toMatchObject({ code: 'EMBEDDER_TIMEOUT' });
-    expect(server.embeddings).toHaveLength(2);
+    // On a clock of the test's own: on a busy machine any real time may be over before the server has been asked.
+    vi.useFakeTimers({ toFake: ['setTimeout', 'clearTimeout'] });
+    try {
+      const embedder = create({}, { timeoutMs: 60_000, attempts: 2, budgetMs: 600_000 });
+      server.next(silence, silence);
+      const silent = expect(embedder.space()).rejects.toMatchObject({ code: 'EMBEDDER_TIMEOUT' });
+      for (const attempt of [1, 2]) {
+        while (server.embeddings.length < attempt) {
+          await nextTurn();
+          // Between the attempts there is a pause of some ms.
+          if (attempt > 1) vi.advanceTimersByTime(1);
+        }
+        vi.advanceTimersByTime(60_000);
+      }
+      await silent;
+      expect(server.embeddings).toHaveLength(2);
+    } finally {
+      vi.useRealTimers();
+    }
   });
 
   test(`${name}: the last attempt ends with the budget, however long one may take`, async () => {

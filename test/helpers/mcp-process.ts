@@ -1,5 +1,5 @@
 /** The server as it ships, in a process of its own, and the SDK's client over its stdio. */
-import { spawnSync } from 'node:child_process';
+import { type ChildProcess, spawnSync } from 'node:child_process';
 import { createRequire } from 'node:module';
 import { dirname, join } from 'node:path';
 import { Client } from '@modelcontextprotocol/client';
@@ -73,7 +73,11 @@ export class McpProcess {
         done();
       };
     });
-    this.#connected = this.#client.connect(this.#transport);
+    this.#connected = this.#client.connect(this.#transport).then(() => {
+      // Each call that is sent while the pipe is full waits for `drain` by a listener of its own: of a stopped process that is as many as there are calls.
+      const { _process } = this.#transport as unknown as { _process?: ChildProcess };
+      _process?.stdin?.setMaxListeners(0);
+    });
     // A process that is killed while it starts is no unhandled rejection; calls report it.
     this.#connected.catch(() => undefined);
   }
