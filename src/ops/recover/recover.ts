@@ -4,7 +4,6 @@
  * may be repeated: whoever comes after a kill -9 calls it again.
  */
 
-import { statfsSync } from 'node:fs';
 import { freemem, totalmem } from 'node:os';
 import { dirname, join } from 'node:path';
 import { type Backup, inOrder, listBackups } from '../../../wal/backup/manifest.js';
@@ -20,6 +19,7 @@ import { type Restored, restore } from '../../engine/backup.js';
 import { repair } from '../../engine/repair.js';
 import type { VerifyReport } from '../../engine/verify.js';
 import { verifyApart } from '../../engine/verify-apart.js';
+import { thisMachine } from '../machine.js';
 import { finishReplacing, replaceLog } from '../replace-log.js';
 import type { ServiceControl } from '../service/control.js';
 import { endProcess, type StoreUser, usersOf } from '../service/processes.js';
@@ -41,6 +41,7 @@ export interface RecoverAnswer {
   readonly from: readonly string[];
   readonly resources: {
     readonly memory: { readonly total_bytes: number; readonly free_bytes: number };
+    /** As df: what is kept for root counts neither as free nor in the total. */
     readonly disk: { readonly total_bytes: number; readonly free_bytes: number };
     /** Processes that have the store or use it, the service's among them. */
     readonly users: readonly StoreUser[];
@@ -97,7 +98,7 @@ const NEWER = ['WAL_NEWER_FORMAT', 'EVENT_UNKNOWN'];
 export async function recover(storeDir: string, options: RecoverOptions): Promise<RecoverAnswer> {
   const { apply, from = [], control, health, onStep } = options;
   onStep?.('looking at memory, disk and processes');
-  const resources = resourcesOf(storeDir);
+  const resources = await resourcesOf(storeDir);
   if (!apply && resources.users.length > 0)
     return {
       done: false,
@@ -123,13 +124,13 @@ export async function recover(storeDir: string, options: RecoverOptions): Promis
   return { done: true, from, resources, stopped, ...judged, ...changed, started, head };
 }
 
-function resourcesOf(storeDir: string): RecoverAnswer['resources'] {
+async function resourcesOf(storeDir: string): Promise<RecoverAnswer['resources']> {
   let place = storeDir;
   while (!exists(place)) place = dirname(place);
-  const { blocks, bavail, bsize } = statfsSync(place);
+  const { totalBytes, freeBytes } = await thisMachine.disk(place);
   return {
     memory: { total_bytes: totalmem(), free_bytes: freemem() },
-    disk: { total_bytes: blocks * bsize, free_bytes: bavail * bsize },
+    disk: { total_bytes: totalBytes, free_bytes: freeBytes },
     users: exists(storeDir) ? usersOf(storeDir) : [],
   };
 }
