@@ -7,6 +7,7 @@ import { readdirSync, rmSync, statSync } from 'node:fs';
 import { join } from 'node:path';
 import { exists } from '../../wal/exists.js';
 import type { GroupCommitLog } from '../../wal/group-commit.js';
+import { withIoErrors } from '../../wal/io-error.js';
 import { LOG_OPTIONS } from '../../wal/level.js';
 import { PATHS } from '../../wal/paths.js';
 import { CodedError, isCoded } from '../domain/errors.js';
@@ -26,6 +27,7 @@ import { checkNear, DEFAULT_NEAR, findDuplicates } from './duplicates.js';
 import type { HistoryKeeper } from './keep-history.js';
 import { mergeDuplicates } from './merge-duplicates.js';
 import type { Projections } from './projections.js';
+import { isInVain, noteReached, type ReachedRecall } from './recall-note.js';
 import { storeFigures } from './store-figures.js';
 import type { Versions } from './versions.js';
 import { collectionNotFound, throwIfCancelled, type Writer } from './write.js';
@@ -43,13 +45,17 @@ export interface OptimizerOptions {
   readonly saveCheckpoint: () => Promise<boolean | undefined>;
   /** Wall clock in ms. */
   readonly clock: () => number;
+  /** A graph that finds a smaller share of the ten nearest is built anew. Default .98: what is promised is .99. */
+  readonly leastRecall?: number;
 }
 
-/** A graph that finds a smaller share of the ten nearest is built anew: what is promised is .99. */
 const LEAST_RECALL = 0.98;
 const DAY_MS = 86_400_000;
 
 type Outcome = Pick<OptimizeStep, 'outcome' | 'message'>;
+
+const recallOf = ({ rows, dead_rows, search }: StoreFigures): ReachedRecall | undefined =>
+  search?.recall_at_10 === undefined ? undefined : { rows: rows - dead_rows, recall: search.recall_at_10 };
 
 export class Optimizer {
   private isRunning = false;
@@ -94,16 +100,24 @@ export class Optimizer {
         return told(duplicates, command.merge === true, dryRun);
       });
     await step('history', () => this.history(dryRun));
-    await step('vectors', () => this.vectors(before, dryRun, context));
+    const rebuild = this.isWorthRebuilding(before);
+    await step('vectors', () => this.vectors(rebuild, dryRun, context));
+    const isRebuilt = rebuild && steps.at(-1)?.outcome === 'done';
     await step('log', () => this.files(dryRun, context));
     await step('leftovers', () => this.leftovers(command.evidence_days, dryRun));
     if (!dryRun) await step('checkpoint', () => this.checkpoint());
+    const after = dryRun ? undefined : await storeFigures(storeDir, projections(), context);
+    const reached = after && recallOf(after);
+    if (isRebuilt && reached !== undefined && this.isTooLittle(reached))
+      await withIoErrors('what the new graph came to could not be noted', () =>
+        noteReached(storeDir, reached),
+      );
     return {
       dry_run: dryRun,
       steps,
       ...(duplicates && { duplicates }),
       before,
-      ...(!dryRun && { after: await storeFigures(storeDir, projections(), context) }),
+      ...(after && { after }),
     };
   }
 
@@ -144,9 +158,17 @@ export class Optimizer {
       : done('what is older than VECTOR_KEEP_HISTORY is erased');
   }
 
-  private async vectors(before: StoreFigures, dryRun: boolean, context: CallContext): Promise<Outcome> {
-    const recall = before.search?.recall_at_10;
-    const rebuild = recall !== undefined && recall < LEAST_RECALL;
+  /** Where graphs find too little, unless one that was built anew for that came to no more. */
+  private isWorthRebuilding(before: StoreFigures): boolean {
+    const found = recallOf(before);
+    return found !== undefined && this.isTooLittle(found) && !isInVain(this.options.storeDir, found);
+  }
+
+  private isTooLittle({ recall }: ReachedRecall): boolean {
+    return recall < (this.options.leastRecall ?? LEAST_RECALL);
+  }
+
+  private async vectors(rebuild: boolean, dryRun: boolean, context: CallContext): Promise<Outcome> {
     const indexes = [...this.options.projections().vectors.values()].filter(
       index => index.isWorthRenewing || (rebuild && index.counts.kind === 'hnsw'),
     );

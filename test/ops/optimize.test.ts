@@ -1,10 +1,11 @@
-import { existsSync, mkdirSync, readdirSync, utimesSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdirSync, readdirSync, rmSync, utimesSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterEach, describe, expect, it } from 'vitest';
 import type { CallContext } from '#src/domain/face.js';
 import type { OptimizeAnswer, OptimizeCommand } from '#src/domain/optimize.js';
 import { mergedMetadata } from '#src/engine/duplicates.js';
 import type { StoreEngine } from '#src/engine/engine.js';
+import { isInVain, noteReached } from '#src/engine/recall-note.js';
 import { verifyStore } from '#src/engine/verify.js';
 import { openTestEngine, temporaryDirectory, testContext } from '../helpers/engine.js';
 
@@ -188,6 +189,39 @@ describe('indexes and files', () => {
     expect([outcomeOf(again, 'vectors'), outcomeOf(again, 'checkpoint')]).toEqual(['none', 'none']);
     const newest = readdirSync(join(path, 'checkpoints')).sort().at(-1);
     expect(Number(newest)).toBe(answer.after!.seq);
+  });
+
+  it('a graph that finds too little is built anew once, not again and again for the same', async () => {
+    const path = temporaryDirectory();
+    await open(path, { graphThresholdRows: 100 });
+    // Of a few hundred vectors a graph finds all: for this test that is too little.
+    const { options } = engine as unknown as { options: { leastRecall: number } };
+    options.leastRecall = 1.01;
+    const vector = (n: number) => Array.from({ length: 8 }, (_, i) => Math.sin((n + 1) * (i + 2)));
+    const items = Array.from({ length: 300 }, (_, n) => ({ id: `v${n}`, vector: vector(n) }));
+    await engine!.upsert({ collection: 'notes', items }, testContext);
+    await optimize({});
+    await optimize({});
+    const again = await optimize({});
+    expect(again.before.search!.recall_at_10).toBeLessThanOrEqual(1);
+    expect(outcomeOf(again, 'vectors')).toBe('none');
+    // Nothing is known of it: once more, and then no more.
+    rmSync(join(path, 'ops', 'recall.json'));
+    expect(outcomeOf(await optimize({}), 'vectors')).toBe('done');
+    expect(outcomeOf(await optimize({}), 'vectors')).toBe('none');
+  });
+
+  it('of more vectors, or of fewer that are found, a graph is built anew all the same', async () => {
+    const path = temporaryDirectory();
+    expect(isInVain(path, { rows: 1000, recall: 0.9 })).toBe(false);
+    await noteReached(path, { rows: 1000, recall: 0.9 });
+    const inVain = (rows: number, recall: number) => isInVain(path, { rows, recall });
+    expect([inVain(1000, 0.9), inVain(1090, 0.885), inVain(910, 0.95)]).toEqual([true, true, true]);
+    expect([inVain(1200, 0.9), inVain(800, 0.9), inVain(1000, 0.87)]).toEqual([false, false, false]);
+    for (const damaged of ['', '[]', '{"format":1,"rows":"1000"}']) {
+      writeFileSync(join(path, 'ops', 'recall.json'), damaged);
+      expect(inVain(1000, 0.9)).toBe(false);
+    }
   });
 
   it('the small files that openings leave become one, every record as it was', async () => {
