@@ -2,6 +2,7 @@
 import { existsSync, mkdirSync, readdirSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import type { CallContext } from '../domain/face.js';
+import { localTime } from '../domain/local-time.js';
 import { opsPath, writeOpsFile } from '../engine/ops-file.js';
 import { gatherReport } from './gather-report.js';
 import type { SchedulesContext } from './operations.js';
@@ -30,7 +31,7 @@ export async function writeReports(
     ['week', startOfWeek(nowMs)],
     ['month', startOfMonth(nowMs)],
   ] as const) {
-    const name = `${period}-to-${dayOf(endMs - 1)}.html`;
+    const name = `${period}-to-${localTime(endMs - 1, 'day')}.html`;
     const path = join(directory, name);
     if (existsSync(path)) continue;
     const report = await gatherReport({
@@ -60,13 +61,6 @@ function startOfMonth(nowMs: number): number {
   date.setHours(0, 0, 0, 0);
   date.setDate(1);
   return date.getTime();
-}
-
-/** `2026-11-28`, in the machine's zone. */
-function dayOf(timeMs: number): string {
-  const date = new Date(timeMs);
-  const two = (n: number) => String(n).padStart(2, '0');
-  return `${date.getFullYear()}-${two(date.getMonth() + 1)}-${two(date.getDate())}`;
 }
 
 function dropOldest(directory: string, period: Period): void {

@@ -1,8 +1,9 @@
 /** A report as one HTML file: nothing is loaded, nothing runs, every name is only ever text. Light and dark, and made to be printed. */
+import { localTime } from '../domain/local-time.js';
 import { printable } from '../domain/printable.js';
 import type { TallyStretch } from '../domain/tally.js';
 import { type Report, totalOf } from './report.js';
-import { localTime, number, type ReportTable, reportTables } from './report-tables.js';
+import { number, type ReportTable, reportTables } from './report-tables.js';
 
 const ENTITIES: Readonly<Record<string, string>> = {
   '&': '&amp;',
@@ -54,7 +55,7 @@ svg text { fill: var(--dim); font: 11px system-ui, sans-serif; }
 
 export function reportHtml(report: Report): string {
   const title = `${TITLES[report.period]} of the vector memory`;
-  const span = `${localTime(report.from, true)} to ${localTime(report.to, true)}`;
+  const span = `${localTime(report.from, 'minute')} to ${localTime(report.to, 'minute')}`;
   return `<!doctype html>
 <html lang="en">
 <head>
@@ -129,7 +130,7 @@ function chart(stretches: readonly TallyStretch[], withHour: boolean): string {
     const width = (step * 0.7).toFixed(1);
     const written = scale(totalOf(stretch) - stretch.deleted);
     const deleted = scale(stretch.deleted);
-    const label = localTime(stretch.from, withHour);
+    const label = localTime(stretch.from, withHour ? 'minute' : 'day');
     const bar = (kind: string, y: number, height: number) =>
       height === 0
         ? ''

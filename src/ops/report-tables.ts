@@ -1,4 +1,5 @@
 /** A report as titled tables of texts: what its text and its HTML have in common. */
+import { localTime } from '../domain/local-time.js';
 import { loggable } from '../domain/search-shape.js';
 import type { NamedCounts } from '../domain/tally.js';
 import { type Change, type Report, totalOf } from './report.js';
@@ -45,7 +46,7 @@ export function reportTables(report: Report): ReportTable[] {
       title: report.period === 'day' ? 'Writes by hour' : 'Writes by day',
       head: ['', 'created', 'updated', 'restored', 'deleted', 'events', 'items then'],
       rows: writes.by_time.map(({ from, created, updated, restored, deleted, events, items }) => [
-        localTime(from, report.period === 'day'),
+        localTime(from, report.period === 'day' ? 'minute' : 'day'),
         ...[created, updated, restored, deleted, events, items].map(number),
       ]),
       numbers: [1, 2, 3, 4, 5, 6],
@@ -84,7 +85,7 @@ export function reportTables(report: Report): ReportTable[] {
       title: `Slow searches: ${number(slow.warn)} slow, ${number(slow.error)} very slow, ${number(slow.gave_up)} given up`,
       head: ['time', 'ms', 'client', 'mode', 'k', 'chars', 'filter', 'plan', 'most time'],
       rows: slow.slowest.map(one => [
-        localTime(one.time, true),
+        localTime(one.time, 'minute'),
         number(one.ms),
         loggable(one.client, NAME_CHARS),
         loggable(one.mode),
@@ -172,12 +173,4 @@ function bytes(n: number): string {
     unit++;
   }
   return `${unit === 0 || value >= 99.5 ? Math.round(value) : value.toFixed(1)} ${units[unit]}`;
-}
-
-/** A day, or a minute of it, in the machine's zone. */
-export function localTime(iso: string, withTime: boolean): string {
-  const time = new Date(iso);
-  const two = (n: number) => String(n).padStart(2, '0');
-  const day = `${time.getFullYear()}-${two(time.getMonth() + 1)}-${two(time.getDate())}`;
-  return withTime ? `${day} ${two(time.getHours())}:${two(time.getMinutes())}` : day;
 }

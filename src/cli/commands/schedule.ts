@@ -1,6 +1,7 @@
 import { exists } from '../../../wal/exists.js';
 import type { Config } from '../../config.js';
 import type { CallContext } from '../../domain/face.js';
+import { localTime } from '../../domain/local-time.js';
 import type { JobRun, JobView, ScheduleAnswer, ScheduleCommand } from '../../domain/schedule.js';
 import { usage } from '../arguments.js';
 import type { Call } from '../command.js';
@@ -137,7 +138,7 @@ function sayJobs({ is_kept, store, settings, jobs }: ScheduleAnswer, without: re
   if (broken.length > 0) say();
   for (const { name, last, failing } of broken) {
     const since =
-      failing === undefined ? '' : `, ${count(failing.runs, 'run')} since ${localTime(failing.since)}`;
+      failing === undefined ? '' : `, ${count(failing.runs, 'run')} since ${jobTime(failing.since)}`;
     say(`${name}: ${oneLine(last!.message, 300)}${since}`);
     sayWayOut(last!);
   }
@@ -146,29 +147,24 @@ function sayJobs({ is_kept, store, settings, jobs }: ScheduleAnswer, without: re
 function nextOf({ running, is_queued, next, note, state }: JobView): string {
   if (running !== undefined) {
     const { progress } = running;
-    if (progress === undefined) return `running since ${localTime(running.started)}`;
+    if (progress === undefined) return `running since ${jobTime(running.started)}`;
     const { done, total, unit = 'records', message } = progress;
     return `running: ${grouped(done)}${total === undefined ? '' : ` of ${grouped(total)}`} ${unit}, ${oneLine(message, 60)}`;
   }
   if (is_queued) return 'now, after the one that is running';
   if (state === 'unavailable') return note ?? '';
-  return next === undefined ? '-' : localTime(next);
+  return next === undefined ? '-' : jobTime(next);
 }
 
 function lastOf({ last }: JobView): string {
   if (last === undefined) return '-';
   const what = last.outcome === 'ok' || last.outcome === 'skipped' ? oneLine(last.message, 80) : last.code;
   const why = last.reason === 'time' ? '' : ` (${last.reason})`;
-  return `${localTime(last.started)}${why}, ${lasted(last)}, ${last.outcome}: ${what}`;
+  return `${jobTime(last.started)}${why}, ${lasted(last)}, ${last.outcome}: ${what}`;
 }
 
 const lasted = ({ duration_ms }: JobRun): string =>
   duration_ms < 1000 ? `${duration_ms} ms` : duration(duration_ms / 1000);
 
 /** As the times of the jobs are meant: in the machine's zone. */
-function localTime(iso: string): string {
-  const time = new Date(iso);
-  const two = (n: number) => String(n).padStart(2, '0');
-  const date = `${time.getFullYear()}-${two(time.getMonth() + 1)}-${two(time.getDate())}`;
-  return `${date} ${two(time.getHours())}:${two(time.getMinutes())}:${two(time.getSeconds())}`;
-}
+const jobTime = (iso: string): string => localTime(iso, 'second');

@@ -1,6 +1,7 @@
 import { writeFileSync } from 'node:fs';
 import { CodedError } from '../../domain/errors.js';
 import type { Engine } from '../../domain/face.js';
+import { localTime } from '../../domain/local-time.js';
 import { parseMoment } from '../../domain/moment.js';
 import type { Period } from '../../ops/periods.js';
 import type { Report } from '../../ops/report.js';
@@ -64,10 +65,13 @@ interface Line {
 }
 
 async function linesOf(report: Report): Promise<Line[]> {
-  const { reportTables, localTime } = await import('../../ops/report-tables.js');
+  const { reportTables } = await import('../../ops/report-tables.js');
   const { from, to, period, advice } = report;
   return [
-    { text: `Report of the ${period}, ${localTime(from, true)} to ${localTime(to, true)}`, isTitle: true },
+    {
+      text: `Report of the ${period}, ${localTime(from, 'minute')} to ${localTime(to, 'minute')}`,
+      isTitle: true,
+    },
     ...reportTables(report).flatMap(({ title, head, rows, empty }) => {
       const shown = head.some(text => text !== '') ? [head, ...rows] : rows;
       const lines = rows.length === 0 ? [empty ?? ''] : columns(shown);
