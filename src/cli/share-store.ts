@@ -80,9 +80,17 @@ function operateSoon(context: OperationsContext): {
     async close() {
       isClosed = true;
       clearTimeout(timer);
+      if (operations === undefined) await noteEarlyCalls(context);
       await (await operations)?.close();
     },
   };
+}
+
+/** What was asked of a server that ended before its operations began. */
+async function noteEarlyCalls(context: OperationsContext): Promise<void> {
+  if (!context.calls.hasEarly) return;
+  const { noteActivity } = await import('../ops/note-activity.js');
+  await (await noteActivity(context)).close();
 }
 
 /** Serving goes on without: what could not be started is in the log. */

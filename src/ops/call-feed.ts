@@ -48,6 +48,11 @@ export class CallFeed {
     return () => this.listeners.delete(listener);
   }
 
+  /** Whether there were calls of which nobody has been told who comes to listen yet. */
+  get hasEarly(): boolean {
+    return this.early !== undefined && this.early.length > 0;
+  }
+
   /** Everybody listens: no call is kept any more. */
   begun(): void {
     this.early = undefined;

@@ -1,7 +1,8 @@
 import { existsSync, mkdirSync, readdirSync, readFileSync, statSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import fc from 'fast-check';
-import { expect, test } from 'vitest';
+import { expect, test, vi } from 'vitest';
+import { shareStore } from '#src/cli/share-store.js';
 import { readConfig } from '#src/config.js';
 import type { Engine } from '#src/domain/face.js';
 import { filterShape, loggable } from '#src/domain/search-shape.js';
@@ -211,6 +212,20 @@ test('hours, shapes and codes are bounded, and what was counted is there after a
   const again = new Activity(store, noDamage);
   again.add(searched({ endedMs: last }, { k: 1, where: { a: 1 } }));
   expect(again.hours.at(-1)!.searches[0]!.count).toBe(2);
+});
+
+test('a server that ends before its operations have begun notes what it was asked', async () => {
+  const store = temporaryDirectory();
+  // Their time never comes.
+  vi.useFakeTimers({ toFake: ['setTimeout', 'clearTimeout'] });
+  try {
+    const shared = await shareStore(readConfig({ VECTOR_DB_PATH: store }), silent);
+    await shared.engine.mark({ name: 'a-mark' }, testContext);
+    await shared.close();
+  } finally {
+    vi.useRealTimers();
+  }
+  expect(readActivity(store)[0]!.methods.mark!.count).toBe(1);
 });
 
 test.each([
