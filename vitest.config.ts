@@ -24,6 +24,7 @@ const RECOVERY = [
   'checkpoint-loading',
   'checkpoints',
   'verify*',
+  'verified-state',
   'online-*',
   'rollback*',
   'repair',
