@@ -26,45 +26,58 @@ export function useAnswer<T>(
   { quietMs = 0, round }: Asking = {},
 ): Loaded<T> {
   const [loaded, setLoaded] = useState<Loaded<T>>({ value: undefined, error: undefined, isLoading: false });
-  const answered = useRef<unknown>(NOTHING);
+  const latest = useRef(ask);
+  latest.current = ask;
+  const again = useRef<(() => void) | undefined>(undefined);
   useEffect(() => {
     if (ask === undefined) {
-      answered.current = NOTHING;
       setLoaded({ value: undefined, error: undefined, isLoading: false });
       return undefined;
     }
-    const isAgain = answered.current === key;
     const ending = new AbortController();
-    if (!isAgain) setLoaded(before => ({ ...before, isLoading: true }));
-    const timer = setTimeout(
-      () => {
-        ask(ending.signal).then(
-          value => {
-            if (ending.signal.aborted) return;
-            answered.current = key;
-            setLoaded({ value, error: undefined, isLoading: false });
-          },
-          (failure: unknown) => {
-            if (ending.signal.aborted) return;
-            const error = asCallError(failure);
-            if (isAgain && error.isAway) return;
-            answered.current = NOTHING;
-            setLoaded({ value: undefined, error, isLoading: false });
-          },
-        );
-      },
-      isAgain ? 0 : quietMs,
-    );
+    let isAnswered = false;
+    let state: 'waiting' | 'asking' | 'stale' | 'idle' = 'waiting';
+    const settle = (next: Loaded<T> | undefined) => {
+      if (ending.signal.aborted) return;
+      if (next !== undefined) {
+        isAnswered = next.error === undefined;
+        setLoaded(next);
+      }
+      const isStale = state === 'stale';
+      state = 'idle';
+      if (isStale) go();
+    };
+    const go = () => {
+      state = 'asking';
+      latest.current!(ending.signal).then(
+        value => settle({ value, error: undefined, isLoading: false }),
+        (failure: unknown) => {
+          const error = asCallError(failure);
+          settle(isAnswered && error.isAway ? undefined : { value: undefined, error, isLoading: false });
+        },
+      );
+    };
+    // One that is under way is not given up: where much is written, none would ever come to its end.
+    again.current = () => {
+      if (state === 'idle') go();
+      else if (state === 'asking') state = 'stale';
+    };
+    setLoaded(before => ({ ...before, isLoading: true }));
+    const timer = setTimeout(go, quietMs);
     return () => {
       clearTimeout(timer);
       ending.abort();
+      again.current = undefined;
     };
-  }, [key, round]);
+  }, [key]);
+  const asked = useRef(round);
+  useEffect(() => {
+    if (asked.current === round) return;
+    asked.current = round;
+    again.current?.();
+  }, [round]);
   return loaded;
 }
-
-/** No question that could be asked. */
-const NOTHING = Symbol('nothing');
 
 export const asCallError = (error: unknown): CallError =>
   error instanceof CallError ? error : new CallError('INTERNAL', String(error), '');
