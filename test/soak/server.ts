@@ -12,6 +12,9 @@ const POLL_MS = 50;
 const INSPECTOR_LISTENS = /Debugger listening on (ws:\/\/\S+)/;
 const INSPECTOR_POLLS = 600;
 
+/** Windows has no signals: there a process that is told to end is gone at once, without an exit code of its own. */
+export const ENDS_IN_ORDER = process.platform !== 'win32';
+
 export class Server {
   /** What it wrote beside its log. */
   stderr = '';
