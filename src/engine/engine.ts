@@ -212,13 +212,28 @@ export class StoreEngine extends OperatedEngine implements Engine {
 
   async optimize(command: OptimizeCommand, context: CallContext): Promise<OptimizeAnswer> {
     await this.ready();
-    const signal = AbortSignal.any([this.ending.signal, ...(context.signal ? [context.signal] : [])]);
     const optimizer = await this.parts.optimizer();
     return this.finished(
       withIoErrors('the store could not be optimized', () =>
-        optimizer.optimize(command, { ...context, signal }),
+        optimizer.optimize(command, this.untilClosing(context)),
       ),
     );
+  }
+
+  /** Makes few files of many small ones of the log. @returns how many there were; 0 where they were few @throws as optimize */
+  async mergeSmallFiles(context: CallContext): Promise<number> {
+    await this.ready();
+    const optimizer = await this.parts.optimizer();
+    return this.finished(
+      withIoErrors('the files of the log could not be merged', () =>
+        optimizer.mergeFiles(this.untilClosing(context)),
+      ),
+    );
+  }
+
+  private untilClosing(context: CallContext): CallContext {
+    const signal = AbortSignal.any([this.ending.signal, ...(context.signal ? [context.signal] : [])]);
+    return { ...context, signal };
   }
 
   async profileCpu(command: CpuProfileCommand, context: CallContext): Promise<CpuProfileAnswer> {

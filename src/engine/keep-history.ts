@@ -1,24 +1,13 @@
 /** Moves the horizon by itself: history of so long is kept, at most once a day, and not while the clock cannot be trusted. */
 import type { GroupCommitLog } from '../../wal/group-commit.js';
 import type { CallContext } from '../domain/face.js';
-import type { Actor } from '../domain/model.js';
 import { type Moment, parseMoment } from '../domain/moment.js';
 import type { Logger } from '../log.js';
-import { VERSION } from '../version.js';
 import type { Horizon } from './horizon.js';
 import type { Projections } from './projections.js';
+import { scheduledActor } from './scheduled-actor.js';
 
 const DAY_MS = 86_400_000;
-
-const ACTOR: Actor = {
-  clientName: 'mcp-vector-server',
-  clientVersion: VERSION,
-  session: 'schedule',
-  sessionSource: 'schedule',
-  project: '',
-  transport: 'library',
-  tool: 'horizon',
-};
 
 /** What a look came to: nothing was due, so many versions are erased, or why the age of anything is not known. */
 export type HistoryLook =
@@ -71,7 +60,7 @@ export class HistoryKeeper {
     // What ends in "ago" is a time, or refused.
     const { timeMs } = parseMoment(`${keep} ago`, { nowMs: reference }) as Moment & { kind: 'time' };
     const through = new Date(timeMs).toISOString();
-    const context: CallContext = { actor: ACTOR, ...more };
+    const context: CallContext = { actor: scheduledActor('horizon'), ...more };
     const { versions } = await horizon.move({ through, dry_run: true }, context);
     if (versions === 0) return NOTHING_DUE;
     const answer = await horizon.move({ through, dry_run: false }, context);

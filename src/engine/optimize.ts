@@ -9,6 +9,7 @@ import { exists } from '../../wal/exists.js';
 import type { GroupCommitLog } from '../../wal/group-commit.js';
 import { withIoErrors } from '../../wal/io-error.js';
 import { LOG_OPTIONS } from '../../wal/level.js';
+import type { Fragment } from '../../wal/log.js';
 import { PATHS } from '../../wal/paths.js';
 import { CodedError, isCoded } from '../domain/errors.js';
 import type { CallContext } from '../domain/face.js';
@@ -53,6 +54,8 @@ export interface OptimizerOptions {
 }
 
 const LEAST_RECALL = 0.98;
+/** Each opening of a store looks at every file: some .2 ms for one. */
+const MANY_FILES = 32;
 const DAY_MS = 86_400_000;
 
 type Outcome = Pick<OptimizeStep, 'outcome' | 'message'>;
@@ -80,6 +83,24 @@ export class Optimizer {
     this.isRunning = true;
     try {
       return await this.run(command, context);
+    } finally {
+      this.isRunning = false;
+    }
+  }
+
+  /**
+   * Merges the log's small files, and does nothing else, where there are so many that openings take longer for them.
+   * @returns how many there were; 0 where they are few, or another call is at it
+   * @throws as optimize
+   */
+  async mergeFiles(context: CallContext): Promise<number> {
+    const fragments = this.options.log.fragments();
+    const files = fragments.reduce((sum, fragment) => sum + fragment.files, 0);
+    if (files < MANY_FILES || this.isRunning) return 0;
+    this.isRunning = true;
+    try {
+      await this.merge(fragments, context);
+      return files;
     } finally {
       this.isRunning = false;
     }
@@ -190,13 +211,18 @@ export class Optimizer {
   }
 
   private async files(dryRun: boolean, context: CallContext): Promise<Outcome> {
-    const { log, storeDir } = this.options;
-    const fragments = log.fragments();
+    const fragments = this.options.log.fragments();
     const files = fragments.reduce((sum, fragment) => sum + fragment.files, 0);
     const bytes = fragments.reduce((sum, { sizeBytes }) => sum + sizeBytes, 0);
     if (files === 0) return none('its files are as large as they should be');
     const what = `${files} small files, ${bytes} bytes`;
     if (dryRun) return { outcome: 'planned', message: `${what}: would be merged into few` };
+    await this.merge(fragments, context);
+    return done(`${what}: merged into few`);
+  }
+
+  private async merge(fragments: readonly Fragment[], context: CallContext): Promise<void> {
+    const { log, storeDir } = this.options;
     for (const [at, { firstSeq, lastSeq, sizeBytes }] of fragments.entries()) {
       throwIfCancelled(context);
       context.onProgress?.({
@@ -209,7 +235,6 @@ export class Optimizer {
       await assertSpace(storeDir, sizeBytes + 2 * LOG_OPTIONS.writeBufferSize);
       await log.merge(firstSeq, lastSeq);
     }
-    return done(`${what}: merged into few`);
   }
 
   /** What nobody needs: checkpoints that no opening would take, and evidence, if its age says so. */

@@ -53,6 +53,32 @@ test('those that lack what they need are there, and say what', () => {
   ]);
 });
 
+test('a checkpoint merges the small files that openings left, once they are many', async () => {
+  const tables = () => readdirSync(join(storeDir, 'log')).filter(name => name.endsWith('.ldb')).length;
+  const openedAgain = async (times: number) => {
+    for (let n = 0; n < times; n++) {
+      await engine.close();
+      engine = await openTestEngine(storeDir, { clock: () => nowMs });
+      await engine.upsert(
+        { collection: 'notes', items: [{ id: `of ${n}`, text: `note ${n}` }] },
+        testContext,
+      );
+    }
+  };
+  await openedAgain(20);
+  expect(await job('checkpoint').run(going)).toMatch(/^saved through event \d+$/);
+  await openedAgain(50);
+  const before = tables();
+  expect(before).toBeGreaterThan(32);
+  expect(await job('checkpoint').run(going)).toMatch(
+    /^saved through event \d+; \d+ small files of the log merged into few$/,
+  );
+  expect(tables()).toBeLessThan(6);
+  expect((await engine.verify({ level: 'full' }, testContext)).findings).toEqual([]);
+  // They are one by now.
+  expect(await job('checkpoint').run(going)).toMatch(/^event \d+ is in the newest one$/);
+});
+
 test('reports of the last whole week and month are written once, for the user alone, and the oldest go', async () => {
   expect(await job('reports').run(going)).toMatch(/^week-to-.*html and month-to-.*html written$/);
   expect(await job('reports').run(going)).toBe('the reports of the last week and month are there');

@@ -10,24 +10,13 @@ import { exists } from '../../../wal/exists.js';
 import { Pace } from '../../../wal/pace.js';
 import type { BackupAnswer } from '../../domain/backup.js';
 import { CodedError, isCoded } from '../../domain/errors.js';
-import type { Actor } from '../../domain/model.js';
 import type { StoreEngine } from '../../engine/engine.js';
+import { scheduledActor } from '../../engine/scheduled-actor.js';
 import type { BackupKeep } from '../../schedule-settings.js';
-import { VERSION } from '../../version.js';
 import type { JobContext } from './job.js';
 
 /** Pins of backups made before an update have reasons that begin so. The newest of them stay, however old they are. */
 export const BEFORE_UPDATE = 'before update';
-
-const ACTOR: Actor = {
-  clientName: 'mcp-vector-server',
-  clientVersion: VERSION,
-  session: 'schedule',
-  sessionSource: 'schedule',
-  project: '',
-  transport: 'library',
-  tool: 'backup',
-};
 
 /** Pruning reads what stays once in the life of a server; a backup of every minute need not wait for it each time. */
 const PRUNE_EVERY_MS = 3_600_000;
@@ -87,7 +76,10 @@ export class Backups {
     const { config } = this;
     const seq = engine.headSeq;
     const answer = await this.whileBusy(context, () =>
-      engine.backup({ to: dir, config, bytes_per_second: bytesPerSecond }, { actor: ACTOR, ...context }),
+      engine.backup(
+        { to: dir, config, bytes_per_second: bytesPerSecond },
+        { actor: scheduledActor('backup'), ...context },
+      ),
     );
     this.backedUpSeq = Math.max(seq, answer.last.seq);
     onMade(dir);

@@ -1,7 +1,7 @@
 /** Work that other parts of the program do at set times: one row each. */
 import { CodedError } from '../../domain/errors.js';
-import type { CallContext } from '../../domain/face.js';
 import type { JobName } from '../../domain/schedule.js';
+import { scheduledActor } from '../../engine/scheduled-actor.js';
 import type { SchedulesContext } from '../operations.js';
 import type { Job, JobContext } from './job.js';
 
@@ -11,10 +11,13 @@ export type Work = Readonly<Record<Extract<JobName, 'reports' | 'optimize'>, Job
 export const workOf = (context: () => SchedulesContext): Work => ({
   async reports(job) {
     const { writeReports } = await import('../kept-reports.js');
-    return writeReports(context(), { ...job, ...asked('reports') });
+    return writeReports(context(), { ...job, actor: scheduledActor('reports') });
   },
   async optimize(job: JobContext) {
-    const { steps } = await context().engine.optimize({ dry_run: false }, { ...job, ...asked('optimize') });
+    const { steps } = await context().engine.optimize(
+      { dry_run: false },
+      { ...job, actor: scheduledActor('optimize') },
+    );
     const done = steps.filter(({ outcome }) => outcome === 'done');
     const failed = steps.find(({ outcome }) => outcome === 'failed');
     if (failed !== undefined)
@@ -24,17 +27,5 @@ export const workOf = (context: () => SchedulesContext): Work => ({
         'Run `mcp-vector-server optimize`: it shows every step. What was done before stays.',
       );
     return done.length === 0 ? 'there was nothing to do' : done.map(({ message }) => message).join('; ');
-  },
-});
-
-const asked = (job: string): Pick<CallContext, 'actor'> => ({
-  actor: {
-    clientName: 'mcp-vector-server',
-    clientVersion: '',
-    session: 'schedule',
-    sessionSource: 'window',
-    project: '',
-    transport: 'library',
-    tool: `schedule ${job}`,
   },
 });
