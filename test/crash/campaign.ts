@@ -18,7 +18,7 @@ import { COLLECTION, NOTES, Workload } from './workload.js';
 
 /** Where in a server's life the kill falls, and how many of a hundred cycles fall there; the others are those of programs. */
 const SERVER_PHASES: readonly (readonly [string, number])[] = [
-  ['writing', 30],
+  ['writing', 26],
   ['start-up', 10],
   ['shutdown', 10],
   ['checkpoint', 4],

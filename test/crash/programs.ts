@@ -152,6 +152,19 @@ const horizon: Program = {
   },
 };
 
+/** Merges the small files that kills have left, among other things. */
+const optimize: Program = {
+  name: 'optimize',
+  weight: 4,
+  mayRunBeside: true,
+  async args({ store }) {
+    return ['optimize', '--store', store];
+  },
+  async judge() {
+    return [];
+  },
+};
+
 /** The ledger knows nothing of these items: each lives for one cycle. */
 const SECRETS = 'secrets';
 const secretId = ({ secrets }: Ground) => `secret-${secrets}`;
@@ -180,4 +193,4 @@ const redact: Program = {
   },
 };
 
-export const PROGRAMS: readonly Program[] = [backup, restore, rollback, reembed, horizon, redact];
+export const PROGRAMS: readonly Program[] = [backup, restore, rollback, reembed, horizon, optimize, redact];

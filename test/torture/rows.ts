@@ -201,7 +201,7 @@ const ALL_SYSCALLS = 52_000;
 export const ROWS: readonly Row[] = [
   {
     name: 'kill',
-    what: 'kill -9 at a random instant, of the server or of backup, restore, rollback, reembed, horizon, redact',
+    what: 'kill -9 at a random instant, of the server or of backup, restore, rollback, reembed, horizon, optimize, redact',
     small: 300,
     full: 20_000,
     run: killRow,
