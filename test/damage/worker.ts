@@ -140,9 +140,11 @@ const isSame = (found: Answer | undefined, right: Answer) =>
   found !== undefined && 'json' in found && 'json' in right && found.json === right.json;
 
 /** Of everything but the lock, which whoever verifies must take. */
+/** Of all but the lock, which verify takes, and the note that it leaves. */
 function digestOf(store: string): string {
   const hash = createHash('sha256');
   for (const file of filesOf(store))
-    if (!file.startsWith(PATHS.ownerLock)) hash.update(file).update(readFileSync(join(store, file)));
+    if (!file.startsWith(PATHS.ownerLock) && file !== PATHS.verified)
+      hash.update(file).update(readFileSync(join(store, file)));
   return hash.digest('hex');
 }

@@ -7,7 +7,9 @@ import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { GetAnswer } from '#src/domain/face.js';
 import { readOwner } from '#wal/owner.js';
+import { begunOf } from '../helpers/begun.js';
 import { seeded } from '../helpers/damage.js';
+import { runProgram } from '../helpers/killed-program.js';
 import { McpProcess, runVerify } from '../helpers/mcp-process.js';
 import { COLLECTION, differenceOf, Window } from './window.js';
 
@@ -45,6 +47,8 @@ const POLL_MS = 2;
 /** A window that is not served within it is a failure, not a pause. */
 const PATIENCE_MS = 30_000;
 const END_MS = 10_000;
+/** Each kill leaves a small file in the log; a server merges them once a day, and nobody kills more owners in one. */
+const TIDY_EVERY = 250;
 
 export async function runWindowsCampaign(options: WindowsOptions): Promise<WindowsReport> {
   const {
@@ -85,6 +89,7 @@ export async function runWindowsCampaign(options: WindowsOptions): Promise<Windo
     await sleep(restMs * (0.5 + random()));
     await killOwner(store, windows, report);
     report.kills++;
+    if (report.kills % TIDY_EVERY === 0) await tidy(store, env, report);
     onKill?.(report.kills);
   }
   for (const window of windows) window.stop();
@@ -92,6 +97,15 @@ export async function runWindowsCampaign(options: WindowsOptions): Promise<Windo
   await endAll(windows, report);
   await compareAll(store, dir, windows, report);
   return report;
+}
+
+async function tidy(
+  store: string,
+  env: Readonly<Record<string, string>>,
+  report: WindowsReport,
+): Promise<void> {
+  const { code, stderr } = await runProgram(['optimize', '--store', store], env, command => command);
+  if (code !== 0) report.failures.push(`optimize: exit ${code}: ${stderr}`);
 }
 
 async function killOwner(store: string, windows: readonly Window[], report: WindowsReport): Promise<void> {
@@ -137,10 +151,11 @@ async function allAnswered(
 /** Every client closes its end; no server may stay. */
 async function endAll(windows: readonly Window[], report: WindowsReport): Promise<void> {
   await Promise.all(windows.map(window => window.close()));
-  const pids = windows.flatMap(window => window.pids);
+  const servers = windows.flatMap(window => [...window.servers]);
+  const left = () => servers.filter(([pid, begun]) => begun !== undefined && begunOf(pid) === begun);
   const untilMs = performance.now() + END_MS;
-  while (pids.some(isRunning) && performance.now() < untilMs) await sleep(POLL_MS);
-  report.orphans.push(...pids.filter(isRunning));
+  while (left().length > 0 && performance.now() < untilMs) await sleep(POLL_MS);
+  report.orphans.push(...left().map(([pid]) => pid));
   for (const window of windows) {
     report.writes += window.writes;
     report.searches += window.searches;
@@ -173,14 +188,6 @@ async function compareAll(
   await server.close();
   const { code, said } = runVerify(store);
   if (code !== 0) report.failures.push(`verify: exit ${code}: ${said}`);
-}
-
-function isRunning(pid: number): boolean {
-  try {
-    return process.kill(pid, 0);
-  } catch {
-    return false;
-  }
 }
 
 /** @param share in [0, 1] */

@@ -3,6 +3,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { isDeepStrictEqual } from 'node:util';
 import type { GetAnswer, SearchAnswer, UpsertAnswer } from '#src/domain/face.js';
 import type { Metadata } from '#src/domain/model.js';
+import { begunOf } from '../helpers/begun.js';
 import { McpProcess, ToolError, Unanswered } from '../helpers/mcp-process.js';
 
 const IDS = 8;
@@ -44,7 +45,8 @@ export class Window {
   retried = 0;
   /** Of the windows whose server was not killed: wrong answers and errors that nothing explains. */
   readonly failures: string[] = [];
-  readonly pids: number[] = [];
+  /** Its servers so far: their numbers, and when each began. */
+  readonly servers = new Map<number, string | undefined>();
   private server: McpProcess;
   private revision = 0;
   private stopped = false;
@@ -58,7 +60,6 @@ export class Window {
   /** Its server's process, while it runs. */
   async pid(): Promise<number> {
     const pid = await this.server.pid();
-    if (!this.pids.includes(pid)) this.pids.push(pid);
     return pid;
   }
 
@@ -98,7 +99,7 @@ export class Window {
   private start(): McpProcess {
     const { store, root, env } = this.options;
     const server = new McpProcess(store, { root, env });
-    void server.pid().then(pid => this.pids.push(pid));
+    void server.pid().then(pid => this.servers.set(pid, begunOf(pid)));
     return server;
   }
 
