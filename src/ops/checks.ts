@@ -248,7 +248,8 @@ function cpuCheck({ isServed, cpu, cpuMean }: Readings, limit: Limit): Found {
   if (used === undefined) return ok('not known yet');
   const percent = Math.round(used.all);
   const shares = `${percent} % of all cores, ${Math.round(used.own)} % by the owner of the store`;
-  if (!isServed) return measured(percent, limit, `${percent} % of all cores just now`, CPU_ADVICE);
+  // A moment says nothing, and nobody looked before.
+  if (!isServed) return ok(`${percent} % of all cores just now; judged where a server runs`);
   const { spanMs } = cpuMean!;
   if (spanMs < CPU_JUDGED_MS) return ok(`${shares}, since it started; judged after a minute`);
   return measured(percent, limit, `${shares}, over ${Math.round(spanMs / 60_000)} min`, CPU_ADVICE);

@@ -3,9 +3,8 @@ import { useEffect, useMemo, useRef, useState } from 'preact/hooks';
 import { lineClass, Picture } from './chart-picture.js';
 import { type ChartLine, type ChartProps, plotOf, valueText } from './chart-plot.js';
 import { ChartTable } from './chart-table.js';
+import { STEPS_OF_KEY } from './keys.js';
 import { dateTime } from './text.js';
-
-const PAGE_STEPS = 10;
 
 export function Chart(props: ChartProps) {
   const { id, title, time, lines, format, limit, forecast, counts = [] } = props;
@@ -23,7 +22,7 @@ export function Chart(props: ChartProps) {
   const plot = plotOf(props, width);
   const move = (to: number) => setCursor(Math.min(length - 1, Math.max(0, to)));
   const onKeyDown = (event: KeyboardEvent) => {
-    const steps = KEYS[event.key];
+    const steps = STEPS_OF_KEY[event.key];
     if (steps === undefined) return;
     event.preventDefault();
     move(at + steps);
@@ -88,17 +87,6 @@ export function Chart(props: ChartProps) {
     </div>
   );
 }
-
-const KEYS: Readonly<Record<string, number>> = {
-  ArrowLeft: -1,
-  ArrowDown: -1,
-  ArrowRight: 1,
-  ArrowUp: 1,
-  PageDown: -PAGE_STEPS,
-  PageUp: PAGE_STEPS,
-  Home: Number.NEGATIVE_INFINITY,
-  End: Number.POSITIVE_INFINITY,
-};
 
 /** The last step that has a value. */
 function lastStep(lines: readonly ChartLine[]): number {

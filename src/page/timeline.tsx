@@ -2,6 +2,7 @@
 import { useEffect, useMemo, useRef } from 'preact/hooks';
 import type { ActivityAnswer } from '../domain/activity.js';
 import { type Scale, TimeLineCanvas } from './canvas.js';
+import { PAGE_STEPS, STEPS_OF_KEY } from './keys.js';
 import { type Drawing, stepAt } from './series.js';
 import { count, date, dateTime, duration, number } from './text.js';
 
@@ -17,7 +18,6 @@ export interface TimeLineProps {
 
 /** As near to the right edge as this counts as now. */
 const NOW_PX = 5;
-const PAGE_STEPS = 10;
 /** Rows of the table that says the same as the picture. */
 const TABLE_ROWS = 40;
 
@@ -58,12 +58,10 @@ export function TimeLine({ activity, drawing, atMs, onMove, onDrag }: TimeLinePr
   };
   const onKeyDown = (event: KeyboardEvent) => {
     const now = atMs ?? scale.lastMs;
-    const steps = KEYS[event.key];
+    const steps = STEPS_OF_KEY[event.key];
     if (steps === undefined) return;
     event.preventDefault();
-    if (event.key === 'Home') move(scale.firstMs);
-    else if (event.key === 'End') move(scale.toMs);
-    else move(now + steps * scale.stepMs);
+    move(now + steps * scale.stepMs);
   };
   const index = stepAt(drawing.steps, atMs ?? Number.POSITIVE_INFINITY);
   return (
@@ -99,17 +97,6 @@ export function TimeLine({ activity, drawing, atMs, onMove, onDrag }: TimeLinePr
     </div>
   );
 }
-
-const KEYS: Readonly<Record<string, number>> = {
-  ArrowLeft: -1,
-  ArrowDown: -1,
-  ArrowRight: 1,
-  ArrowUp: 1,
-  PageDown: -PAGE_STEPS,
-  PageUp: PAGE_STEPS,
-  Home: 0,
-  End: 0,
-};
 
 /** What the moment is, in words. */
 export function momentText(activity: ActivityAnswer, drawing: Drawing, atMs: number | undefined): string {

@@ -5,23 +5,12 @@
 import type { DeleteAnswer, UpsertAnswer, UpsertItem } from '#src/domain/face.js';
 import type { Metadata } from '#src/domain/model.js';
 import { type McpProcess, ToolError, Unanswered } from '../helpers/mcp-process.js';
+import { WORDS } from '../helpers/words.js';
 import type { Content, Ledger, Operation } from './ledger.js';
 
 export const DIMENSION = 16;
 const IDS_PER_WRITER = 12;
 const HOT_IDS = 3;
-const WORDS = [
-  'harbour',
-  'ledger',
-  'violet',
-  'engine',
-  'quarry',
-  'willow',
-  'copper',
-  'lantern',
-  'meadow',
-  'signal',
-];
 
 export const COLLECTION = 'stream';
 /** A bulk group is a collection of its own, so that one that was not written needs no reading. */

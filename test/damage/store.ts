@@ -6,22 +6,11 @@ import type { OpenEngineOptions } from '#src/engine/open.js';
 import { PATHS } from '#wal/paths.js';
 import { seeded } from '../helpers/damage.js';
 import { openTestEngine, TEST_CONFIG, testContext } from '../helpers/engine.js';
+import { WORDS } from '../helpers/words.js';
 
 export const NOTES = 'notes';
 export const GIVEN = 'given';
 export const GIVEN_DIMENSION = 8;
-const WORDS = [
-  'harbour',
-  'ledger',
-  'violet',
-  'engine',
-  'quarry',
-  'willow',
-  'copper',
-  'lantern',
-  'meadow',
-  'signal',
-];
 
 export interface StoreShape {
   readonly name: string;

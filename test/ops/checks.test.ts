@@ -43,7 +43,14 @@ const CASES: readonly (readonly [
   level: Level,
   message: RegExp,
 ])[] = [
-  ['no server', { isServed: false, pid: undefined }, {}, 'process', 'warn', /^no server runs$/],
+  [
+    'no server, while the machine is busy for a moment',
+    { isServed: false, pid: undefined, cpu: { all: 100, own: 1 } },
+    {},
+    'process',
+    'warn',
+    /^no server runs$/,
+  ],
   [
     'a poisoned store',
     {},
@@ -191,7 +198,7 @@ test('just below a limit is ok', () => {
   const below = well({
     rssBytes: 7.94e9,
     disk: { usedPercent: 84.4, freeBytes: 1, totalBytes: 9 },
-    cpu: { all: 79.4, own: 0 },
+    cpuMean: { all: 79.4, own: 0, spanMs: 3e5 },
     files: 19_999,
     slowLately: 19,
     backup: { timeMs: NOW_MS - 14 * DAY_MS + 1, to: '/b', seq: 1 },

@@ -1,4 +1,6 @@
 /** What a client of the soak has: its items as it knows them, moments that it can ask for, and chance. */
+
+import { WORDS } from '../helpers/words.js';
 import { type Content, OwnItems } from './ledger.js';
 import type { Tally } from './tally.js';
 
@@ -10,18 +12,6 @@ export type CollectionName = typeof NOTES | typeof POINTS;
 const IDS = 24;
 const DIMENSION = 16;
 const REVISIONS = 8;
-const WORDS = [
-  'harbour',
-  'ledger',
-  'violet',
-  'engine',
-  'quarry',
-  'willow',
-  'copper',
-  'lantern',
-  'meadow',
-  'signal',
-];
 export const COLORS = ['red', 'green', 'blue'];
 /** Moments that are remembered to be asked for. */
 const MOMENTS_KEPT = 40;

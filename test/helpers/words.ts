@@ -1,0 +1,13 @@
+/** What made-up texts are made of. */
+export const WORDS = [
+  'harbour',
+  'ledger',
+  'violet',
+  'engine',
+  'quarry',
+  'willow',
+  'copper',
+  'lantern',
+  'meadow',
+  'signal',
+];
