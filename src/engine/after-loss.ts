@@ -43,7 +43,7 @@ export function presupposed(catalog: Catalog, event: DomainEvent): readonly Doma
     }
     case 'vectors_added': {
       if (catalog.ordinalOf(event.version) < 0) return [];
-      if (event.space === state.space.id || event.space === preparedSpace(state)) return [event];
+      if (catalog.goesOn(event)) return [event];
       return [...beginning(state, spaceFromId(event.space)), event];
     }
     case 'space_begun':
@@ -51,6 +51,7 @@ export function presupposed(catalog: Catalog, event: DomainEvent): readonly Doma
     case 'space_abandoned':
       return event.space === preparedSpace(state) ? [event] : [];
     case 'space_switched':
+      if (event.space === preparedSpace(state)) return [event];
       return event.space === state.space.id ? [] : intoSpace(state, event.space);
   }
 }

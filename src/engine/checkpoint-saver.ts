@@ -1,6 +1,7 @@
 import type { GroupCommitLog } from '../../wal/group-commit.js';
 import type { Logger } from '../log.js';
-import { listCheckpoints, saveCheckpoint } from './checkpoints.js';
+import { checkpointDir, listCheckpoints, saveCheckpoint } from './checkpoints.js';
+import { directoryBytes } from './disk-space.js';
 import type { Projections } from './projections.js';
 import type { Warnings } from './warnings.js';
 
@@ -16,6 +17,12 @@ export interface CheckpointSaverOptions {
 /** A checkpoint is due once this many events, or a quarter of all versions, are not in the newest one. */
 const CHECKPOINT_MIN_EVENTS = 10_000;
 const CHECKPOINT_SHARE = 0.25;
+/**
+ * After a crash it is due earlier: the next start would replay the same again, and crashes come in series. To replay an event takes as
+ * long as to write some 10 KB; a start is ten times as dear as what is written beside the work.
+ */
+const REPLAYED_MIN_EVENTS = 1_000;
+const BYTES_PER_REPLAYED = 100_000;
 
 /** Saves checkpoints of an open store, one at a time: when one is due, and when it is told to. */
 export class CheckpointSaver {
@@ -39,6 +46,15 @@ export class CheckpointSaver {
     const { projections } = this.options;
     const due = Math.max(CHECKPOINT_MIN_EVENTS, projections.catalog.size * CHECKPOINT_SHARE);
     if (projections.through.seq - this.newestSeq >= due) this.saving ??= this.save();
+  }
+
+  /** To be called once the store is open. Begins with one in the background, if enough was replayed that the newest one lacks. */
+  saveIfReplayed(): void {
+    const { storeDir, projections } = this.options;
+    const replayed = projections.through.seq - this.newestSeq;
+    if (replayed < REPLAYED_MIN_EVENTS) return;
+    const bytes = this.newestSeq === 0 ? 0 : directoryBytes(checkpointDir(storeDir, this.newestSeq));
+    if (replayed * BYTES_PER_REPLAYED >= bytes) this.saving ??= this.save();
   }
 
   /**

@@ -89,6 +89,7 @@ export class EngineParts {
     this.watcher = new Watcher({ ...shared, reader, ending });
     this.completer = new Completer(shared);
     this.checkpoints = new CheckpointSaver(options);
+    this.checkpoints.saveIfReplayed();
     this.follower = new LogFollower({
       log,
       projections,

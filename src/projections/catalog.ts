@@ -227,9 +227,7 @@ export class Catalog extends VersionTable {
   addVectors(event: VectorsAdded, context: EventContext): { ordinal: number; generation: number } {
     const state = this.registry.require(event.collection, context.seq);
     const ordinal = this.ordinalOf(event.version);
-    const generation = [state.preparing, state.generation].find(
-      number => state.generations[number]?.space.id === event.space,
-    );
+    const generation = generationOf(state, event.space);
     if (ordinal < 0 || generation === undefined)
       throw malformed(
         `event ${context.seq} adds vectors of ${event.space} to version ${event.version}, which has no use for them`,
@@ -239,6 +237,21 @@ export class Catalog extends VersionTable {
       throw malformed(`event ${context.seq} adds vectors out of order`);
     if (generation === state.generation && this.isLive(ordinal)) state.passages += event.passages.length;
     return { ordinal, generation };
+  }
+
+  /**
+   * Whether the vectors of an event go on with what a collection has or is being prepared for. They come in the order of the versions,
+   * once for each: others belong to a preparation that began anew.
+   */
+  goesOn({ collection, space, version }: VectorsAdded): boolean {
+    const state = this.collectionById(collection);
+    const generation = state && generationOf(state, space);
+    const ordinal = this.ordinalOf(version);
+    if (generation === undefined || ordinal <= this.added.last(collection, generation)) return false;
+    if (generation === state!.preparing) return true;
+    for (let later = this.size - 1; later >= ordinal; later--)
+      if (this.collectionOf(later) === collection && this.passagesOf(later, generation) > 0) return false;
+    return true;
   }
 
   /** The event that holds a version's vectors of a generation: its content's item_put, or a vectors_added; 0 for none. */
@@ -342,3 +355,9 @@ export class Catalog extends VersionTable {
     return catalog;
   }
 }
+
+/** The generation that vectors of a space are added to: the one that is being prepared, or the present one. */
+const generationOf = (
+  { generations, preparing, generation }: CollectionState,
+  space: string,
+): number | undefined => [preparing, generation].find(number => generations[number]?.space.id === space);

@@ -177,6 +177,64 @@ test('a switch to the space that a collection has already, since the way there i
   await expectFound(left, 'c', 'note c');
 });
 
+test('a preparation that began anew for the same space, whose end and second beginning are lost, is a second one', async () => {
+  const log = new MemoryLog();
+  const engine = await open(log);
+  for (const id of ['a', 'b', 'c', 'd']) await put(engine, id, `note ${id}`);
+  await engine.reembed({ to: 'other', budget_ms: 0 }, testContext);
+  await engine.reembed({ abandon: true }, testContext);
+  await engine.reembed({ to: 'other' }, testContext);
+  const left = await without(
+    log,
+    (event, nth) => event.type === 'space_abandoned' || (event.type === 'space_begun' && nth === 1),
+  );
+  const { collections } = await left.status({}, testContext);
+  expect(collections[0]!.space.model).toBe('other-words');
+  for (const id of ['a', 'b', 'c', 'd']) await expectFound(left, id, `note ${id}`);
+});
+
+test('a switch to a space that is prepared for again, as present as it is, is made', async () => {
+  const log = new MemoryLog();
+  const engine = await open(log);
+  for (const id of ['a', 'b', 'c', 'd']) await put(engine, id, `note ${id}`);
+  await engine.reembed({ to: 'other' }, testContext);
+  await engine.reembed({ to: 'words' }, testContext);
+  await engine.reembed({ to: 'other' }, testContext);
+  // The way back, and the last beginning: the same space's vectors come a second time.
+  const left = await without(
+    log,
+    (event, nth) =>
+      (event.type === 'space_begun' && nth > 0) ||
+      (event.type === 'space_switched' && nth === 1) ||
+      (event.type === 'vectors_added' && nth >= 4 && nth < 8),
+  );
+  const { collections } = await left.status({}, testContext);
+  expect(collections[0]!.space.model).toBe('other-words');
+  await expectFound(left, 'd', 'note d');
+  expect(await left.reembed({ to: 'third' }, testContext)).toMatchObject({ done: true });
+});
+
+test('vectors of the space that a collection has, for what has some already, are of one that was to follow it', async () => {
+  const log = new MemoryLog();
+  const engine = await open(log);
+  for (const id of ['a', 'b']) await put(engine, id, `note ${id}`);
+  await engine.reembed({ to: 'other' }, testContext);
+  await engine.reembed({ to: 'words' }, testContext);
+  // The way there, and the beginning of the way back.
+  const left = await without(
+    log,
+    (event, nth) =>
+      event.type === 'space_begun' ||
+      (event.type === 'space_switched' && nth === 0) ||
+      (event.type === 'vectors_added' && nth < 2),
+  );
+  const { collections } = await left.status({}, testContext);
+  expect(collections[0]!.space.model).toBe('words');
+  for (const id of ['a', 'b']) await expectFound(left, id, `note ${id}`);
+  await put(left, 'c', 'note c');
+  await expectFound(left, 'c', 'note c');
+});
+
 test('more than three gaps are counted, not named', async () => {
   const log = new MemoryLog();
   const engine = await open(log);

@@ -10,6 +10,7 @@ import {
   readlinkSync,
   renameSync,
   rmSync,
+  truncateSync,
   writeFileSync,
 } from 'node:fs';
 import { join } from 'node:path';
@@ -105,6 +106,52 @@ test('one that was read while the log turned out to be damaged is let go of', as
   const engine = await openTestEngine(storeDir);
   expect((await engine.status({}, testContext)).checkpoint.warnings).toEqual([]);
   await engine.close();
+});
+
+describe('after a crash', () => {
+  /** A store with a checkpoint and so many events behind it, as a crash leaves it. */
+  async function crashed(events: number): Promise<string> {
+    const engine = await openTestEngine(storeDir);
+    for (let done = 0; done < events; done += 500) {
+      const items = Array.from({ length: Math.min(500, events - done) }, (_, n) => ({
+        id: `many-${n}`,
+        text: `note ${done + n}`,
+      }));
+      await engine.upsert({ collection: 'notes', items }, testContext);
+    }
+    const copy = newPath();
+    cpSync(storeDir, copy, { recursive: true });
+    await engine.close();
+    return copy;
+  }
+
+  test('one is saved of what had to be replayed: the next start need not do it again', async () => {
+    const copy = await crashed(1500);
+    const [before] = listCheckpoints(copy);
+    const engine = await openTestEngine(copy);
+    await engine.idle();
+    const { head } = await engine.status({}, testContext);
+    expect(listCheckpoints(copy)).toEqual([head.seq, before]);
+    await engine.close();
+    expect(await verifyStore(copy, { level: 'deep' })).toMatchObject({ sound: true });
+  });
+
+  test('none is for a few events, nor for what is little beside a large one', async () => {
+    for (const [events, bytes] of [
+      [500, 0],
+      [1500, 160_000_000],
+    ] as const) {
+      const copy = await crashed(events);
+      const before = listCheckpoints(copy);
+      // As large as one of many vectors is; nobody reads it.
+      writeFileSync(join(newest(copy), 'unread'), '');
+      truncateSync(join(newest(copy), 'unread'), bytes);
+      const engine = await openTestEngine(copy);
+      await engine.idle();
+      expect(listCheckpoints(copy)).toEqual(before);
+      await engine.close();
+    }
+  });
 });
 
 describe('built from the log alone', () => {

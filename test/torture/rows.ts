@@ -148,7 +148,7 @@ async function windowsRow({ seed, count, isOver, onProgress }: RowOptions): Prom
     seed,
     dir,
     isOver,
-    onKill: done => onProgress(done, count),
+    onKill: ({ kills: done }) => onProgress(done, count),
   });
   const found = [...failures, ...orphans.map(pid => `process ${pid} outlived its client`)];
   if (found.length === 0) rmSync(dir, { recursive: true, force: true });

@@ -24,7 +24,7 @@ export interface WindowsOptions {
   /** See WindowOptions. Default 0: as fast as they are answered. */
   readonly pauseMs?: number;
   readonly isOver?: () => boolean;
-  readonly onKill?: (kills: number) => void;
+  readonly onKill?: (soFar: Pick<WindowsReport, 'kills' | 'pausesMs'>) => void;
 }
 
 export interface WindowsReport {
@@ -90,7 +90,7 @@ export async function runWindowsCampaign(options: WindowsOptions): Promise<Windo
     await killOwner(store, windows, report);
     report.kills++;
     if (report.kills % TIDY_EVERY === 0) await tidy(store, env, report);
-    onKill?.(report.kills);
+    onKill?.(report);
   }
   for (const window of windows) window.stop();
   await Promise.all(work);

@@ -3,7 +3,7 @@ import { mkdtempSync, realpathSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { parseArgs } from 'node:util';
-import { runWindowsCampaign } from './campaign.js';
+import { quantile, runWindowsCampaign } from './campaign.js';
 import { printReport } from './report.js';
 
 const { values } = parseArgs({
@@ -23,9 +23,11 @@ const report = await runWindowsCampaign({
   seed: Number(values.seed),
   restMs: Number(values.rest),
   dir,
-  onKill: kills => {
-    if (kills % 20 === 0)
-      console.error(`${kills} kills, ${((performance.now() - startedMs) / 1000).toFixed(0)} s`);
+  onKill: ({ kills, pausesMs }) => {
+    if (kills % 20 > 0) return;
+    const seconds = ((performance.now() - startedMs) / 1000).toFixed(0);
+    const [p50, p99] = [0.5, 0.99].map(share => quantile(pausesMs, share).toFixed(0));
+    console.error(`${kills} kills, ${seconds} s; pauses p50 ${p50}, p99 ${p99} ms`);
   },
 });
 const isWhole = printReport(report, (performance.now() - startedMs) / 1000);
