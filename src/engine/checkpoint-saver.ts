@@ -21,7 +21,7 @@ const CHECKPOINT_SHARE = 0.25;
  * After a crash it is due earlier: the next start would replay the same again, and crashes come in series. To replay an event takes as
  * long as to write some 10 KB; a start is ten times as dear as what is written beside the work.
  */
-const REPLAYED_MIN_EVENTS = 1_000;
+const REPLAYED_MIN_EVENTS = 250;
 const BYTES_PER_REPLAYED = 100_000;
 
 /** Saves checkpoints of an open store, one at a time: when one is due, and when it is told to. */

@@ -138,7 +138,7 @@ describe('after a crash', () => {
 
   test('none is for a few events, nor for what is little beside a large one', async () => {
     for (const [events, bytes] of [
-      [500, 0],
+      [100, 0],
       [1500, 160_000_000],
     ] as const) {
       const copy = await crashed(events);

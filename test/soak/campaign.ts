@@ -10,6 +10,7 @@ import { runVerify } from '../helpers/mcp-process.js';
 import { runCli } from '../helpers/run-cli.js';
 import { again, runBeside } from './beside.js';
 import { type Address, MAIN, overHttp, overOldHttp, overOldStdio, overStdio } from './clients.js';
+import type { CollectedMemory } from './inspector.js';
 import { type JobReport, JobWatch } from './jobs.js';
 import { LogWatch } from './log-watch.js';
 import { OLD, oldId, writeOldHistory } from './old-history.js';
@@ -24,6 +25,8 @@ export interface SoakOptions {
   readonly seed: number;
   /** An empty directory; everything is made in it. */
   readonly dir: string;
+  /** Where heap snapshots are kept that are taken after forced collections. Default: none are, since they need memory themselves. */
+  readonly snapshotsDir?: string | undefined;
   readonly onProgress?: (elapsedMs: number, sample: Sample, tally: Tally) => void;
 }
 
@@ -46,7 +49,8 @@ export interface SoakReport {
 
 export interface Collected {
   readonly ms: number;
-  readonly memory: readonly NodeJS.MemoryUsage[];
+  readonly memory: readonly CollectedMemory[];
+  readonly snapshot: string | undefined;
 }
 
 const JOBS_MS = 500;
@@ -223,17 +227,20 @@ class Soak {
   /** Some collections, some seconds apart, beside the load. @param ms from now; undefined: none */
   private async collectAfter(ms: number | undefined): Promise<void> {
     if (ms === undefined) return;
+    const { snapshotsDir } = this.options;
     await sleep(ms);
     try {
       const inspector = await this.server.inspect();
-      const memory: NodeJS.MemoryUsage[] = [];
+      const memory: CollectedMemory[] = [];
       const atMs = this.elapsedMs;
       for (let n = 0; n < COLLECTIONS; n++) {
         if (n > 0) await sleep(COLLECTIONS_APART_MS);
         memory.push(await inspector.collected());
       }
+      const snapshot = snapshotsDir && join(snapshotsDir, `${this.collected.length + 1}.heapsnapshot`);
+      if (snapshot !== undefined) await inspector.snapshot(snapshot);
       inspector.close();
-      this.collected.push({ ms: atMs, memory });
+      this.collected.push({ ms: atMs, memory, snapshot });
     } catch (error) {
       this.tally.fail(`a forced collection: ${(error as Error).message}`);
     }

@@ -3,6 +3,8 @@
  * that nothing of the product is changed, loaded or started otherwise for it.
  */
 
+import { open } from 'node:fs/promises';
+
 interface Socket {
   send(text: string): void;
   close(): void;
@@ -12,8 +14,15 @@ type SocketClass = new (url: string) => Socket;
 
 interface Reply {
   readonly id?: number;
+  readonly method?: string;
+  readonly params?: { readonly chunk?: string };
   readonly result?: { readonly result?: { readonly value?: unknown } };
   readonly error?: { readonly message: string };
+}
+
+export interface CollectedMemory extends NodeJS.MemoryUsage {
+  /** Of the heap: byte code, machine code, and what belongs to them. */
+  readonly code: number;
 }
 
 interface Waiting {
@@ -24,6 +33,8 @@ interface Waiting {
 export class Inspector {
   private readonly waiting = new Map<number, Waiting>();
   private ids = 0;
+  /** What is told of a snapshot while it is taken. */
+  private takeChunk: ((chunk: string) => void) | undefined;
 
   private constructor(private readonly socket: Socket) {
     socket.addEventListener('message', ({ data }) => this.take(JSON.parse(String(data)) as Reply));
@@ -45,12 +56,31 @@ export class Inspector {
   }
 
   /** Memory of the process after a full collection, in bytes; twice, since finalizers let more go. */
-  async collected(): Promise<NodeJS.MemoryUsage> {
+  async collected(): Promise<CollectedMemory> {
     await this.ask('HeapProfiler.collectGarbage');
     await this.ask('HeapProfiler.collectGarbage');
-    const expression = 'JSON.stringify(process.memoryUsage())';
+    const expression = `(() => {
+      const code = process.getBuiltinModule('node:v8').getHeapCodeStatistics();
+      return JSON.stringify({
+        ...process.memoryUsage(),
+        code: code.code_and_metadata_size + code.bytecode_and_metadata_size,
+      });
+    })()`;
     const { result } = await this.ask('Runtime.evaluate', { expression });
-    return JSON.parse(String(result!.result!.value)) as NodeJS.MemoryUsage;
+    return JSON.parse(String(result!.result!.value)) as CollectedMemory;
+  }
+
+  /** Writes a heap snapshot to a file. The process does nothing else meanwhile. */
+  async snapshot(path: string): Promise<void> {
+    const file = await open(path, 'w', 0o600);
+    const stream = file.createWriteStream();
+    this.takeChunk = chunk => stream.write(chunk);
+    await this.ask('HeapProfiler.takeHeapSnapshot');
+    this.takeChunk = undefined;
+    await new Promise<void>((resolve, reject) => {
+      stream.once('error', reject);
+      stream.end(resolve);
+    });
   }
 
   close(): void {
@@ -66,6 +96,7 @@ export class Inspector {
   }
 
   private take(reply: Reply): void {
+    if (reply.method === 'HeapProfiler.addHeapSnapshotChunk') this.takeChunk?.(reply.params!.chunk!);
     const waiting = this.waiting.get(reply.id ?? 0);
     if (waiting === undefined) return;
     this.waiting.delete(reply.id!);

@@ -121,6 +121,7 @@ function collectedOf({ collected }: SoakReport, versionsAnHour: number): Collect
   const byDesign = (((last.ms - first.ms) / 3_600_000) * versionsAnHour * BYTES_OF_VERSION) / MEGABYTE;
   const fields = [
     ['heap', 'heapUsed'],
+    ['code within it', 'code'],
     ['external', 'external'],
     ['array buffers', 'arrayBuffers'],
     ['resident', 'rss'],

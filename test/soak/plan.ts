@@ -44,12 +44,12 @@ export const LEAST_MINUTES = 6;
 
 export function planOf(totalMs: number): SoakPlan {
   if (totalMs < LEAST_MINUTES * MINUTE_MS) return portion(totalMs);
-  const warmupMs = Math.min(8 * MINUTE_MS, totalMs / 3);
+  const warmupMs = Math.min(30 * MINUTE_MS, totalMs / 2);
   return {
     totalMs,
     warmupMs,
     // Some time before: a forced collection makes the process smaller than it is by itself.
-    collectAtMs: warmupMs / 2,
+    collectAtMs: (warmupMs * 2) / 3,
     sampleMs: 5 * SECOND_MS,
     jobs: [
       { job: 'backup', everySeconds: 60, atSecond: 5 },

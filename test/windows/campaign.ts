@@ -48,7 +48,7 @@ const POLL_MS = 2;
 const PATIENCE_MS = 30_000;
 const END_MS = 10_000;
 /** Each kill leaves a small file in the log; a server merges them once a day, and nobody kills more owners in one. */
-const TIDY_EVERY = 250;
+const TIDY_EVERY = 100;
 
 export async function runWindowsCampaign(options: WindowsOptions): Promise<WindowsReport> {
   const {

@@ -1,4 +1,4 @@
-/** `npm run torture:windows -- [--kills N] [--windows W] [--seed S] [--rest MS]`: windows on one store, whose owner is killed again and again. */
+/** `npm run torture:windows -- [--kills N] [--windows W] [--seed S] [--rest MS] [--pause MS]`: windows on one store, whose owner is killed again and again. */
 import { mkdtempSync, realpathSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -12,6 +12,7 @@ const { values } = parseArgs({
     windows: { type: 'string', default: '8' },
     seed: { type: 'string', default: String(Date.now() % 2 ** 31) },
     rest: { type: 'string', default: '1000' },
+    pause: { type: 'string', default: '0' },
   },
 });
 const dir = realpathSync(mkdtempSync(join(tmpdir(), 'torture-windows-')));
@@ -22,6 +23,7 @@ const report = await runWindowsCampaign({
   kills: Number(values.kills),
   seed: Number(values.seed),
   restMs: Number(values.rest),
+  pauseMs: Number(values.pause),
   dir,
   onKill: ({ kills, pausesMs }) => {
     if (kills % 20 > 0) return;
