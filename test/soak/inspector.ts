@@ -3,7 +3,8 @@
  * that nothing of the product is changed, loaded or started otherwise for it.
  */
 
-import { open } from 'node:fs/promises';
+import { createWriteStream } from 'node:fs';
+import { finished } from 'node:stream/promises';
 
 interface Socket {
   send(text: string): void;
@@ -72,15 +73,11 @@ export class Inspector {
 
   /** Writes a heap snapshot to a file. The process does nothing else meanwhile. */
   async snapshot(path: string): Promise<void> {
-    const file = await open(path, 'w', 0o600);
-    const stream = file.createWriteStream();
+    const stream = createWriteStream(path, { mode: 0o600 });
     this.takeChunk = chunk => stream.write(chunk);
-    await this.ask('HeapProfiler.takeHeapSnapshot');
+    const taken = this.ask('HeapProfiler.takeHeapSnapshot').then(() => stream.end());
+    await Promise.all([taken, finished(stream)]);
     this.takeChunk = undefined;
-    await new Promise<void>((resolve, reject) => {
-      stream.once('error', reject);
-      stream.end(resolve);
-    });
   }
 
   close(): void {
