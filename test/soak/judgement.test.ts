@@ -178,6 +178,14 @@ describe('a run of half an hour', () => {
     expect(wrong).toEqual(['resident grows', 'heap grows']);
   });
 
+  test('of resident memory only what is no file is judged, where it is known', () => {
+    const leaking = reportOf(30e6);
+    const split = (of: (rss: number) => number) =>
+      judge({ ...leaking, samples: leaking.samples.map(one => ({ ...one, anonymous: of(one.rss) })) }).wrong;
+    expect(split(rss => rss - 60e6)).toEqual(['anonymous grows', 'heap grows']);
+    expect(split(() => 200e6)).toEqual(['heap grows']);
+  });
+
   test('nor where logs or ops/ go beyond their bounds', () => {
     const report = reportOf(0);
     const [sample] = report.samples as [Sample];

@@ -48,8 +48,8 @@ export function planOf(totalMs: number): SoakPlan {
   return {
     totalMs,
     warmupMs,
-    // Some time before: a forced collection makes the process smaller than it is by itself.
-    collectAtMs: (warmupMs * 2) / 3,
+    // Long before: a forced collection makes the process smaller than it is by itself, for twenty minutes.
+    collectAtMs: warmupMs / 4,
     sampleMs: 5 * SECOND_MS,
     jobs: [
       { job: 'backup', everySeconds: 60, atSecond: 5 },

@@ -11,6 +11,7 @@ import { KeywordHits, type QueryTerm } from './keyword-hits.js';
 import { PlainWords } from './plain-words.js';
 import { MAX_DOC, PostingLists } from './postings.js';
 import { type IndexParts, packIndex, unpackIndex } from './saved-index.js';
+import { TermTable } from './term-table.js';
 
 /** Sums over the live documents of a search. */
 export interface CollectionStatistics {
@@ -42,7 +43,7 @@ export interface KeywordUnpacking {
 }
 
 export class KeywordIndex {
-  #terms: Map<string, number>;
+  #terms: TermTable;
   #postings: PostingLists;
   /** Length of each document in words. */
   #lengths: Numbers;
@@ -55,7 +56,7 @@ export class KeywordIndex {
   /** Scratch of `search`: a score by document, zero between searches. */
   #sums = new Float64Array(0);
 
-  private constructor(terms: Map<string, number>, postings: PostingLists, lengths: Numbers) {
+  private constructor(terms: TermTable, postings: PostingLists, lengths: Numbers) {
     this.#terms = terms;
     this.#postings = postings;
     this.#lengths = lengths;
@@ -63,7 +64,7 @@ export class KeywordIndex {
   }
 
   static empty(): KeywordIndex {
-    return new KeywordIndex(new Map(), new PostingLists(), noNumbers(0));
+    return new KeywordIndex(new TermTable(), new PostingLists(), noNumbers(0));
   }
 
   /** One more than the highest document added so far. */
@@ -71,9 +72,8 @@ export class KeywordIndex {
     return this.#docs;
   }
 
-  /** Bytes of postings and lengths; the dictionary's strings come on top. */
   get sizeBytes(): number {
-    return this.#postings.sizeBytes + this.#lengths.byteLength;
+    return this.#terms.sizeBytes + this.#postings.sizeBytes + this.#lengths.byteLength;
   }
 
   /** Distinct terms. */
@@ -152,7 +152,7 @@ export class KeywordIndex {
     const { docs, totalLength } = options.statistics ?? this.statistics(live);
     const terms: QueryTerm[] = [];
     for (const [term, times] of queryTerms(query)) {
-      const number = this.#terms.get(term);
+      const number = this.#terms.find(term);
       const postings = number === undefined ? NO_POSTINGS : this.#postings.read(number, live);
       const weight = times * inverseDocumentFrequency(docs, postings.docs.length);
       terms.push({ term, weight, ...postings });
@@ -175,7 +175,9 @@ export class KeywordIndex {
     for (let doc = 0; doc <= last; doc++) {
       if (live[doc] === 1) copy.#setLength(newNumber(doc), this.#lengths[doc]!);
     }
-    for (const [term, number] of this.#terms) {
+    let number = -1;
+    for (const term of this.#terms) {
+      number++;
       const { docs, frequencies } = this.#postings.read(number, live);
       if (docs.length === 0) continue;
       const copied = copy.#termNumber(term);
@@ -234,11 +236,9 @@ export class KeywordIndex {
   }
 
   #termNumber(term: string): number {
-    let number = this.#terms.get(term);
-    if (number === undefined) {
-      number = this.#postings.addTerm();
-      this.#terms.set(term, number);
-    }
+    const { size } = this.#terms;
+    const number = this.#terms.findOrAdd(term);
+    if (number === size) this.#postings.addTerm();
     return number;
   }
 }

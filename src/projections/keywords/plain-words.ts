@@ -79,7 +79,7 @@ export class PlainWords {
 }
 
 /** Into the low bits, which the table uses, from all of them. */
-const spread = (hash: number): number => Math.imul(hash ^ (hash >>> 15), 0x85ebca6b) >>> 8;
+export const spread = (hash: number): number => Math.imul(hash ^ (hash >>> 15), 0x85ebca6b) >>> 8;
 
 function copyOf<T extends Uint8Array | Uint32Array | Int32Array>(from: T, into: T): T {
   into.set(from);

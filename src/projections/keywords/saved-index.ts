@@ -17,11 +17,11 @@
 import { CodedError } from '../../domain/errors.js';
 import { canHold, copyFor, type Numbers, noNumbers } from '../numbers.js';
 import { PostingLists } from './postings.js';
+import { TermTable } from './term-table.js';
 import { damaged, VarintReader, VarintWriter } from './varint.js';
 
 export interface IndexParts {
-  /** Their numbers, in the order of these. */
-  readonly terms: Map<string, number>;
+  readonly terms: TermTable;
   readonly lengths: Numbers;
   readonly postings: PostingLists;
 }
@@ -29,17 +29,13 @@ export interface IndexParts {
 const MAGIC = 0x5849574b;
 const FORMAT_VERSION = 1;
 const HEADER_BYTES = 40;
-const LINE_FEED = 10;
-/** Terms that are unpacked in one step: some 5 000. */
-const TERMS_STEP_BYTES = 32 * 1024;
 /** Lengths that are unpacked in one step. */
 const STEP_DOCS = 16_384;
 
 export function packIndex(parts: IndexParts & { readonly analysisVersion: number }): Uint8Array[] {
   const lengths = new VarintWriter(parts.lengths.length * 2);
   for (const length of parts.lengths) lengths.write(length);
-  const terms = Buffer.from([...parts.terms.keys()].map(term => `${term}\n`).join(''), 'utf8');
-  const sections = [lengths.bytes(), terms, ...parts.postings.pack()];
+  const sections = [lengths.bytes(), parts.terms.save(), ...parts.postings.pack()];
   const fields = [
     MAGIC,
     FORMAT_VERSION,
@@ -90,7 +86,7 @@ function* unpackSections(
 ): Generator<void, IndexParts> {
   const [lengths, terms, sizes, lists] = sections as [Uint8Array, Uint8Array, Uint8Array, Uint8Array];
   const unpackedLengths = yield* unpackLengths(lengths, docs);
-  const unpackedTerms = yield* unpackTerms(terms, termCount);
+  const unpackedTerms = yield* TermTable.load(terms, termCount);
   const postings = yield* PostingLists.unpack(termCount, docs, sizes, lists);
   return { lengths: unpackedLengths, terms: unpackedTerms, postings };
 }
@@ -108,30 +104,6 @@ function* unpackLengths(bytes: Uint8Array, docs: number): Generator<void, Number
   }
   if (reader.offset !== bytes.length) throw damaged('there are more document lengths than documents');
   return lengths;
-}
-
-function* unpackTerms(bytes: Uint8Array, count: number): Generator<void, Map<string, number>> {
-  const decoder = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true });
-  const terms = new Map<string, number>();
-  for (let start = 0; start < bytes.length; ) {
-    // Pieces of whole terms.
-    const lineFeed = bytes.indexOf(LINE_FEED, Math.min(start + TERMS_STEP_BYTES, bytes.length - 1));
-    if (lineFeed === -1) throw damaged('its last term has no end');
-    let text: string;
-    try {
-      text = decoder.decode(bytes.subarray(start, lineFeed));
-    } catch (error) {
-      throw damaged('its terms are not UTF-8', { cause: error });
-    }
-    for (const term of text.split('\n')) {
-      if (terms.has(term)) throw damaged('a term stands in it twice');
-      terms.set(term, terms.size);
-    }
-    start = lineFeed + 1;
-    yield;
-  }
-  if (terms.size !== count) throw damaged(`${terms.size} terms instead of ${count}`);
-  return terms;
 }
 
 function checkVersion(what: string, found: number, expected: number): void {
