@@ -29,6 +29,8 @@ export class CheckpointSaver {
   private newestSeq: number;
   /** How far what goes on without an event is in the newest checkpoint: see Projections.progress. */
   private newestProgress: string;
+  /** Where it could not be saved: not before as many events again, for a full disk must not be written to at every event. */
+  private failedSeq = 0;
   private saving: Promise<Error | undefined> | undefined;
 
   constructor(private readonly options: CheckpointSaverOptions) {
@@ -45,7 +47,8 @@ export class CheckpointSaver {
   saveIfDue(): void {
     const { projections } = this.options;
     const due = Math.max(CHECKPOINT_MIN_EVENTS, projections.catalog.size * CHECKPOINT_SHARE);
-    if (projections.through.seq - this.newestSeq >= due) this.saving ??= this.save();
+    if (projections.through.seq - Math.max(this.newestSeq, this.failedSeq) >= due)
+      this.saving ??= this.save();
   }
 
   /** To be called once the store is open. Begins with one in the background, if enough was replayed that the newest one lacks. */
@@ -83,13 +86,13 @@ export class CheckpointSaver {
     const { storeDir, log, projections, logger, warnings } = this.options;
     try {
       projections.assertUsable();
-      this.newestProgress = projections.progress;
+      const { progress } = projections;
       this.newestSeq = await saveCheckpoint(storeDir, log.lineage.storeId, projections);
+      this.newestProgress = progress;
       logger.info({ seq: this.newestSeq }, 'checkpoint saved');
       return undefined;
     } catch (error) {
-      // Not before as many events again: a full disk must not be written to at every event.
-      this.newestSeq = projections.through.seq;
+      this.failedSeq = projections.through.seq;
       warnings.add(`checkpoint not saved: ${(error as Error).message}`);
       return error as Error;
     } finally {

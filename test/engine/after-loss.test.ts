@@ -157,7 +157,10 @@ test('a space that is begun while another is being prepared, whose end is lost, 
   expect(collections[0]!.space.model).toBe('third-words');
 });
 
-test('a switch to the space that a collection has already, since the way there is lost, changes nothing', async () => {
+test.each([
+  ['the way there', (nth: number) => nth === 0],
+  ['the way there, and the beginning of the way back', () => true],
+])('a switch to the space that a collection has already changes nothing: lost is %s', async (_, isLost) => {
   const log = new MemoryLog();
   const engine = await open(log);
   for (const id of ['a', 'b']) await put(engine, id, `note ${id}`);
@@ -167,12 +170,12 @@ test('a switch to the space that a collection has already, since the way there i
     log,
     (event, nth) =>
       (event.type === 'space_switched' && nth === 0) ||
-      (event.type === 'space_begun' && nth === 0) ||
+      (event.type === 'space_begun' && isLost(nth)) ||
       (event.type === 'vectors_added' && nth < 2),
   );
   const { collections } = await left.status({}, testContext);
   expect(collections[0]!.space.model).toBe('words');
-  await expectFound(left, 'b', 'note b');
+  for (const id of ['a', 'b']) await expectFound(left, id, `note ${id}`);
   await put(left, 'c', 'note c');
   await expectFound(left, 'c', 'note c');
 });
@@ -212,27 +215,6 @@ test('a switch to a space that is prepared for again, as present as it is, is ma
   expect(collections[0]!.space.model).toBe('other-words');
   await expectFound(left, 'd', 'note d');
   expect(await left.reembed({ to: 'third' }, testContext)).toMatchObject({ done: true });
-});
-
-test('vectors of the space that a collection has, for what has some already, are of one that was to follow it', async () => {
-  const log = new MemoryLog();
-  const engine = await open(log);
-  for (const id of ['a', 'b']) await put(engine, id, `note ${id}`);
-  await engine.reembed({ to: 'other' }, testContext);
-  await engine.reembed({ to: 'words' }, testContext);
-  // The way there, and the beginning of the way back.
-  const left = await without(
-    log,
-    (event, nth) =>
-      event.type === 'space_begun' ||
-      (event.type === 'space_switched' && nth === 0) ||
-      (event.type === 'vectors_added' && nth < 2),
-  );
-  const { collections } = await left.status({}, testContext);
-  expect(collections[0]!.space.model).toBe('words');
-  for (const id of ['a', 'b']) await expectFound(left, id, `note ${id}`);
-  await put(left, 'c', 'note c');
-  await expectFound(left, 'c', 'note c');
 });
 
 test('more than three gaps are counted, not named', async () => {

@@ -154,6 +154,23 @@ describe('after a crash', () => {
   });
 });
 
+test('one that cannot be saved is not told to be there, and is tried again at the end', async () => {
+  const before = listCheckpoints(storeDir);
+  const engine = await openTestEngine(storeDir);
+  await engine.upsert({ collection: 'notes', items: [{ id: 'new', text: 'a new note' }] }, testContext);
+  const checkpoints = join(storeDir, PATHS.checkpoints);
+  // As if somebody had put a file there.
+  renameSync(checkpoints, `${checkpoints}-aside`);
+  writeFileSync(checkpoints, '');
+  await expect(engine.saveCheckpoint()).rejects.toThrow();
+  const { head, checkpoint } = await engine.status({}, testContext);
+  expect(checkpoint.seq).toBe(before[0]);
+  rmSync(checkpoints);
+  renameSync(`${checkpoints}-aside`, checkpoints);
+  await engine.close();
+  expect(listCheckpoints(storeDir)).toEqual([head.seq, ...before]);
+});
+
 describe('built from the log alone', () => {
   test('tells of the graphs while they grow', async () => {
     const path = newPath();

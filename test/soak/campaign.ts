@@ -105,6 +105,7 @@ class Soak {
   /** Server and clients, with all that they begin with. */
   async start(): Promise<void> {
     const { plan, paths, env, options, tally } = this;
+    if (options.snapshotsDir !== undefined) mkdirSync(options.snapshotsDir, { recursive: true });
     await writeOldHistory(paths.store, plan.oldItems, seeded(options.seed));
     this.log = new LogWatch(env, tally);
     this.server = await Server.start(paths.store, env);
