@@ -1,5 +1,6 @@
 /** Everything the command line prints goes through here: stdout for answers, stderr for errors and progress. */
 import { CodedError, isCoded } from '../domain/errors.js';
+import { explained } from '../domain/explained.js';
 import type { Erased } from '../domain/model.js';
 import { printable, UNPRINTABLE } from '../domain/printable.js';
 import { EXIT } from './exit-codes.js';
@@ -144,7 +145,8 @@ export function surviveClosedPipe(stream: NodeJS.WriteStream): void {
 }
 
 /** An error on stderr: for people with the way out, for programs as one line of JSON. */
-export function sayError(error: unknown, json: boolean): void {
+export function sayError(thrown: unknown, json: boolean): void {
+  const error = explained(thrown);
   const { code, message, wayOut, details } = isCoded(error)
     ? error
     : {

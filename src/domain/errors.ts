@@ -162,6 +162,8 @@ export type ErrorCode =
   | 'OPS_FILE_DAMAGED'
   | 'CLIENT_UNKNOWN'
   | 'CONFIG_UNREADABLE'
+  /** A package that the program is made of is not there. */
+  | 'INSTALLATION_INCOMPLETE'
   | 'INTERNAL';
 
 /** The shape that CodedError and wal's WalError share. */
