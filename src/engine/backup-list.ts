@@ -9,6 +9,7 @@ import {
 } from '../../wal/backup/manifest.js';
 import { listPins, type Pin } from '../../wal/backup/pins.js';
 import { WalError } from '../../wal/errors.js';
+import { exists } from '../../wal/exists.js';
 import { CodedError } from '../domain/errors.js';
 
 /** A backup as it is listed: any moment from its first event to its last can be restored from it. */
@@ -57,6 +58,12 @@ export function overviewOf(dir: string, { backups, damaged }: BackupList = listB
     backups: backups.map(backup => summaryOf(backup, pins.get(backup.id))),
     damaged,
   };
+}
+
+/** Those of the directory that is configured, if one is: it is not there before the first backup, nor while its disk is not mounted. */
+export function configuredBackups(dir: string | undefined): BackupOverview | undefined {
+  if (dir === undefined) return undefined;
+  return exists(dir) ? overviewOf(dir) : { path: dir, backups: [], damaged: [] };
 }
 
 /**

@@ -3,7 +3,7 @@ import { totalmem } from 'node:os';
 import { readOwner } from '../../wal/owner.js';
 import { isCoded } from '../domain/errors.js';
 import type { CallContext, Engine } from '../domain/face.js';
-import { overviewOf } from '../engine/backup-list.js';
+import type { BackupOverview } from '../engine/backup-list.js';
 import { directoryFiles } from '../engine/disk-space.js';
 import { readActivity } from './activity.js';
 import { thisMachine } from './machine.js';
@@ -19,17 +19,17 @@ export interface GatherOptions {
   readonly period: Period;
   /** Where the report ends, in ms. */
   readonly endMs: number;
-  /** A directory of backups; undefined: nothing is said of any. */
-  readonly backupsDir?: string | undefined;
+  /** Undefined: nothing is said of any. */
+  readonly backups?: BackupOverview | undefined;
   /** Whether the engine is a server's, so that its memory is told. Default: where another process than this one has the store. */
   readonly isServed?: boolean;
   readonly context: CallContext;
   readonly nowMs: number;
 }
 
-/** @throws as the engine's tally and status do; WalError BACKUP_MISSING; what the file system throws */
+/** @throws as the engine's tally and status do; what the file system throws */
 export async function gatherReport(options: GatherOptions): Promise<Report> {
-  const { engine, storeDir, period, endMs, backupsDir, context, nowMs } = options;
+  const { engine, storeDir, period, endMs, backups, context, nowMs } = options;
   const bounds = boundsOf(period, endMs);
   const tally = await engine.tally({ bounds }, context);
   const status = await engine.status({}, context);
@@ -43,7 +43,7 @@ export async function gatherReport(options: GatherOptions): Promise<Report> {
     activity: readActivity(storeDir),
     slow: readSlowQueries(storeDir, bounds[0]!),
     samples: await samplesSince(options, bounds[0]!),
-    backups: backupsDir === undefined ? undefined : overviewOf(backupsDir),
+    backups,
     files: directoryFiles(storeDir),
     diskBytes: disk.totalBytes,
     systemMemoryBytes: totalmem(),

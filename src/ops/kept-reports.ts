@@ -3,6 +3,7 @@ import { existsSync, mkdirSync, readdirSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import type { CallContext } from '../domain/face.js';
 import { localTime } from '../domain/local-time.js';
+import { configuredBackups } from '../engine/backup-list.js';
 import { opsPath, writeOpsFile } from '../engine/ops-file.js';
 import { gatherReport } from './gather-report.js';
 import type { SchedulesContext } from './operations.js';
@@ -36,7 +37,7 @@ export async function writeReports(
     if (existsSync(path)) continue;
     const report = await gatherReport({
       ...{ engine, storeDir, period, endMs, context, nowMs, isServed: true },
-      backupsDir: schedules.backup.dir,
+      backups: configuredBackups(schedules.backup.dir),
     });
     mkdirSync(directory, { recursive: true, mode: 0o700 });
     await writeOpsFile(storeDir, join(DIRECTORY, name), reportHtml(report));

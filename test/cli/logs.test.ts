@@ -141,6 +141,9 @@ test('serve --debug shows what it logs on stderr, beside the file; stats tells o
   expect(statSync(to).mode & 0o777).toBe(0o600);
   // The server has noted what it was asked.
   expect(readFileSync(to, 'utf8')).toMatch(/<th scope="row">upsert<\/th><td class="n">1<\/td>/);
+  const kept = { ...env, VECTOR_BACKUP_DIR: join(dir, 'backups') };
+  const { stdout } = await runCli(['stats', '--json'], { env: kept });
+  expect(JSON.parse(stdout).backup).toEqual({ path: kept.VECTOR_BACKUP_DIR, count: 0, damaged: 0 });
   const failed = await runCli(['stats', '--to', join(dir, 'none', 'report')], { env });
   expect([failed.code, failed.stderr]).toEqual([2, expect.stringContaining('OUTPUT_FAILED')]);
   expect(existsSync(join(dir, 'none'))).toBe(false);

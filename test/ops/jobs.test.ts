@@ -95,6 +95,14 @@ test('reports of the last whole week and month are written once, for the user al
   expect(weeks.at(-1)).toBe('week-to-2026-12-27.html');
 });
 
+test('a report is written while the disk of the backups is away, and says that there is none', async () => {
+  const env = { VECTOR_BACKUP_DIR: join(temporaryDirectory(), 'not mounted') };
+  expect(await job('reports', env).run(going)).toMatch(/ written$/);
+  const directory = join(storeDir, 'ops', 'reports');
+  for (const name of readdirSync(directory))
+    expect(readFileSync(join(directory, name), 'utf8')).toContain('There is no backup');
+});
+
 test('an optimization says what it did', async () => {
   expect(await job('optimize').run(going)).toMatch(/./);
   expect(await job('optimize').run(going)).toBe('there was nothing to do');

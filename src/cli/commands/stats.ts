@@ -12,17 +12,21 @@ import { columns, say, styler, toJson } from '../printing.js';
 
 /** `stats`: the report of a day, a week or a month, as text, JSON or HTML, on stdout or into a file. */
 export default async function stats(call: Call): Promise<number> {
-  const { storePath } = configOf(call);
+  const { storePath, schedules } = configOf(call);
   const period = (call.text('period') ?? 'week') as Period;
   const format = call.has('json') ? 'json' : (call.text('format') ?? 'text');
-  const { gatherReport } = await import('../../ops/gather-report.js');
+  const named = call.text('backups');
+  const [{ gatherReport }, { configuredBackups, overviewOf }] = await Promise.all([
+    import('../../ops/gather-report.js'),
+    import('../../engine/backup-list.js'),
+  ]);
   const report = await withEngine(call, { create: false }, async engine =>
     gatherReport({
       engine,
       storeDir: storePath,
       period,
       endMs: await endOf(call, engine),
-      backupsDir: call.text('backups'),
+      backups: named === undefined ? configuredBackups(schedules.backup.dir) : overviewOf(named),
       context: contextOf('stats'),
       nowMs: Date.now(),
     }),

@@ -100,7 +100,7 @@ export const WATCHING: readonly (Command | Delegated)[] = [
       backups: {
         type: 'string',
         value: 'DIR',
-        meaning: 'Where backups are kept: their state is told as well.',
+        meaning: 'Where backups are kept, whose state is told as well. Default: VECTOR_BACKUP_DIR.',
       },
       ...STORE,
       ...JSON_OUT,
