@@ -27,7 +27,7 @@ export function applyToCatalog(catalog: Catalog, event: DomainEvent, record: Log
     }
     case 'actor_declared': {
       const { type, ...actor } = event;
-      registry.declareActor(record.seq, actor);
+      registry.actors.declare(record.seq, actor);
       break;
     }
     case 'mark_set':

@@ -26,7 +26,7 @@ import {
 import type { Projections } from './projections.js';
 
 /** Raised when the meaning of any file changes: older checkpoints are then rebuilt from the log. */
-export const CHECKPOINT_VERSION = 6;
+export const CHECKPOINT_VERSION = 7;
 const KEPT = 2;
 /** A checkpoint that is being written. */
 const TEMPORARY = 'tmp-';

@@ -92,15 +92,11 @@ export class HistoryReader extends Reader {
   ): ReadonlySet<number> | undefined {
     if (actor === undefined && session === undefined && project === undefined) return undefined;
     const part = actor?.toLowerCase() ?? '';
-    const meant = new Set<number>();
-    for (const [seq, one] of this.options.projections().catalog.registry.actors)
-      if (
-        one.clientName.toLowerCase().includes(part) &&
-        one.session === (session ?? one.session) &&
-        one.project === (project ?? one.project)
-      )
-        meant.add(seq);
-    return meant;
+    return this.options.projections().catalog.registry.actors.seqsOf({
+      isClient: name => name.toLowerCase().includes(part),
+      session,
+      project,
+    });
   }
 
   /** @param later the change on the page before this one: mostly of the same transaction */

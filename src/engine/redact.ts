@@ -166,7 +166,7 @@ async function append(
   events: readonly DomainEvent[],
   actor: Actor,
 ): Promise<void> {
-  const known = catalog.registry.actorSeq(actor);
+  const known = catalog.registry.actors.seqOf(actor);
   const all: DomainEvent[] = known === 0 ? [{ type: 'actor_declared', ...actor }, ...events] : [...events];
   const actorSeq = known === 0 ? log.nextSeq : known;
   const { firstSeq, lastSeq, durable } = log.append(all.map(event => eventToAppend(event, actorSeq)));

@@ -55,8 +55,7 @@ export function selectionOf(
   const bounds = { headSeq, fromSeq: span.firstSeq, throughSeq: span.lastSeq };
   if (command.session === undefined) return { ...bounds, ...within, isSelected: () => true };
   const session = sessionOf(command, context);
-  const actors = new Set<number>();
-  for (const [seq, actor] of catalog.registry.actors) if (actor.session === session) actors.add(seq);
+  const actors = catalog.registry.actors.seqsOf({ session });
   return { ...bounds, ...within, isSelected: change => actors.has(change.actor) };
 }
 

@@ -105,7 +105,7 @@ export class WriteView implements StoreView {
 
   /** The event that declared the actor, queued or applied; 0 for none. */
   actorSeq(actor: Actor): number {
-    const applied = this.projections().catalog.registry.actorSeq(actor);
+    const applied = this.projections().catalog.registry.actors.seqOf(actor);
     if (applied !== 0) return applied;
     this.list();
     return this.actors.get(JSON.stringify(actor)) ?? 0;

@@ -12,10 +12,11 @@ import { AddedVectors } from './added-vectors.js';
 import { ByteReader, ByteWriter } from './bytes.js';
 import { type Deleted, Deletes } from './deletes.js';
 import { lowerBound } from './lower-bound.js';
-import { type CollectionState, generationAt, malformed, Registry } from './registry.js';
+import { malformed } from './malformed.js';
+import { type CollectionState, generationAt, Registry } from './registry.js';
 import { textHash, VersionTable } from './version-table.js';
 
-const MAGIC = 'MVSCAT5\n';
+const MAGIC = 'MVSCAT6\n';
 
 /** What applying an item event did, so that the other projections can follow. */
 export interface Applied {
@@ -37,7 +38,7 @@ export class Catalog extends VersionTable {
   }
 
   override get bytes(): number {
-    return super.bytes + this.deletes.bytes + this.added.bytes;
+    return super.bytes + this.deletes.bytes + this.added.bytes + this.registry.actors.bytes;
   }
 
   get collections(): readonly CollectionState[] {
@@ -53,7 +54,7 @@ export class Catalog extends VersionTable {
   }
 
   actor(seq: number): Actor | undefined {
-    return this.registry.actor(seq);
+    return this.registry.actors.get(seq);
   }
 
   /** Deletes by events in (afterSeq, throughSeq], oldest first. */
@@ -333,7 +334,7 @@ export class Catalog extends VersionTable {
   save(): Uint8Array {
     const writer = new ByteWriter();
     writer.ascii(MAGIC);
-    writer.string(this.registry.save());
+    this.registry.save(writer);
     this.writeVersions(writer);
     this.deletes.write(writer);
     this.added.write(writer);
@@ -347,7 +348,7 @@ export class Catalog extends VersionTable {
   static load(bytes: Uint8Array): Catalog {
     const reader = new ByteReader(bytes, 'saved catalog');
     reader.expectAscii(MAGIC);
-    const catalog = new Catalog(Registry.load(reader.string()));
+    const catalog = new Catalog(Registry.load(reader));
     catalog.readVersions(reader);
     catalog.deletes.read(reader);
     catalog.added.read(reader);

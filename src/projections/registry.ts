@@ -1,6 +1,4 @@
-import { CodedError } from '../domain/errors.js';
 import type {
-  Actor,
   Collection,
   Erased,
   EventContext,
@@ -9,6 +7,9 @@ import type {
   Space,
   SpaceBegun,
 } from '../domain/model.js';
+import { Actors } from './actors.js';
+import type { ByteReader, ByteWriter } from './bytes.js';
+import { malformed } from './malformed.js';
 
 /** One of the spaces that a collection has had, or is being prepared for. */
 export interface Generation {
@@ -81,19 +82,17 @@ export interface LostRange {
 
 interface Saved {
   readonly collections: readonly CollectionState[];
-  readonly actors: readonly (readonly [number, Actor])[];
   readonly marks: readonly Mark[];
   readonly milestones: readonly Milestone[];
   readonly pendingErasures: readonly PendingErasure[];
   readonly lost: readonly LostRange[];
 }
 
-/** What a store has few of: collections with their spaces, actors, marks. Plain objects. */
+/** What a store has few of, as plain objects: collections with their spaces, marks. And its actors. */
 export class Registry {
   private readonly byId = new Map<number, CollectionState>();
   private readonly byName = new Map<string, CollectionState>();
-  private readonly actorsBySeq = new Map<number, Actor>();
-  private readonly actorSeqs = new Map<string, number>();
+  readonly actors = new Actors();
   private readonly marksByName = new Map<string, Mark>();
   /** In the order of the log. */
   readonly milestones: Milestone[] = [];
@@ -134,20 +133,6 @@ export class Registry {
     return [...this.byName.values()];
   }
 
-  actor(seq: number): Actor | undefined {
-    return this.actorsBySeq.get(seq);
-  }
-
-  /** Every actor with the event that declared it. */
-  get actors(): Iterable<readonly [number, Actor]> {
-    return this.actorsBySeq;
-  }
-
-  /** The event that declared exactly this actor, or 0. */
-  actorSeq(actor: Actor): number {
-    return this.actorSeqs.get(actorKey(actor)) ?? 0;
-  }
-
   mark(name: string): Mark | undefined {
     return this.marksByName.get(name);
   }
@@ -174,11 +159,6 @@ export class Registry {
     this.byId.set(state.id, state);
     this.byName.set(state.name, state);
     this.highestId = Math.max(this.highestId, state.id);
-  }
-
-  declareActor(seq: number, actor: Actor): void {
-    this.actorsBySeq.set(seq, actor);
-    this.actorSeqs.set(actorKey(actor), seq);
   }
 
   setMark({ name, note }: MarkSet, { seq, timeMs, actor }: EventContext): void {
@@ -261,27 +241,28 @@ export class Registry {
     throw malformed(`event ${seq} names collection ${collection}, which is not there`);
   }
 
-  save(): string {
+  save(writer: ByteWriter): void {
     const saved: Saved = {
       collections: this.collections,
-      actors: [...this.actorsBySeq],
       marks: this.marks,
       milestones: this.milestones,
       pendingErasures: this.erasures,
       lost: this.lostRanges,
     };
-    return JSON.stringify(saved);
+    writer.string(JSON.stringify(saved));
+    this.actors.write(writer);
   }
 
-  static load(json: string): Registry {
+  /** @throws CodedError PROJECTION_FAILED */
+  static load(reader: ByteReader): Registry {
     const registry = new Registry();
-    const { collections, actors, marks, milestones, pendingErasures, lost } = JSON.parse(json) as Saved;
+    const { collections, marks, milestones, pendingErasures, lost } = JSON.parse(reader.string()) as Saved;
     for (const state of collections) registry.add(state);
-    for (const [seq, actor] of actors) registry.declareActor(seq, actor);
     for (const mark of marks) registry.marksByName.set(mark.name, mark);
     registry.milestones.push(...milestones);
     registry.erasures.push(...pendingErasures);
     registry.lostRanges.push(...lost);
+    registry.actors.read(reader);
     return registry;
   }
 }
@@ -294,23 +275,4 @@ export function generationAt(collection: CollectionState, seq: number): number {
     if (sinceSeq > 0 && sinceSeq <= seq && isLater) found = number;
   });
   return found;
-}
-
-const actorKey = (actor: Actor): string =>
-  JSON.stringify([
-    actor.clientName,
-    actor.clientVersion,
-    actor.session,
-    actor.sessionSource,
-    actor.project,
-    actor.transport,
-    actor.tool,
-  ]);
-
-export function malformed(message: string): CodedError {
-  return new CodedError(
-    'PROJECTION_FAILED',
-    message,
-    'The projection is rebuilt from the log at the next start.',
-  );
 }

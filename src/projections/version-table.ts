@@ -5,8 +5,8 @@ import { Columns } from './columns.js';
 import { type ErasedSpan, ErasedSpans } from './erased-spans.js';
 import { ItemTable } from './item-table.js';
 import { lowerBound, lowerBoundOf } from './lower-bound.js';
+import { malformed } from './malformed.js';
 import { OrdinalTable } from './ordinal-table.js';
-import { malformed } from './registry.js';
 
 const { h32 } = await xxhash();
 
