@@ -1,10 +1,11 @@
-/** `serve` as it ships, logging into a file; Node's own inspector can be asked for while it runs. */
+/** `serve` as it ships, in the environment that a service has, logging into a file; Node's own inspector can be asked for while it runs. */
 import { type ChildProcess, spawn } from 'node:child_process';
 import { createServer } from 'node:net';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { Scope } from '#src/http/scopes.js';
 import { createToken } from '#src/http/tokens.js';
+import { SERVICE_ENVIRONMENT } from '#src/ops/service/systemd.js';
 import { MAIN } from './clients.js';
 import { Inspector } from './inspector.js';
 
@@ -47,7 +48,7 @@ export class Server {
     const args = ['--inspect-port=127.0.0.1:0', MAIN, 'serve', '--port', String(port), '--store', store];
     const child = spawn(process.execPath, args, {
       stdio: ['ignore', 'ignore', 'pipe'],
-      env: { PATH: process.env.PATH ?? '', ...env },
+      env: { PATH: process.env.PATH ?? '', ...SERVICE_ENVIRONMENT, ...env },
     });
     const server = new Server(store, port, child);
     while (!(await server.isReady())) {
