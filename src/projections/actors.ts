@@ -16,6 +16,9 @@ const FIELDS = [
   'tool',
 ] as const satisfies readonly (keyof Actor)[];
 
+/** So many are remembered as they were asked for; then all are forgotten. */
+const MOST_RECENT = 256;
+
 /** Which actors are meant; what is left out means all. */
 export interface ActorFilter {
   /** Whether a client's name is meant. */
@@ -33,6 +36,8 @@ export class Actors {
   /** `seq` is that of the event that declared them, ascending; the others are numbers of texts. */
   private readonly rows = new Columns(['seq', ...FIELDS]);
   private readonly byFields = new OrdinalTable(row => hashOf(this.numbersOf(row)));
+  /** By session and tool. A store is written by few at a time, and looking for seven texts takes ten times as long. */
+  private readonly recent = new Map<string, { readonly actor: Actor; readonly seq: number }>();
 
   get bytes(): number {
     return this.texts.bytes + this.rows.bytes + this.byFields.bytes;
@@ -57,8 +62,15 @@ export class Actors {
 
   /** An event that declared exactly this actor, or 0. */
   seqOf(actor: Actor): number {
+    const key = `${actor.session}\n${actor.tool}`;
+    const known = this.recent.get(key);
+    if (known !== undefined && FIELDS.every(field => known.actor[field] === actor[field])) return known.seq;
     const row = this.find(actor);
-    return row < 0 ? 0 : this.rows.at.seq[row]!;
+    if (row < 0) return 0;
+    const seq = this.rows.at.seq[row]!;
+    if (this.recent.size === MOST_RECENT) this.recent.clear();
+    this.recent.set(key, { actor, seq });
+    return seq;
   }
 
   /** The events that declared those who are meant. */
