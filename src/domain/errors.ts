@@ -182,3 +182,9 @@ export function isCoded(error: unknown): error is Error & Coded {
     typeof (error as Partial<Coded>).wayOut === 'string'
   );
 }
+
+/** What was caught, where it has a code. @throws any other: a mistake in the program */
+export function asCoded(error: unknown): Error & Coded {
+  if (isCoded(error)) return error;
+  throw error;
+}

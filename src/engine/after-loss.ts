@@ -51,8 +51,7 @@ export function presupposed(catalog: Catalog, event: DomainEvent): readonly Doma
     case 'space_abandoned':
       return event.space === preparedSpace(state) ? [event] : [];
     case 'space_switched':
-      if (event.space === preparedSpace(state)) return [event];
-      return event.space === state.space.id ? [] : intoSpace(state, event.space);
+      return event.space === preparedSpace(state) ? [event] : intoSpace(state, event.space);
   }
 }
 

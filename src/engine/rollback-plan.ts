@@ -5,7 +5,7 @@ import { isLost } from '../../wal/lost.js';
 import { PATHS } from '../../wal/paths.js';
 import type { LogRecord } from '../../wal/record.js';
 import { readCommitted } from '../../wal/transactions.js';
-import { isCoded } from '../domain/errors.js';
+import { asCoded } from '../domain/errors.js';
 import type { Progress, ResolvedMoment } from '../domain/face.js';
 import { Catalog } from '../projections/catalog.js';
 import { followCatalog } from './catalog-events.js';
@@ -98,12 +98,8 @@ export async function planRollback(
       }
       return record.body === undefined ? 'erased' : event.type;
     } catch (error) {
-      // An event without the fields of its type has no code for it.
-      const { message } = error as Error;
-      const problem = isCoded(error)
-        ? `${error.code}: ${message}`
-        : `PROJECTION_FAILED: event ${record.seq} could not be applied: ${message}`;
-      if (unreadable.length < LISTED_UNREADABLE) unreadable.push(problem);
+      const { code, message } = asCoded(error);
+      if (unreadable.length < LISTED_UNREADABLE) unreadable.push(`${code}: ${message}`);
       return 'unreadable';
     }
   };

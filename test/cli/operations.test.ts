@@ -43,7 +43,9 @@ const EXITS: Readonly<Record<string, readonly number[]>> = {
   'mcp-vector-server doctor': [1],
   'mcp-vector-server doctor --updates': [1],
   'mcp-vector-server doctor --repair --yes': [1],
-  // A short run on a busy machine: what it finds is its own test's business.
+  // A busy machine takes longer than the second that is slow: what they find is their own tests' business.
+  'mcp-vector-server profile': [1],
+  'mcp-vector-server profile --guide': [1],
   'mcp-vector-server profile --heap --rounds 4 --operations 40': [1],
   'mcp-vector-server profile --disk': [1],
   // The server has the store, and nothing is damaged.

@@ -3,7 +3,10 @@ import { mkdirSync, readdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { beforeEach, describe, expect, test } from 'vitest';
 import { backUpStore, restore } from '#src/engine/backup.js';
+import { configuredBackups, overviewOf } from '#src/engine/backup-list.js';
+import { readBackupNote } from '#src/engine/backup-note.js';
 import { verifyBackups } from '#src/engine/backup-verify.js';
+import { opsPath } from '#src/engine/ops-file.js';
 import { listBackups } from '#wal/backup/manifest.js';
 import { pinBackup } from '#wal/backup/pins.js';
 import { openLog } from '#wal/open.js';
@@ -123,4 +126,35 @@ describe('verified', () => {
       disk.dispose();
     }
   });
+});
+
+test('a backup that its caller cancels is none', async () => {
+  const log = await openLog({ storeDir });
+  const context = { ...testContext, signal: AbortSignal.abort() };
+  const ending = new AbortController().signal;
+  await expect(
+    backUpStore(log, { to: newPath(), full: true }, context, { clock: Date.now, ending }),
+  ).rejects.toMatchObject({ code: 'CANCELLED' });
+  await log.close();
+});
+
+test('the configured directory has none before it is there, and else what is in it', () => {
+  expect(configuredBackups(undefined)).toBeUndefined();
+  const path = newPath();
+  expect(configuredBackups(path)).toEqual({ path, backups: [], damaged: [] });
+  expect(configuredBackups(backups)).toEqual(overviewOf(backups));
+});
+
+test('the note of the last backup is that of this store, whole, or none', () => {
+  const note = { timeMs: 5, to: '/backups', seq: 7 };
+  const noted = (text: string) => {
+    mkdirSync(join(storeDir, 'ops'), { recursive: true });
+    writeFileSync(opsPath(storeDir, 'backup.json'), text);
+    return readBackupNote(storeDir, 'this store');
+  };
+  const whole = { format: 1, storeId: 'this store', ...note };
+  expect(noted(JSON.stringify(whole))).toEqual(note);
+  for (const wrong of [{ format: 2 }, { storeId: 'another' }, { timeMs: 'now' }, { seq: 1.5 }, { to: 3 }])
+    expect(noted(JSON.stringify({ ...whole, ...wrong }))).toBeUndefined();
+  expect(noted('{"format": 1, "st')).toBeUndefined();
 });

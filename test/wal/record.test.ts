@@ -248,6 +248,13 @@ describe('the record', () => {
       ...{ code: 'WAL_NEWER_FORMAT', details: { seq: 2 } },
       message: expect.stringContaining('record 2 has format version 2'),
     });
+    const older = reheaded(bytes, copy => {
+      copy[0] = 0;
+    });
+    expect(error(() => decodeRecord(older, 2))).toMatchObject({
+      ...{ code: 'WAL_OLDER_FORMAT', details: { seq: 2 } },
+      wayOut: expect.stringContaining('migrate'),
+    });
     const record = decodeRecord(bytes, 2);
     expect(error(() => checkFollows(undefined, record))).toMatchObject({
       ...{ code: 'WAL_GAP', details: { from: 1, to: 1 }, message: 'records 1 to 1 are missing' },
