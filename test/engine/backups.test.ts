@@ -128,13 +128,13 @@ describe('verified', () => {
   });
 });
 
-test('a backup that its caller cancels is none', async () => {
+test('a backup that its caller cancels is none; one at a rate is whole', async () => {
   const log = await openLog({ storeDir });
-  const context = { ...testContext, signal: AbortSignal.abort() };
-  const ending = new AbortController().signal;
-  await expect(
-    backUpStore(log, { to: newPath(), full: true }, context, { clock: Date.now, ending }),
-  ).rejects.toMatchObject({ code: 'CANCELLED' });
+  const [to, ending] = [newPath(), new AbortController().signal];
+  const backedUp = (signal: AbortSignal) =>
+    backUpStore(log, { to, bytes_per_second: 1e6 }, { ...testContext, signal }, { clock: Date.now, ending });
+  await expect(backedUp(AbortSignal.abort())).rejects.toMatchObject({ code: 'CANCELLED' });
+  expect(await backedUp(ending)).toMatchObject({ last: { seq: log.head.seq } });
   await log.close();
 });
 
