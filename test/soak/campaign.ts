@@ -14,6 +14,7 @@ import type { CollectedMemory } from './inspector.js';
 import { type JobReport, JobWatch } from './jobs.js';
 import { LogWatch } from './log-watch.js';
 import { OLD, oldId, writeOldHistory } from './old-history.js';
+import { type OpenedMemory, openedMemory } from './opened-memory.js';
 import { environmentOf, planOf, type SoakPaths, type SoakPlan } from './plan.js';
 import { type Sample, sampleOf } from './samples.js';
 import { ENDS_IN_ORDER, Server } from './server.js';
@@ -35,6 +36,8 @@ export interface SoakReport {
   readonly samples: readonly Sample[];
   /** After forced collections, before and after what is measured, and when. */
   readonly collected: readonly Collected[];
+  /** Of the store before and after, in a process that has only opened it. Empty where memory is not judged. */
+  readonly opened: readonly OpenedMemory[];
   readonly jobs: readonly JobReport[];
   /** Runs by job as the log has them. */
   readonly loggedRuns: ReadonlyMap<string, number>;
@@ -80,6 +83,7 @@ class Soak {
   private readonly jobs = new JobWatch();
   private readonly samples: Sample[] = [];
   private readonly collected: Collected[] = [];
+  private readonly opened: OpenedMemory[] = [];
   private log!: LogWatch;
   private server!: Server;
   private workers: readonly Worker[] = [];
@@ -107,6 +111,7 @@ class Soak {
     const { plan, paths, env, options, tally } = this;
     if (options.snapshotsDir !== undefined) mkdirSync(options.snapshotsDir, { recursive: true });
     await writeOldHistory(paths.store, plan.oldItems, seeded(options.seed));
+    await this.lookOpened();
     this.log = new LogWatch(env, tally);
     this.server = await Server.start(paths.store, env);
     const keptMs = Date.now() + KEPT_MS;
@@ -152,10 +157,11 @@ class Soak {
     await sleep(SETTLE_MS);
     await log.close();
     await proveSound(paths, env, tally);
+    await this.lookOpened();
     for (const job of jobs.off) tally.fail(`${job} was not on`);
     const mostLateMs = plan.isTimed ? undefined : Number.POSITIVE_INFINITY;
     return {
-      ...{ plan, samples, collected },
+      ...{ plan, samples, collected, opened: this.opened },
       jobs: [
         jobs.judgeContinuous(plan.continuousSeconds, keptFromMs, endedMs, plan.isTimed),
         ...plan.jobs.map(times => jobs.judge(times, keptFromMs, endedMs, mostLateMs)),
@@ -223,6 +229,10 @@ class Soak {
     } finally {
       await owner.close();
     }
+  }
+
+  private async lookOpened(): Promise<void> {
+    if (this.plan.collectAtMs !== undefined) this.opened.push(await openedMemory(this.paths.store));
   }
 
   /** Some collections, some seconds apart, beside the load. @param ms from now; undefined: none */

@@ -1,5 +1,6 @@
 /** What a soak came to: whether anything grows, and everything that is wrong. */
 import type { SoakReport } from './campaign.js';
+import type { CollectedMemory } from './inspector.js';
 import type { Sample } from './samples.js';
 import { differenceOf, type Trend, trendOf } from './trend.js';
 
@@ -23,29 +24,32 @@ export interface CollectedGrowth {
   readonly by: number;
   readonly standardError: number;
   readonly byDesign: number;
+  readonly grows: boolean;
 }
 
 export interface Judgement {
   /** Empty for a run too short to judge memory. */
   readonly growth: readonly Growth[];
   readonly collected: readonly CollectedGrowth[];
-  readonly versionsAnHour: number;
+  readonly eventsAnHour: number;
+  /** What the store takes in memory for each, by design. */
+  readonly bytesAnEvent: number;
   readonly wrong: readonly string[];
 }
 
-/** A dead version stays in memory for ever (npm run bench:time): so many bytes resident. */
-const BYTES_OF_VERSION = 182;
 const MOST_OPS_BYTES = 20 * 1024 * 1024;
 const UNJUDGED = Number.POSITIVE_INFINITY;
-/** What is not told from nothing, an hour: see docs/soak.md. */
-const ALLOWED = { memory: 8, fds: 6, threads: 3, files: 30 } as const;
+/** What is not told from nothing, an hour; of what collections leave, from the first to the last: see docs/soak.md. */
+const ALLOWED = { memory: 8, fds: 6, threads: 3, files: 30, collected: 2 } as const;
 
 export function judge(report: SoakReport): Judgement {
   const { plan, samples, jobs, overlaps, failures, loggedRuns } = report;
   const judged = samples.filter(({ ms }) => ms >= plan.warmupMs);
-  const versionsAnHour = perHour(judged, ({ events }) => events);
-  const byDesign = (versionsAnHour * BYTES_OF_VERSION) / MEGABYTE;
-  const growth = plan.collectAtMs === undefined ? [] : growthOf(judged, byDesign);
+  const eventsAnHour = perHour(judged, ({ events }) => events);
+  const bytesAnEvent = bytesOf(report);
+  const growth =
+    plan.collectAtMs === undefined ? [] : growthOf(judged, (eventsAnHour * bytesAnEvent) / MEGABYTE);
+  const collected = collectedOf(report, eventsAnHour * bytesAnEvent);
   const wrong = [
     ...failures,
     ...jobs.flatMap(({ job, missed, failed, runs, skipped }) => [
@@ -58,9 +62,16 @@ export function judge(report: SoakReport): Judgement {
     ]),
     ...overlaps,
     ...beyondBounds(report),
-    ...growth.filter(({ grows }) => grows).map(({ what }) => `${what} grows`),
+    ...[...growth, ...collected].filter(({ grows }) => grows).map(({ what }) => `${what} grows`),
   ];
-  return { growth, collected: collectedOf(report, versionsAnHour), versionsAnHour, wrong };
+  return { growth, collected, eventsAnHour, bytesAnEvent, wrong };
+}
+
+/** By how much the memory of a process that has only opened the store grows with each event of the log. */
+function bytesOf({ opened }: SoakReport): number {
+  const [before, after] = opened;
+  if (before === undefined || after === undefined || after.events <= before.events) return 0;
+  return Math.max(0, (after.bytes - before.bytes) / (after.events - before.events));
 }
 
 /** What lies on the disk and has a bound. */
@@ -97,25 +108,16 @@ function growthOf(judged: readonly Sample[], byDesign: number): Growth[] {
   };
   const mb = (bytes: number) => bytes / MEGABYTE;
   const { memory, fds, threads, files } = ALLOWED;
-  const isSplit = judged.some(({ anonymous }) => anonymous !== undefined);
+  /** Without LevelDB's write buffer, of which so much is known. */
+  const own = ({ rss, anonymous = rss, buffered }: Sample) => anonymous - buffered;
   return [
-    // Without LevelDB's write buffer, of which so much is known. The other part of it is files, the log's tables above all, which are mapped.
-    ...one(
-      'resident',
-      'MB',
-      ({ rss, buffered }) => mb(rss - buffered),
-      isSplit ? UNJUDGED : memory,
-      byDesign,
-    ),
-    ...one(
-      'anonymous',
-      'MB',
-      ({ anonymous, buffered }) => (anonymous === undefined ? undefined : mb(anonymous - buffered)),
-      memory,
-      byDesign,
-    ),
-    ...one('heap', 'MB', ({ heap }) => mb(heap), memory, byDesign),
-    ...one('external', 'MB', ({ external }) => mb(external), memory, byDesign),
+    // These swing with V8's collections, which come the later the more room it has: what they leave is judged.
+    ...one('resident', 'MB', ({ rss, buffered }) => mb(rss - buffered), UNJUDGED, byDesign),
+    ...one('anonymous', 'MB', sample => mb(own(sample)), UNJUDGED, byDesign),
+    ...one("V8's pages", 'MB', ({ heapPages }) => mb(heapPages), UNJUDGED, byDesign),
+    ...one('heap', 'MB', ({ heap }) => mb(heap), UNJUDGED, byDesign),
+    ...one('external', 'MB', ({ external }) => mb(external), UNJUDGED, byDesign),
+    ...one('beside V8', 'MB', sample => mb(own(sample) - sample.heapPages), memory, byDesign),
     ...one('windows', 'MB', ({ windows }) => mb(windows), memory),
     ...one('descriptors', '', sample => sample.fds, fds),
     ...one('threads', '', sample => sample.threads, threads),
@@ -123,26 +125,30 @@ function growthOf(judged: readonly Sample[], byDesign: number): Growth[] {
   ];
 }
 
-function collectedOf({ collected }: SoakReport, versionsAnHour: number): CollectedGrowth[] {
+const COLLECTED: readonly (readonly [what: string, of: (memory: CollectedMemory) => number])[] = [
+  ['heap', ({ heapUsed }) => heapUsed],
+  ['code within it', ({ code }) => code],
+  ['external', ({ external }) => external],
+  ['resident', ({ rss }) => rss],
+];
+/** Code is bounded by the program's length, and nothing that is kept for good can be elsewhere. */
+const JUDGED: (typeof COLLECTED)[number] = [
+  'what collections leave',
+  ({ heapUsed, code, external }) => heapUsed - code + external,
+];
+
+function collectedOf({ collected }: SoakReport, bytesAnHour: number): CollectedGrowth[] {
   const [first, last] = collected;
   if (first === undefined || last === undefined) return [];
-  const byDesign = (((last.ms - first.ms) / 3_600_000) * versionsAnHour * BYTES_OF_VERSION) / MEGABYTE;
-  const fields = [
-    ['heap', 'heapUsed'],
-    ['code within it', 'code'],
-    ['external', 'external'],
-    ['array buffers', 'arrayBuffers'],
-    ['resident', 'rss'],
-  ] as const;
-  return fields.map(([what, field]) => {
-    const [before, after] = [first, last].map(({ memory }) => memory.map(one => one[field] / MEGABYTE));
+  const byDesign = (((last.ms - first.ms) / 3_600_000) * bytesAnHour) / MEGABYTE;
+  return [...COLLECTED, JUDGED].map(([what, of]) => {
+    const [before, after] = [first, last].map(({ memory }) => memory.map(one => of(one) / MEGABYTE));
     const { by, standardError } = differenceOf(before!, after!);
+    const [low, high] = [by - 2 * standardError, by + 2 * standardError];
     return {
-      what,
+      ...{ what, by, standardError, byDesign },
       before: before!.reduce((sum, mb) => sum + mb, 0) / before!.length,
-      by,
-      standardError,
-      byDesign,
+      grows: what === JUDGED[0] && low > byDesign && high > byDesign + ALLOWED.collected,
     };
   });
 }

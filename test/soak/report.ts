@@ -19,7 +19,7 @@ export function printReport(report: SoakReport, judgement: Judgement): void {
     );
   say(`overlapping: ${report.overlaps.length}`);
   say(
-    `\n${judgement.versionsAnHour.toFixed(0)} events an hour; the first ${(plan.warmupMs / 60_000).toFixed(1)} minutes left out`,
+    `\n${judgement.eventsAnHour.toFixed(0)} events an hour, of ${judgement.bytesAnEvent.toFixed(0)} bytes each by design; the first ${(plan.warmupMs / 60_000).toFixed(1)} minutes left out`,
   );
   if (judgement.growth.length > 0)
     say(`${'an hour'.padEnd(14)}  slope    error    95 % interval       by design     first      last`);
@@ -30,9 +30,9 @@ export function printReport(report: SoakReport, judgement: Judgement): void {
       `${what.padEnd(12)}${number(perHour, 9)}${number(standardError, 9)}${number(low, 10)} to${number(high, 7)}${number(byDesign, 13)}${number(first, 10)}${number(last, 10)} ${unit}${grows ? '  GROWS' : ''}`,
     );
   }
-  for (const { what, before, by, standardError, byDesign } of judgement.collected)
+  for (const { what, before, by, standardError, byDesign, grows } of judgement.collected)
     say(
-      `after a collection, ${what}: ${before.toFixed(1)} MB, then ${by >= 0 ? '+' : ''}${by.toFixed(2)} ± ${standardError.toFixed(2)} MB (by design ${byDesign.toFixed(2)})`,
+      `after a collection, ${what}: ${before.toFixed(1)} MB, then ${by >= 0 ? '+' : ''}${by.toFixed(2)} ± ${standardError.toFixed(2)} MB (by design ${byDesign.toFixed(2)})${grows ? '  GROWS' : ''}`,
     );
   const [first, last] = [samples.find(({ ms }) => ms >= plan.warmupMs), samples.at(-1)];
   if (first !== undefined && last !== undefined) {

@@ -15,6 +15,8 @@ export interface Sample {
    */
   readonly buffered: number;
   readonly heap: number;
+  /** Pages that V8 has for its heap, used or not: how many it keeps is its own choice. */
+  readonly heapPages: number;
   readonly external: number;
   readonly fds?: number;
   readonly threads?: number;
@@ -50,6 +52,7 @@ export function sampleOf(
     ...(own && { anonymous: own.anonymous, fds: own.fds, threads: own.threads }),
     buffered: sizeOf(join(paths.store, 'log'), name => name.endsWith('.log')).bytes,
     heap: of('nodejs_heap_size_used_bytes'),
+    heapPages: of('nodejs_heap_size_total_bytes'),
     external: of('nodejs_external_memory_bytes'),
     windows: windowPids.reduce((sum, one) => sum + (processOf(one)?.rss ?? 0), 0),
     events: of('mcp_store_head_seq'),

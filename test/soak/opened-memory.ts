@@ -1,0 +1,55 @@
+/**
+ * What a store takes in the memory of a process that has just opened it: `node --expose-gc opened-memory.js STORE` prints it as JSON. Of two
+ * states of a store the difference is what its events take by design, since such a process has nothing to leak yet.
+ */
+import { execFile } from 'node:child_process';
+import { fileURLToPath } from 'node:url';
+import { promisify } from 'node:util';
+import { readConfig } from '#src/config.js';
+import type { CallContext } from '#src/domain/face.js';
+import { openEngine } from '#src/engine/open.js';
+import { createLogger } from '#src/log.js';
+
+export interface OpenedMemory {
+  /** On V8's heap and outside of it, after full collections. */
+  readonly bytes: number;
+  /** The last event. */
+  readonly events: number;
+}
+
+const OWN_PATH = fileURLToPath(import.meta.url);
+const COLLECTIONS = 3;
+const CONTEXT: CallContext = {
+  actor: {
+    ...{ clientName: 'soak', clientVersion: '1.0.0', session: 'opened', sessionSource: 'window' },
+    ...{ project: '', transport: 'library', tool: 'soak' },
+  },
+};
+
+/** @param storeDir of a store that nobody has open @throws Error where it does not open */
+export async function openedMemory(storeDir: string): Promise<OpenedMemory> {
+  const args = ['--expose-gc', OWN_PATH, storeDir];
+  const { stdout } = await promisify(execFile)(process.execPath, args);
+  return JSON.parse(stdout) as OpenedMemory;
+}
+
+async function measure(path: string): Promise<OpenedMemory> {
+  const machine = { platform: process.platform, home: path, cwd: path };
+  const config = readConfig({ VECTOR_DB_PATH: path, VECTOR_LOG_LEVEL: 'error' }, machine);
+  const engine = await openEngine({ path, config, logger: createLogger(config) });
+  await engine.idle();
+  // Tables that are made when they are first asked for.
+  await engine.search({ query: 'copper lantern', mode: 'keyword', k: 10 }, CONTEXT);
+  await engine.history({ limit: 1 }, CONTEXT);
+  const { head } = await engine.status({}, CONTEXT);
+  const collect = (globalThis as { gc?: () => void }).gc;
+  for (let n = 0; n < COLLECTIONS; n++) {
+    collect?.();
+    await new Promise(resolve => setImmediate(resolve));
+  }
+  const { heapUsed, external } = process.memoryUsage();
+  await engine.close();
+  return { bytes: heapUsed + external, events: head.seq };
+}
+
+if (process.argv[1] === OWN_PATH) console.log(JSON.stringify(await measure(process.argv[2]!)));
