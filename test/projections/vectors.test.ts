@@ -492,7 +492,9 @@ describe.each(ENGINES)('saved and loaded, by %s', engine => {
     expect(again.search(query, { k: 50 })).toEqual(exact.search(query, { k: 50 }));
   });
 
-  test('a flipped bit in the graph is refused or harmless, and never ends the process', async () => {
+  test('a flipped bit in the graph is refused or harmless, and never ends the process', {
+    timeout: 240_000,
+  }, async () => {
     const dimension = 4;
     const options = { dimension, metric: 'l2', graphThresholdRows: 5, m: 4, engine } as const;
     const index = filled(60, options);
