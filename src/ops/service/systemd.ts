@@ -23,7 +23,7 @@ const WATCHDOG = '60s';
 
 /**
  * What a server is given besides its settings, which override it. glibc makes arenas of their own for threads, up to eight a core, and what was freed in one is of
- * no use to another: with two of them memory stays where it is after hours of mixed load, and writing takes as long.
+ * no use to another: with two of them it keeps 47 MB under mixed load instead of 115 (docs/soak.md), and writing takes as long.
  */
 export const SERVICE_ENVIRONMENT = { NODE_ENV: 'production', MALLOC_ARENA_MAX: '2' } as const;
 
