@@ -1,5 +1,4 @@
 import { isCoded } from '../domain/errors.js';
-import { explained } from '../domain/explained.js';
 import { ProtocolError, ProtocolErrorCode, ResourceNotFoundError } from './sdk.js';
 
 /** A tool's answer: structured, and the same as text for clients that read only that. */
@@ -27,8 +26,7 @@ const CALLERS_FAULT = /^(INVALID_ARGUMENT|TOO_LARGE|UNKNOWN_|MOMENT_|MARK_NOT_FO
  * An error as the answer to a request that is no tool call. The code stands in its message as in a tool's error, and in
  * its data.
  */
-export function protocolError(method: string, thrown: unknown): ProtocolError {
-  const error = explained(thrown);
+export function protocolError(method: string, error: unknown): ProtocolError {
   const text = errorText(method, error);
   const data = isCoded(error) ? { code: error.code, ...error.details } : { code: 'INTERNAL' };
   const isCallers = CALLERS_FAULT.test(data.code);
@@ -49,8 +47,7 @@ export function resourceError(uri: string, error: unknown): ProtocolError {
     : protocolError('resources/read', error);
 }
 
-function errorText(what: string, thrown: unknown): string {
-  const error = explained(thrown);
+function errorText(what: string, error: unknown): string {
   if (!isCoded(error)) {
     // Its message may quote what was being stored; the log has the name and the stack.
     const name = error instanceof Error ? error.name : typeof error;

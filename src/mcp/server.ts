@@ -1,5 +1,6 @@
 import { FULL_ACCESS, mayWrite } from '../domain/access.js';
 import { CodedError, isCoded } from '../domain/errors.js';
+import { explained } from '../domain/explained.js';
 import { CallLine } from './call-line.js';
 import { complete } from './completion.js';
 import type { Confirmations } from './confirm.js';
@@ -255,7 +256,8 @@ async function answered<Answer, Refusal>(
   let code = 'ok';
   try {
     return await work(line);
-  } catch (error) {
+  } catch (thrown) {
+    const error = explained(thrown);
     code = isCoded(error) ? error.code : 'INTERNAL';
     // A coded error is an answer, and the client has it; one without a code is a defect, and nobody else sees its stack.
     if (!isCoded(error)) logger.error({ err: error, tool: name }, 'a call failed without a code');

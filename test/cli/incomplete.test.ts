@@ -24,7 +24,7 @@ function lacking(name: string): string {
   return join(root, 'dist/src/cli/main.js');
 }
 
-test('names what is missing, and the way out, to people, programs and clients', async () => {
+test('what is missing is named with the way out, to people and to programs', async () => {
   const main = lacking('level');
   const env = { VECTOR_DB_PATH: join(temporaryDirectory(), 'store') };
   const said = await runCli(['upsert', 'a note'], { main, env });
@@ -34,13 +34,17 @@ test('names what is missing, and the way out, to people, programs and clients', 
   expect(said.stderr).not.toContain('bug');
   const json = await runCli(['status', '--json'], { main, env });
   expect(JSON.parse(json.stderr)).toMatchObject({ error: { code: 'INSTALLATION_INCOMPLETE' } });
+});
 
+// The log's database, and what the log file is written with: an error that is to be logged must not be lost with it.
+test.each(['level', 'pino'])('a client is told that %s is missing', async name => {
+  const env = { VECTOR_DB_PATH: join(temporaryDirectory(), 'store') };
   const client = new Client({ name: 'test', version: '1' });
   await client.connect(
-    new StdioClientTransport({ command: process.execPath, args: [main], env, stderr: 'ignore' }),
+    new StdioClientTransport({ command: process.execPath, args: [lacking(name)], env, stderr: 'ignore' }),
   );
   const answer = await client.callTool({ name: 'vector_status', arguments: {} });
   expect(answer).toMatchObject({ isError: true });
-  expect(JSON.stringify(answer.content)).toContain('INSTALLATION_INCOMPLETE: level is missing');
+  expect(JSON.stringify(answer.content)).toContain(`INSTALLATION_INCOMPLETE: ${name} is missing`);
   await client.close();
 });

@@ -15,6 +15,7 @@ import { type JobReport, JobWatch } from './jobs.js';
 import { LogWatch } from './log-watch.js';
 import { OLD, oldId, writeOldHistory } from './old-history.js';
 import { type OpenedMemory, openedMemory } from './opened-memory.js';
+import { contextOf } from './own-store.js';
 import { environmentOf, planOf, type SoakPaths, type SoakPlan } from './plan.js';
 import { type Sample, sampleOf } from './samples.js';
 import { ENDS_IN_ORDER, Server } from './server.js';
@@ -258,17 +259,7 @@ class Soak {
   }
 }
 
-const CONTEXT = {
-  actor: {
-    clientName: 'soak',
-    clientVersion: '1.0.0',
-    session: 'soak',
-    sessionSource: 'window',
-    project: '',
-    transport: 'library',
-    tool: 'soak',
-  },
-} as const;
+const CONTEXT = contextOf('soak');
 
 function pathsIn(dir: string): SoakPaths {
   const paths = {

@@ -141,14 +141,15 @@ function collectedOf({ collected }: SoakReport, bytesAnHour: number): CollectedG
   const [first, last] = collected;
   if (first === undefined || last === undefined) return [];
   const byDesign = (((last.ms - first.ms) / 3_600_000) * bytesAnHour) / MEGABYTE;
-  return [...COLLECTED, JUDGED].map(([what, of]) => {
+  return [...COLLECTED, JUDGED].map(figure => {
+    const [what, of] = figure;
     const [before, after] = [first, last].map(({ memory }) => memory.map(one => of(one) / MEGABYTE));
     const { by, standardError } = differenceOf(before!, after!);
     const [low, high] = [by - 2 * standardError, by + 2 * standardError];
     return {
       ...{ what, by, standardError, byDesign },
       before: before!.reduce((sum, mb) => sum + mb, 0) / before!.length,
-      grows: what === JUDGED[0] && low > byDesign && high > byDesign + ALLOWED.collected,
+      grows: figure === JUDGED && low > byDesign && high > byDesign + ALLOWED.collected,
     };
   });
 }

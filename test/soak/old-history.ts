@@ -1,8 +1,5 @@
 /** A store that was used some days ago, so that there is history for the horizon to erase. */
-import { readConfig } from '#src/config.js';
-import type { CallContext } from '#src/domain/face.js';
-import { openEngine } from '#src/engine/open.js';
-import { createLogger } from '#src/log.js';
+import { contextOf, openStore } from './own-store.js';
 
 const DAY_MS = 86_400_000;
 export const OLD = 'old';
@@ -12,26 +9,13 @@ const ITEMS = 1000;
 /** Those that were overwritten. */
 const OVERWRITTEN = 500;
 
-const CONTEXT: CallContext = {
-  actor: {
-    clientName: 'soak',
-    clientVersion: '1.0.0',
-    session: 'days-ago',
-    sessionSource: 'window',
-    project: '',
-    transport: 'library',
-    tool: 'soak',
-  },
-};
+const CONTEXT = contextOf('days-ago');
 
 export const oldId = (n: number): string => `old-${n}`;
 
 /** So many items, some of which were overwritten, three days ago; of the size of those that the clients write. */
 export async function writeOldHistory(storeDir: string, count: number, random: () => number): Promise<void> {
-  const machine = { platform: process.platform, home: storeDir, cwd: storeDir };
-  const config = readConfig({ VECTOR_DB_PATH: storeDir, VECTOR_LOG_LEVEL: 'error' }, machine);
-  const clock = () => Date.now() - 3 * DAY_MS;
-  const engine = await openEngine({ path: storeDir, config, logger: createLogger(config), clock });
+  const engine = await openStore(storeDir, () => Date.now() - 3 * DAY_MS);
   const write = async (from: number, to: number, said: string) => {
     const items = Array.from({ length: to - from }, (_, n) => ({
       id: oldId(from + n),

@@ -5,10 +5,7 @@
 import { execFile } from 'node:child_process';
 import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
-import { readConfig } from '#src/config.js';
-import type { CallContext } from '#src/domain/face.js';
-import { openEngine } from '#src/engine/open.js';
-import { createLogger } from '#src/log.js';
+import { contextOf, openStore } from './own-store.js';
 
 export interface OpenedMemory {
   /** On V8's heap and outside of it, after full collections. */
@@ -19,12 +16,7 @@ export interface OpenedMemory {
 
 const OWN_PATH = fileURLToPath(import.meta.url);
 const COLLECTIONS = 3;
-const CONTEXT: CallContext = {
-  actor: {
-    ...{ clientName: 'soak', clientVersion: '1.0.0', session: 'opened', sessionSource: 'window' },
-    ...{ project: '', transport: 'library', tool: 'soak' },
-  },
-};
+const CONTEXT = contextOf('opened');
 
 /** @param storeDir of a store that nobody has open @throws Error where it does not open */
 export async function openedMemory(storeDir: string): Promise<OpenedMemory> {
@@ -34,9 +26,7 @@ export async function openedMemory(storeDir: string): Promise<OpenedMemory> {
 }
 
 async function measure(path: string): Promise<OpenedMemory> {
-  const machine = { platform: process.platform, home: path, cwd: path };
-  const config = readConfig({ VECTOR_DB_PATH: path, VECTOR_LOG_LEVEL: 'error' }, machine);
-  const engine = await openEngine({ path, config, logger: createLogger(config) });
+  const engine = await openStore(path);
   await engine.idle();
   // Tables that are made when they are first asked for.
   await engine.search({ query: 'copper lantern', mode: 'keyword', k: 10 }, CONTEXT);
