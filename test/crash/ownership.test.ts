@@ -5,6 +5,7 @@ import { join } from 'node:path';
 import { Level } from 'level';
 import { afterEach, expect, test } from 'vitest';
 import type { GetAnswer, UpsertAnswer } from '#src/domain/face.js';
+import { readSocketNote } from '#src/local/socket-note.js';
 import { readOwner, takeOwnership } from '#wal/owner.js';
 import { openTestEngine, temporaryDirectory } from '../helpers/engine.js';
 import { McpProcess } from '../helpers/mcp-process.js';
@@ -30,6 +31,8 @@ test('a frozen owner keeps the store; killed, its lock is free and the next call
   const root = temporaryDirectory();
   const owner = start(root);
   await remember(owner, 'a');
+  // Its first answer does not wait for that, and a stopped owner that does not listen yet is STORE_IN_USE.
+  await expect.poll(() => readSocketNote(join(root, 'store')), { timeout: 20_000 }).toBeDefined();
   const second = start(root);
   await owner.signal('SIGSTOP');
   await expect(read(second, 'a')).rejects.toMatchObject({

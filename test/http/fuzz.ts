@@ -59,7 +59,7 @@ export async function fuzzHttp({ dir, count, seed, onProgress }: FuzzOptions): P
   const server = await HttpProcess.start(join(dir, 'store'), {
     args: ['--rate', '0', '--max-body', String(MAX_BODY_MIB)],
   });
-  const fuzzer = new Fuzzer(server, randomOf(seed), report);
+  const fuzzer = new Fuzzer(server, seed, report);
   try {
     await fuzzer.begin();
     let next = 0;
@@ -92,6 +92,8 @@ export async function fuzzHttp({ dir, count, seed, onProgress }: FuzzOptions): P
 class Fuzzer {
   firstSeq = 0;
   isDead = false;
+  /** Of the request that is being made. */
+  private random!: () => number;
   private readonly tokens: Record<TokenKind, string>;
   private readonly sessions: Record<TokenKind, string> = {
     none: 'x',
@@ -103,7 +105,7 @@ class Fuzzer {
 
   constructor(
     private readonly server: HttpProcess,
-    private readonly random: () => number,
+    private readonly seed: number,
     private readonly report: FuzzReport,
   ) {
     const write = server.token('writer', 'write');
@@ -137,6 +139,8 @@ class Fuzzer {
   }
 
   async one(at: number, tokens: readonly TokenKind[]): Promise<void> {
+    // The lanes come in any order: each request has its own, so that a seed makes the same ones.
+    this.random = randomOf(this.seed + Math.imul(at, 0x9e3779b1));
     const token = this.pick(tokens);
     const bytes = this.request(this.pick(REQUESTS), token, at);
     // Wrong tokens are slowed down by address; of those of the loopback network Linux takes any.
@@ -219,8 +223,15 @@ class Fuzzer {
     return kind === 'wire' ? this.mutate(bytes) : bytes;
   }
 
-  /** A call of a tool as such, whatever its arguments: what is spoiled is around it. */
+  /** A call of a tool as such, whatever its arguments, or a write that would be taken: what is spoiled is around it. */
   private callLine(at: number): Buffer {
+    if (this.chance(0.5)) {
+      const params = {
+        name: 'vector_upsert',
+        arguments: { items: [{ id: `fuzz-${at}`, text: `text ${at}` }] },
+      };
+      return Buffer.from(JSON.stringify({ jsonrpc: '2.0', id: at, method: 'tools/call', params }));
+    }
     for (;;) {
       const line = hostileLine(this.random, at);
       if (/^\{"jsonrpc":"2\.0","id":\d+,"method":"tools\/call","params":\{.*\}\}\n$/.test(line.toString()))
@@ -228,9 +239,9 @@ class Fuzzer {
     }
   }
 
-  /** One to three lines of a head made wrong, doubled, or added. */
+  /** Up to three lines of a head made wrong, doubled, or added. */
   private spoil(lines: string[]): void {
-    for (let times = 1 + Math.floor(this.random() * 3); times > 0; times--) {
+    for (let times = Math.floor(this.random() * 4); times > 0; times--) {
       const at = 1 + Math.floor(this.random() * (lines.length - 1));
       const name = lines[at]?.split(':', 1)[0] ?? 'X-Fuzz';
       switch (Math.floor(this.random() * 5)) {
@@ -252,10 +263,10 @@ class Fuzzer {
     }
   }
 
-  /** Bytes altered, left out, doubled, put in, or cut off. */
+  /** Up to four places where bytes are altered, left out, doubled, put in, or cut off. */
   private mutate(bytes: Buffer): Buffer {
     let mutated = Buffer.from(bytes);
-    for (let times = 1 + Math.floor(this.random() * 4); times > 0 && mutated.length > 0; times--) {
+    for (let times = Math.floor(this.random() * 5); times > 0 && mutated.length > 0; times--) {
       // Most of it where the head is: a body has its own campaign.
       const reach = this.chance(0.7) ? Math.min(mutated.length, 400) : mutated.length;
       const at = Math.floor(this.random() * reach);
