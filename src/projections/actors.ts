@@ -38,6 +38,8 @@ export class Actors {
   private readonly byFields = new OrdinalTable(row => hashOf(this.numbersOf(row)));
   /** By session and tool. A store is written by few at a time, and looking for seven texts takes ten times as long. */
   private readonly recent = new Map<string, { readonly actor: Actor; readonly seq: number }>();
+  /** By seq: each result of a search names its actor, and most of them have few. */
+  private readonly decoded = new Map<number, Actor>();
 
   get bytes(): number {
     return this.texts.bytes + this.rows.bytes + this.byFields.bytes;
@@ -53,11 +55,15 @@ export class Actors {
 
   /** The actor that an event declared; undefined where it declared none. */
   get(seq: number): Actor | undefined {
+    const known = this.decoded.get(seq);
+    if (known !== undefined) return known;
     const { at, rows } = this.rows;
     const row = lowerBound(at.seq, rows, seq);
     if (row === rows || at.seq[row] !== seq) return undefined;
     const texts = FIELDS.map(field => [field, this.texts.text(at[field][row]!)]);
-    return Object.fromEntries(texts) as unknown as Actor;
+    const actor = Object.fromEntries(texts) as unknown as Actor;
+    remember(this.decoded, seq, actor);
+    return actor;
   }
 
   /** An event that declared exactly this actor, or 0. */
@@ -68,8 +74,7 @@ export class Actors {
     const row = this.find(actor);
     if (row < 0) return 0;
     const seq = this.rows.at.seq[row]!;
-    if (this.recent.size === MOST_RECENT) this.recent.clear();
-    this.recent.set(key, { actor, seq });
+    remember(this.recent, key, { actor, seq });
     return seq;
   }
 
@@ -129,6 +134,11 @@ export class Actors {
         throw malformed(`saved catalog: a text of actor ${row} is out of bounds`);
     this.byFields.fillLater(rows, rows, () => true);
   }
+}
+
+function remember<K, V>(map: Map<K, V>, key: K, value: V): void {
+  if (map.size === MOST_RECENT) map.clear();
+  map.set(key, value);
 }
 
 const hashOf = (numbers: readonly number[]): number =>
