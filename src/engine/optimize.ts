@@ -69,11 +69,13 @@ export class Optimizer {
   constructor(private readonly options: OptimizerOptions) {}
 
   /**
-   * @throws CodedError INVALID_ARGUMENT, COLLECTION_NOT_FOUND, OPTIMIZE_RUNNING, CANCELLED (what is done by then stays done), DISK_FULL; WalError as every
+   * @throws CodedError INVALID_ARGUMENT, COLLECTION_NOT_FOUND, OPTIMIZE_RUNNING (no dry run), CANCELLED (what is done by then stays done), DISK_FULL; WalError as every
    *   write, and WAL_BAD_RECORD where a file that would be written anew is damaged
    */
   async optimize(command: OptimizeCommand, context: CallContext): Promise<OptimizeAnswer> {
     check(command);
+    // It changes nothing, and may look on while another call, or the schedule, is at work.
+    if (command.dry_run ?? true) return this.run(command, context);
     if (this.isRunning)
       throw new CodedError(
         'OPTIMIZE_RUNNING',

@@ -312,8 +312,13 @@ describe('calls', () => {
     await expect(optimize({ duplicates: 'equal', collection: 'none' })).rejects.toMatchObject({
       code: 'COLLECTION_NOT_FOUND',
     });
-    const [first, second] = await Promise.allSettled([optimize({}), optimize({})]);
+    const [first, second, look] = await Promise.allSettled([
+      optimize({}),
+      optimize({}),
+      optimize({ dry_run: true }),
+    ]);
     expect(first.status).toBe('fulfilled');
+    expect(look).toMatchObject({ status: 'fulfilled', value: { dry_run: true } });
     expect(second).toMatchObject({ status: 'rejected', reason: { code: 'OPTIMIZE_RUNNING' } });
     await optimize({});
   });
