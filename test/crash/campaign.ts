@@ -1,6 +1,7 @@
 /**
  * The kill -9 campaign: one store, one server after the other, each killed at a random instant while clients write, or a program of
- * tools/ in its place; the next one must open and show everything that was acknowledged, and nothing by halves.
+ * tools/ in its place; the next one must open and show everything that was acknowledged, and nothing by halves. Of instants before the
+ * kill it is looked at what one would have left then (see instants.ts).
  */
 import { existsSync, mkdirSync, readdirSync } from 'node:fs';
 import { tmpdir } from 'node:os';
@@ -11,10 +12,10 @@ import { EmbeddingServer } from '../helpers/embedding-server.js';
 import { type Ended, ProgramKiller } from '../helpers/killed-program.js';
 import { McpProcess, runVerify, ToolError, Unanswered } from '../helpers/mcp-process.js';
 import { Folder } from './folder.js';
-import { Ledger, type LedgerSnapshot } from './ledger.js';
+import { Instants, killLikeCopy } from './instants.js';
+import { Knowledge } from './knowledge.js';
 import { type Ground, PROGRAMS, type Program } from './programs.js';
-import { searchByMeaning, searchByWord, settle } from './reading.js';
-import { COLLECTION, NOTES, Workload } from './workload.js';
+import { Workload } from './workload.js';
 
 /** Where in a server's life the kill falls, and how many of a hundred cycles fall there; the others are those of programs. */
 const SERVER_PHASES: readonly (readonly [string, number])[] = [
@@ -30,10 +31,14 @@ const WRITERS = 16;
 /** More than the 10 000 events after which a checkpoint is due. */
 const BULK_GROUPS = 11;
 const VERIFY_EVERY = 20;
-const SEARCHES = 4;
+/** Between two instants that are looked at, of the server's own time, in ms; a kill falls within the longer one. */
+const LOOK_WITHIN_MS = 60;
+const KILL_WITHIN_MS = 150;
 
 export interface CampaignOptions {
   readonly cycles: number;
+  /** How many instants before each kill are looked at. Default: none. */
+  readonly instants?: number;
   readonly seed: number;
   /** An empty directory; the store and the documents are made in it. */
   readonly dir: string;
@@ -47,6 +52,10 @@ export interface CampaignReport {
   cycles: number;
   /** Cycles by where the kill fell. */
   readonly phases: Record<string, number>;
+  /** Instants that were looked at, by where they fell. */
+  readonly instants: Record<string, number>;
+  /** Kills that left byte for byte what was copied before them. */
+  likeCopies: number;
   /** What became of the programs, by what it was. */
   readonly outcomes: Record<string, number>;
   /** Calls that were answered, ingests included. */
@@ -70,14 +79,6 @@ export interface CampaignReport {
 /** Errors of a program whose server was killed beside it. */
 const OWNER_GONE = /^error (OWNER_\w+|OUTCOME_UNKNOWN|ENGINE_CLOSED|CANCELLED|STORE_IN_USE)\b/m;
 
-/** What is known of a store that may be cut back to where it was. */
-interface MaybeCut {
-  readonly epoch: number;
-  readonly head: StatusAnswer['head'];
-  readonly ledger: LedgerSnapshot;
-  readonly folder: ReturnType<Folder['snapshot']>;
-}
-
 export class KillCampaign implements Ground {
   readonly dir: string;
   readonly backups: string;
@@ -86,8 +87,8 @@ export class KillCampaign implements Ground {
   readonly killer: ProgramKiller;
   reembedTo = 'embedded';
   secrets = 0;
-  private readonly folder: Folder;
-  private readonly ledger = new Ledger();
+  private readonly knowledge: Knowledge;
+  private readonly instants: Instants;
   private readonly report: CampaignReport;
   /** Of servers and programs: two models, so that collections can go from one to the other and back. */
   private readonly env: Record<string, string> = {
@@ -96,7 +97,6 @@ export class KillCampaign implements Ground {
     HOME: tmpdir(),
   };
   private startMs = 400;
-  private maybeCut: MaybeCut | undefined;
   private models!: EmbeddingServer;
 
   constructor(private readonly options: CampaignOptions) {
@@ -107,11 +107,13 @@ export class KillCampaign implements Ground {
     this.backups = join(dir, 'backups');
     this.killer = new ProgramKiller(this.random, this.env);
     this.store = join(dir, 'store');
-    this.folder = new Folder(join(dir, 'documents'));
+    this.knowledge = new Knowledge(new Folder(join(dir, 'documents')));
     this.report = {
       seed,
       cycles: 0,
       phases: Object.fromEntries(PHASES.map(([phase]) => [phase, 0])),
+      instants: {},
+      likeCopies: 0,
       outcomes: {},
       acknowledged: 0,
       cutOff: 0,
@@ -125,6 +127,7 @@ export class KillCampaign implements Ground {
       unsound: [],
       unexpected: [],
     };
+    this.instants = new Instants({ env: this.env, findings: this.report });
   }
 
   async run(): Promise<CampaignReport> {
@@ -140,21 +143,22 @@ export class KillCampaign implements Ground {
 
   private async runCycles(): Promise<CampaignReport> {
     const { report, options } = this;
+    const { ledger, folder } = this.knowledge;
     const first = this.start();
-    await this.folder.learn(first);
+    await folder.learn(first);
     await first.kill();
     for (let cycle = 1; cycle <= options.cycles && options.isOver?.() !== true; cycle++) {
       const phase = this.pickPhase();
       report.phases[phase]!++;
       await this.cycle(phase);
       if (cycle % VERIFY_EVERY === 0) this.verify(cycle);
-      if (phase === 'checkpoint') await this.rest(this.ledger.unsettled);
+      if (phase === 'checkpoint') await this.rest(ledger.unsettled);
       report.cycles = cycle;
-      report.acknowledged = this.ledger.acknowledged + this.folder.acknowledged;
+      report.acknowledged = ledger.acknowledged + folder.acknowledged;
       options.onCycle?.(cycle, report);
       if (report.opensFailed.length > 0) break;
     }
-    await this.rest(this.ledger.collections);
+    await this.rest(ledger.collections);
     this.verify(report.cycles);
     return report;
   }
@@ -170,30 +174,27 @@ export class KillCampaign implements Ground {
   }
 
   private start(): McpProcess {
-    return new McpProcess(this.store, { root: this.folder.dir, env: this.env });
+    return new McpProcess(this.store, { root: this.knowledge.folder.dir, env: this.env });
   }
 
   count(outcome: string): void {
     this.report.outcomes[outcome] = (this.report.outcomes[outcome] ?? 0) + 1;
   }
 
-  mayBeCut({ store: { epoch }, head }: StatusAnswer): void {
-    this.maybeCut = { epoch, head, ledger: this.ledger.snapshot(), folder: this.folder.snapshot() };
+  mayBeCut(status: StatusAnswer): void {
+    this.knowledge.mayBeCut(status);
   }
 
   private async cycle(phase: string): Promise<void> {
     const { report } = this;
+    const { ledger } = this.knowledge;
     const server = this.start();
     if (phase === 'start-up') {
-      // The call opens the store; there is nothing else that it could be answered with than the kill.
-      const opening = server.call('vector_status', {}).catch((error: unknown) => this.judgeOpening(error));
-      await sleep(this.random() * 1.3 * this.startMs);
-      await server.kill();
-      await opening;
+      await this.killStartingUp(server);
       return;
     }
     const startedMs = performance.now();
-    if (!(await this.check(server, this.ledger.unsettled))) {
+    if (!(await this.check(server, ledger.unsettled))) {
       await server.kill();
       return;
     }
@@ -204,15 +205,16 @@ export class KillCampaign implements Ground {
     const args = await program?.args(this, server);
     const workload = new Workload({
       server,
-      ledger: this.ledger,
+      ledger,
       random: this.random,
       allowedCodes: phase === 'shutdown' ? ['ENGINE_CLOSED', 'CANCELLED'] : [],
     });
     const writers = Array.from({ length: WRITERS }, (_, writer) => workload.write(writer));
-    const kill = { after: this.random() * 150 };
+    const within = { look: LOOK_WITHIN_MS, kill: KILL_WITHIN_MS };
     if (phase === 'embedding') {
       writers.push(workload.writeNotes(), this.changeFolder(server));
-      kill.after = this.random() * 900;
+      within.look = 300;
+      within.kill = 900;
     }
     // Texts come in while the collections that hold such are embedded anew.
     if (phase === 'reembed') writers.push(workload.writeNotes());
@@ -220,26 +222,92 @@ export class KillCampaign implements Ground {
       const first = Math.floor(this.random() * BULK_GROUPS);
       const groups = Array.from({ length: BULK_GROUPS }, (_, at) => (first + at) % BULK_GROUPS);
       await this.untilCheckpoint(workload.writeBulk(groups));
-      kill.after = this.random() * 40;
+      within.look = 20;
+      within.kill = 40;
     }
     const isBeside = program?.mayRunBeside === true && this.random() < 0.7;
-    const ended = isBeside ? await this.killBeside(args!, server) : undefined;
-    if (!isBeside) await Promise.race([sleep(kill.after), server.exited]);
+    const ended = isBeside ? await this.killBeside(program, args!, server) : undefined;
     if (phase === 'shutdown') await this.shutDown(server);
+    else if (!isBeside) {
+      await this.lookAt(phase, server, () => sleep(this.random() * within.look));
+      await Promise.race([sleep(this.random() * within.kill), server.exited]);
+    }
     if (server.hasExited && phase !== 'shutdown' && ended?.isServerKilled !== true)
       report.unexpected.push(`the server ended by itself: ${server.stderr}`);
-    await server.kill();
+    await this.kill(server);
     workload.stop();
     await Promise.all(writers);
-    report.cutOff += this.ledger.inFlight;
+    report.cutOff += ledger.inFlight;
     report.unexpected.push(...workload.unexpected);
     // Those of earlier kills were removed when this server opened the store.
     if (this.halfCheckpoints().length > 0) report.checkpointsCut++;
-    if (program !== undefined) await this.judge(program, ended ?? (await this.killer.kill(args!)));
+    if (program !== undefined) await this.judge(program, ended ?? (await this.killAlone(program, args!)));
+  }
+
+  private async killStartingUp(server: McpProcess): Promise<void> {
+    // The call opens the store; there is nothing else that it could be answered with than the kill.
+    const opening = server.call('vector_status', {}).catch((error: unknown) => this.judgeOpening(error));
+    const instants = this.options.instants ?? 0;
+    const times = Array.from({ length: instants + 1 }, () => this.random() * 1.3 * this.startMs).sort(
+      (a, b) => a - b,
+    );
+    let passed = 0;
+    const next = async () => {
+      const ms = times.shift()!;
+      await sleep(ms - passed);
+      passed = ms;
+    };
+    await this.lookAt('start-up', server, next);
+    await next();
+    await this.kill(server);
+    await opening;
+  }
+
+  /** Looks at some instants of a server. @param pause until the next of them */
+  private async lookAt(phase: string, server: McpProcess, pause: () => Promise<void>): Promise<void> {
+    for (let at = 0; at < (this.options.instants ?? 0); at++) {
+      await Promise.race([pause(), server.exited]);
+      if (server.hasExited) return;
+      await this.look(phase, [await server.pid()]);
+    }
+  }
+
+  /** @returns how long the processes stood still, in ms */
+  private async look(phase: string, pids: readonly number[], program?: Program): Promise<number> {
+    const { instants } = this.report;
+    const seen = Object.values(instants).reduce((sum, n) => sum + n, 0);
+    const ms = await this.instants.look(pids, {
+      ground: this,
+      knowledge: this.knowledge,
+      program,
+      verify: seen % VERIFY_EVERY === 0,
+    });
+    if (ms === undefined) return 0;
+    instants[phase] = (instants[phase] ?? 0) + 1;
+    return ms;
+  }
+
+  /** kill -9; where instants are looked at, what it leaves is compared with what would have been looked at. */
+  private async kill(server: McpProcess): Promise<void> {
+    if (!this.options.instants || server.hasExited || !existsSync(this.store)) {
+      await server.kill();
+      return;
+    }
+    const differences = await killLikeCopy(this.store, [await server.pid()], () => server.kill());
+    if (differences.length === 0) this.report.likeCopies++;
+    else this.report.unexpected.push(`a kill left something else than a copy: ${differences.join(', ')}`);
+  }
+
+  private killAlone(program: Program, args: readonly string[]): Promise<Ended> {
+    return this.killer.kill(args, {
+      instants: this.options.instants ?? 0,
+      look: pid => this.look(program.name, [pid], program),
+    });
   }
 
   /** Kills the program, or the server under it. */
   private async killBeside(
+    program: Program,
     args: readonly string[],
     server: McpProcess,
   ): Promise<Ended & { isServerKilled: boolean }> {
@@ -248,7 +316,11 @@ export class KillCampaign implements Ground {
       isServerKilled = true;
       await server.kill();
     };
-    const ended = await this.killer.kill(args, this.random() < 0.5 ? killServer : undefined);
+    const ended = await this.killer.kill(args, {
+      instead: this.random() < 0.5 ? killServer : undefined,
+      instants: this.options.instants ?? 0,
+      look: async pid => this.look(program.name, [await server.pid(), pid], program),
+    });
     return { ...ended, isServerKilled };
   }
 
@@ -267,8 +339,9 @@ export class KillCampaign implements Ground {
   /** Asks it to end, by signal or by closing stdin, and lets it come somewhere on its way to the checkpoint. */
   private async shutDown(server: McpProcess): Promise<void> {
     const ended = this.random() < 0.7 ? server.signal('SIGTERM').then(() => server.exited) : server.close();
-    const wait = this.random() < 0.5 ? sleep(this.random() * 120) : this.untilCheckpoint(ended);
-    await Promise.race([ended, wait]);
+    if (this.random() < 0.5) await this.untilCheckpoint(ended);
+    await this.lookAt('shutdown', server, () => sleep(this.random() * 25));
+    await Promise.race([ended, sleep(this.random() * 120)]);
   }
 
   /** Waits until a checkpoint is being written, or until `enough`. */
@@ -286,53 +359,29 @@ export class KillCampaign implements Ground {
   }
 
   private async changeFolder(server: McpProcess): Promise<void> {
-    const error = await this.folder.change(server, this.random);
+    const error = await this.knowledge.folder.change(server, this.random);
     if (error !== undefined) this.report.unexpected.push(error);
   }
 
   /** @returns false where the store did not open */
   private async check(server: McpProcess, collections: readonly string[]): Promise<boolean> {
     const { report } = this;
+    let status: StatusAnswer;
     try {
-      await this.learnOfCut(server, await server.call<StatusAnswer>('vector_status', {}));
+      status = await server.call<StatusAnswer>('vector_status', {});
     } catch (error) {
       this.judgeOpening(error, server);
       return false;
     }
-    for (const collection of new Set([...collections, ...this.ledger.unsettled])) {
-      const verdict = await settle(server, this.ledger, collection);
-      report.lost.push(...verdict.lost);
-      report.altered.push(...verdict.altered);
-      report.halfDone.push(...verdict.halfDone);
-      report.cutOffAndThere += verdict.applied;
-    }
-    report.halfDone.push(...(await this.folder.check(server)));
-    const ids = this.ledger.ids(COLLECTION);
-    const some =
-      ids.length === 0
-        ? []
-        : Array.from({ length: SEARCHES }, () => ids[Math.floor(this.random() * ids.length)]!);
-    report.unexpected.push(...(await searchByWord(server, this.ledger, COLLECTION, some)));
-    report.unexpected.push(...(await searchByMeaning(server, this.ledger, NOTES)));
+    const { random } = this;
+    const { applied, cut } = await this.knowledge.check(server, status, {
+      findings: report,
+      collections,
+      random,
+    });
+    report.cutOffAndThere += applied;
+    if (cut !== undefined) this.count(cut);
     return true;
-  }
-
-  /** A cut that was begun is finished by now, or there was none. */
-  private async learnOfCut(server: McpProcess, { store: { epoch } }: StatusAnswer): Promise<void> {
-    const { maybeCut } = this;
-    if (maybeCut === undefined) return;
-    this.maybeCut = undefined;
-    if (epoch === maybeCut.epoch) {
-      this.count('not cut');
-      return;
-    }
-    this.count('cut');
-    this.ledger.goBackTo(maybeCut.ledger);
-    this.folder.goBackTo(maybeCut.folder);
-    const { seq, hash } = maybeCut.head;
-    const { head } = await server.call<StatusAnswer>('vector_status', { as_of: String(seq) });
-    if (head.hash !== hash)
-      this.report.lost.push(`event ${seq} had hash ${hash}, and has ${head.hash} after the cut`);
   }
 
   /** An open that was cut off by the kill says nothing; any other error is a store that does not open. */

@@ -6,6 +6,7 @@ import { mkdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import type { IngestAnswer, ListAnswer } from '#src/domain/face.js';
 import { type McpProcess, ToolError, Unanswered } from '../helpers/mcp-process.js';
+import type { Caller } from './reading.js';
 
 const COLLECTION = 'documents';
 const FILES = 6;
@@ -21,14 +22,23 @@ interface Page {
 }
 
 export class Folder {
-  /** By file and revision: what the store holds of it, learnt from an undisturbed ingest. */
-  private readonly chunks = new Map<string, string[]>();
   /** By file: the revisions that the store may hold. */
   private possible: number[][] = Array.from({ length: FILES }, () => []);
   acknowledged = 0;
 
-  constructor(readonly dir: string) {
+  /** @param chunks by file and revision: what the store holds of it, learnt from an undisturbed ingest */
+  constructor(
+    readonly dir: string,
+    private readonly chunks = new Map<string, string[]>(),
+  ) {
     mkdirSync(dir, { recursive: true });
+  }
+
+  /** The same, for a copy of the store, which may hold another of the possible revisions. */
+  fork(): Folder {
+    const fork = new Folder(this.dir, this.chunks);
+    fork.goBackTo(this.snapshot());
+    return fork;
   }
 
   /** Ingests each revision undisturbed. */
@@ -65,7 +75,7 @@ export class Folder {
     }
   }
 
-  /** What `goBackTo` needs to know; the folder must have been checked since it last changed. */
+  /** What `goBackTo` needs to know. */
   snapshot(): readonly (readonly number[])[] {
     return this.possible.map(revisions => [...revisions]);
   }
@@ -76,7 +86,7 @@ export class Folder {
   }
 
   /** @returns files that are not wholly there in a revision that they may have */
-  async check(server: McpProcess): Promise<string[]> {
+  async check(server: Caller): Promise<string[]> {
     const shown = await readChunks(server);
     const wrong: string[] = [];
     this.possible.forEach((revisions, file) => {
@@ -114,7 +124,7 @@ export class Folder {
 const name = (file: number): string => `file-${file}.md`;
 
 /** The chunks in the store, by file, in their order. */
-async function readChunks(server: McpProcess): Promise<Map<string, string[]>> {
+async function readChunks(server: Caller): Promise<Map<string, string[]>> {
   const byFile = new Map<string, string[]>();
   let cursor: string | undefined;
   do {

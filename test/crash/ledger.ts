@@ -42,6 +42,16 @@ export class Ledger {
   private readonly unread = new Set<string>();
   acknowledged = 0;
 
+  /** Knows the same, what is on its way included, and learns for itself from here on. */
+  fork(): Ledger {
+    const fork = new Ledger();
+    fork.items = copyOf(this.items);
+    for (const operation of this.underWay) fork.underWay.add(operation);
+    for (const collection of this.unread) fork.unread.add(collection);
+    fork.acknowledged = this.acknowledged;
+    return fork;
+  }
+
   known(collection: string, id: string): Known {
     return this.items.get(collection)?.get(id) ?? NEVER;
   }
@@ -53,13 +63,13 @@ export class Ledger {
   /** Nothing may be on its way. */
   snapshot(): LedgerSnapshot {
     if (this.underWay.size > 0) throw new Error(`${this.underWay.size} calls are on their way`);
-    return new Map([...this.items].map(([collection, items]) => [collection, new Map(items)]));
+    return copyOf(this.items);
   }
 
   /** The store was cut back to the moment of a snapshot. What was written since is gone, acknowledged or not, and is read again. */
   goBackTo(snapshot: LedgerSnapshot): void {
     for (const collection of this.items.keys()) this.unread.add(collection);
-    this.items = new Map([...snapshot].map(([collection, items]) => [collection, new Map(items)]));
+    this.items = copyOf(snapshot);
     for (const { collection } of this.underWay) this.unread.add(collection);
     this.underWay.clear();
   }
@@ -180,6 +190,9 @@ export class Ledger {
     return verdict;
   }
 }
+
+const copyOf = (items: LedgerSnapshot): Map<string, Map<string, Known>> =>
+  new Map([...items].map(([collection, known]) => [collection, new Map(known)]));
 
 function show({ content, version }: Known): string {
   return content === undefined

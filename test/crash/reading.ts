@@ -1,13 +1,19 @@
 /** Reads back, through the tools, everything that a ledger knows of, and finds some of it by search. */
 import type { GetAnswer, SearchAnswer } from '#src/domain/face.js';
-import { type McpProcess, ToolError } from '../helpers/mcp-process.js';
+import { ToolError } from '../helpers/mcp-process.js';
 import type { Content, Ledger, Verdict } from './ledger.js';
+
+/** A server, wherever it runs. */
+export interface Caller {
+  /** A tool's structured content. @throws ToolError */
+  call<T>(name: string, args: object): Promise<T>;
+}
 
 /** The largest answer that a tool gives, and what an item takes of it besides its text, in characters of JSON. */
 const MAX_CHARS = 100_000;
 const ITEM_CHARS = 500;
 
-export async function settle(server: McpProcess, ledger: Ledger, collection: string): Promise<Verdict> {
+export async function settle(server: Caller, ledger: Ledger, collection: string): Promise<Verdict> {
   const found = new Map<string, { content: Content; version: number }>();
   for (const ids of pages(ledger, collection)) {
     for (const { id, text, metadata, version } of await get(server, collection, ids))
@@ -32,11 +38,7 @@ function* pages(ledger: Ledger, collection: string): Generator<string[]> {
   if (page.length > 0) yield page;
 }
 
-async function get(
-  server: McpProcess,
-  collection: string,
-  ids: readonly string[],
-): Promise<GetAnswer['items']> {
+async function get(server: Caller, collection: string, ids: readonly string[]): Promise<GetAnswer['items']> {
   try {
     const answer = await server.call<GetAnswer & { omitted?: number }>('vector_get', {
       collection,
@@ -60,7 +62,7 @@ async function get(
  * @returns what was not found although it is known to be there, or found although it is known to be gone
  */
 export async function searchByWord(
-  server: McpProcess,
+  server: Caller,
   ledger: Ledger,
   collection: string,
   ids: readonly string[],
@@ -88,11 +90,7 @@ export async function searchByWord(
 const SHORT_CHARS = 200;
 
 /** Searches for one item by its own text. @returns what came before it */
-export async function searchByMeaning(
-  server: McpProcess,
-  ledger: Ledger,
-  collection: string,
-): Promise<string[]> {
+export async function searchByMeaning(server: Caller, ledger: Ledger, collection: string): Promise<string[]> {
   const id = ledger.ids(collection).find(id => {
     const { content } = ledger.known(collection, id);
     return content !== undefined && content.text.length <= SHORT_CHARS;

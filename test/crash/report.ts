@@ -4,9 +4,12 @@ import type { CampaignReport } from './campaign.js';
 export function printReport(report: CampaignReport, seconds: number): boolean {
   const { lost, altered, halfDone, opensFailed, unsound, unexpected } = report;
   const phases = Object.entries(report.phases).map(([phase, count]) => `${phase} ${count}`);
+  const instants = Object.entries(report.instants).map(([phase, count]) => `${phase} ${count}`);
   const rows: [string, string | number][] = [
     ['seed', report.seed],
     ['cycles', `${report.cycles} (${phases.join(', ')}) in ${seconds.toFixed(0)} s`],
+    ['instants looked at', instants.join(', ') || 'none'],
+    ['kills that left just what was copied', report.likeCopies],
     [
       'programs',
       Object.entries(report.outcomes)
@@ -23,7 +26,7 @@ export function printReport(report: CampaignReport, seconds: number): boolean {
     ['verify', `${report.verified} times, ${unsound.length} unsound`],
     ['unexpected', unexpected.length],
   ];
-  for (const [name, value] of rows) console.log(`${name.padEnd(22)}${value}`);
+  for (const [name, value] of rows) console.log(`${name.padEnd(38)}${value}`);
   const failures = Object.entries({ lost, altered, halfDone, opensFailed, unsound, unexpected });
   for (const [name, list] of failures) for (const text of list.slice(0, 20)) console.log(`${name}: ${text}`);
   return failures.every(([, list]) => list.length === 0);

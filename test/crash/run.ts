@@ -1,4 +1,4 @@
-/** `npm run torture:kill -- [--cycles N] [--seed S] [--dir DIR]`: the kill -9 campaign, as long as one likes. */
+/** `npm run torture:kill -- [--cycles N] [--instants K] [--seed S] [--dir DIR]`: the kill -9 campaign, as long as one likes. */
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -9,6 +9,7 @@ import { printReport } from './report.js';
 const { values } = parseArgs({
   options: {
     cycles: { type: 'string', default: '300' },
+    instants: { type: 'string', default: '9' },
     seed: { type: 'string', default: String(Date.now() % 2 ** 31) },
     dir: { type: 'string' },
   },
@@ -17,6 +18,7 @@ const dir = values.dir ?? mkdtempSync(join(tmpdir(), 'torture-kill-'));
 const startedMs = performance.now();
 const report = await new KillCampaign({
   cycles: Number(values.cycles),
+  instants: Number(values.instants),
   seed: Number(values.seed),
   dir,
   onCycle: cycle => {

@@ -13,6 +13,15 @@ export interface Ended {
   readonly stderr: string;
 }
 
+export interface KillOptions {
+  /** What is killed in its place, and the program runs on. */
+  readonly instead?: (() => Promise<void>) | undefined;
+  /** How many instants before the kill are looked at. Default: none. */
+  readonly instants?: number;
+  /** Looks at one. The program's own time must stand still meanwhile. @returns how long that took, in ms */
+  readonly look?: (pid: number) => Promise<number>;
+}
+
 /** Runs commands as users do, and kills them at random instants of the time that they usually take. */
 export class ProgramKiller {
   /** A running mean, by command. */
@@ -24,20 +33,37 @@ export class ProgramKiller {
     private readonly env: Readonly<Record<string, string>>,
   ) {}
 
-  /** kill -9 at some instant, or shortly after its end. @param instead what is killed in its place, and the program runs on */
-  async kill(args: readonly string[], instead?: () => Promise<void>): Promise<Ended> {
+  /** kill -9 at some instant, or shortly after its end. */
+  async kill(args: readonly string[], { instead, instants = 0, look }: KillOptions = {}): Promise<Ended> {
     const [name] = args as [string];
     const usualMs = this.usualMs.get(name) ?? 1000;
     const startedMs = performance.now();
     const { child, ended } = this.start(args);
-    const timer = setTimeout(
-      () => (instead === undefined ? child.kill('SIGKILL') : void instead()),
-      this.random() * 1.2 * usualMs,
+    let stoodStillMs = 0;
+    let timer: NodeJS.Timeout | undefined;
+    const over = ended.then(
+      () => true,
+      () => true,
     );
+    const sleep = (ms: number) =>
+      new Promise<false>(resolve => {
+        timer = setTimeout(() => resolve(false), ms);
+      });
+    // In their order, of the program's own time.
+    const times = Array.from({ length: instants + 1 }, () => this.random() * 1.2 * usualMs).sort(
+      (a, b) => a - b,
+    );
+    for (const [at, ms] of times.entries()) {
+      const ownMs = performance.now() - startedMs - stoodStillMs;
+      if (await Promise.race([over, sleep(Math.max(0, ms - ownMs))])) break;
+      if (at < instants) stoodStillMs += await look!(child.pid!);
+      else if (instead === undefined) child.kill('SIGKILL');
+      else await instead();
+    }
     const { wasKilled, ...rest } = await ended;
     clearTimeout(timer);
     if (!wasKilled && instead === undefined)
-      this.usualMs.set(name, usualMs + 0.3 * (performance.now() - startedMs - usualMs));
+      this.usualMs.set(name, usualMs + 0.3 * (performance.now() - startedMs - stoodStillMs - usualMs));
     // Killed over and over, it may take longer than is thought.
     else if (wasKilled) this.usualMs.set(name, 1.3 * usualMs);
     return { wasKilled, ...rest };

@@ -106,21 +106,13 @@ export class McpProcess {
    * @throws ToolError where the tool answered with an error, Unanswered where the process ended before
    */
   async call<T>(name: string, args: object): Promise<T> {
-    let result: Awaited<ReturnType<Client['callTool']>>;
     try {
       await this.#connected;
-      result = await this.#client.callTool(
-        { name, arguments: args as Record<string, unknown> },
-        { timeout: this.#callTimeoutMs },
-      );
+      return await callOver<T>(this.#client, name, args, this.#callTimeoutMs);
     } catch (error) {
-      throw this.#hasExited || this.#isClosing
-        ? new Unanswered(`${name}: ${(error as Error).message}`)
-        : error;
+      if (error instanceof ToolError || !(this.#hasExited || this.#isClosing)) throw error;
+      throw new Unanswered(`${name}: ${(error as Error).message}`);
     }
-    if (!result.isError) return result.structuredContent as T;
-    const [content] = result.content;
-    throw new ToolError(content?.type === 'text' ? content.text : '');
   }
 
   async signal(signal: NodeJS.Signals): Promise<void> {
@@ -146,6 +138,14 @@ export class McpProcess {
     this.#isClosing = true;
     await this.#client.close();
   }
+}
+
+/** Calls a tool and answers its structured content. @throws ToolError where the tool answered with an error */
+export async function callOver<T>(client: Client, name: string, args: object, timeout = 60_000): Promise<T> {
+  const result = await client.callTool({ name, arguments: args as Record<string, unknown> }, { timeout });
+  if (!result.isError) return result.structuredContent as T;
+  const [content] = result.content;
+  throw new ToolError(content?.type === 'text' ? content.text : '');
 }
 
 /** `tools/verify` as anybody runs it. @returns its exit code and what it said */

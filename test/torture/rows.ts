@@ -44,7 +44,9 @@ export interface Row {
 const WINDOWS = 8;
 
 /** A store that grows for ever would make each cycle longer than the one before. */
-const CYCLES_PER_STORE = 100;
+const CYCLES_PER_STORE = 25;
+/** Before each kill so many instants are looked at, for a fifth of what a kill and its two processes take. */
+const INSTANTS_PER_KILL = 9;
 
 /** Stores side by side: a cycle waits for disks and processes half of its time. */
 const KILL_LANES = 3;
@@ -55,24 +57,32 @@ async function killRow({ seed, count, isOver, onProgress }: RowOptions): Promise
   const add = (what: string, n: number) => {
     counts[what] = (counts[what] ?? 0) + n;
   };
-  const parts = Math.ceil(count / CYCLES_PER_STORE);
   let next = 0;
-  let begun = 0;
   let done = 0;
+  const isEnough = () => done >= count || isOver();
   const work = async () => {
-    while (next < parts && !isOver()) {
+    while (!isEnough()) {
       const partSeed = seed + next++;
-      const cycles = Math.min(CYCLES_PER_STORE, count - begun);
-      begun += cycles;
       const dir = mkdtempSync(join(tmpdir(), 'torture-kill-'));
-      const onCycle = () => onProgress(++done, count);
-      const report = await new KillCampaign({ cycles, seed: partSeed, dir, isOver, onCycle }).run();
+      let doneHere = 0;
+      const report = await new KillCampaign({
+        ...{ cycles: CYCLES_PER_STORE, instants: INSTANTS_PER_KILL, seed: partSeed, dir },
+        isOver: isEnough,
+        onCycle: (cycle, { instants }) => {
+          const here = cycle + sumOf(instants);
+          done += here - doneHere;
+          doneHere = here;
+          onProgress(Math.min(done, count), count);
+        },
+      }).run();
       const { lost, altered, halfDone, opensFailed, unsound, unexpected } = report;
       const found = Object.entries({ lost, altered, halfDone, opensFailed, unsound, unexpected }).flatMap(
         ([kind, list]) => list.map(text => `${kind}, seed ${partSeed}: ${text}`),
       );
       failures.push(...found);
       for (const [phase, n] of Object.entries(report.phases)) add(`kills: ${phase}`, n);
+      for (const [phase, n] of Object.entries(report.instants)) add(`instants: ${phase}`, n);
+      add('kills that left just what was copied before', report.likeCopies);
       for (const [outcome, n] of Object.entries(report.outcomes)) add(outcome, n);
       add('writes acknowledged', report.acknowledged);
       add('writes cut off', report.cutOff);
@@ -84,6 +94,9 @@ async function killRow({ seed, count, isOver, onProgress }: RowOptions): Promise
   await Promise.all(Array.from({ length: KILL_LANES }, work));
   return { cases: done, failures, counts };
 }
+
+const sumOf = (counts: Readonly<Record<string, number>>): number =>
+  Object.values(counts).reduce((sum, n) => sum + n, 0);
 
 const SMALL_STRIDE = 97;
 /** At full size so many flips and cuts are verified for one store that is opened and read as well. */
@@ -201,7 +214,7 @@ const ALL_SYSCALLS = 52_000;
 export const ROWS: readonly Row[] = [
   {
     name: 'kill',
-    what: 'kill -9 at a random instant, of the server or of backup, restore, rollback, reembed, horizon, optimize, redact',
+    what: 'kill -9 at a random instant, or a look at what it would leave, of the server or of backup, restore, rollback, reembed, horizon, optimize, redact',
     small: 300,
     full: 20_000,
     run: killRow,
