@@ -44,9 +44,9 @@ export interface Row {
 const WINDOWS = 8;
 
 /** A store that grows for ever would make each cycle longer than the one before. */
-const CYCLES_PER_STORE = 25;
+const CYCLES_PER_STORE = 15;
 /** Before each kill so many instants are looked at, for a fifth of what a kill and its two processes take. */
-const INSTANTS_PER_KILL = 9;
+const INSTANTS_PER_KILL = 19;
 
 /** Stores side by side: a cycle waits for disks and processes half of its time. */
 const KILL_LANES = 3;

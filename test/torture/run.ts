@@ -13,6 +13,8 @@ Runs the fault campaign row by row and prints for each how many cases there were
   --rows A,B     Only these: ${ROWS.map(row => row.name).join(', ')}.
   --json         One line of JSON for each row.
 
+SIGINT or SIGTERM ends it as --minutes does: with what was found by then.
+
 Exit code 0: nothing failed; 1: something did; 2: wrong usage.`;
 
 const SHOWN_FAILURES = 20;
@@ -34,14 +36,20 @@ async function main(): Promise<number> {
   }
   const { rows, seed, size, scale, minutes, asJson } = options;
   let isWhole = true;
+  let isStopped = false;
+  for (const signal of ['SIGINT', 'SIGTERM'] as const)
+    process.once(signal, () => {
+      isStopped = true;
+    });
   if (!asJson) console.log(`seed ${seed}, ${size}${scale === 1 ? '' : `, ${scale} of it`}\n`);
   for (const row of rows) {
+    if (isStopped) break;
     const startedMs = performance.now();
     const report = await row.run({
       seed,
       count: Math.ceil(row[size] * scale),
       share: size === 'full' ? scale : undefined,
-      isOver: () => performance.now() - startedMs > minutes * 60_000,
+      isOver: () => isStopped || performance.now() - startedMs > minutes * 60_000,
       onProgress: progressOf(row.name),
     });
     const seconds = Math.round((performance.now() - startedMs) / 1000);
