@@ -1,28 +1,33 @@
-/** `npm run torture:http -- [--count N] [--seed S]`: hostile requests at `serve`, as many as one likes. */
+/** `npm run torture:http`: hostile requests at `serve`, as many as one likes. See --help. */
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { parseArgs } from 'node:util';
+import { runCommand, stopwatch, wholeNumber } from '../helpers/campaign-command.js';
 import { describeFuzz, fuzzHttp } from './fuzz.js';
 
-const { values } = parseArgs({
-  options: {
-    count: { type: 'string', default: '20000' },
-    seed: { type: 'string', default: String(Date.now() % 2 ** 31) },
+await runCommand({
+  help: `Usage: npm run torture:http -- [options]
+
+Sends hostile requests, eight at a time, to \`serve\`.
+
+  --count N  Default: 20000.
+  --seed S   Default: one of the clock's; it is printed.`,
+  options: { count: { type: 'string', default: '20000' } },
+  read: ({ count }) => ({ count: wholeNumber('--count', count) }),
+  run: async options => {
+    const dir = mkdtempSync(join(tmpdir(), 'torture-http-'));
+    const seconds = stopwatch();
+    const report = await fuzzHttp({
+      ...options,
+      dir,
+      onProgress: done => {
+        if (done % 5000 === 0) console.error(`${done} requests, ${seconds().toFixed(0)} s`);
+      },
+    });
+    console.log(`${describeFuzz(report)}\nin ${seconds().toFixed(0)} s`);
+    const isWhole = report.faults.length === 0;
+    if (isWhole) rmSync(dir, { recursive: true, force: true });
+    else console.log(`the store is in ${dir}`);
+    return isWhole;
   },
 });
-const dir = mkdtempSync(join(tmpdir(), 'torture-http-'));
-const startedMs = performance.now();
-const seconds = () => (performance.now() - startedMs) / 1000;
-const report = await fuzzHttp({
-  dir,
-  count: Number(values.count),
-  seed: Number(values.seed),
-  onProgress: done => {
-    if (done % 5000 === 0) console.error(`${done} requests, ${seconds().toFixed(0)} s`);
-  },
-});
-console.log(`${describeFuzz(report)}\nin ${seconds().toFixed(0)} s`);
-if (report.faults.length === 0) rmSync(dir, { recursive: true, force: true });
-else console.log(`the store is in ${dir}`);
-process.exitCode = report.faults.length === 0 ? 0 : 1;

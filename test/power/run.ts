@@ -1,34 +1,40 @@
-/**
- * `npm run torture:power -- [--states N] [--seed S] [--compound PERCENT] [--scenario NAME]`: the power loss campaign, as long as one
- * likes; `--compound 100` for second power losses alone.
- */
-import { parseArgs } from 'node:util';
+/** `npm run torture:power`: the power loss campaign, as long as one likes. See --help. */
 import { UNSUPPORTED } from '../faults/shim.js';
+import { runCommand, stopwatch, wholeNumber } from '../helpers/campaign-command.js';
 import { runPowerCampaign } from './campaign.js';
 import { printReport } from './report.js';
 import type { Scenario } from './scenarios.js';
 
-const { values } = parseArgs({
+await runCommand({
+  help: `Usage: npm run torture:power -- [options]
+
+Makes disks as a power loss at some moment may leave them, and opens each.
+
+  --states N         Default: 2000.
+  --compound PERCENT So many of them by a second power loss, during the recovery from the first. Default: 10.
+  --scenario NAME    This one alone. Default: all.
+  --seed S           Default: one of the clock's; it is printed.`,
   options: {
     states: { type: 'string', default: '2000' },
-    seed: { type: 'string', default: String(Date.now() % 2 ** 31) },
     compound: { type: 'string', default: '10' },
     scenario: { type: 'string' },
   },
-});
-if (UNSUPPORTED !== undefined) {
-  console.error(UNSUPPORTED);
-  process.exit(2);
-}
-const startedMs = performance.now();
-const seconds = () => (performance.now() - startedMs) / 1000;
-const report = await runPowerCampaign({
-  seed: Number(values.seed),
-  count: Number(values.states),
-  compoundPercent: Number(values.compound),
-  ...(values.scenario === undefined ? {} : { scenarios: [values.scenario as Scenario] }),
-  onProgress: (done, total) => {
-    if (done % 500 === 0) console.error(`${done} of ${total} states, ${seconds().toFixed(0)} s`);
+  read: ({ states, compound, scenario }) => {
+    if (UNSUPPORTED !== undefined) throw new Error(UNSUPPORTED);
+    return {
+      count: wholeNumber('--states', states),
+      compoundPercent: wholeNumber('--compound', compound, 0),
+      ...(scenario === undefined ? {} : { scenarios: [scenario as Scenario] }),
+    };
+  },
+  run: async options => {
+    const seconds = stopwatch();
+    const report = await runPowerCampaign({
+      ...options,
+      onProgress: (done, total) => {
+        if (done % 500 === 0) console.error(`${done} of ${total} states, ${seconds().toFixed(0)} s`);
+      },
+    });
+    return printReport(report, seconds());
   },
 });
-process.exitCode = printReport(report, seconds()) ? 0 : 1;

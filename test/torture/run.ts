@@ -1,5 +1,5 @@
 /** `npm run torture -- [--seed S] [--size small|full] [--scale F] [--minutes M] [--rows A,B] [--json]`: see --help. */
-import { parseArgs } from 'node:util';
+import { numberWithin, runCommand, stopwatch } from '../helpers/campaign-command.js';
 import { ROWS, type Row, type RowReport } from './rows.js';
 
 const HELP = `Usage: npm run torture -- [options]
@@ -20,76 +20,55 @@ Exit code 0: nothing failed; 1: something did; 2: wrong usage.`;
 const SHOWN_FAILURES = 20;
 const PROGRESS_MS = 30_000;
 
-process.exitCode = await main();
-
-async function main(): Promise<number> {
-  let options: ReturnType<typeof readOptions>;
-  try {
-    options = readOptions();
-  } catch (error) {
-    console.error(`${(error as Error).message}\n\n${HELP}`);
-    return 2;
-  }
-  if (options === undefined) {
-    console.log(HELP);
-    return 0;
-  }
-  const { rows, seed, size, scale, minutes, asJson } = options;
-  let isWhole = true;
-  let isStopped = false;
-  for (const signal of ['SIGINT', 'SIGTERM'] as const)
-    process.once(signal, () => {
-      isStopped = true;
+await runCommand({
+  help: HELP,
+  options: {
+    size: { type: 'string', default: 'small' },
+    scale: { type: 'string', default: '1' },
+    minutes: { type: 'string', default: 'Infinity' },
+    rows: { type: 'string' },
+    json: { type: 'boolean', default: false },
+  },
+  read: values => {
+    const { size } = values;
+    if (size !== 'small' && size !== 'full') throw new Error(`--size: ${size} is neither small nor full`);
+    const scale = numberWithin('--scale', values.scale, 0, 1);
+    if (scale < 1 && size === 'small') throw new Error('--scale goes with --size full');
+    const minutes = numberWithin('--minutes', values.minutes, 0, Infinity);
+    const names = values.rows?.split(',') ?? ROWS.map(row => row.name);
+    const rows = names.map(name => {
+      const row = ROWS.find(candidate => candidate.name === name);
+      if (row === undefined) throw new Error(`--rows: there is no row ${name}`);
+      return row;
     });
-  if (!asJson) console.log(`seed ${seed}, ${size}${scale === 1 ? '' : `, ${scale} of it`}\n`);
-  for (const row of rows) {
-    if (isStopped) break;
-    const startedMs = performance.now();
-    const report = await row.run({
-      seed,
-      count: Math.ceil(row[size] * scale),
-      share: size === 'full' ? scale : undefined,
-      isOver: () => isStopped || performance.now() - startedMs > minutes * 60_000,
-      onProgress: progressOf(row.name),
-    });
-    const seconds = Math.round((performance.now() - startedMs) / 1000);
-    if (asJson) console.log(JSON.stringify({ row: row.name, seed, size, scale, seconds, ...report }));
-    else sayRow(row, report, seconds);
-    isWhole &&= report.failures.length === 0;
-  }
-  return isWhole ? 0 : 1;
-}
-
-function readOptions() {
-  const { values } = parseArgs({
-    options: {
-      seed: { type: 'string', default: String(Date.now() % 2 ** 31) },
-      size: { type: 'string', default: 'small' },
-      scale: { type: 'string', default: '1' },
-      minutes: { type: 'string', default: 'Infinity' },
-      rows: { type: 'string' },
-      json: { type: 'boolean', default: false },
-      help: { type: 'boolean', default: false },
-    },
-  });
-  if (values.help) return undefined;
-  const { size } = values;
-  if (size !== 'small' && size !== 'full') throw new Error(`--size: ${size} is neither small nor full`);
-  const scale = Number(values.scale);
-  if (!(scale > 0 && scale <= 1)) throw new Error(`--scale: ${values.scale} is not in (0, 1]`);
-  if (scale < 1 && size === 'small') throw new Error('--scale goes with --size full');
-  const minutes = Number(values.minutes);
-  if (!(minutes > 0)) throw new Error(`--minutes: ${values.minutes} is no time`);
-  const seed = Number(values.seed);
-  if (!Number.isSafeInteger(seed) || seed < 0) throw new Error(`--seed: ${values.seed} is no whole number`);
-  const names = values.rows?.split(',') ?? ROWS.map(row => row.name);
-  const rows = names.map(name => {
-    const row = ROWS.find(candidate => candidate.name === name);
-    if (row === undefined) throw new Error(`--rows: there is no row ${name}`);
-    return row;
-  });
-  return { rows, seed, size, scale, minutes, asJson: values.json } as const;
-}
+    return { rows, size, scale, minutes, asJson: values.json } as const;
+  },
+  run: async ({ rows, seed, size, scale, minutes, asJson }) => {
+    let isWhole = true;
+    let isStopped = false;
+    for (const signal of ['SIGINT', 'SIGTERM'] as const)
+      process.once(signal, () => {
+        isStopped = true;
+      });
+    if (!asJson) console.log(`seed ${seed}, ${size}${scale === 1 ? '' : `, ${scale} of it`}\n`);
+    for (const row of rows) {
+      if (isStopped) break;
+      const seconds = stopwatch();
+      const report = await row.run({
+        seed,
+        count: Math.ceil(row[size] * scale),
+        share: size === 'full' ? scale : undefined,
+        isOver: () => isStopped || seconds() > minutes * 60,
+        onProgress: progressOf(row.name),
+      });
+      const took = Math.round(seconds());
+      if (asJson) console.log(JSON.stringify({ row: row.name, seed, size, scale, seconds: took, ...report }));
+      else sayRow(row, report, took);
+      isWhole &&= report.failures.length === 0;
+    }
+    return isWhole;
+  },
+});
 
 /** A line on stderr now and then. */
 function progressOf(name: string): (done: number, total: number) => void {
