@@ -6,7 +6,7 @@ import { KillCampaign } from './campaign.js';
 import { printReport } from './report.js';
 
 const STORES = 6;
-const CYCLES = Number(process.env.KILL_CYCLES ?? 15);
+const CYCLES = Number(process.env.KILL_CYCLES ?? 12);
 /** Looked at before each kill. */
 const INSTANTS = 4;
 const SEED = Number(process.env.KILL_SEED ?? 20_261_122);
