@@ -13,6 +13,8 @@ import type { Trouble } from './life.js';
 import type { Case, Outcome } from './worker.js';
 
 const DURABILITIES = ['interval', 'strict'] as const;
+/** A life that met an error waits most of its time until the log tries the disk again. */
+const LANES_PER_CORE = 2;
 /** Where less than was asked for is no error. */
 const CAN_BE_SHORT: readonly string[] = ['read', 'pread', 'write', 'pwrite'];
 
@@ -61,7 +63,7 @@ export async function runSyscallCampaign(options: SyscallOptions): Promise<Sysca
   };
   const dir = mkdtempSync(join(fastDirectory(), 'torture-syscalls-'));
   const lanes = Array.from(
-    { length: Math.min(2, availableParallelism()) },
+    { length: LANES_PER_CORE * Math.min(2, availableParallelism()) },
     (_, lane) => new WorkerLane<Case, Outcome>('#test/syscalls/worker.js', [join(dir, `lane-${lane}`)]),
   );
   try {
