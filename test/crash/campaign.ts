@@ -15,6 +15,7 @@ import { Folder } from './folder.js';
 import { Instants, killLikeCopy } from './instants.js';
 import { Knowledge } from './knowledge.js';
 import { type Ground, PROGRAMS, type Program } from './programs.js';
+import { type CampaignReport, newReport } from './report.js';
 import { Workload } from './workload.js';
 
 /** Where in a server's life the kill falls, and how many of a hundred cycles fall there; the others are those of programs. */
@@ -45,35 +46,6 @@ export interface CampaignOptions {
   /** Asked before each cycle: no more is begun. Default: never. */
   readonly isOver?: () => boolean;
   readonly onCycle?: (cycle: number, report: CampaignReport) => void;
-}
-
-export interface CampaignReport {
-  readonly seed: number;
-  cycles: number;
-  /** Cycles by where the kill fell. */
-  readonly phases: Record<string, number>;
-  /** Instants that were looked at, by where they fell. */
-  readonly instants: Record<string, number>;
-  /** Kills that left byte for byte what was copied before them. */
-  likeCopies: number;
-  /** What became of the programs, by what it was. */
-  readonly outcomes: Record<string, number>;
-  /** Calls that were answered, ingests included. */
-  acknowledged: number;
-  /** Calls that the kill cut off, and those of them that were there afterwards. */
-  cutOff: number;
-  cutOffAndThere: number;
-  /** Kills that left a half-written checkpoint behind. */
-  checkpointsCut: number;
-  verified: number;
-  readonly lost: string[];
-  readonly altered: string[];
-  readonly halfDone: string[];
-  readonly opensFailed: string[];
-  /** What verify found on a store that a kill left behind, or on backups and on what was restored of them. */
-  readonly unsound: string[];
-  /** Wrong search results, error answers that nothing explains, and programs that failed by themselves. */
-  readonly unexpected: string[];
 }
 
 /** Errors of a program whose server was killed beside it. */
@@ -108,25 +80,10 @@ export class KillCampaign implements Ground {
     this.killer = new ProgramKiller(this.random, this.env);
     this.store = join(dir, 'store');
     this.knowledge = new Knowledge(new Folder(join(dir, 'documents')));
-    this.report = {
+    this.report = newReport(
       seed,
-      cycles: 0,
-      phases: Object.fromEntries(PHASES.map(([phase]) => [phase, 0])),
-      instants: {},
-      likeCopies: 0,
-      outcomes: {},
-      acknowledged: 0,
-      cutOff: 0,
-      cutOffAndThere: 0,
-      checkpointsCut: 0,
-      verified: 0,
-      lost: [],
-      altered: [],
-      halfDone: [],
-      opensFailed: [],
-      unsound: [],
-      unexpected: [],
-    };
+      PHASES.map(([phase]) => phase),
+    );
     this.instants = new Instants({ env: this.env, findings: this.report });
   }
 

@@ -8,7 +8,8 @@ import type { StatusAnswer } from '#src/domain/face.js';
 import { verifyStore } from '#src/engine/verify.js';
 import { letGoOn, stopProcesses } from '../helpers/standstill.js';
 import { withCopiedStore } from './copied-store.js';
-import type { Findings, Knowledge } from './knowledge.js';
+import { entriesOf, type Findings } from './findings.js';
+import type { Knowledge } from './knowledge.js';
 import type { Ground, Program } from './programs.js';
 
 /** Beyond every pid that Linux gives. */
@@ -16,15 +17,10 @@ const NOBODY = 2 ** 22;
 /** So that answers which were given before the standstill have been heard. */
 const TURNS = 5;
 
-export interface InstantFindings extends Findings {
-  readonly opensFailed: string[];
-  readonly unsound: string[];
-}
-
 export interface InstantOptions {
   /** The environment of the servers. */
   readonly env: Readonly<Record<string, string>>;
-  readonly findings: InstantFindings;
+  readonly findings: Findings;
 }
 
 /** Where the processes stand. */
@@ -65,7 +61,7 @@ export class Instants {
 
   private async judge(dir: string, { ground, knowledge, program, verify }: Scene): Promise<void> {
     const { env, findings } = this.options;
-    const before = countOf(findings);
+    const before = [...entriesOf(findings)].length;
     const store = join(dir, 'store');
     const { random, killer, reembedTo, secrets, count } = ground;
     const there: Ground = {
@@ -89,7 +85,7 @@ export class Instants {
       const { findings: found } = await verifyStore(store);
       findings.unsound.push(...found.map(({ code, message }) => `${name}: ${code} ${message}`));
     }
-    if (countOf(findings) === before) rmSync(dir, { recursive: true });
+    if ([...entriesOf(findings)].length === before) rmSync(dir, { recursive: true });
     else findings.unexpected.push(`${name}: what it left is in ${dir}`);
   }
 }
@@ -100,9 +96,6 @@ function disown(dir: string, pid: number): void {
   const its = readdirSync(dir).filter(name => name.endsWith(`-${pid}`));
   for (const name of its) renameSync(join(dir, name), join(dir, name.replace(/\d+$/, String(NOBODY))));
 }
-
-const countOf = ({ lost, altered, halfDone, unexpected, opensFailed, unsound }: InstantFindings): number =>
-  [lost, altered, halfDone, unexpected, opensFailed, unsound].flat().length;
 
 /** Kills processes that stand still. @returns in what the store differs from what was copied of it before */
 export async function killLikeCopy(

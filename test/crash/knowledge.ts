@@ -1,20 +1,12 @@
 /** What clients know of a store, and whether it shows just that. */
 import type { StatusAnswer } from '#src/domain/face.js';
+import type { Findings } from './findings.js';
 import type { Folder } from './folder.js';
 import { Ledger, type LedgerSnapshot } from './ledger.js';
 import { type Caller, searchByMeaning, searchByWord, settle } from './reading.js';
 import { COLLECTION, NOTES } from './workload.js';
 
 const SEARCHES = 4;
-
-/** What is wrong, by kind. */
-export interface Findings {
-  readonly lost: string[];
-  readonly altered: string[];
-  readonly halfDone: string[];
-  /** Wrong search results, error answers that nothing explains, and programs that failed by themselves. */
-  readonly unexpected: string[];
-}
 
 /** What a store turned out to be. */
 export interface Checked {

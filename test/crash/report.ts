@@ -1,4 +1,42 @@
-import type { CampaignReport } from './campaign.js';
+import { entriesOf, type Findings, noFindings } from './findings.js';
+
+export interface CampaignReport extends Findings {
+  readonly seed: number;
+  cycles: number;
+  /** Cycles by where the kill fell. */
+  readonly phases: Record<string, number>;
+  /** Instants that were looked at, by where they fell. */
+  readonly instants: Record<string, number>;
+  /** Kills that left byte for byte what was copied before them. */
+  likeCopies: number;
+  /** What became of the programs, by what it was. */
+  readonly outcomes: Record<string, number>;
+  /** Calls that were answered, ingests included. */
+  acknowledged: number;
+  /** Calls that the kill cut off, and those of them that were there afterwards. */
+  cutOff: number;
+  cutOffAndThere: number;
+  /** Kills that left a half-written checkpoint behind. */
+  checkpointsCut: number;
+  verified: number;
+}
+
+export const newReport = (seed: number, phases: readonly string[]): CampaignReport => ({
+  seed,
+  cycles: 0,
+  phases: Object.fromEntries(phases.map(phase => [phase, 0])),
+  instants: {},
+  likeCopies: 0,
+  outcomes: {},
+  acknowledged: 0,
+  cutOff: 0,
+  cutOffAndThere: 0,
+  checkpointsCut: 0,
+  verified: 0,
+  ...noFindings(),
+});
+
+const SHOWN_FINDINGS = 100;
 
 /** Prints the figures, and every failure. @returns true where there is none */
 export function printReport(report: CampaignReport, seconds: number): boolean {
@@ -27,7 +65,7 @@ export function printReport(report: CampaignReport, seconds: number): boolean {
     ['unexpected', unexpected.length],
   ];
   for (const [name, value] of rows) console.log(`${name.padEnd(38)}${value}`);
-  const failures = Object.entries({ lost, altered, halfDone, opensFailed, unsound, unexpected });
-  for (const [name, list] of failures) for (const text of list.slice(0, 20)) console.log(`${name}: ${text}`);
-  return failures.every(([, list]) => list.length === 0);
+  const found = [...entriesOf(report)];
+  for (const [kind, text] of found.slice(0, SHOWN_FINDINGS)) console.log(`${kind}: ${text}`);
+  return found.length === 0;
 }

@@ -5,6 +5,7 @@ import { join } from 'node:path';
 import { runClockCampaign } from '../clock/campaign.js';
 import { KillCampaign } from '../crash/campaign.js';
 import { runDiskFullCampaign } from '../crash/disk-full.js';
+import { entriesOf } from '../crash/findings.js';
 import { runDamageCampaign } from '../damage/campaign.js';
 import { SHAPES } from '../damage/shapes.js';
 import { UNSUPPORTED } from '../faults/shim.js';
@@ -75,10 +76,7 @@ async function killRow({ seed, count, isOver, onProgress }: RowOptions): Promise
           onProgress(Math.min(done, count), count);
         },
       }).run();
-      const { lost, altered, halfDone, opensFailed, unsound, unexpected } = report;
-      const found = Object.entries({ lost, altered, halfDone, opensFailed, unsound, unexpected }).flatMap(
-        ([kind, list]) => list.map(text => `${kind}, seed ${partSeed}: ${text}`),
-      );
+      const found = [...entriesOf(report)].map(([kind, text]) => `${kind}, seed ${partSeed}: ${text}`);
       failures.push(...found);
       for (const [phase, n] of Object.entries(report.phases)) add(`kills: ${phase}`, n);
       for (const [phase, n] of Object.entries(report.instants)) add(`instants: ${phase}`, n);
