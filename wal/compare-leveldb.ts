@@ -5,6 +5,7 @@
 import { open } from 'node:fs/promises';
 import { join } from 'node:path';
 import { isIoError } from './io-error.js';
+import { readAndClose } from './level.js';
 import { FormatError } from './leveldb/coding.js';
 import { Findings } from './leveldb/findings.js';
 import { decodeInternalKey } from './leveldb/internal-key.js';
@@ -98,10 +99,7 @@ class Comparison {
       lte: encodeKey(last + 1),
       highWaterMarkBytes: Number.MAX_SAFE_INTEGER,
     });
-    const found = await iterator
-      .nextv(run.length + 1)
-      .catch(nothingUnlessIo)
-      .finally(() => iterator.close());
+    const found = await readAndClose(iterator, run.length + 1).catch(nothingUnlessIo);
     const next = last < this.headSeq ? encodeKey(last + 1) : undefined;
     const behind = found[run.length]?.[0];
     if (next === undefined ? behind !== undefined : behind === undefined || !next.equals(behind))

@@ -1,5 +1,6 @@
 import type { WalError } from './errors.js';
 import { readError } from './io-error.js';
+import { readAndClose } from './level.js';
 import type { TableGuard } from './leveldb/table-guard.js';
 import type { LogDatabase, OpenedDatabase } from './open-database.js';
 import { decodeKey, encodeKey } from './record.js';
@@ -101,17 +102,13 @@ export class LevelReader {
           reverse,
           highWaterMarkBytes: PIECE_BYTES,
         });
-        try {
-          // No more than there are: to find its end, LevelDB would look into the next block, which nobody has checked.
-          const entries = await iterator.nextv(last - first + 1);
-          const piece = entries.map(([key, value]): [number, Uint8Array] => [decodeKey(key), value]);
-          const skipped = firstSkipped(piece, reverse ? last : first, reverse);
-          // Iteration passes over a table that cannot be opened, and does not tell; asked for a key of it, LevelDB does.
-          if (skipped !== undefined) database.getSync(encodeKey(skipped));
-          return piece;
-        } finally {
-          await iterator.close();
-        }
+        // No more than there are: to find its end, LevelDB would look into the next block, which nobody has checked.
+        const entries = await readAndClose(iterator, last - first + 1);
+        const piece = entries.map(([key, value]): [number, Uint8Array] => [decodeKey(key), value]);
+        const skipped = firstSkipped(piece, reverse ? last : first, reverse);
+        // Iteration passes over a table that cannot be opened, and does not tell; asked for a key of it, LevelDB does.
+        if (skipped !== undefined) database.getSync(encodeKey(skipped));
+        return piece;
       } catch (error) {
         // Closed in the middle of it: it is the reopening's to say what becomes of it, or the end of the log.
         if (this.unreadable === undefined && this.database === database)

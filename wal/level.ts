@@ -19,6 +19,33 @@ export function compactRange<K>(database: Level<K, Uint8Array>, first: K, last: 
   );
 }
 
+/** What is used of an iterator of the log's database. */
+interface LogIterator {
+  nextv(count: number): Promise<[Buffer, Uint8Array][]>;
+  seek(key: Buffer): void;
+  close(): Promise<void>;
+}
+
+/**
+ * The next entries of an iterator, at most `count`; then it is closed, whatever happened.
+ *
+ * The binding keeps what an iterator read last until the garbage collector comes to the iterator, closed or not. To V8 that is a small object,
+ * which may wait while hundreds of megabytes gather. So the iterator reads something small in their place, from where it has just been.
+ */
+export async function readAndClose(iterator: LogIterator, count: number): Promise<[Buffer, Uint8Array][]> {
+  try {
+    const entries = await iterator.nextv(count);
+    if (entries.length > 0) {
+      const smallest = entries.reduce((least, entry) => (entry[1].length < least[1].length ? entry : least));
+      iterator.seek(smallest[0]);
+      await iterator.nextv(1);
+    }
+    return entries;
+  } finally {
+    await iterator.close();
+  }
+}
+
 /** The options the log is always opened with; wal/leveldb/ reads its files on the strength of them. */
 export const LOG_OPTIONS = {
   keyEncoding: 'buffer',
