@@ -323,6 +323,10 @@ export interface StatusAnswer {
     readonly rss_bytes: number;
     readonly heap_bytes: number;
     readonly vectors_bytes: number;
+    /** What is known of every version: the catalog and the keyword index, with the room that they have to grow. */
+    readonly tables_bytes: number;
+    /** Texts and vectors that were read and are kept for a while: about 48 MiB at most. */
+    readonly caches_bytes: number;
   };
   readonly disk: { readonly store_bytes: number; readonly free_bytes: number };
 }

@@ -12,6 +12,11 @@ export class BoundedCache<T> {
     private readonly bytesOf: (entry: T) => number,
   ) {}
 
+  /** About what all of them take. */
+  get sizeBytes(): number {
+    return this.bytes;
+  }
+
   get(seq: number): T | undefined {
     const entry = this.entries.get(seq);
     if (entry === undefined) return undefined;

@@ -60,7 +60,7 @@ export class EngineParts {
   readonly importer: Importer;
   readonly watcher: Watcher;
   readonly completer: Completer;
-  private readonly versions: Versions;
+  readonly versions: Versions;
   private loadingOptimizer: Promise<Optimizer> | undefined;
 
   /** @param ending aborted, with the refusal, when the store is about to be closed */

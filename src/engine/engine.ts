@@ -112,9 +112,9 @@ export class StoreEngine extends OperatedEngine implements Engine {
 
   async status(query: AsOf, context: CallContext): Promise<StatusAnswer> {
     await this.ready();
-    const { checkpoints, searcher: reader, verifier } = this.parts;
+    const { checkpoints, searcher: reader, verifier, versions } = this.parts;
     const warnings = this.options.warnings.newest;
-    const source = { ...this.options, warnings, checkpointSeq: checkpoints.seq, reader, verifier };
+    const source = { ...this.options, warnings, checkpointSeq: checkpoints.seq, reader, verifier, versions };
     return withIoErrors('the state of the store could not be read', () => statusOf(source, query, context));
   }
 

@@ -14,6 +14,7 @@ import { describeSeq, endOf } from './moments.js';
 import type { OnlineVerifier } from './online-verifier.js';
 import type { Projections } from './projections.js';
 import { type At, generationOf, type Reader } from './read.js';
+import type { Versions } from './versions.js';
 
 export interface VerifySchedule {
   /** A cron expression in the machine's zone, or "off". */
@@ -34,6 +35,7 @@ export interface StatusSource {
   readonly checkpointSeq: number;
   readonly reader: Reader;
   readonly verifier: OnlineVerifier;
+  readonly versions: Versions;
 }
 
 /** @throws what the file system throws; CodedError as Reader.at */
@@ -42,7 +44,8 @@ export async function statusOf(
   query: AsOf,
   context: CallContext,
 ): Promise<StatusAnswer> {
-  const { storeDir, log, projections, embedders, durability, reader, checkpointSeq, verifier } = source;
+  const { storeDir, log, projections, embedders, durability, reader, checkpointSeq, verifier, versions } =
+    source;
   const disk = await statfs(storeDir);
   const { configured } = embedders;
   const embedderStatus = { space: await spaceOf(configured), state: configured.state() };
@@ -82,6 +85,8 @@ export async function statusOf(
       rss_bytes: memory.rss,
       heap_bytes: memory.heapUsed,
       vectors_bytes: [...projections.vectors.values()].reduce((sum, index) => sum + index.sizeBytes, 0),
+      tables_bytes: projections.catalog.bytes + projections.keywords.sizeBytes,
+      caches_bytes: versions.cachedBytes,
     },
     disk: { store_bytes: directoryBytes(storeDir), free_bytes: disk.bavail * disk.bsize },
   };

@@ -44,6 +44,11 @@ export class Versions {
     this.vectors = new BoundedCache(vectorBytes, vectors => VECTOR_BYTES + vectors.byteLength);
   }
 
+  /** About what is kept of what was read. */
+  get cachedBytes(): number {
+    return this.items.sizeBytes + this.vectors.sizeBytes;
+  }
+
   /**
    * A version as answers show it, with its passages in a generation's space.
    * @throws WalError when the record is damaged: a wrong or silently missing answer is never given instead

@@ -137,6 +137,11 @@ export class Metrics {
         ],
         [gauge('collections', 'Collections.'), ({ collections }) => collections.length],
         [gauge('bytes', 'Bytes of its files.'), ({ disk }) => disk.store_bytes],
+        [
+          gauge('tables_bytes', 'Memory of the catalog and the keyword index.'),
+          ({ memory }) => memory.tables_bytes,
+        ],
+        [gauge('caches_bytes', 'Memory of what was read and is kept.'), ({ memory }) => memory.caches_bytes],
         [gauge('disk_free_bytes', 'Bytes free on its disk.'), ({ disk }) => disk.free_bytes],
       ],
     };

@@ -169,7 +169,7 @@ export function mapEngine() {
         })),
         checkpoint: { seq: 0, age_events: log.seq, warnings: [] },
         embedder: { space: 'none', state: 'none' },
-        memory: { rss_bytes: 1, heap_bytes: 1, vectors_bytes: 0 },
+        memory: { rss_bytes: 1, heap_bytes: 1, vectors_bytes: 0, tables_bytes: 0, caches_bytes: 0 },
         verification: { schedule: 'off', is_running: false, findings: [] },
         disk: { store_bytes: 0, free_bytes: 1 },
       };

@@ -55,7 +55,7 @@ export function wellStatus(): StatusAnswer {
       completed: { seq: 999_000, hash: '0'.repeat(16), time: daysAgo(1) },
     },
     embedder: { space: 'embedded/x', state: 'ready (108 MB)' },
-    memory: { rss_bytes: 1e9, heap_bytes: 1e8, vectors_bytes: 9e8 },
+    memory: { rss_bytes: 1e9, heap_bytes: 1e8, vectors_bytes: 9e8, tables_bytes: 0, caches_bytes: 0 },
     disk: { store_bytes: 5e9, free_bytes: 5e10 },
   };
 }

@@ -53,7 +53,7 @@ export interface SoakReport {
 
 export interface Collected {
   readonly ms: number;
-  readonly memory: readonly CollectedMemory[];
+  readonly memory: readonly (CollectedMemory & { readonly accounted: number })[];
   readonly snapshot: string | undefined;
 }
 
@@ -243,11 +243,12 @@ class Soak {
     await sleep(ms);
     try {
       const inspector = await this.server.inspect();
-      const memory: CollectedMemory[] = [];
+      const memory: Collected['memory'][number][] = [];
       const atMs = this.elapsedMs;
       for (let n = 0; n < COLLECTIONS; n++) {
         if (n > 0) await sleep(COLLECTIONS_APART_MS);
-        memory.push(await inspector.collected());
+        const { tables, caches } = this.samples.at(-1)!;
+        memory.push({ ...(await inspector.collected()), accounted: tables + caches });
       }
       const snapshot = snapshotsDir && join(snapshotsDir, `${this.collected.length + 1}.heapsnapshot`);
       if (snapshot !== undefined) await inspector.snapshot(snapshot);

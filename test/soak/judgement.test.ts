@@ -146,6 +146,8 @@ describe('a run of half an hour', () => {
           heap: 50e6 + tooth,
           heapPages: 100e6,
           external: 30e6,
+          tables: 8e6,
+          caches: 40e6,
           buffered,
           fds: 60,
           windows: 0,
@@ -173,7 +175,7 @@ describe('a run of half an hour', () => {
   test('is sound where nothing grows', () => {
     const { growth, wrong } = judge(reportOf(0));
     expect(growth.map(({ what }) => what)).toEqual([
-      ...['resident', 'anonymous', "V8's pages", 'heap', 'external', 'beside V8'],
+      ...['resident', 'anonymous', "V8's pages", 'heap', 'external', 'beside V8', 'tables', 'caches'],
       ...['windows', 'descriptors', 'store files'],
     ]);
     expect(wrong).toEqual([]);
@@ -190,9 +192,9 @@ describe('a run of half an hour', () => {
   });
 
   test('nor where more outlives collections than what the events take by design', () => {
-    const afterwards = (heapUsed: number, external: number, code = 10e6) =>
+    const afterwards = (heapUsed: number, external: number, code = 10e6, accounted = 48e6) =>
       [0, 1, 2, 3, 4].map(n => ({
-        ...{ rss: 300e6, heapTotal: 100e6, arrayBuffers: 0, code },
+        ...{ rss: 300e6, heapTotal: 100e6, arrayBuffers: 0, code, accounted },
         ...{ heapUsed: heapUsed + n * 1e4, external: external - n * 1e4 },
       }));
     const judged = (last: ReturnType<typeof afterwards>, bytesAnEvent = 200) => {
@@ -202,8 +204,8 @@ describe('a run of half an hour', () => {
       ];
       // 30 events in 5 s are 9 000 in those 25 minutes.
       const opened = [
-        { bytes: 60e6, events: 0 },
-        { bytes: 60e6 + 10_000 * bytesAnEvent, events: 10_000 },
+        { bytes: 60e6, tablesBytes: 7e6, events: 0 },
+        { bytes: 60e6 + 10_000 * bytesAnEvent, tablesBytes: 7e6, events: 10_000 },
       ];
       return judge(reportOf(0, { collected, opened })).wrong;
     };
@@ -213,6 +215,8 @@ describe('a run of half an hour', () => {
     expect(judged(afterwards(50e6, 25e6))).toEqual(['what collections leave grows']);
     // By so much the program is compiled.
     expect(judged(afterwards(55e6, 20e6, 15e6))).toEqual([]);
+    // By so much a cache has filled.
+    expect(judged(afterwards(50e6, 25e6, 10e6, 53e6))).toEqual([]);
     expect(judged(afterwards(53e6, 22e6), 600)).toEqual([]);
   });
 

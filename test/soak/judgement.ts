@@ -1,6 +1,5 @@
 /** What a soak came to: whether anything grows, and everything that is wrong. */
 import type { SoakReport } from './campaign.js';
-import type { CollectedMemory } from './inspector.js';
 import type { Sample } from './samples.js';
 import { differenceOf, type Trend, trendOf } from './trend.js';
 
@@ -67,21 +66,25 @@ export function judge(report: SoakReport): Judgement {
   return { growth, collected, eventsAnHour, bytesAnEvent, wrong };
 }
 
-/** By how much the memory of a process that has only opened the store grows with each event of the log. */
+/** By how much the memory of a process that has only opened the store grows with each event of the log, besides what is accounted for. */
 function bytesOf({ opened }: SoakReport): number {
   const [before, after] = opened;
   if (before === undefined || after === undefined || after.events <= before.events) return 0;
   return Math.max(0, (after.bytes - before.bytes) / (after.events - before.events));
 }
 
-/** What lies on the disk and has a bound. */
-function beyondBounds({ plan, samples }: SoakReport): string[] {
+/** What has a bound. */
+function beyondBounds({ plan, samples, opened }: SoakReport): string[] {
   const most = (of: (sample: Sample) => number) => Math.max(0, ...samples.map(of));
   const bounds = [
     // What is put aside, the file that is written, and one that is not compressed yet.
     ['logs', most(({ disk }) => disk.logBytes), plan.keepLogBytes + 3 * plan.rotateBytes],
     // docs/health.md and docs/logs.md.
     ['ops/', most(({ disk }) => disk.opsBytes), MOST_OPS_BYTES],
+    // They grow by a quarter at once, from what a process has that has only opened the store.
+    ...(opened[1] === undefined
+      ? []
+      : ([['tables', samples.at(-1)!.tables, 1.25 * opened[1].tablesBytes + MEGABYTE]] as const)),
   ] as const;
   return bounds.flatMap(([what, bytes, bound]) =>
     bytes > bound ? [`${what}: ${bytes} bytes, where ${bound} are the bound`] : [],
@@ -117,7 +120,15 @@ function growthOf(judged: readonly Sample[], byDesign: number): Growth[] {
     ...one("V8's pages", 'MB', ({ heapPages }) => mb(heapPages), UNJUDGED, byDesign),
     ...one('heap', 'MB', ({ heap }) => mb(heap), UNJUDGED, byDesign),
     ...one('external', 'MB', ({ external }) => mb(external), UNJUDGED, byDesign),
-    ...one('beside V8', 'MB', sample => mb(own(sample) - sample.heapPages), memory, byDesign),
+    ...one(
+      'beside V8',
+      'MB',
+      sample => mb(own(sample) - sample.heapPages - sample.tables - sample.caches),
+      memory,
+      byDesign,
+    ),
+    ...one('tables', 'MB', ({ tables }) => mb(tables), UNJUDGED),
+    ...one('caches', 'MB', ({ caches }) => mb(caches), UNJUDGED),
     ...one('windows', 'MB', ({ windows }) => mb(windows), memory),
     ...one('descriptors', '', sample => sample.fds, fds),
     ...one('threads', '', sample => sample.threads, threads),
@@ -125,16 +136,19 @@ function growthOf(judged: readonly Sample[], byDesign: number): Growth[] {
   ];
 }
 
-const COLLECTED: readonly (readonly [what: string, of: (memory: CollectedMemory) => number])[] = [
+type OneCollected = SoakReport['collected'][number]['memory'][number];
+
+const COLLECTED: readonly (readonly [what: string, of: (memory: OneCollected) => number])[] = [
   ['heap', ({ heapUsed }) => heapUsed],
   ['code within it', ({ code }) => code],
   ['external', ({ external }) => external],
+  ['tables and caches', ({ accounted }) => accounted],
   ['resident', ({ rss }) => rss],
 ];
-/** Code is bounded by the program's length, and nothing that is kept for good can be elsewhere. */
+/** Code is bounded by the program's length, tables and caches have bounds of their own, and nothing that is kept for good can be elsewhere. */
 const JUDGED: (typeof COLLECTED)[number] = [
   'what collections leave',
-  ({ heapUsed, code, external }) => heapUsed - code + external,
+  ({ heapUsed, code, external, accounted }) => heapUsed - code + external - accounted,
 ];
 
 function collectedOf({ collected }: SoakReport, bytesAnHour: number): CollectedGrowth[] {

@@ -8,8 +8,10 @@ import { promisify } from 'node:util';
 import { contextOf, openStore } from './own-store.js';
 
 export interface OpenedMemory {
-  /** On V8's heap and outside of it, after full collections. */
+  /** On V8's heap and outside of it, after full collections, besides what the engine accounts for. */
   readonly bytes: number;
+  /** Of tables, by its account. */
+  readonly tablesBytes: number;
   /** The last event. */
   readonly events: number;
 }
@@ -31,15 +33,16 @@ async function measure(path: string): Promise<OpenedMemory> {
   // Tables that are made when they are first asked for.
   await engine.search({ query: 'copper lantern', mode: 'keyword', k: 10 }, CONTEXT);
   await engine.history({ limit: 1 }, CONTEXT);
-  const { head } = await engine.status({}, CONTEXT);
   const collect = (globalThis as { gc?: () => void }).gc;
   for (let n = 0; n < COLLECTIONS; n++) {
     collect?.();
     await new Promise(resolve => setImmediate(resolve));
   }
   const { heapUsed, external } = process.memoryUsage();
+  const { head, memory } = await engine.status({}, CONTEXT);
   await engine.close();
-  return { bytes: heapUsed + external, events: head.seq };
+  const { tables_bytes: tablesBytes, caches_bytes: cachesBytes } = memory;
+  return { bytes: heapUsed + external - tablesBytes - cachesBytes, tablesBytes, events: head.seq };
 }
 
 if (process.argv[1] === OWN_PATH) console.log(JSON.stringify(await measure(process.argv[2]!)));

@@ -18,6 +18,9 @@ export interface Sample {
   /** Pages that V8 has for its heap, used or not: how many it keeps is its own choice. */
   readonly heapPages: number;
   readonly external: number;
+  /** By the server's own account: what is known of every version, and what was read and is kept. */
+  readonly tables: number;
+  readonly caches: number;
   readonly fds?: number;
   readonly threads?: number;
   /** Resident memory of the windows that stay, together; 0 where there is no /proc. */
@@ -54,6 +57,8 @@ export function sampleOf(
     heap: of('nodejs_heap_size_used_bytes'),
     heapPages: of('nodejs_heap_size_total_bytes'),
     external: of('nodejs_external_memory_bytes'),
+    tables: of('mcp_store_tables_bytes'),
+    caches: of('mcp_store_caches_bytes'),
     windows: windowPids.reduce((sum, one) => sum + (processOf(one)?.rss ?? 0), 0),
     events: of('mcp_store_head_seq'),
     items: of('mcp_store_items'),

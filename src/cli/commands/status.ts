@@ -55,7 +55,10 @@ function statusLines(s: StatusAnswer): string[] {
       ['verified', verifiedLine(s.verification)],
       ...s.verification.findings.map(({ code, message }) => ['', `${code}: ${oneLine(message, 200)}`]),
       ['embedder', `${s.embedder.space}  ${s.embedder.state}`],
-      ['memory', `${size(memory.rss_bytes)}, of which vectors ${size(memory.vectors_bytes)}`],
+      [
+        'memory',
+        `${size(memory.rss_bytes)}, of which vectors ${size(memory.vectors_bytes)}, tables ${size(memory.tables_bytes)}, caches ${size(memory.caches_bytes)}`,
+      ],
       ['disk', `${size(disk.store_bytes)}, ${size(disk.free_bytes)} free`],
     ]),
     '',
