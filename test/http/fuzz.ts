@@ -82,8 +82,9 @@ export async function fuzzHttp({ dir, count, seed, onProgress }: FuzzOptions): P
     const code = await server.stop();
     if (code !== 0) report.faults.push(`the server ended with ${code}: ${server.log.slice(-500)}`);
   }
-  if (/"level":(50|60)/.test(server.log))
-    report.faults.push(`the log has errors: ${server.log.slice(0, 500)}`);
+  const errors = server.log.split('\n').filter(line => /"level":(50|60)/.test(line));
+  if (errors.length > 0)
+    report.faults.push(`the log has ${errors.length} errors, as ${errors[0]!.slice(0, 2000)}`);
   const verified = runVerify(server.store);
   if (verified.code !== 0) report.faults.push(`verify: exit ${verified.code}\n${verified.said}`);
   return report;
