@@ -48,6 +48,8 @@ export interface CampaignOptions {
   readonly onCycle?: (cycle: number, report: CampaignReport) => void;
 }
 
+/** Less than any time after which an owner counts as stopped. */
+const OWNER_SILENT_MS = 4_000;
 /** Errors of a program whose server was killed beside it. */
 const OWNER_GONE = /^error (OWNER_\w+|OUTCOME_UNKNOWN|ENGINE_CLOSED|CANCELLED|STORE_IN_USE)\b/m;
 
@@ -286,7 +288,9 @@ export class KillCampaign implements Ground {
     this.count(
       `${name} ${ended.isServerKilled ? 'whose server was killed' : ended.wasKilled ? 'killed' : 'done'}`,
     );
-    const isExplained = ended.isServerKilled === true && OWNER_GONE.test(ended.stderr);
+    // To a program that stood still with its server that one was silent.
+    const isOwnerGone = ended.isServerKilled === true || (ended.longestStillMs ?? 0) > OWNER_SILENT_MS;
+    const isExplained = isOwnerGone && OWNER_GONE.test(ended.stderr);
     const wrong = await program.judge(this, ended);
     this.report.unsound.push(...wrong.map(what => `after ${name}: ${what}`));
     if (!ended.wasKilled && ended.code !== 0 && !isExplained)

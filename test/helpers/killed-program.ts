@@ -11,6 +11,8 @@ export interface Ended {
   /** null where it was killed. */
   readonly code: number | null;
   readonly stderr: string;
+  /** How long it stood still at most, while an instant of it was looked at: its own timers ran on. */
+  readonly longestStillMs?: number;
 }
 
 export interface KillOptions {
@@ -38,8 +40,8 @@ export class ProgramKiller {
     const [name] = args as [string];
     const usualMs = this.usualMs.get(name) ?? 1000;
     const startedMs = performance.now();
-    const { child, ended } = this.start(args);
-    let stoodStillMs = 0;
+    const { child, ended, postpone } = this.start(args);
+    let [stoodStillMs, longestStillMs] = [0, 0];
     let timer: NodeJS.Timeout | undefined;
     const over = ended.then(
       () => true,
@@ -56,8 +58,12 @@ export class ProgramKiller {
     for (const [at, ms] of times.entries()) {
       const ownMs = performance.now() - startedMs - stoodStillMs;
       if (await Promise.race([over, sleep(Math.max(0, ms - ownMs))])) break;
-      if (at < instants) stoodStillMs += await look!(child.pid!);
-      else if (instead === undefined) child.kill('SIGKILL');
+      if (at < instants) {
+        const stillMs = await look!(child.pid!);
+        postpone(stillMs);
+        stoodStillMs += stillMs;
+        longestStillMs = Math.max(longestStillMs, stillMs);
+      } else if (instead === undefined) child.kill('SIGKILL');
       else await instead();
     }
     const { wasKilled, ...rest } = await ended;
@@ -66,7 +72,7 @@ export class ProgramKiller {
       this.usualMs.set(name, usualMs + 0.3 * (performance.now() - startedMs - stoodStillMs - usualMs));
     // Killed over and over, it may take longer than is thought.
     else if (wasKilled) this.usualMs.set(name, 1.3 * usualMs);
-    return { wasKilled, ...rest };
+    return { wasKilled, longestStillMs, ...rest };
   }
 
   /** Lets it come to its end. */
@@ -91,7 +97,7 @@ export function runProgram(
 function startProgram(
   [file, ...args]: readonly string[],
   env: Readonly<Record<string, string>>,
-): { child: ChildProcess; ended: Promise<Ended> } {
+): { child: ChildProcess; ended: Promise<Ended>; postpone: (ms: number) => void } {
   const child = spawn(file!, args, {
     env: { PATH: process.env.PATH, ...env },
     stdio: ['ignore', 'ignore', 'pipe'],
@@ -100,10 +106,21 @@ function startProgram(
   child.stderr.setEncoding('utf8').on('data', (chunk: string) => {
     stderr += chunk;
   });
-  const hang = setTimeout(() => {
+  let deadlineMs = performance.now() + HANG_MS;
+  const endHung = () => {
+    const leftMs = deadlineMs - performance.now();
+    if (leftMs > 0) {
+      hang = setTimeout(endHung, leftMs);
+      return;
+    }
     stderr += `\nno end within ${HANG_MS} ms`;
     child.kill('SIGTERM');
-  }, HANG_MS);
+  };
+  let hang = setTimeout(endHung, HANG_MS);
+  /** It stood still for so long. */
+  const postpone = (ms: number) => {
+    deadlineMs += ms;
+  };
   const ended = new Promise<Ended>((resolve, reject) => {
     child.once('error', reject);
     child.once('close', (code, signal) => {
@@ -111,5 +128,5 @@ function startProgram(
       resolve({ wasKilled: signal === 'SIGKILL', code, stderr });
     });
   });
-  return { child, ended };
+  return { child, ended, postpone };
 }

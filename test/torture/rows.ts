@@ -82,6 +82,7 @@ async function killRow({ seed, count, isOver, onProgress }: RowOptions): Promise
       for (const [phase, n] of Object.entries(report.instants)) add(`instants: ${phase}`, n);
       add('kills that left just what was copied before', report.likeCopies);
       for (const [outcome, n] of Object.entries(report.outcomes)) add(outcome, n);
+      for (const [kind] of entriesOf(report)) add(`FOUND ${kind}`, 1);
       add('writes acknowledged', report.acknowledged);
       add('writes cut off', report.cutOff);
       add('stores verified', report.verified);
