@@ -1,16 +1,23 @@
 /** Processes that stand still, every thread of them, at the instant at which a kill -9 would have found them. Linux alone has what it takes. */
 import { readdirSync, readFileSync } from 'node:fs';
 
+/** Far beyond what a system call takes that cannot be interrupted. */
+const STILL_WITHIN_MS = 30_000;
 /** Stopped, traced, or ended. */
 const STILL = /^[TtZX]$/;
 
 /**
  * Stops processes, and waits until none of their threads runs any more.
  * @returns those that there are still
+ * @throws Error where one does not come to a stop
  */
 export async function stopProcesses(pids: readonly number[]): Promise<number[]> {
   const there = pids.filter(pid => signal(pid, 'SIGSTOP'));
-  while (!there.every(isStill)) await new Promise(resolve => setTimeout(resolve, 1));
+  const deadlineMs = performance.now() + STILL_WITHIN_MS;
+  while (!there.every(isStill)) {
+    if (performance.now() > deadlineMs) throw new Error(`processes ${there.join(', ')} do not stop`);
+    await new Promise(resolve => setTimeout(resolve, 1));
+  }
   return there.filter(pid => stateOf(`/proc/${pid}/stat`) === 'T');
 }
 
